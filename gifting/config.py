@@ -1,0 +1,151 @@
+"""The settings: one table, from which flags, environment names, defaults and docs/configuration.md all come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from gifting.errors import BadSetting
+
+ENV_PREFIX = "GIFTING_"
+
+
+def _setting(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
+    return field(default=default, metadata={"help": help, "least": least, "most": most})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every knob of the server. Times are seconds and sizes bytes unless the help says otherwise."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(8080, "Port to listen on; 0 picks a free one.", least=0, most=65535)
+    redis: str = _setting("", "Redis URL (redis://, rediss:// or unix://). Empty: start a private one in the data directory.")
+    data_dir: str = _setting("gifting-data", "Where the private Redis and the signing secret live.")
+    workers: int = _setting(1, "Server processes that share the port.", least=1, most=64)
+    secret: str = _setting("", "Key that signs tokens, 32 bytes or more. Empty: made once, kept in the data directory (mode 0600).")
+    catalog: str = _setting("", "TOML file with the gifts. Empty: the one in the package.")
+    origins: str = _setting("", "Page origins that may open a WebSocket, comma-separated, exact. The server's own origin always may.")
+    key_prefix: str = _setting("gifting", "First part of every Redis key.")
+    partitions: int = _setting(16, "Logical shards. Fixed once data exists.", least=1, most=256)
+    maxmemory: int = _setting(0, "Memory limit of the private Redis; 0: none. At the limit gifts are refused, never lost.", least=0)
+
+    dedupe_window: float = _setting(600.0, "How long a gift's key is remembered; older keys are refused.", least=1, most=86400)
+    key_lead: float = _setting(60.0, "How far a key's timestamp may be ahead of the server's clock.", least=1, most=3600)
+    grant_window: float = _setting(30 * 86400.0, "How long a grant's key is remembered; older keys are refused.", least=60)
+    streak_window: float = _setting(3.0, "A streak ends this long after its last gift.", least=0.05, most=60)
+    diamonds_per_coin: str = _setting("1/2", "Diamonds a creator earns per coin, as a fraction or a decimal.")
+    room_retention: float = _setting(7 * 86400.0, "How long an ended room's log and ranking are kept.", least=1)
+    log_keep: int = _setting(100_000, "Events kept in a room's log for replay.", least=100)
+
+    batch_max: int = _setting(256, "Gifts in one ledger call at most.", least=1, most=1000)
+    batch_queue: int = _setting(20_000, "Gifts that may wait for the ledger; more are refused as overloaded.", least=1)
+    ledger_timeout: float = _setting(5.0, "How long a gift may wait for Redis before its sender is told to ask again.", least=0.1)
+
+    message_max: int = _setting(4096, "Largest message from a client.", least=256, most=1 << 20)
+    message_rate: float = _setting(100.0, "Messages a user may send per second, over all connections of a process.", least=1)
+    message_burst: int = _setting(200, "Messages a user may send at once.", least=1)
+    user_connections: int = _setting(20, "Connections per user and process.", least=1)
+    connections: int = _setting(50_000, "Connections per process.", least=1)
+    connection_rooms: int = _setting(10, "Rooms one connection may have joined.", least=1)
+    member_rate: float = _setting(10.0, "`member` events per second and room; joins beyond it only count as viewers.", least=0)
+
+    flush_pause: float = _setting(0.05, "Longest pause between two fan-out passes when busy.", least=0, most=1)
+    live_interval: float = _setting(0.1, "Shortest time between two frames of lane `live`.", least=0, most=5)
+    live_top: int = _setting(8, "Gift events per frame of lane `live`, highest first; as many others, newest first.", least=1, most=100)
+    like_interval: float = _setting(0.25, "Likes of a room are folded into one event per this long.", least=0, most=5)
+    frame_max: int = _setting(262_144, "Events are joined into frames up to about this size.", least=4096)
+    recent_max: int = _setting(1_048_576, "Recent events kept in memory per room for catching up.", least=4096)
+    write_buffer: int = _setting(65_536, "Unsent bytes after which a subscriber is skipped until it drains.", least=1024)
+    slow_timeout: float = _setting(60.0, "A subscriber that can't take data for this long is closed.", least=1)
+    viewers_interval: float = _setting(2.0, "Viewer counts are published this often, when changed.", least=0.05)
+    ping_interval: float = _setting(20.0, "Silence after which a connection is pinged.", least=1)
+    ping_timeout: float = _setting(20.0, "Silence after a ping that closes the connection.", least=1)
+    heartbeat_timeout: float = _setting(3.0, "Silence of the event feed from Redis after which it is made anew.", least=0.2)
+    drain_timeout: float = _setting(10.0, "Longest orderly shutdown.", least=0.1)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value, least, most = getattr(self, item.name), item.metadata["least"], item.metadata["most"]
+            if (least is not None and value < least) or (most is not None and value > most):
+                bounds = f"at least {least}" + ("" if most is None else f" and at most {most}")
+                raise BadSetting(f"{item.name} is {value}; it must be {bounds}.")
+        if self.secret and len(self.secret.encode()) < 32:
+            raise BadSetting("secret is shorter than 32 bytes.")
+        self.diamond_rate()
+
+    def diamond_rate(self) -> tuple[int, int]:
+        """Milli-diamonds per coin as (numerator, denominator)."""
+        try:
+            rate = Fraction(self.diamonds_per_coin) * 1000
+        except (ValueError, ZeroDivisionError):
+            raise BadSetting(f"diamonds_per_coin is {self.diamonds_per_coin!r}; write it as 1/2 or 0.5.") from None
+        if not 0 < rate <= 1_000_000 or rate.denominator > 1_000_000:
+            raise BadSetting(f"diamonds_per_coin is {self.diamonds_per_coin!r}; it must be above 0 and at most 1000.")
+        return rate.numerator, rate.denominator
+
+    def origin_list(self) -> frozenset[str]:
+        return frozenset(origin.strip() for origin in self.origins.split(",") if origin.strip())
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data_dir).absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    type: type
+    default: Any
+    help: str
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        return ENV_PREFIX + self.name.upper()
+
+
+_TYPES: dict[str, type] = {"str": str, "int": int, "float": float}
+
+
+def table() -> Iterator[Setting]:
+    """Every setting, in order."""
+    for item in fields(Settings):
+        yield Setting(item.name, _TYPES[str(item.type)], item.default, item.metadata["help"])
+
+
+def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from flags (``None`` means not given), then the environment, then defaults.
+
+    Raises:
+        BadSetting: a value of the wrong type or out of its bounds, or an unknown ``GIFTING_`` name.
+    """
+    environ = os.environ if environ is None else environ
+    rows = {row.name: row for row in table()}
+    known = {row.env for row in rows.values()}
+    if strays := sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in known):
+        raise BadSetting(f"The environment has {', '.join(strays)}, which is no setting.")
+    values: dict[str, Any] = {}
+    for row in rows.values():
+        if row.env in environ:
+            values[row.name] = _parse(row, environ[row.env])
+    for name, value in (flags or {}).items():
+        if value is not None:
+            values[name] = value
+    return Settings(**values)
+
+
+def _parse(row: Setting, text: str) -> Any:
+    try:
+        return row.type(text)
+    except ValueError:
+        raise BadSetting(f"{row.env} is {text!r}; it must be a {row.type.__name__}.") from None

@@ -1,0 +1,293 @@
+"""Everything that can go wrong, and what to do about it.
+
+::
+
+    GiftingError
+    ├── BadRequest                what was sent can't be understood
+    │   ├── BadMessage              bad_message
+    │   ├── UnknownOp               unknown_op
+    │   ├── MessageTooLarge         message_too_large
+    │   ├── BadKey                  bad_key
+    │   ├── BadAmount               bad_amount
+    │   └── UnknownGift             unknown_gift
+    ├── Denied                    this token may not do that
+    │   ├── BadToken                bad_token
+    │   ├── TokenExpired            token_expired
+    │   ├── TokenRevoked            token_revoked
+    │   ├── BadOrigin               bad_origin
+    │   └── Forbidden               forbidden
+    ├── Refused                   understood and allowed, but the rules say no; nothing was charged
+    │   ├── NotFound                not_found
+    │   ├── RoomNotFound            room_not_found
+    │   ├── RoomEnded               room_ended
+    │   ├── RoomTaken               room_taken
+    │   ├── NotJoined               not_joined
+    │   ├── OwnRoom                 own_room
+    │   ├── InsufficientCoins       insufficient_coins
+    │   ├── WalletFull              wallet_full
+    │   ├── KeyReused               key_reused
+    │   ├── KeyExpired              key_expired
+    │   └── KeyInFuture             key_in_future
+    ├── Limited                   too much at once; later it will work
+    │   ├── RateLimited             rate_limited
+    │   ├── TooManyConnections      too_many_connections
+    │   ├── TooManyRooms            too_many_rooms
+    │   └── Overloaded              overloaded
+    ├── Unavailable               the ledger can't be asked
+    │   ├── LedgerUnavailable       ledger_unavailable
+    │   ├── LedgerFull              ledger_full
+    │   └── OutcomeUnknown          outcome_unknown
+    └── StartError                the server can't start
+        ├── BadSetting              bad_setting
+        ├── BadCatalog              bad_catalog
+        ├── NoRedis                 no_redis
+        └── DataDirInUse            data_dir_in_use
+
+Every class carries a ``code`` (stable, for programs), a ``help`` sentence (for people: what to do), ``temporary``
+(whether trying the same again can help) and the HTTP ``status`` it becomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+
+class GiftingError(Exception):
+    """The root: catch it to catch everything this package raises on purpose."""
+
+    code: ClassVar[str] = "internal"
+    help: ClassVar[str] = "Something failed inside the server. Try again; if it stays, tell the operator."
+    temporary: ClassVar[bool] = True
+    status: ClassVar[int] = 500
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        """What happened, if more is known than the code says, and then what to do."""
+        return f"{self.detail} {self.help}" if self.detail else self.help
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class BadRequest(GiftingError):
+    temporary = False
+    status = 400
+
+
+class BadMessage(BadRequest):
+    code = "bad_message"
+    help = "Send one map per message, with the fields and types that docs/protocol.md lists."
+
+
+class UnknownOp(BadRequest):
+    code = "unknown_op"
+    help = "Use one of the ops that docs/protocol.md lists."
+
+
+class MessageTooLarge(BadRequest):
+    code = "message_too_large"
+    help = "Send less in one message."
+    status = 413
+
+
+class BadKey(BadRequest):
+    code = "bad_key"
+    help = "Make one UUIDv7 per gift and send it as `key`, in the usual 36-character form."
+
+
+class BadAmount(BadRequest):
+    code = "bad_amount"
+    help = "Amounts are whole numbers from 1 up; docs/protocol.md gives the limits."
+
+
+class UnknownGift(BadRequest):
+    code = "unknown_gift"
+    help = "Choose a gift id from GET /v1/catalog."
+
+
+class Denied(GiftingError):
+    temporary = False
+    status = 403
+
+
+class BadToken(Denied):
+    code = "bad_token"
+    help = "Send a token of this server as `Authorization: Bearer ...`."
+    status = 401
+
+
+class TokenExpired(Denied):
+    code = "token_expired"
+    help = "Get a new token, then connect again."
+    status = 401
+
+
+class TokenRevoked(Denied):
+    code = "token_revoked"
+    help = "Get a new token from the host of the room."
+    status = 401
+
+
+class BadOrigin(Denied):
+    code = "bad_origin"
+    help = "The operator lists the allowed page origins in GIFTING_ORIGINS."
+
+
+class Forbidden(Denied):
+    code = "forbidden"
+    help = "Use a token whose role and room allow this."
+
+
+class Refused(GiftingError):
+    temporary = False
+    status = 409
+
+
+class NotFound(Refused):
+    code = "not_found"
+    help = "Check the address; /openapi.json lists them all."
+    status = 404
+
+
+class RoomNotFound(Refused):
+    code = "room_not_found"
+    help = "Check the room id; GET /v1/rooms lists the live ones."
+    status = 404
+
+
+class RoomEnded(Refused):
+    code = "room_ended"
+    help = "This stream is over; a new stream has a new room id."
+    status = 410
+
+
+class RoomTaken(Refused):
+    code = "room_taken"
+    help = "Another host uses this room id; choose another."
+
+
+class NotJoined(Refused):
+    code = "not_joined"
+    help = "Join the room first."
+
+
+class OwnRoom(Refused):
+    code = "own_room"
+    help = "Hosts can't send gifts to themselves."
+
+
+class InsufficientCoins(Refused):
+    code = "insufficient_coins"
+    help = "Get more coins, then send the gift again with a new key."
+    status = 402
+
+
+class WalletFull(Refused):
+    code = "wallet_full"
+    help = "The wallet would pass the largest amount this server keeps (2^53 - 1)."
+
+
+class KeyReused(Refused):
+    code = "key_reused"
+    help = "This key was used for something else; make a new key for every gift."
+
+
+class KeyExpired(Refused):
+    code = "key_expired"
+    help = "The key's own timestamp is too old; check the clock against `ping`, then make a new key."
+
+
+class KeyInFuture(Refused):
+    code = "key_in_future"
+    help = "The key's own timestamp is in the future; check the clock against `ping`, then make a new key."
+
+
+class Limited(GiftingError):
+    temporary = True
+    status = 429
+
+
+class RateLimited(Limited):
+    code = "rate_limited"
+    help = "Slow down and send it again with the same key."
+
+
+class TooManyConnections(Limited):
+    code = "too_many_connections"
+    help = "Close a connection first, or try again later."
+
+
+class TooManyRooms(Limited):
+    code = "too_many_rooms"
+    help = "Leave a room first."
+
+
+class Overloaded(Limited):
+    code = "overloaded"
+    help = "Nothing was charged; send it again with the same key in a moment."
+    status = 503
+
+
+class Unavailable(GiftingError):
+    temporary = True
+    status = 503
+
+
+class LedgerUnavailable(Unavailable):
+    code = "ledger_unavailable"
+    help = "Nothing was charged; send it again with the same key in a moment."
+
+
+class LedgerFull(Unavailable):
+    code = "ledger_full"
+    help = "Nothing was charged; the operator must give Redis more memory."
+
+
+class OutcomeUnknown(Unavailable):
+    code = "outcome_unknown"
+    help = "Send it again with the same key: you get the result, and are charged once at most."
+
+
+class StartError(GiftingError):
+    temporary = False
+
+
+class BadSetting(StartError):
+    code = "bad_setting"
+    help = "`gifting serve --help` lists every setting."
+
+
+class BadCatalog(StartError):
+    code = "bad_catalog"
+    help = "Mend the file; gifting/model/catalog.toml is an example."
+
+
+class NoRedis(StartError):
+    code = "no_redis"
+    help = "Install the embedded one (pip install 'gifting[embedded]'), put redis-server 7 on PATH, or give --redis URL."
+
+
+class DataDirInUse(StartError):
+    code = "data_dir_in_use"
+    help = "Stop the other server, or give another --data-dir."
+
+
+def all_errors(root: type[GiftingError] = GiftingError) -> Iterator[type[GiftingError]]:
+    """Every error that has a code of its own, in the order of the tree above."""
+    for error in root.__subclasses__():
+        if "code" in vars(error):
+            yield error
+        yield from all_errors(error)
+
+
+def by_code(code: str, detail: str = "") -> GiftingError:
+    """The error a server's reply names; an unknown code becomes the root, keeping its text."""
+    for error in all_errors():
+        if error.code == code:
+            return error(detail)
+    return GiftingError(f"{code}: {detail}")

@@ -1,0 +1,57 @@
+"""The money rules, as pure functions: amounts, diamonds, keys, streaks. Lua does the same; the tests hold the two together."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from gifting.errors import BadKey
+
+MAX_AMOUNT: Final = 2**53 - 1
+"""Largest amount of coins or milli-diamonds: what a double keeps exact, since Lua counts in doubles."""
+
+
+def diamonds_for(coins: int, rate: tuple[int, int], carry: int) -> tuple[int, int]:
+    """Milli-diamonds for ``coins`` at ``rate`` (numerator, denominator), and the remainder to carry to the next gift."""
+    numerator, denominator = rate
+    return divmod(coins * numerator + carry, denominator)
+
+
+def parse_key(text: str) -> bytes:
+    """The 16 bytes of a gift's key, a UUIDv7 (RFC 9562, section 5.7) in its 36-character form.
+
+    Raises:
+        BadKey: anything else.
+    """
+    if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-":
+        digits = text.replace("-", "")
+        if len(digits) == 32 and digits.isalnum():
+            try:
+                key = bytes.fromhex(digits)
+            except ValueError:
+                key = b""
+            if len(key) == 16 and key[6] >> 4 == 7 and key[8] >> 6 == 0b10:
+                return key
+    raise BadKey(f"{text[:40]!r} is no UUIDv7.")
+
+
+def key_time(key: bytes) -> int:
+    """When a key was made: ms since 1970, by its maker's clock."""
+    return int.from_bytes(key[:6], "big")
+
+
+def make_key(now_ms: int, random: bytes) -> str:
+    """A UUIDv7 from a time and 10 random bytes."""
+    tail = bytes((0x70 | random[0] & 0x0F, random[1], 0x80 | random[2] & 0x3F)) + random[3:10]
+    digits = (now_ms.to_bytes(6, "big") + tail).hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def content_digest(*content: str) -> bytes:
+    """8 bytes that tell whether a key comes back with the same content."""
+    return hashlib.blake2b("\n".join(content).encode(), digest_size=8).digest()
+
+
+def streak_continues(last_ms: int, now_ms: int, window_ms: int) -> bool:
+    """Whether a gift at ``now_ms`` belongs to the streak whose last gift was at ``last_ms``."""
+    return now_ms - last_ms <= window_ms

@@ -1,0 +1,107 @@
+"""Room batches: what the ledger appends to a room's log and publishes, and how it becomes a message to subscribers.
+
+A batch is one msgpack array, made in Lua (``ledger/lua/include/room.lua``)::
+
+    [room, last, count, index, coins, diamonds, likes, events, rank]
+
+``events`` is the wire bytes of ``count`` events, one after another; the last has seq ``last``. ``index`` has
+``FIELDS`` integers per event: its length in bytes, its streak (the seq of the streak's first event; 0 if it is no gift),
+its weight (coins of the streak so far) and 1 if it closes the streak. ``coins``, ``diamonds`` and ``likes`` are the room's
+totals after the batch; ``rank`` is the new top 3 if it changed, else nil.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from gifting.wire.codec import pack
+
+FIELDS: Final = 4
+
+
+class Totals(NamedTuple):
+    coins: int
+    diamonds: int
+    likes: int
+
+
+class Entry(NamedTuple):
+    """One event of a batch, found by the index without decoding it."""
+
+    seq: int
+    start: int
+    end: int
+    streak: int
+    weight: int
+    closes: bool
+
+
+class RoomBatch:
+    """Events ``first`` to ``last`` of one room, and the totals after them."""
+
+    __slots__ = ("count", "events", "first", "index", "last", "rank", "room", "totals")
+
+    def __init__(
+        self, room: str, last: int, count: int, index: tuple[int, ...], totals: Totals, events: bytes, rank: Any = None
+    ) -> None:
+        self.room = room
+        self.first = last - count + 1
+        self.last = last
+        self.count = count
+        self.index = index
+        self.totals = totals
+        self.events = events
+        self.rank = rank
+
+    def entries(self) -> Iterator[Entry]:
+        start = 0
+        numbers = iter(self.index)
+        for seq, (size, streak, weight, closes) in enumerate(
+            zip(numbers, numbers, numbers, numbers, strict=True), self.first
+        ):
+            yield Entry(seq, start, start + size, streak, weight, bool(closes))
+            start += size
+
+    def after(self, seq: int) -> RoomBatch:
+        """The part of this batch that comes after ``seq``."""
+        if seq < self.first:
+            return self
+        skipped = seq - self.first + 1
+        cut = sum(self.index[: skipped * FIELDS : FIELDS])
+        return RoomBatch(
+            self.room,
+            self.last,
+            self.count - skipped,
+            self.index[skipped * FIELDS :],
+            self.totals,
+            self.events[cut:],
+            self.rank,
+        )
+
+
+def read_batches(payload: bytes) -> Iterator[RoomBatch]:
+    """The batches in one published message or one log entry."""
+    unpacker = msgpack.Unpacker(raw=True, use_list=False, max_buffer_size=0)
+    unpacker.feed(payload)
+    for room, last, count, index, coins, diamonds, likes, events, rank in unpacker:
+        yield RoomBatch(room.decode(), last, count, index, Totals(coins, diamonds, likes), events, rank)
+
+
+def join_events(room: str, seq: int, events: Iterable[bytes], count: int, totals: dict[str, int] | None = None) -> bytes:
+    """The message ``{room, seq, events[, totals]}`` around events that are wire bytes already."""
+    head = b"\x84" if totals is not None else b"\x83"
+    parts = [head, b"\xa4room", pack(room), b"\xa3seq", pack(seq), b"\xa6events", array_header(count), *events]
+    if totals is not None:
+        parts += [b"\xa6totals", pack(totals)]
+    return b"".join(parts)
+
+
+def array_header(count: int) -> bytes:
+    if count < 16:
+        return bytes((0x90 | count,))
+    if count < 65536:
+        return b"\xdc" + count.to_bytes(2, "big")
+    return b"\xdd" + count.to_bytes(4, "big")

@@ -1,0 +1,87 @@
+"""The two codecs, msgpack and JSON: bytes in, checked message out; reply in, bytes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgpack
+import msgspec
+
+from gifting.errors import BadMessage, BadRequest, UnknownOp
+from gifting.wire.messages import OPS, AnyMessage
+
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+
+
+class Codec:
+    """One encoding of the protocol.
+
+    Args:
+        name: ``msgpack`` or ``json``; the subprotocol is ``gifting.v1.`` and this.
+        opcode: the WebSocket opcode of its messages.
+        decode: bytes to :data:`AnyMessage`; raises :class:`msgspec.MsgspecError`.
+        decode_any: bytes to plain values; raises the same.
+        encode: plain values to bytes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        opcode: int,
+        decode: Callable[[bytes], AnyMessage],
+        decode_any: Callable[[bytes], Any],
+        encode: Callable[[Any], bytes],
+    ) -> None:
+        self.name = name
+        self.subprotocol = f"gifting.v1.{name}"
+        self.opcode = opcode
+        self.decode = decode
+        self.decode_any = decode_any
+        self.encode = encode
+
+    def explain(self, data: bytes, error: Exception) -> tuple[int | None, BadRequest]:
+        """Why ``data`` was no message: its id, where one can still be read, and the error to reply."""
+        try:
+            value = self.decode_any(data)
+        except (msgspec.MsgspecError, RecursionError):
+            return None, BadMessage(f"This is not {self.name}: {error}.")
+        if not isinstance(value, dict):
+            return None, BadMessage("A message is a map.")
+        number = value.get("id")
+        reply_to = number if type(number) is int and number >= 0 else None
+        op = value.get("op")
+        if isinstance(op, str) and op not in OPS:
+            return reply_to, UnknownOp(f"There is no op {op[:40]!r}.")
+        return reply_to, BadMessage(f"{error}.")
+
+    def transcode(self, payload: bytes) -> bytes:
+        """A server message in msgpack, as this codec says it."""
+        return self.encode(unpack(payload)) if self.opcode == TEXT else payload
+
+
+MSGPACK = Codec(
+    "msgpack",
+    BINARY,
+    msgspec.msgpack.Decoder(AnyMessage).decode,
+    msgspec.msgpack.Decoder().decode,
+    msgspec.msgpack.Encoder().encode,
+)
+JSON = Codec(
+    "json",
+    TEXT,
+    msgspec.json.Decoder(AnyMessage).decode,
+    msgspec.json.Decoder().decode,
+    msgspec.json.Encoder().encode,
+)
+CODECS: Final = {codec.subprotocol: codec for codec in (MSGPACK, JSON)}
+
+# Redis' cmsgpack speaks the msgpack of before str8 and bin: strings go in as raw.
+pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False, autoreset=True).pack
+"""Plain values to msgpack that Lua reads too."""
+
+
+def unpack(data: bytes) -> Any:
+    """msgpack to plain values, strings as ``str``."""
+    return msgpack.unpackb(data, raw=False, strict_map_key=False)

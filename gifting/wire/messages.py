@@ -1,0 +1,80 @@
+"""What a client may say: one struct per op, checked while it is decoded. Both codecs use the same structs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+MAX_INT = 2**53 - 1
+"""Largest integer that Lua and JavaScript, which count in doubles, keep exact."""
+
+MAX_COUNT = 9_999
+"""Most gifts in one send."""
+
+Uint = Annotated[int, Meta(ge=0, le=MAX_INT)]
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+Count = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+GiftText = Annotated[str, Meta(max_length=200)]
+CommentText = Annotated[str, Meta(min_length=1, max_length=500)]
+Lane = Literal["all", "live"]
+
+
+class Message(Struct, frozen=True, tag_field="op", kw_only=True):
+    """One message from a client; ``id`` comes back as ``re`` in its reply."""
+
+    id: Uint
+
+
+class Join(Message, frozen=True, tag="join", kw_only=True):
+    """Subscribe to a room; with ``since``, first what came after that seq."""
+
+    room: Id
+    since: Uint | None = None
+    lane: Lane | None = None
+
+
+class Leave(Message, frozen=True, tag="leave", kw_only=True):
+    room: Id
+
+
+class SendGift(Message, frozen=True, tag="send_gift", kw_only=True):
+    """Send ``count`` of a gift. ``key`` is a UUIDv7 the client makes once per gift and keeps for retries."""
+
+    room: Id
+    gift: Id
+    key: str
+    count: Count = 1
+    message: GiftText | None = None
+
+
+class Like(Message, frozen=True, tag="like", kw_only=True):
+    room: Id
+    count: Count = 1
+
+
+class Comment(Message, frozen=True, tag="comment", kw_only=True):
+    room: Id
+    text: CommentText
+
+
+class Share(Message, frozen=True, tag="share", kw_only=True):
+    room: Id
+
+
+class Follow(Message, frozen=True, tag="follow", kw_only=True):
+    room: Id
+
+
+class Refresh(Message, frozen=True, tag="refresh", kw_only=True):
+    """Replace the connection's token by a newer one of the same user, role and room."""
+
+    token: str
+
+
+class Ping(Message, frozen=True, tag="ping", kw_only=True):
+    """Answered with the server's clock, ``ts`` in ms: keys must be near it."""
+
+
+AnyMessage = Join | Leave | SendGift | Like | Comment | Share | Follow | Refresh | Ping
+OPS = frozenset({"join", "leave", "send_gift", "like", "comment", "share", "follow", "refresh", "ping"})
