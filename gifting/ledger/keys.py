@@ -1,0 +1,62 @@
+"""The names of all Redis keys. Every key begins with its partition, whose braces are the Redis Cluster hash tag.
+
+==============================  ======  =====================================================================
+key                             type    holds
+==============================  ======  =====================================================================
+``{pNN}:coins``                 hash    user → coins
+``{pNN}:diamonds``              hash    host → milli-diamonds
+``{pNN}:carry``                 hash    host/denominator → remainder of the diamond division
+``{pNN}:totals``                hash    ``issued``, ``spent``: coins, over all users of the partition
+``{pNN}:ledger``                stream  every change, as :mod:`gifting.ledger.entries` reads it
+``{pNN}:keys:B``                hash    key of a gift → digest and result; B is the key's minute; expires
+``{pNN}:grants:B``              hash    the same of grants; B is the key's day
+``{pNN}:directory``             hash    room → host (by the room's partition; all else of a room by its host's)
+``{pNN}:live``                  zset    live rooms by start
+``{pNN}:streaks``               zset    open streaks (``room\\nuser\\ngift``) by deadline
+``{pNN}:room:R``                hash    state, host, title, seq, totals
+``{pNN}:room:R:log``            stream  room batches; the id is ``last seq-count``
+``{pNN}:room:R:streaks``        hash    open streaks
+``{pNN}:room:R:top``            zset    user → coins sent
+``{pNN}:room:R:users``          hash    user → name and picture, as wire bytes
+``{pNN}:room:R:presence``       hash    node → viewers and when
+``{p00}:meta``                  hash    what can't change once data exists
+``{p00}:revoked``               zset    token id → when it would have expired
+==============================  ======  =====================================================================
+
+``{pNN}:events`` is the channel on which the partition's room batches are published.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+
+class Keys:
+    """Key names under ``prefix``, over a fixed number of partitions."""
+
+    def __init__(self, prefix: str, partitions: int) -> None:
+        self.bases = [f"{prefix}:{{p{number:02d}}}" for number in range(partitions)]
+
+    def base(self, name: str) -> str:
+        """The partition of a user or room id, by CRC-32."""
+        return self.bases[crc32(name.encode()) % len(self.bases)]
+
+    @property
+    def meta(self) -> str:
+        return f"{self.bases[0]}:meta"
+
+    @property
+    def revoked(self) -> str:
+        return f"{self.bases[0]}:revoked"
+
+    def channels(self) -> list[str]:
+        return [f"{base}:events" for base in self.bases]
+
+    def directory(self, room: str) -> str:
+        return f"{self.base(room)}:directory"
+
+    def room(self, host: str, room: str) -> str:
+        return f"{self.base(host)}:room:{room}"
+
+    def log(self, host: str, room: str) -> str:
+        return f"{self.room(host, room)}:log"

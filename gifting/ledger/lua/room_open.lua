@@ -1,0 +1,24 @@
+#!lua
+-- room_open: begin a stream. Doing it again changes nothing.
+-- KEYS [1]  the host's partition
+-- ARGV [1]  now, ms since 1970; '' for Redis' clock
+--      [2]  msgpack [room, host, host's name, title]
+-- returns   msgpack [status]
+-- @include status
+-- @include clock
+-- @include digits
+local now = clock(ARGV[1])
+local room, host, name, title = unpack(cmsgpack.unpack(ARGV[2]))
+local key = KEYS[1] .. ':room:' .. room
+
+local found = redis.call('HMGET', key, 'state', 'host')
+if found[1] then
+  if found[2] ~= host then
+    return cmsgpack.pack({ Status.ROOM_TAKEN })
+  end
+  return cmsgpack.pack({ found[1] == 'live' and Status.OK or Status.ROOM_ENDED })
+end
+redis.call('HSET', key, 'state', 'live', 'host', host, 'host_name', name, 'title', title, 'started', digits(now),
+  'seq', 0, 'coins', 0, 'diamonds', 0, 'likes', 0, 'rank', '')
+redis.call('ZADD', KEYS[1] .. ':live', digits(now), room)
+return cmsgpack.pack({ Status.OK })

@@ -1,0 +1,47 @@
+"""The Lua scripts: read from ``lua/``, their ``-- @include`` lines resolved, called by SHA, loaded again when Redis forgot."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from hashlib import sha1
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+_INCLUDE = re.compile(r"^-- @include (\w+)\n", re.MULTILINE)
+_LUA = resources.files("gifting.ledger").joinpath("lua")
+
+NAMES = ("commit", "grant", "presence", "room_end", "room_open", "snapshot", "sweep", "top")
+
+
+@cache
+def source(name: str) -> str:
+    """The whole text of a script. Each include is put in once, where it is first asked for."""
+    return _resolve(_LUA.joinpath(f"{name}.lua").read_text(encoding="utf-8"), set())
+
+
+def _resolve(text: str, seen: set[str]) -> str:
+    def include(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in seen:
+            return ""
+        seen.add(name)
+        return _resolve(_LUA.joinpath("include", f"{name}.lua").read_text(encoding="utf-8"), seen)
+
+    return _INCLUDE.sub(include, text)
+
+
+@cache
+def sha(name: str) -> str:
+    return sha1(source(name).encode(), usedforsecurity=False).hexdigest()
+
+
+async def call(redis: Redis, name: str, keys: list[str], *args: bytes | str | int) -> Any:
+    """Run a script. NOSCRIPT is the one error after which it is sent again blindly: nothing was run."""
+    try:
+        return await redis.evalsha(sha(name), len(keys), *keys, *args)
+    except NoScriptError:
+        return await redis.eval(source(name), len(keys), *keys, *args)

@@ -1,0 +1,42 @@
+"""How a ledger script ended. ``lua/include/status.lua`` has the same names and numbers; a test holds the two together."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from gifting import errors
+
+
+class Status(IntEnum):
+    """Precedence, where several would apply: the key first, then the amount, the room, the sender's balance, the limits."""
+
+    OK = 0
+    INSUFFICIENT_COINS = 1
+    ROOM_NOT_FOUND = 2
+    ROOM_ENDED = 3
+    OWN_ROOM = 4
+    KEY_REUSED = 5
+    KEY_EXPIRED = 6
+    KEY_IN_FUTURE = 7
+    BAD_AMOUNT = 8
+    WALLET_FULL = 9
+    ROOM_TAKEN = 10
+
+    @property
+    def error(self) -> type[errors.GiftingError]:
+        """What a refusal raises; of every status but OK."""
+        return _ERRORS[self]
+
+
+_ERRORS: dict[Status, type[errors.GiftingError]] = {
+    Status.INSUFFICIENT_COINS: errors.InsufficientCoins,
+    Status.ROOM_NOT_FOUND: errors.RoomNotFound,
+    Status.ROOM_ENDED: errors.RoomEnded,
+    Status.OWN_ROOM: errors.OwnRoom,
+    Status.KEY_REUSED: errors.KeyReused,
+    Status.KEY_EXPIRED: errors.KeyExpired,
+    Status.KEY_IN_FUTURE: errors.KeyInFuture,
+    Status.BAD_AMOUNT: errors.BadAmount,
+    Status.WALLET_FULL: errors.WalletFull,
+    Status.ROOM_TAKEN: errors.RoomTaken,
+}
