@@ -7,32 +7,31 @@
 -- @include status
 -- @include clock
 -- @include amount
--- @include hashes
--- @include entries
+-- @include partition
 -- @include dedupe
 local now = clock(ARGV[1])
 local window, lead, user, key, key_time, digest, coins, reason, operator = unpack(cmsgpack.unpack(ARGV[2]))
-local base = KEYS[1]
-local keys = Dedupe.new('grants', window, lead, 86400000)
+local p = partition.new(KEYS[1])
+local grants = dedupe.new('grants', window, lead, 86400000)
 
 local function decide(balance, issued)
   if not is_amount(coins) then
     return Status.BAD_AMOUNT
   end
-  if not is_amount(balance + coins) or not is_amount(issued + coins) then
+  if balance + coins > MAX_AMOUNT or issued + coins > MAX_AMOUNT then
     return Status.WALLET_FULL
   end
   return Status.OK
 end
 
-local function issue(balance, issued)
-  hashes.put(base .. ':coins', user, balance + coins)
-  hashes.put(base .. ':totals', 'issued', issued + coins)
-  entries.add(base, 'grant', now, key, user, coins, reason, operator)
+local function issue(balance)
+  hash.put(p.coins, user, balance + coins)
+  partition.add_total(p, 'issued', coins)
+  partition.entry(p, '\151', 'grant', now, key, user, coins, reason, operator)
   return balance + coins
 end
 
-local status, stored = keys:check(base, key, key_time, digest, now)
+local status, stored = dedupe.check(grants, p.base, key, key_time, digest, now)
 if stored then
   local kept, after = cmsgpack.unpack(stored)
   return cmsgpack.pack({ kept, 1, after })
@@ -40,14 +39,12 @@ end
 if status then
   return cmsgpack.pack({ status, 0, 0 })
 end
-local balance = tonumber(hashes.get(base .. ':coins', user) or 0)
-local issued = tonumber(hashes.get(base .. ':totals', 'issued') or 0)
-status = decide(balance, issued)
+local balance = partition.balance(p, user)
+status = decide(balance, tonumber(hash.get(p.totals, 'issued') or 0))
 if status == Status.OK then
-  balance = issue(balance, issued)
+  balance = issue(balance)
 end
-keys:keep(base, key, key_time, digest, cmsgpack.pack(status, balance), now)
-hashes.flush()
-keys:flush()
-entries.flush()
+dedupe.keep(grants, p.base, key, key_time, digest, cmsgpack.pack(status, balance))
+dedupe.flush(grants, now)
+partition.flush(p)
 return cmsgpack.pack({ status, 0, balance })

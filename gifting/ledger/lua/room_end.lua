@@ -6,41 +6,40 @@
 -- returns   msgpack [status]
 -- @include status
 -- @include clock
--- @include digits
--- @include hashes
+-- @include partition
 -- @include room
 -- @include streaks
 local now = clock(ARGV[1])
 local id, event, log_keep, retention = unpack(cmsgpack.unpack(ARGV[2]))
-local room = rooms.open(KEYS[1], id)
+local p = partition.new(KEYS[1])
+local r = room.open(p, id)
 
 local function end_streaks()
   local open = {}
-  for _, field in ipairs(redis.call('HKEYS', streaks.key(room))) do
+  for _, field in ipairs(redis.call('HKEYS', r.key .. ':streaks')) do
     if string.sub(field, 1, 1) ~= '=' then
       open[#open + 1] = field
     end
   end
-  table.sort(open, function(a, b) return streaks.find(room, a).first < streaks.find(room, b).first end)
+  table.sort(open, function(a, b) return streaks.find(r, a).first < streaks.find(r, b).first end)
   for _, field in ipairs(open) do
-    streaks.finish(room, field, now)
+    streaks.finish(r, field, now)
   end
 end
 
-if not room then
+if not r then
   return cmsgpack.pack({ Status.ROOM_NOT_FOUND })
 end
-if room.state == 'live' then
+if r.state == 'live' then
   end_streaks()
-  rooms.append(room, event, now, 0, 0, 0)
-  room.state = 'ended'
-  hashes.flush()
-  streaks.flush()
-  rooms.flush(log_keep)
-  redis.call('HSET', room.key, 'ended', digits(now))
+  room.append(r, 0, 0, 0, event, '', cmsgpack.pack(room.stamp(r, now)))
+  r.state = 'ended'
+  streaks.flush(p, 0)
+  room.flush(p, log_keep)
+  redis.call('HSET', r.key, 'ended', now)
   redis.call('ZREM', KEYS[1] .. ':live', id)
   for _, part in ipairs({ ':log', ':top', ':users', ':presence' }) do
-    redis.call('PEXPIRE', room.key .. part, digits(retention))
+    redis.call('PEXPIRE', r.key .. part, retention)
   end
 end
 return cmsgpack.pack({ Status.OK })

@@ -6,7 +6,6 @@
 -- returns   msgpack [status]
 -- @include status
 -- @include clock
--- @include digits
 local now = clock(ARGV[1])
 local room, host, name, title = unpack(cmsgpack.unpack(ARGV[2]))
 local key = KEYS[1] .. ':room:' .. room
@@ -18,7 +17,7 @@ if found[1] then
   end
   return cmsgpack.pack({ found[1] == 'live' and Status.OK or Status.ROOM_ENDED })
 end
-redis.call('HSET', key, 'state', 'live', 'host', host, 'host_name', name, 'title', title, 'started', digits(now),
+redis.call('HSET', key, 'state', 'live', 'host', host, 'host_name', name, 'title', title, 'started', now,
   'seq', 0, 'coins', 0, 'diamonds', 0, 'likes', 0, 'rank', '')
-redis.call('ZADD', KEYS[1] .. ':live', digits(now), room)
+redis.call('ZADD', KEYS[1] .. ':live', now, room)
 return cmsgpack.pack({ Status.OK })

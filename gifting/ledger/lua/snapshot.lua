@@ -12,11 +12,11 @@
 -- @include viewers
 local now = clock(ARGV[1])
 local id, limit, stale = unpack(cmsgpack.unpack(ARGV[2]))
-local key = rooms.key(KEYS[1], id)
+local key = KEYS[1] .. ':room:' .. id
 
-local function open_streaks(room)
+local function open_streaks()
   local numbers, statics, open = {}, {}, {}
-  local flat = redis.call('HGETALL', streaks.key(room))
+  local flat = redis.call('HGETALL', key .. ':streaks')
   for i = 1, #flat, 2 do
     if string.sub(flat[i], 1, 1) == '=' then
       statics[string.sub(flat[i], 2)] = flat[i + 1]
@@ -25,10 +25,9 @@ local function open_streaks(room)
     end
   end
   for field, record in pairs(numbers) do
-    local first, count, _, last = cmsgpack.unpack(record)
-    local streak_id = rooms.event_id(room, first)
-    open[#open + 1] = gift_event(statics[field], NO_MESSAGE, 0, 0, count, false, streak_id, 0)
-      .. cmsgpack.pack('seq', first, 'ts', last, 'id', streak_id)
+    local streak = streaks.read({ id = id }, record)
+    open[#open + 1] = statics[field] .. NOTHING_SENT
+      .. gift_fields({ id = id, seq = streak.first - 1 }, streak.last, streak.count, false, streak.id, 0)
   end
   return open
 end
@@ -42,5 +41,5 @@ for i = 5, 9 do
 end
 found[10] = viewers_of(key, now, stale)
 found[11] = top_of(key, limit)
-found[12] = open_streaks({ key = key, id = id })
+found[12] = open_streaks()
 return cmsgpack.pack(found)

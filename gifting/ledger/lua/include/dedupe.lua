@@ -1,34 +1,45 @@
 -- dedupe: what became of a key. A key's bucket follows from the key's own time, so buckets expire whole.
---   new(name, window, lead, width)  times in ms
---   :want(base, key, time)
---   :check(base, key, time, digest, now) -> status, stored    status nil: the key is new
---   :keep(base, key, time, digest, stored, now)
+--   dedupe.new(name, window, lead, width)         times in ms
+--   dedupe.want(d, base, key, time)
+--   dedupe.check(d, base, key, time, digest, now) -> status, stored    status nil: the key is new
+--   dedupe.keep(d, base, key, time, digest, stored)
+--   dedupe.load(d), dedupe.flush(d, now)
 -- @include status
--- @include hashes
-local Dedupe = {}
-Dedupe.__index = Dedupe
+-- @include hash
+local dedupe = {}
 local DIGEST_SIZE = 8
 
-function Dedupe.new(name, window, lead, width)
-  return setmetatable({ name = name, window = window, lead = lead, width = width, fresh = {} }, Dedupe)
+function dedupe.new(name, window, lead, width)
+  return { name = name, window = window, lead = lead, width = width, buckets = {} }
 end
 
-function Dedupe:bucket(base, time)
-  return base .. ':' .. self.name .. ':' .. math.floor(time / self.width)
+local function bucket_of(d, base, time)
+  local number = math.floor(time / d.width)
+  local buckets = d.buckets[base]
+  if not buckets then
+    buckets = {}
+    d.buckets[base] = buckets
+  end
+  local bucket = buckets[number]
+  if not bucket then
+    bucket = hash.new(base .. ':' .. d.name .. ':' .. number)
+    buckets[number] = bucket
+  end
+  return bucket
 end
 
-function Dedupe:want(base, key, time)
-  hashes.want(self:bucket(base, time), key)
+function dedupe.want(d, base, key, time)
+  hash.want(bucket_of(d, base, time), key)
 end
 
-function Dedupe:check(base, key, time, digest, now)
-  if now - time > self.window then
+function dedupe.check(d, base, key, time, digest, now)
+  if now - time > d.window then
     return Status.KEY_EXPIRED
   end
-  if time - now > self.lead then
+  if time - now > d.lead then
     return Status.KEY_IN_FUTURE
   end
-  local record = hashes.get(self:bucket(base, time), key)
+  local record = hash.get(bucket_of(d, base, time), key)
   if not record then
     return nil
   end
@@ -38,15 +49,26 @@ function Dedupe:check(base, key, time, digest, now)
   return Status.OK, string.sub(record, DIGEST_SIZE + 1)
 end
 
-function Dedupe:keep(base, key, time, digest, stored, now)
-  local bucket = self:bucket(base, time)
-  hashes.put(bucket, key, digest .. stored)
-  -- A bucket outlives its last key's window by one width.
-  self.fresh[bucket] = (math.floor(time / self.width) + 2) * self.width + self.window - now
+function dedupe.keep(d, base, key, time, digest, stored)
+  hash.put(bucket_of(d, base, time), key, digest .. stored)
 end
 
-function Dedupe:flush()
-  for bucket, ttl in pairs(self.fresh) do
-    redis.call('PEXPIRE', bucket, digits(ttl))
+function dedupe.load(d)
+  for _, buckets in pairs(d.buckets) do
+    for _, bucket in pairs(buckets) do
+      hash.load(bucket)
+    end
+  end
+end
+
+function dedupe.flush(d, now)
+  for _, buckets in pairs(d.buckets) do
+    for number, bucket in pairs(buckets) do
+      if next(bucket.dirty) then
+        hash.flush(bucket)
+        -- A bucket outlives its last key's window by one width.
+        redis.call('PEXPIRE', bucket.key, (number + 2) * d.width + d.window - now)
+      end
+    end
   end
 end

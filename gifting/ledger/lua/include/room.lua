@@ -1,46 +1,38 @@
 -- room: a room's state while a script changes it, its event log, and what is published of it.
---   open(base, id)                 -> the room, or nil; each room once per script
---   refusal(room, host, user)      -> why no gift may go there, or nil
---   append(room, event, now, streak, weight, closes)   close an event with seq, ts, id; number it, log it
---   flush(keep)                    write logs (the newest `keep` events stay), totals and ranks; publish
+--   room.open(p, id)                                   the room, or nil; each once per script
+--   room.refusal(r, host, user)                        why no gift may go there, or nil
+--   room.stamp(r, now)                                 the fields that number the next event, for cmsgpack.pack
+--   room.append(r, streak, weight, closes, static, known, fields)
+--                                                      log an event, given as three pieces of its wire bytes
+--   room.count_spent(r, user, profile, coins)          for the ranking; `profile` is the user as wire bytes
+--   room.flush(p, keep)                                write the partition's rooms, keep that many events; publish
 -- The batch that is logged and published is described in wire/batch.py.
 -- @include status
 -- @include digits
--- @include top
-local rooms = { open_rooms = {}, order = {} }
-local FIELDS = { 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank' }
+-- @include ranking
+local room = {}
 
-function rooms.key(base, id)
-  return base .. ':room:' .. id
-end
-
-function rooms.open(base, id)
-  local key = rooms.key(base, id)
-  local room = rooms.open_rooms[key]
-  if room ~= nil then
-    return room or nil
+function room.open(p, id)
+  local r = p.rooms[id]
+  if r ~= nil then
+    return r or nil
   end
-  local found = redis.call('HMGET', key, unpack(FIELDS))
-  if not found[1] then
-    rooms.open_rooms[key] = false
-    return nil
-  end
-  room = {
-    base = base, id = id, key = key,
-    state = found[1], host = found[2], seq = tonumber(found[3]),
-    coins = tonumber(found[4]), diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
-    events = {}, index = {}, spent = {}, users = {},
+  local key = p.base .. ':room:' .. id
+  local found = redis.call('HMGET', key, 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank')
+  r = found[1] and {
+    id = id, key = key, state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
+    diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
+    pieces = {}, index = {}, spent = {}, users = {}, streaks = {},
   }
-  rooms.open_rooms[key] = room
-  rooms.order[#rooms.order + 1] = room
-  return room
+  p.rooms[id] = r
+  return r or nil
 end
 
-function rooms.refusal(room, host, user)
-  if not room or room.host ~= host then
+function room.refusal(r, host, user)
+  if not r or r.host ~= host then
     return Status.ROOM_NOT_FOUND
   end
-  if room.state ~= 'live' then
+  if r.state ~= 'live' then
     return Status.ROOM_ENDED
   end
   if user == host then
@@ -49,65 +41,57 @@ function rooms.refusal(room, host, user)
   return nil
 end
 
-function rooms.event_id(room, seq)
-  return room.id .. '.' .. digits(seq)
+function room.event_id(r, seq)
+  return r.id .. '.' .. digits(seq)
 end
 
-function rooms.append(room, event, now, streak, weight, closes)
-  local seq = room.seq + 1
-  room.seq = seq
-  event = event .. cmsgpack.pack('seq', seq, 'ts', now, 'id', rooms.event_id(room, seq))
-  room.events[#room.events + 1] = event
-  local index, n = room.index, #room.index
-  index[n + 1], index[n + 2], index[n + 3], index[n + 4] = #event, streak, weight, closes
+function room.stamp(r, now)
+  local seq = r.seq + 1
+  return 'seq', seq, 'ts', now, 'id', room.event_id(r, seq)
 end
 
--- The sender's coins count for the room's ranking; `profile` is the user as wire bytes.
-function rooms.count_spent(room, user, profile, coins)
-  room.spent[user] = (room.spent[user] or 0) + coins
-  room.users[user] = profile
+-- The pieces are joined once per batch. To join each event would make long strings that differ in a few bytes only, and
+-- Lua, which interns every string by a sample of its bytes, is slow at those.
+function room.append(r, streak, weight, closes, static, known, fields)
+  local pieces, n = r.pieces, #r.pieces
+  pieces[n + 1], pieces[n + 2], pieces[n + 3] = static, known, fields
+  r.seq = r.seq + 1
+  r.index[#r.index + 1] = cmsgpack.pack(#static + #known + #fields, streak, weight, closes)
 end
 
-local function write_ranking(room)
-  if next(room.spent) == nil then
-    return nil
-  end
-  for user, coins in pairs(room.spent) do
-    local score = redis.call('ZINCRBY', room.key .. ':top', digits(coins), user)
-    if tonumber(score) == coins then
-      redis.call('HSET', room.key .. ':users', user, room.users[user])
-    end
-  end
-  local ids = table.concat(redis.call('ZREVRANGE', room.key .. ':top', 0, 2), '\n')
-  if ids == room.rank then
-    return nil
-  end
-  room.rank = ids
-  return top_of(room.key, 3)
+function room.count_spent(r, user, profile, coins)
+  r.spent[user] = (r.spent[user] or 0) + coins
+  r.users[user] = profile
 end
 
-local function write_log(room, batch, keep)
-  local id = digits(room.seq) .. '-' .. #room.events
-  local oldest = digits(math.max(room.seq - keep + 1, 0))
-  redis.call('XADD', room.key .. ':log', 'MINID', '~', oldest, id, 'b', batch)
+local function array_header(count)
+  return string.char(0xdd) .. struct.pack('>I4', count)
 end
 
-function rooms.flush(keep)
+-- Nine fields; the four numbers per event of the index are an array.
+local function pack_batch(r, rank)
+  return string.char(0x99) .. cmsgpack.pack(r.id, r.seq, #r.index)
+    .. array_header(4 * #r.index) .. table.concat(r.index)
+    .. cmsgpack.pack(r.coins, r.diamonds, r.likes, table.concat(r.pieces), rank or false)
+end
+
+local function write(r, batch, keep)
+  redis.call('XADD', r.key .. ':log', 'MINID', '~', math.max(r.seq - keep + 1, 0),
+    digits(r.seq) .. '-' .. #r.index, 'b', batch)
+  redis.call('HSET', r.key, 'state', r.state, 'seq', r.seq, 'coins', r.coins, 'diamonds', r.diamonds,
+    'likes', r.likes, 'rank', r.rank)
+end
+
+function room.flush(p, keep)
   local published = {}
-  for _, room in ipairs(rooms.order) do
-    if #room.events > 0 then
-      local rank = write_ranking(room)
-      local batch = cmsgpack.pack({
-        room.id, room.seq, #room.events, room.index, room.coins, room.diamonds, room.likes,
-        table.concat(room.events), rank or false,
-      })
-      write_log(room, batch, keep)
-      redis.call('HSET', room.key, 'state', room.state, 'seq', digits(room.seq), 'coins', digits(room.coins),
-        'diamonds', digits(room.diamonds), 'likes', digits(room.likes), 'rank', room.rank or '')
-      published[room.base] = (published[room.base] or '') .. batch
+  for _, r in pairs(p.rooms) do
+    if r and #r.index > 0 then
+      local batch = pack_batch(r, update_ranking(r))
+      write(r, batch, keep)
+      published[#published + 1] = batch
     end
   end
-  for base, batches in pairs(published) do
-    redis.call('PUBLISH', base .. ':events', batches)
+  if #published > 0 then
+    redis.call('PUBLISH', p.base .. ':events', table.concat(published))
   end
 end

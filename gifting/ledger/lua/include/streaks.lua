@@ -1,96 +1,118 @@
--- streaks: the open streaks of rooms. One streak is a field 'user\ngift' of the room's hash ':streaks' (its numbers) and
--- a field '=user\ngift' (its event's static part); its deadline is a member 'room\nuser\ngift' of the partition's ':streaks'.
---   want(room, field)
---   find(room, field)                     -> {first, count, coins, last}, or nil
---   continue(room, field, count, coins, now, window, static) -> the streak, a new one where none is open
---   finish(room, field, now)              append the end event and forget the streak
---   flush()
+-- streaks: the open streaks of rooms. One is a field 'user\ngift' of the room's hash ':streaks' (first seq, count, coins,
+-- last ts), a field '=user\ngift' (its event's static part), and a member 'room\nuser\ngift' of the partition's zset
+-- ':streaks', scored by its deadline.
+--   streaks.want(r, field), streaks.load(r)
+--   streaks.find(r, field)                            the streak, or nil
+--   streaks.continue(r, field, count, coins, now, window, static)   the streak; a new one where none is open
+--   streaks.finish(r, field, now)                     append the end event and forget the streak
+--   streaks.flush(p, window)
 -- @include digits
--- @include hashes
+-- @include chunks
 -- @include room
-local streaks = { found = {}, deadlines = {}, over = {} }
-local NO_MESSAGE = cmsgpack.pack('message') .. string.char(0xc0)
+local streaks = {}
+local NOTHING_SENT = cmsgpack.pack('count', 0, 'coins', 0, 'message') .. '\192'
 
-local function gift_event(static, message, count, coins, repeat_count, ended, streak_id, diamonds)
-  return static .. message .. cmsgpack.pack('count', count, 'coins', coins, 'repeat_count', repeat_count,
-    'repeat_end', ended, 'streak_id', streak_id, 'diamonds', diamonds)
+-- The fields of a gift event that are decided here, as wire bytes.
+local function gift_fields(r, now, repeat_count, ended, streak_id, diamonds)
+  return cmsgpack.pack('repeat_count', repeat_count, 'repeat_end', ended, 'streak_id', streak_id, 'diamonds', diamonds,
+    room.stamp(r, now))
 end
 
-function streaks.key(room)
-  return room.key .. ':streaks'
+function streaks.read(r, record)
+  local first, count, coins, last = cmsgpack.unpack(record)
+  return { first = first, count = count, coins = coins, last = last, id = room.event_id(r, first) }
 end
 
-function streaks.want(room, field)
-  hashes.want(streaks.key(room), field)
+function streaks.want(r, field)
+  r.wanted = r.wanted or {}
+  r.wanted[field] = true
 end
 
-function streaks.find(room, field)
-  local name = room.key .. '\n' .. field
-  local streak = streaks.found[name]
+function streaks.load(r)
+  local fields, found = {}, {}
+  for field in pairs(r.wanted or {}) do
+    fields[#fields + 1] = field
+  end
+  call_in_chunks('HMGET', r.key .. ':streaks', fields, found)
+  for i, field in ipairs(fields) do
+    r.streaks[field] = found[i] and streaks.read(r, found[i])
+  end
+  r.wanted = nil
+end
+
+function streaks.find(r, field)
+  local streak = r.streaks[field]
   if streak == nil then
-    local record = hashes.get(streaks.key(room), field)
-    streak = false
-    if record then
-      local first, count, coins, last = cmsgpack.unpack(record)
-      streak = { first = first, count = count, coins = coins, last = last }
-    end
-    streaks.found[name] = streak
+    local record = redis.call('HGET', r.key .. ':streaks', field)
+    streak = record and streaks.read(r, record)
+    r.streaks[field] = streak
   end
   return streak or nil
 end
 
-local function store(room, field, streak)
-  hashes.put(streaks.key(room), field, cmsgpack.pack(streak.first, streak.count, streak.coins, streak.last))
+function streaks.finish(r, field, now)
+  local streak = streaks.find(r, field)
+  local static = streak.static or redis.call('HGET', r.key .. ':streaks', '=' .. field)
+  room.append(r, streak.first, streak.coins, 1, static, NOTHING_SENT,
+    gift_fields(r, now, streak.count, true, streak.id, 0))
+  r.finished = r.finished or {}
+  r.finished[field] = true
+  r.streaks[field] = false
 end
 
-local function schedule(room, field, deadline)
-  local members = streaks.deadlines[room.base]
-  if not members then
-    members = {}
-    streaks.deadlines[room.base] = members
-  end
-  members[room.id .. '\n' .. field] = deadline
-end
-
-function streaks.finish(room, field, now)
-  local streak = streaks.find(room, field)
-  local static = hashes.get(streaks.key(room), '=' .. field)
-  local id = rooms.event_id(room, streak.first)
-  rooms.append(room, gift_event(static, NO_MESSAGE, 0, 0, streak.count, true, id, 0), now, streak.first, streak.coins, 1)
-  hashes.put(streaks.key(room), field, false)
-  hashes.put(streaks.key(room), '=' .. field, false)
-  streaks.found[room.key .. '\n' .. field] = false
-  schedule(room, field, false)
-end
-
-function streaks.continue(room, field, count, coins, now, window, static)
-  local streak = streaks.find(room, field)
+function streaks.continue(r, field, count, coins, now, window, static)
+  local streak = streaks.find(r, field)
   if streak and now - streak.last > window then
-    streaks.finish(room, field, now)
+    streaks.finish(r, field, now)
     streak = nil
   end
   if not streak then
-    streak = { first = room.seq + 1, count = 0, coins = 0, last = now }
-    streaks.found[room.key .. '\n' .. field] = streak
-    hashes.put(streaks.key(room), '=' .. field, static)
+    local first = r.seq + 1
+    streak = { first = first, count = 0, coins = 0, last = now, id = room.event_id(r, first), static = static }
+    r.streaks[field] = streak
   end
   streak.count = streak.count + count
   streak.coins = streak.coins + coins
   streak.last = math.max(streak.last, now)
-  store(room, field, streak)
-  schedule(room, field, streak.last + window)
+  streak.changed = true
   return streak
 end
 
-function streaks.flush()
-  for base, members in pairs(streaks.deadlines) do
-    for member, deadline in pairs(members) do
-      if deadline then
-        redis.call('ZADD', base .. ':streaks', digits(deadline), member)
-      else
-        redis.call('ZREM', base .. ':streaks', member)
+-- What ended goes before what goes on: the same field may do both in one batch.
+local function forget_finished(p, r)
+  local fields, members = {}, {}
+  for field in pairs(r.finished or {}) do
+    fields[#fields + 1] = field
+    fields[#fields + 1] = '=' .. field
+    members[#members + 1] = r.id .. '\n' .. field
+  end
+  call_in_chunks('HDEL', r.key .. ':streaks', fields)
+  call_in_chunks('ZREM', p.base .. ':streaks', members)
+end
+
+local function store_changed(p, r, window)
+  local fields, deadlines = {}, {}
+  for field, streak in pairs(r.streaks) do
+    if streak and streak.changed then
+      fields[#fields + 1] = field
+      fields[#fields + 1] = cmsgpack.pack(streak.first, streak.count, streak.coins, streak.last)
+      if streak.static then
+        fields[#fields + 1] = '=' .. field
+        fields[#fields + 1] = streak.static
       end
+      deadlines[#deadlines + 1] = streak.last + window
+      deadlines[#deadlines + 1] = r.id .. '\n' .. field
     end
   end
-  streaks.deadlines = {}
+  call_in_chunks('HSET', r.key .. ':streaks', fields)
+  call_in_chunks('ZADD', p.base .. ':streaks', deadlines)
+end
+
+function streaks.flush(p, window)
+  for _, r in pairs(p.rooms) do
+    if r then
+      forget_finished(p, r)
+      store_changed(p, r, window)
+    end
+  end
 end

@@ -1,0 +1,27 @@
+-- update_ranking(r): add what a room's senders spent; the new top 3 if they are others than before, else nil.
+-- @include chunks
+-- @include top
+local function update_ranking(r)
+  local users, scores, args = {}, {}, {}
+  for user in pairs(r.spent) do
+    users[#users + 1] = user
+  end
+  if #users == 0 then
+    return nil
+  end
+  call_in_chunks('ZMSCORE', r.key .. ':top', users, scores)
+  for i, user in ipairs(users) do
+    if not scores[i] then
+      redis.call('HSET', r.key .. ':users', user, r.users[user])
+    end
+    args[#args + 1] = tonumber(scores[i] or 0) + r.spent[user]
+    args[#args + 1] = user
+  end
+  call_in_chunks('ZADD', r.key .. ':top', args)
+  local rank = table.concat(redis.call('ZREVRANGE', r.key .. ':top', 0, 2), '\n')
+  if rank == r.rank then
+    return nil
+  end
+  r.rank = rank
+  return top_of(r.key, 3)
+end
