@@ -1,7 +1,7 @@
 """The part of an event that is known before the ledger has seen it, as wire bytes. Lua appends the rest.
 
 An event is a msgpack map of a fixed number of fields. Here the map's header and the known fields are written;
-``ledger/lua/include/room.lua`` appends ``seq, ts, id`` and, for gifts, the fields of :data:`GIFT_DYNAMIC`.
+``ledger/lua/include`` appends :data:`STAMP` to all events and :data:`GIFT_DECIDED` to gifts.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import msgpack
 
 _pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False, autoreset=True).pack
 
-ALWAYS_DYNAMIC: Final = ("seq", "ts", "id")
-GIFT_DYNAMIC: Final = ("count", "coins", "repeat_count", "repeat_end", "streak_id", "diamonds", "message")
-_GIFT_STATIC: Final = ("type", "user", "to_user", "gift")
-GIFT_FIELDS: Final = len(_GIFT_STATIC) + len(GIFT_DYNAMIC) + len(ALWAYS_DYNAMIC)
+STAMP: Final = ("seq", "ts", "id")
+GIFT_STATIC: Final = ("type", "user", "to_user", "gift")
+GIFT_SENT: Final = ("count", "coins", "message")
+GIFT_DECIDED: Final = ("repeat_count", "repeat_end", "streak_id", "diamonds")
+GIFT_FIELDS: Final = len(GIFT_STATIC) + len(GIFT_SENT) + len(GIFT_DECIDED) + len(STAMP)
 
 
 def encode_user(user: Mapping[str, Any]) -> bytes:
@@ -35,16 +36,20 @@ def encode_host(host: Mapping[str, Any]) -> bytes:
 
 
 GIFT_HEAD: Final = bytes((0x80 | GIFT_FIELDS,)) + _pack("type") + _pack("gift") + _pack("user")
-"""Followed by the bytes of the user, the host and the gift."""
+"""Followed by the bytes of the user, the host and the gift: what all events of a streak share."""
 
 
-def encode_message(message: str | None) -> bytes:
-    return _pack(message)
+def encode_sent(count: int, coins: int, message: str | None) -> bytes:
+    """The fields :data:`GIFT_SENT`: what a sender decides anew for each gift."""
+    return _pack(("count", count, "coins", coins, "message", message))[1:]
 
 
-def encode_event(kind: str, fields: Mapping[str, Any], dynamic: int = 0) -> bytes:
-    """An event other than a gift, open at the end: Lua appends :data:`ALWAYS_DYNAMIC` and ``dynamic`` fields more."""
-    count = 1 + len(fields) + len(ALWAYS_DYNAMIC) + dynamic
+def encode_event(kind: str, fields: Mapping[str, Any], decided: int = 0) -> bytes:
+    """An event other than a gift, open at the end: Lua appends ``decided`` fields and :data:`STAMP`.
+
+    A value that is ``bytes`` is wire bytes already.
+    """
+    count = 1 + len(fields) + decided + len(STAMP)
     parts = [bytes((0x80 | count,)), _pack("type"), _pack(kind)]
     for name, value in fields.items():
         parts += [_pack(name), value if isinstance(value, bytes) else _pack(value)]

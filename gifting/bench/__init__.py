@@ -1,0 +1,55 @@
+"""``gifting bench``: a server under load, measured and audited."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gifting.bench.options import BenchOptions, BenchResult
+from gifting.bench.render import render
+from gifting.bench.run import run_bench
+from gifting.errors import GiftingError
+from gifting.load.fleet import LoadError
+
+__all__ = ["BenchOptions", "BenchResult", "run", "run_bench"]
+
+
+def run(options: BenchOptions) -> int:
+    """Run a bench and print it; for the command line.
+
+    Returns:
+        0: measured and audited. 1: the audit found a problem. 2: it could not be run. 130: interrupted.
+    """
+    console = Console()
+    try:
+        result = asyncio.run(_run_with_progress(options))
+    except (GiftingError, LoadError, OSError, ValueError) as error:
+        console.print(f"gifting bench: {error}", style="red", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    render(result, console)
+    if options.json:
+        Path(options.json).write_bytes(to_json(result))
+    return 0 if result.audit.passed else 1
+
+
+def to_json(result: BenchResult) -> bytes:
+    """The result without the secret."""
+    document = msgspec.to_builtins(result)
+    del document["options"]["secret"]
+    return msgspec.json.format(msgspec.json.encode(document)) + b"\n"
+
+
+async def _run_with_progress(options: BenchOptions) -> BenchResult:
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
+        task = progress.add_task("", total=1.0)
+        return await run_bench(
+            options, lambda text, done: progress.update(task, description=text, completed=done)
+        )

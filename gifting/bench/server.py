@@ -1,0 +1,125 @@
+"""The server under load: one of our own, or one that is there already."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import resource
+import secrets
+import signal
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from gifting.bench.options import BenchOptions
+from gifting.bench.usage import listener
+from gifting.errors import StartError
+from gifting.load.plan import Target
+
+READY_WITHIN_S: Final = 30.0
+STOP_WITHIN_S: Final = 20.0
+LOG_TAIL: Final = 2000
+READY_LINE: Final = re.compile(rb"gifting is ready on (http://\S+)")
+
+OVERRIDES: Final = {
+    "GIFTING_MESSAGE_RATE": "1000000",
+    "GIFTING_MESSAGE_BURST": "1000000",
+    "GIFTING_USER_CONNECTIONS": "1000",
+    "GIFTING_MEMBER_RATE": "0",
+}
+"""A load generator is no viewer: per-user limits are out of its way. All else is as the environment says."""
+
+
+class Server:
+    """Where the load goes. As an ``async with`` it starts a private server if there is no ``url``, and ends it."""
+
+    def __init__(self, options: BenchOptions) -> None:
+        self._options = options
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._found: asyncio.Future[str] | None = None
+        self.pid: int | None = None
+        self.data_dir = options.data_dir
+        self.target: Target
+
+    async def __aenter__(self) -> Self:
+        """Raises :class:`StartError` with the end of its log if it does not start."""
+        if self._options.url:
+            self.target = Target.at(self._options.url, self._options.secret)
+            local = self.target.host in {"127.0.0.1", "localhost"}
+            self.pid = listener(self.target.port) if local else None
+            return self
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+
+    async def _start(self) -> None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        self._directory = tempfile.TemporaryDirectory(prefix="gifting-bench-", ignore_cleanup_errors=True)
+        self.data_dir = str(Path(self._directory.name) / "data")
+        secret = secrets.token_hex(32)
+        with self._log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", "0"),
+                *("--data-dir", self.data_dir, "--workers", str(self._options.workers)),
+                env={**os.environ, **OVERRIDES, "GIFTING_SECRET": secret},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        self._found = asyncio.get_running_loop().create_future()
+        self._reader = asyncio.create_task(self._read(), name="server output")
+        await asyncio.wait(
+            [self._found, self._reader], timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not self._found.done():
+            raise StartError(f"The server did not start. Its last words:\n{self._last_words()}")
+        self.target = Target.at(self._found.result(), secret)
+
+    @property
+    def _log(self) -> Path:
+        assert self._directory is not None
+        return Path(self._directory.name) / "server.log"
+
+    async def _read(self) -> None:
+        """Find the ready line, and keep the pipe empty after it."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        assert self._found is not None
+        while line := await self._process.stdout.readline():
+            if (match := READY_LINE.search(line)) and not self._found.done():
+                self._found.set_result(match[1].decode())
+
+    def _last_words(self) -> str:
+        return self._log.read_text(errors="replace")[-LOG_TAIL:]
+
+    async def _stop(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self._process.wait()
+            except TimeoutError:
+                with suppress(ProcessLookupError):
+                    self._process.kill()
+                await self._process.wait()
+            if self._reader is not None:
+                await asyncio.wait([self._reader])
+            if self._found is not None:
+                self._found.cancel()
+        if self._directory is not None:
+            self._directory.cleanup()

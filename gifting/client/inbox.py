@@ -1,0 +1,76 @@
+"""What a client keeps of its rooms: how far each was taken, and the events not yet consumed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+
+class Room:
+    """A joined room and the seq up to which its events were taken."""
+
+    __slots__ = ("lane", "name", "seq")
+
+    def __init__(self, name: str, lane: str | None, seq: int | None) -> None:
+        self.name = name
+        self.lane = lane
+        self.seq = seq
+
+    def request(self) -> dict[str, Any]:
+        fields = {"room": self.name, "since": self.seq, "lane": self.lane}
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def unseen(self, message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The events of ``message`` that weren't taken before; they count as taken from now on."""
+        seen = self.seq or 0
+        self.seq = max(seen, message["seq"])
+        for event in message["events"]:
+            if event.get("seq", seen + 1) > seen:
+                event["room"] = self.name
+                yield event
+
+
+class Inbox:
+    """Events between the reader and the consumer: ``limit`` events and one frame more at most."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._events: list[dict[str, Any]] = []
+        self._next = 0
+        self._arrived = asyncio.Event()
+        self._space = asyncio.Event()
+        self._over = False
+        self._error: Exception | None = None
+
+    def put(self, events: Iterable[dict[str, Any]]) -> None:
+        fresh = list(events)
+        if self._limit:
+            self._events += fresh
+            self._arrived.set()
+
+    async def has_room(self) -> None:
+        while len(self._events) - self._next > self._limit:
+            self._space.clear()
+            await self._space.wait()
+
+    def end(self, error: Exception | None) -> None:
+        self._over, self._error = True, error
+        self._arrived.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        while self._next == len(self._events):
+            self._events, self._next = [], 0
+            if self._over:
+                if self._error is not None:
+                    raise self._error
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        event = self._events[self._next]
+        self._next += 1
+        self._space.set()
+        return event

@@ -1,0 +1,236 @@
+"""A connection that is made again whenever it breaks, and the calls on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final, TypeAlias
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from gifting.client.inbox import Inbox, Room
+from gifting.client.reconnect import backoff, refusal, socket_url, told, why_closed
+from gifting.errors import Denied, GiftingError, OutcomeUnknown
+from gifting.wire.close import may_reconnect
+from gifting.wire.codec import MSGPACK, unpack
+
+FRAME_MAX: Final = 16 << 20
+"""Largest message taken from the server, in bytes."""
+
+STABLE_AFTER: Final = 10.0
+"""A connection that lived this many seconds starts the backoff anew."""
+
+Outcome: TypeAlias = dict[str, Any] | Exception
+"""A reply, or why there is none."""
+
+
+class ClosedError(ConnectionError):
+    """By the client's own ``close``."""
+
+
+class Link:
+    """Connects, resumes every room where it was, and reads.
+
+    Args:
+        url, token: as the client got them.
+        inbox: where events go.
+        reply_timeout: seconds to wait for one reply.
+        deadline: seconds after which :meth:`insist` stops trying.
+    """
+
+    def __init__(self, url: str, token: str, inbox: Inbox, *, reply_timeout: float, deadline: float) -> None:
+        self.url, self._proxy = socket_url(url)
+        self.token = token
+        self.rooms: dict[str, Room] = {}
+        self.clock_lead_ms = 0
+        self.last_error: Exception | None = None
+        self._inbox = inbox
+        self._reply_timeout = reply_timeout
+        self._deadline = deadline
+        self._last_id = 0
+        self._calls: dict[int, Call] = {}
+        self._socket: ClientConnection | None = None
+        self._ended: Exception | None = None
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._stay_connected(), name="gifting client")
+
+    async def close(self) -> None:
+        self._end(ClosedError("The client was closed."))
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def ask(
+        self, op: str, fields: dict[str, Any], room: Room | None = None, *, seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Say it once. Raises ConnectionError, TimeoutError or what the reply says."""
+        seconds = self._reply_timeout if seconds is None else seconds
+        async with asyncio.timeout(seconds):
+            socket = await self.connected()
+            future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            number, message = self._message(op, fields, Call(future, room))
+            try:
+                await socket.send(message)
+                outcome = await future
+            except ConnectionClosed as error:
+                raise ConnectionError(str(error)) from None
+            finally:
+                self._calls.pop(number, None)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def insist(self, op: str, fields: dict[str, Any], room: Room | None = None) -> dict[str, Any]:
+        """Say it until there is a reply that is no temporary error, at most ``deadline`` seconds.
+
+        Raises:
+            TimeoutError: whether it was done is not known.
+        """
+        clock = asyncio.get_running_loop().time
+        give_up = clock() + self._deadline
+        unsure = False
+        for pause in backoff():
+            try:
+                return await self.ask(op, fields, room, seconds=min(self._reply_timeout, give_up - clock()))
+            except (ConnectionError, TimeoutError, GiftingError) as error:
+                final = isinstance(error, GiftingError) and not error.temporary
+                unsure = unsure or isinstance(error, ConnectionError | TimeoutError | OutcomeUnknown)
+                if final and not (unsure and isinstance(error, Denied)):
+                    raise
+                if final or self._ended is not None or clock() + pause >= give_up:
+                    if unsure:
+                        raise TimeoutError(f"{op} got no reply.") from (self._ended or error)
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError("backoff() never ends")
+
+    async def connected(self) -> ClientConnection:
+        while self._socket is None:
+            if self._ended is not None:
+                raise self._ended
+            self._changed.clear()
+            await self._changed.wait()
+        return self._socket
+
+    def _message(self, op: str, fields: dict[str, Any], call: Call) -> tuple[int, bytes]:
+        self._last_id = number = self._last_id + 1
+        self._calls[number] = call
+        return number, MSGPACK.encode({"op": op, "id": number, **fields})
+
+    async def _stay_connected(self) -> None:
+        clock = asyncio.get_running_loop().time
+        pauses = backoff()
+        while self._ended is None:
+            began = clock()
+            try:
+                await self._connect_once()
+            except GiftingError as error:
+                self.last_error = error
+                if not error.temporary:
+                    self._end(error)
+            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
+                self.last_error = error
+            except Exception as error:
+                self._end(error)
+            finally:
+                self._disconnected()
+            if clock() - began > STABLE_AFTER:
+                pauses = backoff()
+            if self._ended is None:
+                await asyncio.sleep(next(pauses))
+
+    async def _connect_once(self) -> None:
+        """Connect, resume every room, and read until the connection ends. Always raises."""
+        try:
+            async with connect(
+                self.url,
+                subprotocols=[Subprotocol(MSGPACK.subprotocol)],
+                additional_headers={"Authorization": f"Bearer {self.token}"},
+                compression=None,
+                max_size=FRAME_MAX,
+                proxy=self._proxy,
+                close_timeout=1,
+            ) as socket:
+                await self._resume(socket)
+                while True:
+                    self._take(unpack(await socket.recv(decode=False)), socket)
+                    await self._inbox.has_room()
+        except InvalidStatus as error:
+            raise refusal(error.response) from None
+        except ConnectionClosed as error:
+            if error.rcvd is not None and not may_reconnect(error.rcvd.code):
+                raise why_closed(error.rcvd.code, error.rcvd.reason) from None
+            raise
+
+    async def _resume(self, socket: ClientConnection) -> None:
+        """Ask for the clock and for every room, and leave the replies to the reader."""
+        sent_ms = time.time_ns() // 1_000_000
+        await socket.send(self._message("ping", {}, Call(None, None, sent_ms))[1])
+        for room in list(self.rooms.values()):
+            await socket.send(self._message("join", room.request(), Call(None, room))[1])
+
+    def _take(self, message: dict[str, Any], socket: ClientConnection) -> None:
+        if "re" in message:
+            call = self._calls.pop(message["re"], None)
+            if call is not None:
+                self._take_reply(message, call, socket)
+        elif (room := self.rooms.get(message["room"])) is not None:
+            self._inbox.put(room.unseen(message))
+
+    def _take_reply(self, reply: dict[str, Any], call: Call, socket: ClientConnection) -> None:
+        error = None if reply["ok"] else told(reply["error"]["code"], reply["error"]["message"])
+        if call.sent_ms:
+            if error is not None:
+                raise error
+            self.clock_lead_ms = reply["ts"] - (call.sent_ms + time.time_ns() // 1_000_000) // 2
+            self._socket = socket
+            self._changed.set()
+        if call.room is not None:
+            self._take_join(call.room, reply, error, resumed=call.reply is None)
+        if call.reply is not None and not call.reply.done():
+            call.reply.set_result(error or reply)
+
+    def _take_join(
+        self, room: Room, reply: dict[str, Any], error: GiftingError | None, *, resumed: bool
+    ) -> None:
+        if error is None:
+            self.rooms[room.name] = room
+            if room.seq is None or reply["gap"]:
+                room.seq = reply["room"]["seq"]
+            if resumed and reply["gap"]:
+                self._inbox.put([{"type": "gap", "room": room.name, "snapshot": reply["room"]}])
+        elif resumed and error.temporary:
+            raise error
+        elif resumed:
+            self.rooms.pop(room.name, None)
+            self._inbox.put([{"type": "lost", "room": room.name, "error": error.code}])
+
+    def _disconnected(self) -> None:
+        self._socket = None
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            if call.reply is not None and not call.reply.done():
+                call.reply.set_result(ConnectionResetError("The connection was lost."))
+
+    def _end(self, reason: Exception) -> None:
+        if self._ended is None:
+            self._ended = reason
+            self._inbox.end(None if isinstance(reason, ClosedError) else reason)
+            self._changed.set()
+
+
+class Call:
+    """A message sent. Without ``reply`` nobody waits for its reply; ``sent_ms`` marks the clock's ping."""
+
+    __slots__ = ("reply", "room", "sent_ms")
+
+    def __init__(self, reply: asyncio.Future[Outcome] | None, room: Room | None, sent_ms: int = 0) -> None:
+        self.reply = reply
+        self.room = room
+        self.sent_ms = sent_ms

@@ -1,0 +1,82 @@
+"""When and how a client connects again: addresses, pauses, and what a refusal means."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from websockets.http11 import Response
+
+from gifting.errors import (
+    BadToken,
+    Denied,
+    Forbidden,
+    GiftingError,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    TokenExpired,
+    TokenRevoked,
+    by_code,
+)
+from gifting.wire.close import CloseCode
+
+FIRST_PAUSE: Final = 0.25
+"""Seconds that the first pause lasts at most."""
+
+LONGEST_PAUSE: Final = 15.0
+"""Seconds that any pause lasts at most."""
+
+SOCKET_PATH: Final = "/v1/ws"
+_SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_BY_STATUS: Final = {401: BadToken, 403: Forbidden, 404: NotFound, 429: RateLimited, 503: Overloaded}
+_BY_CLOSE: Final = {CloseCode.TOKEN_EXPIRED: TokenExpired, CloseCode.TOKEN_REVOKED: TokenRevoked}
+
+
+def backoff() -> Iterator[float]:
+    """Seconds to pause before each next try: exponential, with full jitter, lest all come back at once."""
+    longest = FIRST_PAUSE
+    while True:
+        yield random.uniform(0, longest)  # noqa: S311
+        longest = min(longest * 2, LONGEST_PAUSE)
+
+
+def socket_url(url: str) -> tuple[str, Literal[True] | None]:
+    """The WebSocket address that ``url`` stands for, and whether the system's proxy applies to it.
+
+    Raises:
+        ValueError: an address of another kind.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise ValueError(f"{url!r} is no ws://, wss://, http:// or https:// address.")
+    path = parts.path if parts.path not in {"", "/"} else SOCKET_PATH
+    address = urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
+    return address, None if parts.hostname in _LOOPBACK else True
+
+
+def refusal(response: Response) -> GiftingError:
+    """What an HTTP answer instead of a WebSocket means."""
+    try:
+        problem: Any = msgspec.json.decode(response.body or b"")
+    except msgspec.DecodeError:
+        problem = None
+    if isinstance(problem, dict) and isinstance(problem.get("code"), str):
+        return told(problem["code"], str(problem.get("detail", "")))
+    error = _BY_STATUS.get(response.status_code, GiftingError)
+    return error(f"The server answered HTTP {response.status_code}.")
+
+
+def why_closed(code: int, reason: str) -> GiftingError:
+    """The error behind a close code that forbids to connect again."""
+    error = next((error for known, error in _BY_CLOSE.items() if known == code), Denied)
+    return error(f"Closed with {code}: {reason}.")
+
+
+def told(code: str, message: str) -> GiftingError:
+    """The error of a reply; ``message`` ends with its help, which the class adds again."""
+    return by_code(code, message.removesuffix(by_code(code).help).rstrip())

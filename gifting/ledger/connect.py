@@ -1,0 +1,35 @@
+"""Redis clients as the ledger needs them: nothing is sent twice behind its back, and nothing waits for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+CONNECT_TIMEOUT = 2.0
+"""Seconds to make a connection."""
+
+MAX_CONNECTIONS = 64
+"""Connections of one process to Redis."""
+
+
+def connect(url: str, timeout: float, **extra: Any) -> Redis:
+    """A client whose calls fail after ``timeout`` seconds instead of being sent again.
+
+    redis-py would by default send a timed-out call once more; for a script that moves money that is a second debit.
+    """
+    return Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=timeout,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        max_connections=MAX_CONNECTIONS,
+        **extra,
+    )
+
+
+def pool_of(redis: Redis) -> ConnectionPool[Any]:
+    return redis.connection_pool

@@ -1,0 +1,158 @@
+"""Senders: every gift has its key, its intended send time and its place in the books."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from typing import Final
+
+import msgspec
+
+from gifting.load.books import Complaints, Phases, Seqs
+from gifting.load.plan import SenderPlan
+from gifting.load.socket import Socket, masked
+from gifting.model.economy import make_key
+from gifting.wire.codec import BINARY, pack
+
+LATE_NS: Final = 10_000_000
+"""A gift sent this long after its intended time counts as late: the generator did not keep up."""
+
+PAUSE_WHEN_REFUSED_S: Final = 0.05
+
+
+class _Error(msgspec.Struct):
+    code: str = ""
+    temporary: bool = False
+
+
+class _Reply(msgspec.Struct):
+    re: int = -1
+    ok: bool = False
+    seq: int = 0
+    coins: int = 0
+    duplicate: bool = False
+    error: _Error | None = None
+
+
+_decode_reply = msgspec.msgpack.Decoder(_Reply).decode
+
+
+class Desk:
+    """What the senders of one process share."""
+
+    def __init__(self, plan: SenderPlan) -> None:
+        self.plan = plan
+        self.open = False
+        self.issued = 0
+        self.accepted = 0
+        self.answered = 0
+        self.late = 0
+        self.unsent = 0
+        self.refused: Counter[str] = Counter()
+        self.spent: Counter[str] = Counter()
+        self.seqs = Seqs()
+        self.complaints = Complaints()
+        self.phases = Phases(lambda: (self.accepted,))
+        self.settled = asyncio.Event()
+
+    def answer(self) -> None:
+        self.answered += 1
+        if not self.open and self.answered == self.issued:
+            self.settled.set()
+
+    def close(self) -> None:
+        """Send no more."""
+        self.open = False
+        if self.answered == self.issued:
+            self.settled.set()
+
+
+class Sender(Socket):
+    """One connection that sends gifts into one room."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, desk: Desk, user: str, room: str) -> None:
+        super().__init__(loop)
+        self._desk = desk
+        self._id = 0
+        self._limit = desk.plan.in_flight
+        self._pending: dict[int, int] = {}
+        self._held = False
+        self.user, self.room = user, room
+        fields = {"op": "send_gift", "room": room, "gift": desk.plan.gift}
+        body = b"".join(pack(name) + pack(value) for name, value in fields.items()) + pack("id")
+        self._head = bytes((0x80 | 5,)) + body
+        self._sampled_head = bytes((0x80 | 6,)) + body
+
+    def fill(self) -> None:
+        """Closed loop: send until ``in_flight`` gifts wait."""
+        free = self._limit - len(self._pending)
+        if free > 0 and self._desk.open and self.is_open and not self._held:
+            now = time.monotonic_ns()
+            self.write(b"".join([self._gift(now) for _ in range(free)]))
+
+    def send(self, due: int, now: int) -> None:
+        """Open loop: send the gift that was due at ``due`` (monotonic ns)."""
+        if now - due > LATE_NS:
+            self._desk.late += 1
+        if len(self._pending) >= self._limit or not self.is_open:
+            self._desk.unsent += 1
+            return
+        self.write(self._gift(due))
+
+    def _gift(self, due: int) -> bytes:
+        desk = self._desk
+        self._id = number = self._id + 1
+        self._pending[number] = due
+        desk.issued += 1
+        sampled = desk.issued % desk.plan.sample == 0
+        key = make_key(time.time_ns() // 1_000_000, random.randbytes(10))  # noqa: S311
+        parts = [
+            self._sampled_head if sampled else self._head,
+            b"\xce" + number.to_bytes(4, "big"),
+            b"\xa3key\xd9\x24" + key.encode(),
+        ]
+        if sampled:
+            parts.append(b"\xa7message" + pack(f"t={due}"))
+        return masked(BINARY, b"".join(parts))
+
+    def message(self, data: bytes, start: int, end: int) -> None:
+        reply = _decode_reply(data[start:end])
+        desk = self._desk
+        due = self._pending.pop(reply.re, None)
+        if due is None:
+            desk.complaints.add(f"{self.user} got a reply to message {reply.re}, which waits for none.")
+            return
+        if reply.ok:
+            if desk.phases.current is not None:
+                desk.phases.current.add(time.monotonic_ns() - due)
+            desk.accepted += 1
+            desk.spent[self.user] += desk.plan.price
+            desk.seqs.add(self.room, reply.seq)
+            if reply.duplicate:
+                desk.complaints.add(f"{self.user} sent a new key and was told it is a duplicate.")
+        else:
+            desk.refused[reply.error.code if reply.error else "?"] += 1
+            self._hold()
+        desk.answer()
+
+    def _hold(self) -> None:
+        """The closed loop takes a breath when it is refused, else it would only be refused faster."""
+        if not self._held:
+            self._held = True
+            self._loop.call_later(PAUSE_WHEN_REFUSED_S, self._release)
+
+    def _release(self) -> None:
+        self._held = False
+        self.fed()
+
+    def fed(self) -> None:
+        if not self._desk.plan.rate:
+            self.fill()
+
+    def lost(self, code: int) -> None:
+        if self._pending:
+            self._desk.complaints.add(
+                f"{self.user} was closed with {code} while {len(self._pending)} gifts waited."
+            )

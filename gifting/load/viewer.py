@@ -1,0 +1,198 @@
+"""Viewers that check every frame and decode hardly any.
+
+The server sends all viewers of a room the same bytes. So a process decodes a frame when it first sees it, and
+knows it again by its size and its head, which holds the room, the seq and the number of events. Every viewer
+then checks that each frame starts where its last one ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any, Final, NamedTuple
+
+from gifting.errors import GiftingError
+from gifting.load.books import Complaints, Phases, Seqs
+from gifting.load.plan import Target
+from gifting.load.socket import Socket, masked
+from gifting.wire.close import may_reconnect
+from gifting.wire.codec import BINARY, MSGPACK, pack, unpack
+
+KNOWN_MAX: Final = 4096
+"""Frames remembered per process."""
+
+AFTER_ROOM: Final = 1 + 5 + 4 + 9 + 7 + 5
+"""Bytes of a frame's head besides the room: map, ``room``, ``seq``, its number, ``events``, its count."""
+
+SLOW_RECEIVE_BUFFER: Final = 65_536
+REOPEN_AFTER_S: Final = 0.2
+REOPEN_TRIES: Final = 50
+
+
+class Frame(NamedTuple):
+    """What there is to know of a frame: numbered events ``first`` to ``last`` (0: it has none)."""
+
+    first: int
+    last: int
+    events: int
+    sent: tuple[int, ...]
+    """Send times of the sampled gifts in it, monotonic ns."""
+
+
+class Gallery:
+    """What the viewers of one process share."""
+
+    def __init__(self, lane: str) -> None:
+        self.lane = lane
+        self.known: dict[tuple[bytes, int], Frame] = {}
+        self.frames = 0
+        self.events = 0
+        self.closes: Counter[int] = Counter()
+        self.complaints = Complaints()
+        self.seen = Seqs()
+        self.high: dict[str, int] = {}
+        self.phases = Phases(lambda: (self.events, self.frames))
+        self.progressed = asyncio.Event()
+
+    def learn(self, key: tuple[bytes, int], message: dict[str, Any]) -> Frame:
+        """Decode a frame seen for the first time."""
+        frame = self._examine(message)
+        self.known[key] = frame
+        if len(self.known) > KNOWN_MAX:
+            del self.known[next(iter(self.known))]
+        return frame
+
+    def _examine(self, message: dict[str, Any]) -> Frame:
+        room, events = message["room"], message["events"]
+        seqs = [event["seq"] for event in events if "seq" in event]
+        first, last = (seqs[0], message["seq"]) if seqs else (0, 0)
+        if self.lane == "all" and seqs and seqs != list(range(first, last + 1)):
+            self.complaints.add(
+                f"{room}: a frame up to {last} has {len(seqs)} events from {first}, not in a row."
+            )
+        high = self.high.get(room, 0)
+        sent = []
+        for event in events:
+            if event["type"] == "gift" and event["count"]:
+                if event["seq"] > high:
+                    self.seen.add(room, event["seq"])
+                text = event.get("message")
+                if text and text.startswith("t="):
+                    sent.append(int(text[2:]))
+        self.high[room] = max(high, last)
+        return Frame(first, last, len(events), tuple(sent))
+
+
+class Viewer(Socket):
+    """One viewer of one room."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        gallery: Gallery,
+        *,
+        target: Target,
+        token: str,
+        room: str,
+        user: str,
+        slow: bool = False,
+    ) -> None:
+        super().__init__(loop)
+        self._gallery, self._target, self._token = gallery, target, token
+        self._head = AFTER_ROOM + len(pack(room))
+        self._prefix = b"\xa4room" + pack(room)
+        self._incoming: Frame | None = None
+        self._joined: asyncio.Future[dict[str, Any]] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._turn = 0
+        self.last = -1
+        self.closes = 0
+        self.room, self.user, self.slow = room, user, slow
+        self.stopping = False
+
+    async def join(self) -> None:
+        """Connect and subscribe; again from the last seq if there is one.
+
+        Raises:
+            OSError, GiftingError: it did not work.
+        """
+        receive_buffer = SLOW_RECEIVE_BUFFER if self.slow else 0
+        await self.open(self._target, self._token, receive_buffer=receive_buffer)
+        self._joined = self._loop.create_future()
+        request = {"op": "join", "id": 1, "room": self.room, "lane": self._gallery.lane}
+        if self.last >= 0:
+            request["since"] = self.last
+        self.write(masked(BINARY, MSGPACK.encode(request)))
+        reply = await self._joined
+        if not reply["ok"]:
+            raise GiftingError(f"{self.user} could not join {self.room}: {reply['error']}")
+
+    def message(self, data: bytes, start: int, end: int) -> None:
+        if data.startswith(self._prefix, start + 1):
+            key = (data[start : min(end, start + self._head)], end - start)
+            frame = self._gallery.known.get(key)
+            self._take(frame or self._gallery.learn(key, unpack(data[start:end])))
+        else:
+            self._take_reply(unpack(data[start:end]))
+
+    def can_skip(self, data: bytes, start: int, size: int) -> bool:
+        if len(data) - start < self._head:
+            return False
+        self._incoming = self._gallery.known.get((data[start : start + self._head], size))
+        return self._incoming is not None
+
+    def skipped(self) -> None:
+        if self._incoming is not None:
+            self._take(self._incoming)
+
+    def _take(self, frame: Frame) -> None:
+        gallery = self._gallery
+        gallery.frames += 1
+        gallery.events += frame.events
+        if frame.last:
+            expected = self.last + 1
+            if frame.first != expected and (gallery.lane == "all" or frame.first < expected):
+                gallery.complaints.add(
+                    f"{self.room}: {self.user} waited for {expected} and got {frame.first} to {frame.last}."
+                )
+            self.last = frame.last
+            if frame.sent and gallery.phases.current is not None and not self.slow:
+                self._turn = turn = (self._turn + 1) % len(frame.sent)
+                gallery.phases.current.add(time.monotonic_ns() - frame.sent[turn], len(frame.sent))
+            gallery.progressed.set()
+
+    def _take_reply(self, reply: dict[str, Any]) -> None:
+        if reply["ok"]:
+            if self.last >= 0 and reply["gap"]:
+                self._gallery.complaints.add(f"{self.room}: {self.user} came back at {self.last} to a gap.")
+            if self.last < 0 or reply["gap"]:
+                self.last = reply["room"]["seq"]
+        if self._joined is not None and not self._joined.done():
+            self._joined.set_result(reply)
+
+    def lost(self, code: int) -> None:
+        if self.stopping:
+            return
+        self._gallery.closes[code] += 1
+        self.closes += 1
+        if self._joined is not None and not self._joined.done():
+            self._joined.set_exception(ConnectionResetError(f"closed with {code}"))
+        elif may_reconnect(code) and (self._task is None or self._task.done()):
+            self._task = self._loop.create_task(self._come_back())
+
+    async def _come_back(self) -> None:
+        for _ in range(REOPEN_TRIES):
+            await asyncio.sleep(REOPEN_AFTER_S)
+            try:
+                await self.join()
+            except (OSError, GiftingError):
+                continue
+            return
+        self._gallery.complaints.add(f"{self.room}: {self.user} could not come back.")
+
+    def stop(self) -> None:
+        self.stopping = True
+        if self._task is not None:
+            self._task.cancel()
+        self.close()

@@ -1,0 +1,1 @@
+"""What browsers load: the overlay, the room page and the JavaScript client, and the pictures of gifts."""

@@ -1,0 +1,208 @@
+/** One WebSocket to the server that comes back by itself: replies by id, heartbeat, the server's clock. */
+
+import { claims } from "./keys.js";
+
+const SUBPROTOCOL = "gifting.v1.json";
+const FIRST_DELAY = 500;
+const LONGEST_DELAY = 15_000;
+const OPEN_TIMEOUT = 10_000;
+const REPLY_TIMEOUT = 8_000;
+const PING_EVERY = 20_000;
+const STABLE_AFTER = 10_000;
+const MAX_PENDING = 256;
+const MAX_BUFFERED = 65_536;
+
+/** What went wrong: `code` for programs, `message` for people, `temporary` if the same may work later. */
+export class GiftingError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {boolean} temporary
+   */
+  constructor(code, message, temporary) {
+    super(message);
+    this.name = "GiftingError";
+    this.code = code;
+    this.temporary = temporary;
+    /** The gift's key, so that a gift of unknown outcome can be asked about again. @type {string} */
+    this.key = "";
+  }
+}
+
+/**
+ * Milliseconds to wait before the next try: exponential, with full jitter.
+ * @param {number} attempt how many have failed before, from 0
+ */
+export function backoff(attempt, first = FIRST_DELAY, longest = LONGEST_DELAY, random = Math.random) {
+  return random() * Math.min(longest, first * 2 ** attempt);
+}
+
+/** Whether to connect again after a close with this code. @param {number} code */
+export function mayReconnect(code) {
+  return !(code >= 4500 && code <= 4999);
+}
+
+/**
+ * @typedef {object} Handlers
+ * @property {() => void} onOpen a connection is there; nothing is joined on it yet
+ * @property {(frame: object) => void} onFrame a message that is no reply
+ * @property {(state: {state: string, reason: string, code: number}) => void} onState
+ */
+
+export class Connection {
+  #url;
+  #handlers;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {Map<number, {resolve: Function, reject: Function, timer: number}>} */
+  #pending = new Map();
+  #nextId = 1;
+  #attempt = 0;
+  #openedAt = 0;
+  #timer = 0;
+  #heartbeat = 0;
+  #offset = 0;
+  state = "closed";
+  reason = "not started";
+
+  /**
+   * @param {string} url
+   * @param {string} token
+   * @param {Handlers} handlers
+   */
+  constructor(url, token, handlers) {
+    this.#url = url;
+    this.token = token;
+    this.#handlers = handlers;
+  }
+
+  /** Connect, and stay connected until `close()`. */
+  start() {
+    if (this.state !== "closed") return;
+    this.#attempt = 0;
+    this.#setState("connecting", "", 0);
+    this.#open();
+  }
+
+  /** Close for good. */
+  close(reason = "closed by the page", code = 1000) {
+    this.#drop(reason);
+    clearTimeout(this.#timer);
+    this.#setState("closed", reason, code);
+  }
+
+  /** The server's clock in milliseconds since 1970. */
+  now() {
+    return Date.now() + this.#offset;
+  }
+
+  /**
+   * Send one message and wait for its reply.
+   * @param {string} op
+   * @param {object} [fields]
+   * @returns {Promise<object>} rejects with a GiftingError
+   */
+  request(op, fields = {}, timeout = REPLY_TIMEOUT) {
+    const refusal = this.#refusal();
+    if (refusal) return Promise.reject(refusal);
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(new GiftingError("timeout", "The server did not answer in time.", true));
+      }, timeout);
+      this.#pending.set(id, { resolve, reject, timer });
+      this.#socket.send(JSON.stringify({ ...fields, op, id }));
+    });
+  }
+
+  #refusal() {
+    if (this.state !== "connected") {
+      return new GiftingError("disconnected", "There is no connection to the server.", this.state !== "closed");
+    }
+    if (this.#pending.size >= MAX_PENDING || this.#socket.bufferedAmount > MAX_BUFFERED) {
+      return new GiftingError("too_many_pending", "Too much is waiting for the server.", true);
+    }
+    return null;
+  }
+
+  #open() {
+    const url = new URL(this.#url);
+    if (this.token) url.searchParams.set("token", this.token);
+    const socket = new WebSocket(url, SUBPROTOCOL);
+    this.#socket = socket;
+    this.#openedAt = Infinity;
+    this.#timer = setTimeout(() => this.#lost(1006, "no answer"), OPEN_TIMEOUT);
+    const ifCurrent = (then) => (event) => this.#socket === socket && then(event);
+    socket.onopen = ifCurrent(() => this.#opened());
+    socket.onmessage = ifCurrent((event) => this.#received(event.data));
+    socket.onclose = ifCurrent((event) => this.#lost(event.code, event.reason));
+  }
+
+  #opened() {
+    clearTimeout(this.#timer);
+    this.#openedAt = performance.now();
+    this.#setState("connected", "", 0);
+    this.#ping();
+    this.#heartbeat = setInterval(() => this.#ping(), PING_EVERY);
+    this.#handlers.onOpen();
+  }
+
+  /** A half-open connection looks fine to the browser for minutes; an unanswered ping tells. */
+  async #ping() {
+    const socket = this.#socket;
+    const sent = Date.now();
+    try {
+      const reply = await this.request("ping");
+      if (Number.isFinite(reply.ts)) this.#offset = reply.ts - (sent + Date.now()) / 2;
+    } catch (error) {
+      if (error.code === "timeout" && socket === this.#socket) this.#lost(1006, "no answer to a ping");
+    }
+  }
+
+  #received(data) {
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (message?.re === undefined) return void this.#handlers.onFrame(message);
+    const waiting = this.#pending.get(message.re);
+    if (!waiting) return;
+    this.#pending.delete(message.re);
+    clearTimeout(waiting.timer);
+    if (message.ok) return void waiting.resolve(message);
+    const { code = "internal", message: text = "", temporary = true } = message.error ?? {};
+    waiting.reject(new GiftingError(code, text, temporary));
+  }
+
+  #lost(code, reason) {
+    this.#drop(reason || `code ${code}`);
+    clearTimeout(this.#timer);
+    if (performance.now() - this.#openedAt > STABLE_AFTER) this.#attempt = 0;
+    if (!mayReconnect(code)) return this.#setState("closed", reason || `code ${code}`, code);
+    if (claims(this.token).exp * 1000 <= this.now()) return this.#setState("closed", "token expired", code);
+    this.#setState("reconnecting", reason || `code ${code}`, code);
+    this.#timer = setTimeout(() => this.#open(), backoff(this.#attempt++));
+  }
+
+  #drop(reason) {
+    const socket = this.#socket;
+    this.#socket = null;
+    clearInterval(this.#heartbeat);
+    socket?.close();
+    this.state = "reconnecting";
+    for (const { reject, timer } of this.#pending.values()) {
+      clearTimeout(timer);
+      reject(new GiftingError("disconnected", `The connection was lost (${reason}).`, true));
+    }
+    this.#pending.clear();
+  }
+
+  #setState(state, reason, code) {
+    this.state = state;
+    this.reason = reason;
+    this.#handlers.onState({ state, reason, code });
+  }
+}

@@ -1,0 +1,114 @@
+/** Gift alerts for a browser source: /overlay?token=…[&debug] */
+
+import { Alerts } from "./alerts.js";
+import { avatar, calm, coins, el, glide, nameOf, number, picture, pop, typed } from "./dom.js";
+import { GiftingClient } from "./gifting.js";
+import { claims } from "./keys.js";
+
+/** Long enough that a burst is drawn once, short enough to look immediate. */
+const DRAW_PAUSE = 40;
+const LEAVE_TIME = 320;
+
+const query = new URLSearchParams(location.search);
+const token = query.get("token") ?? "";
+const room = claims(token).room ?? "";
+const list = document.querySelector("#alerts");
+const status = document.querySelector("#status");
+const alerts = new Alerts();
+/** The parts of a card that change. @typedef {Record<"node" | "combo" | "worth" | "message", HTMLElement>} Parts */
+/** @type {Map<string, Parts & {count: number}>} */
+const drawn = new Map();
+let timer = 0;
+let drawsAt = Infinity;
+
+function drawBy(time) {
+  if (time >= drawsAt) return;
+  clearTimeout(timer);
+  drawsAt = time;
+  timer = setTimeout(draw, Math.max(0, time - performance.now()));
+}
+
+function draw() {
+  drawsAt = Infinity;
+  const now = performance.now();
+  const cards = alerts.tick(now);
+  glide(list, () => {
+    removeAllBut(new Set(cards.map((card) => card.key)));
+    cards.forEach((card, index) => place(card, index));
+  });
+  const next = alerts.nextAt();
+  if (next < Infinity) drawBy(Math.max(next, now + DRAW_PAUSE));
+}
+
+function place(card, index) {
+  const shown = drawn.get(card.key) ?? build(card);
+  update(shown, card);
+  const staying = list.querySelectorAll(":scope > :not(.leaving)");
+  if (staying[index] !== shown.node) list.insertBefore(shown.node, staying[index] ?? null);
+}
+
+function build(card) {
+  const { user, gift } = card;
+  const combo = el("output", "combo");
+  const worth = el("span", "worth");
+  const message = typed("p", "message", "");
+  const what = el("p", "what", "sent ", [typed("b", "gift-name", gift.name), worth]);
+  const text = el("div", "text", "", [typed("p", "name", nameOf(user)), what, message]);
+  const image = picture(gift.image, "gift", el("span", "gift", "🎁"));
+  const node = el("li", `card ${tierClass(gift.tier)}`, "", [avatar(user), text, image, combo]);
+  node.dataset.key = card.key;
+  const shown = { node, combo, worth, message, count: 0 };
+  drawn.set(card.key, shown);
+  return shown;
+}
+
+function update(shown, card) {
+  if (shown.message.textContent !== card.message) shown.message.textContent = card.message;
+  if (shown.count === card.count) return;
+  shown.combo.textContent = `×${number(card.count)}`;
+  shown.combo.hidden = card.count === 1;
+  shown.worth.textContent = coins(card.coins);
+  if (shown.count) pop(shown.combo);
+  shown.count = card.count;
+}
+
+function removeAllBut(keys) {
+  for (const [key, { node }] of drawn) {
+    if (keys.has(key)) continue;
+    drawn.delete(key);
+    node.classList.add("leaving");
+    setTimeout(() => glide(list, () => node.remove()), calm.matches ? 0 : LEAVE_TIME);
+  }
+}
+
+/** The tier becomes a class name, so only the known ones may pass. */
+function tierClass(tier) {
+  return ["small", "medium", "large", "epic"].includes(tier) ? `tier-${tier}` : "tier-small";
+}
+
+function tell(state, reason) {
+  status.className = state;
+  status.textContent = reason ? `${state}: ${reason}` : state;
+  if (reason) console.warn(`gifting overlay: ${status.textContent}`);
+}
+
+function start() {
+  status.hidden = !query.has("debug");
+  if (!room) return tell("closed", "the address needs ?token= with an overlay token");
+  const client = new GiftingClient({ token, rooms: [{ room, lane: "all" }] });
+  client.on("event", ({ event }) => {
+    const now = performance.now();
+    alerts.push(event, now);
+    drawBy(now + DRAW_PAUSE);
+  });
+  client.on("snapshot", ({ snapshot, gap, first }) => {
+    if (gap || first) alerts.resume(snapshot.streaks ?? [], performance.now());
+    tell("joined", "");
+    drawBy(performance.now());
+  });
+  client.on("refused", ({ error }) => tell("refused", error.message));
+  client.on("state", ({ state, reason }) => tell(state, reason));
+  client.connect();
+}
+
+start();

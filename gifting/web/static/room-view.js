@@ -1,0 +1,143 @@
+/** What the room page shows. Knows nothing of the network. */
+
+import { avatar, brief, coins, diamonds, el, nameOf, number, picture, pop, typed } from "./dom.js";
+
+const FEED_MAX = 120;
+const TOP_MAX = 10;
+const VERBS = { share: "shared the stream", follow: "followed the host", member: "joined" };
+
+const byId = (id) => document.getElementById(id);
+
+function put(id, text) {
+  const node = byId(id);
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function showSnapshot(snapshot) {
+  put("title", snapshot.title || "Live room");
+  put("host", nameOf(snapshot.host));
+  document.title = snapshot.title || "Live room";
+  showTotals(snapshot);
+}
+
+/** @param {{coins?: number, diamonds?: number, likes?: number, viewers?: number}} totals */
+export function showTotals(totals) {
+  for (const name of ["coins", "likes", "viewers"]) {
+    if (totals[name] !== undefined) put(name, brief(totals[name]));
+  }
+  if (totals.diamonds !== undefined) put("diamonds", brief(diamonds(totals.diamonds)));
+}
+
+/** A line above everything; empty text takes it away. @param {"error" | "info"} kind */
+export function showNotice(text, kind = "error") {
+  const notice = byId("notice");
+  notice.className = kind;
+  notice.textContent = text;
+  notice.hidden = !text;
+}
+
+/** @param {"live" | "reconnecting" | "connecting" | "ended" | "offline"} state */
+export function showState(state) {
+  put("live", state);
+  byId("live").className = `badge ${state}`;
+}
+
+export function showBalance(balance) {
+  put("balance", `${coins(balance)} left`);
+}
+
+export class Top {
+  /** @type {Map<string, {user: object, coins: number}>} */
+  #users = new Map();
+
+  reset(top) {
+    this.#users.clear();
+    this.merge(top);
+  }
+
+  /** A change of rank may name only the first few; the others keep what is known of them. */
+  merge(top) {
+    for (const entry of top ?? []) this.#users.set(entry.user.id, entry);
+    const best = [...this.#users.values()].sort((a, b) => b.coins - a.coins).slice(0, TOP_MAX);
+    this.#users = new Map(best.map((entry) => [entry.user.id, entry]));
+    const rows = best.map(({ user, coins: given }) =>
+      el("li", "", "", [avatar(user), typed("span", "who", nameOf(user)), el("span", "given", brief(given))]),
+    );
+    byId("top").replaceChildren(...(rows.length ? rows : [el("li", "empty", "Nobody yet. Be the first!")]));
+  }
+}
+
+export class Feed {
+  #list = byId("feed");
+  /** Lines of streaks that go on, to be counted up in place. @type {Map<string, HTMLElement>} */
+  #streaks = new Map();
+
+  /** @param {object} event */
+  add(event) {
+    if (event.type === "gift") return this.#gift(event);
+    if (event.type === "comment") {
+      return this.#line("comment", [avatar(event.user), who(event), typed("span", "said", event.text)]);
+    }
+    if (event.type === "like") {
+      return this.#line("quiet", [el("span", "", `♥ ${number(event.count)} ${event.count === 1 ? "like" : "likes"}`)]);
+    }
+    if (VERBS[event.type]) return this.#line("quiet", [who(event), el("span", "", VERBS[event.type])]);
+    return undefined;
+  }
+
+  #gift(event) {
+    const known = this.#streaks.get(event.streak_id);
+    const line = known ?? (event.count ? this.#giftLine(event) : null);
+    if (!line) return;
+    const counter = line.querySelector(".times");
+    const text = `×${number(event.repeat_count)}`;
+    if (known && counter.textContent !== text) pop(counter);
+    counter.textContent = text;
+    counter.hidden = event.repeat_count === 1;
+    if (event.repeat_end) this.#streaks.delete(event.streak_id);
+    else this.#streaks.set(event.streak_id, line);
+  }
+
+  #giftLine(event) {
+    const image = picture(event.gift.image, "gift", el("span", "gift", "🎁"));
+    const what = el("span", "", "sent ", [typed("b", "", event.gift.name)]);
+    const parts = [avatar(event.user), who(event), what, image, el("b", "times")];
+    if (event.message) parts.push(typed("span", "said", event.message));
+    return this.#line("gift-line", parts);
+  }
+
+  #line(kind, children) {
+    const low = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 60;
+    const line = el("li", kind, "", children);
+    this.#list.append(line);
+    while (this.#list.children.length > FEED_MAX) this.#list.firstElementChild.remove();
+    for (const [streak, old] of this.#streaks) if (!old.isConnected) this.#streaks.delete(streak);
+    if (low) this.#list.scrollTop = this.#list.scrollHeight;
+    return line;
+  }
+}
+
+function who(event) {
+  return typed("b", "who", nameOf(event.user));
+}
+
+/**
+ * The shelf of gifts.
+ * @param {object[]} gifts
+ * @param {(gift: object, button: HTMLButtonElement) => void} send
+ */
+export function showGifts(gifts, send) {
+  const buttons = gifts.map((gift) => {
+    const button = el("button", "", "", [
+      picture(gift.image, "gift", el("span", "gift", "🎁")),
+      typed("span", "gift-name", gift.name),
+      el("span", "price", brief(gift.coins)),
+    ]);
+    button.type = "button";
+    button.title = `${gift.name}, ${coins(gift.coins)}`;
+    button.dataset.gift = gift.id;
+    button.addEventListener("click", () => send(gift, button));
+    return button;
+  });
+  byId("gifts").replaceChildren(...buttons);
+}

@@ -1,0 +1,144 @@
+/** A viewer's page: /rooms/{room}?token=… */
+
+import { pop } from "./dom.js";
+import { GiftingClient } from "./gifting.js";
+import { claims } from "./keys.js";
+import { Feed, showBalance, showGifts, showNotice, showSnapshot, showState, showTotals, Top } from "./room-view.js";
+
+const LIKE_PAUSE = 400;
+const LIKES_MAX = 500;
+const NOTICE_TIME = 6_000;
+
+const byId = (id) => document.getElementById(id);
+const room = decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
+const token = new URLSearchParams(location.search).get("token") ?? "";
+const client = new GiftingClient({ token, rooms: [{ room, lane: "live" }] });
+const feed = new Feed();
+const top = new Top();
+let ended = false;
+let likes = 0;
+let noticeTimer = 0;
+
+/** Show a passing notice. */
+function say(text, kind = "error") {
+  clearTimeout(noticeTimer);
+  showNotice(text, kind);
+  noticeTimer = setTimeout(() => showNotice(""), NOTICE_TIME);
+}
+
+/** Show a notice that stays. */
+function stay(text, kind = "error") {
+  clearTimeout(noticeTimer);
+  showNotice(text, kind);
+}
+
+async function get(path) {
+  const reply = await fetch(path, { headers: token ? { Authorization: `Bearer ${token}` } : {} });
+  const body = await reply.json();
+  if (!reply.ok) throw new Error(body.detail ?? body.error?.message ?? `The server answered ${reply.status}.`);
+  return body;
+}
+
+function onEvent({ event }) {
+  if (event.type === "viewers") return showTotals({ viewers: event.count });
+  if (event.type === "rank") return top.merge(event.top);
+  if (event.type === "stream_end") return end();
+  return feed.add(event);
+}
+
+function onSnapshot({ snapshot, gap, first }) {
+  showSnapshot(snapshot);
+  top.reset(snapshot.top);
+  if (gap && !first) say("You were away for long; some of the feed is missing.", "info");
+  else if (!ended) stay("");
+  if (!ended) showState("live");
+}
+
+function end() {
+  ended = true;
+  showState("ended");
+  stay("This stream has ended. Thank you for watching!", "info");
+  for (const control of document.querySelectorAll("button, input")) control.disabled = true;
+}
+
+function onState({ state, reason }) {
+  if (ended || state === "connected") return;
+  showState(state === "closed" ? "offline" : state);
+  if (state === "closed") stay(`Not connected: ${reason}. Reload the page with a new token.`);
+  if (state === "reconnecting") stay("The connection was lost. Trying again…", "info");
+}
+
+function onRefused({ error }) {
+  if (error.code === "room_ended") return end();
+  showState("offline");
+  return stay(error.message);
+}
+
+/** The key is made per press, so every press is one gift, and a retry of it is not another. */
+async function sendGift(gift, button) {
+  const note = byId("note").value.trim();
+  byId("note").value = "";
+  pop(button);
+  try {
+    const reply = await client.sendGift(room, gift.id, 1, note);
+    showBalance(reply.coins);
+  } catch (error) {
+    byId("note").value ||= note;
+    say(error.message);
+  }
+}
+
+async function comment(submit) {
+  submit.preventDefault();
+  const text = byId("text").value.trim();
+  if (!text) return;
+  try {
+    await client.request("comment", { room, text });
+    byId("text").value = "";
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+/** Presses are folded: many quick ones are one message. */
+function like() {
+  pop(byId("like"));
+  likes = Math.min(likes + 1, LIKES_MAX);
+  if (likes === 1) setTimeout(sendLikes, LIKE_PAUSE);
+}
+
+async function sendLikes() {
+  const count = likes;
+  likes = 0;
+  try {
+    await client.request("like", { room, count });
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+async function load() {
+  try {
+    showGifts((await get("/v1/catalog")).gifts, sendGift);
+    const { sub, role } = claims(token);
+    if (sub && role !== "overlay") showBalance((await get(`/v1/users/${encodeURIComponent(sub)}/wallet`)).coins);
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+function start() {
+  top.reset([]);
+  byId("talk").addEventListener("submit", comment);
+  byId("like").addEventListener("click", like);
+  if (!token) return stay("This page's address needs a token: add ?token=… to it.");
+  client.on("event", onEvent);
+  client.on("snapshot", onSnapshot);
+  client.on("totals", ({ totals }) => showTotals(totals));
+  client.on("state", onState);
+  client.on("refused", onRefused);
+  client.connect();
+  return load();
+}
+
+start();

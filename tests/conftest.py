@@ -1,0 +1,112 @@
+"""Real redis-servers, one of each kind per test session; sessions side by side don't meet."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import redis
+from redis.asyncio import Redis
+
+from gifting.ledger.embedded import find_binary
+
+START_TIMEOUT = 30.0
+"""Longest wait for a test's server, seconds."""
+PORT_ATTEMPTS = 5
+"""Free ports tried, in case somebody else takes one first."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago; be ready to try another."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A redis-server on a unix socket, without fsync, shared by the session."""
+    with _folder() as folder:
+        url = f"unix://{folder}/redis.sock"
+        flags = ["--port", "0", "--unixsocket", f"{folder}/redis.sock", "--unixsocketperm", "700"]
+        with _server(folder, flags, url, lambda client: client.ping()):
+            yield url
+
+
+@pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of an emptied redis-server; replies are bytes."""
+    async with Redis.from_url(redis_url, decode_responses=False) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def cluster_redis_url() -> Iterator[str]:
+    """A redis-server in cluster mode that owns all slots, shared by the session; flush it before use."""
+    with ExitStack() as stack:
+        yield _start_cluster(stack, PORT_ATTEMPTS)
+
+
+def _start_cluster(stack: ExitStack, attempts: int) -> str:
+    folder, port, bus = stack.enter_context(_folder()), free_port(), free_port()
+    url = f"redis://127.0.0.1:{port}"
+    flags = ["--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes"]
+    flags += ["--cluster-port", str(bus), "--cluster-announce-ip", "127.0.0.1"]
+    try:
+        stack.enter_context(_server(folder, flags, url, _cluster_ready))
+    except RuntimeError:
+        if attempts == 1:
+            raise
+        return _start_cluster(stack, attempts - 1)
+    return url
+
+
+def _cluster_ready(client: redis.Redis) -> bool:
+    with suppress(redis.ResponseError):  # the slots are taken after the first time
+        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+    return bool(client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    # Not pytest's tmp_path: a unix socket's path has about 100 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="gifting-test-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _server(folder: Path, flags: list[str], url: str, ready: Callable[[redis.Redis], bool]) -> Iterator[None]:
+    flags = ["--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", "no", *flags]
+    with (folder / "redis.log").open("wb") as log:
+        process = subprocess.Popen([find_binary(), *flags], stdout=log, stderr=log, start_new_session=True)
+    try:
+        _wait(process, url, ready, folder / "redis.log")
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait(
+    process: subprocess.Popen[bytes], url: str, ready: Callable[[redis.Redis], bool], log: Path
+) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    with redis.Redis.from_url(url, socket_timeout=1) as client:
+        while process.poll() is None and time.monotonic() < deadline:
+            with suppress(redis.RedisError):
+                # Somebody else's server on our port would answer as well.
+                if client.info("server")["process_id"] == process.pid and ready(client):
+                    return
+            time.sleep(0.01)
+    raise RuntimeError(f"redis-server did not start:\n{log.read_text()}")
