@@ -75,6 +75,8 @@ class BenchOptions:
                 raise BadSetting(f"--{name} is {getattr(self, name)}; it must be {least} to {most}.")
         if self.lane not in {"all", "live"}:
             raise BadSetting(f"--lane is {self.lane!r}; it must be all or live.")
+        if self.slow_reader and not self.viewers:
+            raise BadSetting("--slow-reader needs other viewers to compare with.")
         if self.url and not self.secret:
             raise BadSetting("--url needs the server's secret in GIFTING_SECRET.")
 

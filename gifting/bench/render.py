@@ -76,10 +76,8 @@ def _extras(result: BenchResult) -> Iterator[tuple[str, str]]:
 def _title(result: BenchResult) -> str:
     options = result.options
     load = f"{options.rate:,.0f} gifts/s" if options.rate else f"{options.in_flight} in flight each"
-    return (
-        f"{options.senders} senders, {load}; {options.viewers + options.drain:,} viewers (lane {options.lane}) "
-        f"in {options.rooms} rooms; {result.seconds:.0f} s"
-    )
+    viewers = f"{options.viewers + options.drain:,} viewers (lane {options.lane})"
+    return f"{options.senders} senders, {load}; {viewers} in {options.rooms} rooms; {result.seconds:.0f} s"
 
 
 def _latency(name: str, found: Percentiles) -> Iterator[tuple[str, str]]:

@@ -18,10 +18,10 @@ from gifting.bench.floor import Drain, FloorTools
 from gifting.bench.options import BenchOptions, BenchResult, Idle
 from gifting.bench.server import Server
 from gifting.bench.usage import Meter
+from gifting.load.crew import token
 from gifting.load.fleet import Fleet
 from gifting.load.operator import Operator
 from gifting.load.plan import Plan, SenderPlan, Target, ViewerPlan
-from gifting.load.worker import token
 from gifting.model.catalog import load_catalog
 from gifting.wire.codec import MSGPACK
 

@@ -12,7 +12,9 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
+
+import psutil
 
 from gifting.bench.options import BenchOptions
 from gifting.bench.usage import listener
@@ -30,7 +32,7 @@ OVERRIDES: Final = {
     "GIFTING_USER_CONNECTIONS": "1000",
     "GIFTING_MEMBER_RATE": "0",
 }
-"""A load generator is no viewer: per-user limits are out of its way. All else is as the environment says."""
+"""A load generator is no viewer: per-user limits are out of its way. The environment says the rest."""
 
 
 class Server:
@@ -82,9 +84,8 @@ class Server:
         self.pid = self._process.pid
         self._found = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read(), name="server output")
-        await asyncio.wait(
-            [self._found, self._reader], timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
-        )
+        either: list[asyncio.Future[Any]] = [self._found, self._reader]
+        await asyncio.wait(either, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         if not self._found.done():
             raise StartError(f"The server did not start. Its last words:\n{self._last_words()}")
         self.target = Target.at(self._found.result(), secret)
@@ -106,6 +107,15 @@ class Server:
     def _last_words(self) -> str:
         return self._log.read_text(errors="replace")[-LOG_TAIL:]
 
+    async def _kill(self, process: asyncio.subprocess.Process) -> None:
+        """The server and whatever it started: its Redis would outlive it."""
+        with suppress(psutil.Error):
+            root = psutil.Process(process.pid)
+            for one in [root, *root.children(recursive=True)]:
+                with suppress(psutil.Error):
+                    one.kill()
+        await process.wait()
+
     async def _stop(self) -> None:
         if self._process is not None:
             with suppress(ProcessLookupError):
@@ -114,9 +124,7 @@ class Server:
                 async with asyncio.timeout(STOP_WITHIN_S):
                     await self._process.wait()
             except TimeoutError:
-                with suppress(ProcessLookupError):
-                    self._process.kill()
-                await self._process.wait()
+                await self._kill(self._process)
             if self._reader is not None:
                 await asyncio.wait([self._reader])
             if self._found is not None:

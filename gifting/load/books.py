@@ -7,6 +7,7 @@ from array import array
 from asyncio import AbstractEventLoop
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 
 from gifting.load.latency import Latencies
 from gifting.load.plan import COMPLAINTS_MAX, Begin
@@ -47,10 +48,7 @@ class Phases:
 
     def counts(self, column: int) -> list[int]:
         """What one counter gained in each phase."""
-        return [
-            after[column] - before[column]
-            for before, after in zip(self._marks, self._marks[1:], strict=False)
-        ]
+        return [after[column] - before[column] for before, after in pairwise(self._marks)]
 
     def latencies(self) -> list[str]:
         return [record.encode() for record in self.records]

@@ -18,7 +18,6 @@ _LONG: Final = Struct("!BBQ").pack
 
 FIN: Final = 0x80
 PING: Final = 0x9
-CLOSE: Final = 0x8
 
 
 def frame(opcode: int, payload: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""A real-time gifting server for live streams."""

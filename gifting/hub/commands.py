@@ -1,0 +1,211 @@
+"""What each op does. A command answers at once or, where it must ask Redis, from a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from gifting import errors
+from gifting.hub.subscription import Subscription
+from gifting.wire import messages
+from gifting.wire.messages import AnyMessage, Message
+
+if TYPE_CHECKING:
+    from gifting.hub.connection import Connection
+    from gifting.hub.hub import GiftOutcome
+
+log = logging.getLogger(__name__)
+
+PENDING_MAX = 32
+"""Commands of one connection that may wait for Redis at once, gifts aside."""
+
+READ_ONLY = (messages.Join, messages.Leave, messages.Ping, messages.Refresh)
+"""What an overlay may do."""
+
+
+def run_command(connection: Connection, message: AnyMessage) -> None:
+    try:
+        _check_role(connection, message)
+        _COMMANDS[type(message)](connection, message)
+    except errors.GiftingError as error:
+        connection.refuse(message.id, error)
+    except Exception:
+        log.exception("a command failed")
+        connection.refuse(message.id, errors.GiftingError())
+
+
+def _check_role(connection: Connection, message: AnyMessage) -> None:
+    identity = connection.identity
+    assert identity is not None
+    if identity.role == "overlay" and not isinstance(message, READ_ONLY):
+        raise errors.Forbidden("An overlay only watches.")
+    if identity.room and getattr(message, "room", identity.room) != identity.room:
+        raise errors.Forbidden("This token is for another room.")
+
+
+def _spawn(connection: Connection, message: Message, work: Awaitable[None]) -> None:
+    """Run a command that has to wait; its error is its reply."""
+
+    async def run() -> None:
+        try:
+            await work
+        except errors.GiftingError as error:
+            connection.refuse(message.id, error)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("a command failed")
+            connection.refuse(message.id, errors.GiftingError())
+        finally:
+            connection.pending -= 1
+
+    connection.pending += 1
+    connection.hub.spawn(run())
+
+
+def _in_room(connection: Connection, message: Any, action: Callable[[Any], None]) -> None:
+    """Do something in a room: at once if the room is known, else when it has been found."""
+    room = connection.hub.ledger.known_room(message.room)
+    if room is not None:
+        action(room)
+        return
+    if connection.pending >= PENDING_MAX:
+        raise errors.RateLimited
+
+    async def find() -> None:
+        action(await connection.hub.ledger.room(message.room))
+
+    _spawn(connection, message, find())
+
+
+# Gifts and other events.
+
+
+def _send_gift(connection: Connection, message: messages.SendGift) -> None:
+    _in_room(connection, message, partial(_send_gift_to, connection, message))
+
+
+def _send_gift_to(connection: Connection, message: messages.SendGift, room: Any) -> None:
+    connection.hub.ledger.send_gift(
+        connection.hub.sender_of(connection),
+        room,
+        message.gift,
+        message.key,
+        message.count,
+        message.message,
+        partial(_gift_done, connection, message.id, room.id),
+    )
+
+
+def _gift_done(connection: Connection, reply_to: int, room: str, outcome: GiftOutcome | errors.GiftingError) -> None:
+    error = outcome if isinstance(outcome, errors.GiftingError) else outcome.refusal()
+    if error is not None:
+        connection.refuse(reply_to, error)
+        return
+    result = cast("GiftOutcome", outcome)
+    connection.reply(reply_to, gift_reply(room, result))
+
+
+def gift_reply(room: str, result: GiftOutcome) -> dict[str, Any]:
+    """What a sender is told of a gift that was taken."""
+    return {
+        "seq": result.seq,
+        "event_id": f"{room}.{result.seq}",
+        "coins": result.coins,
+        "repeat_count": result.repeat_count,
+        "streak_id": f"{room}.{result.streak}",
+        "duplicate": bool(result.duplicate),
+    }
+
+
+def _like(connection: Connection, message: messages.Like) -> None:
+    done = partial(_event_done, connection, message.id)
+    _in_room(connection, message, lambda room: connection.hub.ledger.like(room, message.count, done))
+
+
+def _post(connection: Connection, message: Any) -> None:
+    """comment, share, follow: the user, and the text if there is one, as an event of that name."""
+    kind = type(message).__struct_config__.tag
+    fields = {"user": connection.hub.sender_of(connection).user}
+    if isinstance(message, messages.Comment):
+        fields["text"] = message.text
+    done = partial(_event_done, connection, message.id)
+    _in_room(connection, message, lambda room: connection.hub.ledger.post(room, kind, fields, done))
+
+
+def _event_done(connection: Connection, reply_to: int, outcome: GiftOutcome | errors.GiftingError) -> None:
+    error = outcome if isinstance(outcome, errors.GiftingError) else outcome.refusal()
+    if error is not None:
+        connection.refuse(reply_to, error)
+    else:
+        connection.reply(reply_to, {"seq": cast("GiftOutcome", outcome).seq})
+
+
+# Rooms.
+
+
+def _join(connection: Connection, message: messages.Join) -> None:
+    if message.room in connection.subscriptions:
+        connection.hub.unsubscribe(connection.subscriptions[message.room])
+    if len(connection.subscriptions) >= connection.hub.settings.connection_rooms:
+        raise errors.TooManyRooms
+    if connection.pending >= PENDING_MAX:
+        raise errors.RateLimited
+    _spawn(connection, message, _join_room(connection, message))
+
+
+async def _join_room(connection: Connection, message: messages.Join) -> None:
+    hub, identity = connection.hub, connection.identity
+    assert identity is not None
+    room = await hub.open_room(message.room)
+    found = await room.snapshot(hub.time())
+    gap = message.since is not None and not await room.has_log_since(message.since)
+    position = found["seq"] if gap or message.since is None else message.since
+    if connection.closing:
+        return
+    if message.room in connection.subscriptions:
+        hub.unsubscribe(connection.subscriptions[message.room])
+    connection.reply(message.id, {"room": room.encode_snapshot(found, connection.codec), "gap": gap})
+    connection.flush()
+    lane = room.lanes[message.lane or ("all" if identity.role == "overlay" else "live")]
+    hub.subscribe(Subscription(connection, room, lane, position, identity.role == "viewer"))
+    if identity.role == "viewer" and message.since is None:
+        hub.announce(connection, room)
+
+
+def _leave(connection: Connection, message: messages.Leave) -> None:
+    subscription = connection.subscriptions.get(message.room)
+    if subscription is None:
+        raise errors.NotJoined
+    connection.hub.unsubscribe(subscription)
+    connection.reply(message.id, {})
+
+
+# The connection itself.
+
+
+def _refresh(connection: Connection, message: messages.Refresh) -> None:
+    connection.hub.refresh(connection, message.token)
+    assert connection.identity is not None
+    connection.reply(message.id, {"expires": int(connection.identity.expires)})
+
+
+def _ping(connection: Connection, message: messages.Ping) -> None:
+    connection.reply(message.id, {"ts": time.time_ns() // 1_000_000})
+
+
+_COMMANDS: dict[type[Message], Callable[[Connection, Any], None]] = {
+    messages.Join: _join,
+    messages.Leave: _leave,
+    messages.SendGift: _send_gift,
+    messages.Like: _like,
+    messages.Comment: _post,
+    messages.Share: _post,
+    messages.Follow: _post,
+    messages.Refresh: _refresh,
+    messages.Ping: _ping,
+}

@@ -1,0 +1,288 @@
+"""One WebSocket: bytes in, messages to the commands, frames out. It holds nothing that grows.
+
+uvicorn hands the upgrade request to this protocol. Whole data frames take the fast lane of ``wire/framing.py``; for the
+rest a websockets ``ServerProtocol`` is made when it is needed and let go of afterwards, so that an idle viewer costs
+little memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+
+from gifting.errors import GiftingError, RateLimited
+from gifting.hub.commands import run_command
+from gifting.hub.handshake import read_hello, refuse
+from gifting.wire.close import CloseCode
+from gifting.wire.codec import JSON, Codec
+from gifting.wire.framing import PING, frame, measure, unmask
+
+if TYPE_CHECKING:
+    from gifting.hub.hub import Hub
+    from gifting.hub.limits import Bucket
+    from gifting.hub.subscription import Subscription
+    from gifting.wire.tokens import Identity
+
+log = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds for a peer to answer a close frame."""
+
+_TEXT_FRAME = 0x81
+_BINARY_FRAME = 0x82
+_PONG_FRAME = 0x8A
+_PING = frame(PING, b"")
+
+
+class Connection(asyncio.Protocol):
+    """Made by uvicorn for each upgrade as ``Connection(hub, config=, server_state=, app_state=)``."""
+
+    __slots__ = (
+        "_engine",
+        "_fragments",
+        "_out",
+        "_tail",
+        "_transport",
+        "bucket",
+        "closing",
+        "codec",
+        "heard_at",
+        "hub",
+        "identity",
+        "paused_at",
+        "pending",
+        "pinged",
+        "sender",
+        "subscriptions",
+    )
+
+    def __init__(self, hub: Hub, *, config: Any = None, server_state: Any = None, app_state: Any = None) -> None:
+        self.hub = hub
+        self.codec: Codec = JSON
+        self.identity: Identity | None = None
+        self.bucket: Bucket | None = None
+        self.sender: Any = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.pending = 0
+        self.heard_at = hub.time()
+        self.paused_at: float | None = None
+        self.pinged = False
+        self.closing = False
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]
+        self._engine: ServerProtocol | None = ServerProtocol(max_size=hub.settings.message_max, logger=_quiet)
+        self._fragments: list[Frame] | None = None
+        self._tail = b""
+        self._out: list[bytes] = []
+
+    @property
+    def paused(self) -> bool:
+        """Whether the socket is full."""
+        return self.paused_at is not None
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=self.hub.settings.write_buffer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closing = True
+        self._engine = None
+        self._out.clear()
+        self.hub.leave(self)
+
+    def pause_writing(self) -> None:
+        """The socket is full: events go past this connection, and no more commands are read from it."""
+        self.paused_at = self.hub.time()
+        self._transport.pause_reading()
+        for subscription in self.subscriptions.values():
+            subscription.lane.hold(subscription)
+
+    def resume_writing(self) -> None:
+        self.paused_at = None
+        self.heard_at = self.hub.time()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+        for subscription in tuple(self.subscriptions.values()):
+            subscription.lane.catch_up(subscription)
+
+    def eof_received(self) -> None:
+        return None
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self.hub.time()
+        self.pinged = False
+        if self.identity is None:
+            self._shake_hands(data)
+        elif not self.closing or self._engine is not None:
+            self._read_frames(self._tail + data if self._tail else data)
+
+    # The upgrade.
+
+    def _shake_hands(self, data: bytes) -> None:
+        engine = self._engine
+        if engine is None or self.closing:
+            return
+        engine.receive_data(data)
+        for event in engine.events_received():
+            if isinstance(event, Request):
+                self._answer(engine, event)
+        if engine.handshake_exc is not None:
+            self._transport.close()
+
+    def _answer(self, engine: ServerProtocol, request: Request) -> None:
+        try:
+            hello = read_hello(request, self.hub.origins)
+            response = engine.accept(request)
+            if response.status_code == 101:
+                self.codec = hello.codec
+                if hello.subprotocol:
+                    response.headers["Sec-WebSocket-Protocol"] = hello.subprotocol
+                self.identity = self.hub.enter(self, hello.token)
+        except GiftingError as error:
+            response = refuse(engine, error)
+        engine.send_response(response)
+        self._transport.write(b"".join(engine.data_to_send()))
+        self._engine = None
+        if self.identity is None:
+            self.closing = True
+            self._transport.close()
+
+    # Frames in.
+
+    def _read_frames(self, data: bytes) -> None:
+        start, size = 0, len(data)
+        message_max = self.hub.settings.message_max
+        while start < size:
+            mask, payload, end = measure(data, start)
+            if not end or (end > size and end - payload <= message_max):
+                break
+            first = data[start]
+            if mask == payload or end - payload > message_max:
+                self._read_odd(data[start:])
+                return
+            if self._fragments is None and not self.closing and first in (_TEXT_FRAME, _BINARY_FRAME):
+                self._read_message(first, unmask(data, mask, payload, end))
+            elif first != _PONG_FRAME or self._engine is not None:
+                self._read_odd(data[start:end])
+            start = end
+        self._tail = data[start:]
+
+    def _read_odd(self, data: bytes) -> None:
+        """Frames that the fast lane does not take: control frames, fragments, violations."""
+        engine = self._engine or self._new_engine()
+        engine.receive_data(data)
+        for event in engine.events_received():
+            if isinstance(event, Frame):
+                self._collect(event)
+        self._after_engine(engine)
+
+    def _new_engine(self) -> ServerProtocol:
+        self._engine = ServerProtocol(state=State.OPEN, max_size=self.hub.settings.message_max, logger=_quiet)
+        return self._engine
+
+    def _collect(self, event: Frame) -> None:
+        if event.opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._fragments = [event]
+        elif event.opcode is Opcode.CONT and self._fragments is not None:
+            self._fragments.append(event)
+        else:
+            return
+        if event.fin and self._fragments is not None:
+            fragments, self._fragments = self._fragments, None
+            first = _TEXT_FRAME if fragments[0].opcode is Opcode.TEXT else _BINARY_FRAME
+            self._read_message(first, b"".join(fragment.data for fragment in fragments))
+
+    def _after_engine(self, engine: ServerProtocol) -> None:
+        written = b"".join(data for data in engine.data_to_send() if data != SEND_EOF)
+        if written and not self._transport.is_closing():
+            self.flush()
+            self._transport.write(written)
+        if engine.state is not State.OPEN:
+            self.closing = True
+            if engine.eof_sent:
+                self._transport.close()
+        elif self._fragments is None:
+            self._engine = None
+
+    def _read_message(self, first: int, data: bytes) -> None:
+        if first == _TEXT_FRAME:
+            try:
+                data.decode()
+            except UnicodeDecodeError as error:
+                engine = self._engine or self._new_engine()
+                engine.fail(1007, f"{error.reason} at position {error.start}")
+                self._after_engine(engine)
+                return
+        assert self.bucket is not None
+        allowed = self.bucket.take(self.heard_at)
+        try:
+            message = self.codec.decode(data)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            reply_to, reason = self.codec.explain(data, error)
+            self.refuse(reply_to, reason)
+            return
+        if allowed:
+            run_command(self, message)
+        else:
+            self.refuse(message.id, RateLimited())
+
+    # Out.
+
+    def reply(self, reply_to: int, fields: dict[str, Any]) -> None:
+        self._send(self.codec.encode({"re": reply_to, "ok": True, **fields}))
+
+    def refuse(self, reply_to: int | None, error: GiftingError) -> None:
+        reason = {"code": error.code, "message": error.message, "temporary": error.temporary}
+        self._send(self.codec.encode({"re": reply_to, "ok": False, "error": reason}))
+
+    def _send(self, message: bytes) -> None:
+        """Replies of one pass of the loop leave in one write."""
+        if self.closing:
+            return
+        if not self._out:
+            self.hub.loop.call_soon(self.flush)
+        self._out.append(frame(self.codec.opcode, message))
+
+    def flush(self) -> None:
+        if self._out and not self._transport.is_closing():
+            out, self._out = self._out, []
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def write_frame(self, data: bytes) -> None:
+        """Write a frame that is shared with others."""
+        self._transport.write(data)
+
+    def ping(self) -> None:
+        self.pinged = True
+        self._transport.write(_PING)
+
+    def close(self, code: CloseCode, hint: str = "") -> None:
+        """Begin to close; the peer has :data:`CLOSE_TIMEOUT` seconds to agree. Its buffer, if full, is dropped."""
+        if self.closing:
+            return
+        self.flush()
+        self.closing = True
+        for subscription in tuple(self.subscriptions.values()):
+            self.hub.unsubscribe(subscription)
+        engine = self._engine or self._new_engine()
+        engine.send_close(code, hint or code.reason)
+        self._transport.write(b"".join(engine.data_to_send()))
+        if self.paused:
+            self._transport.resume_reading()
+        self.hub.loop.call_later(CLOSE_TIMEOUT, self.abort)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+_quiet = logging.getLogger("gifting.websocket")
+_quiet.setLevel(logging.WARNING)

@@ -1,0 +1,261 @@
+"""The hub: all connections and rooms of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Protocol
+
+from gifting.config import Settings
+from gifting.errors import BadToken, GiftingError, TokenRevoked
+from gifting.hub.connection import Connection
+from gifting.hub.limits import Limits
+from gifting.hub.pacer import Pacer
+from gifting.hub.room import Counters, Room
+from gifting.hub.subscription import Subscription
+from gifting.wire.batch import RoomBatch
+from gifting.wire.close import CloseCode
+from gifting.wire.tokens import Identity, verify
+
+log = logging.getLogger(__name__)
+
+LINGER = 10.0
+"""Seconds for which a room without subscribers is kept."""
+
+PRESENCE_REFRESH = 5.0
+"""Seconds after which an unchanged number of viewers is said again."""
+
+DRAIN_JITTER = 3.0
+"""Seconds over which clients of a stopping server should spread their coming back."""
+
+
+class GiftOutcome(Protocol):
+    """What the ledger says of a gift or another event."""
+
+    @property
+    def duplicate(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def coins(self) -> int: ...
+    @property
+    def repeat_count(self) -> int: ...
+    @property
+    def streak(self) -> int: ...
+    def refusal(self) -> GiftingError | None: ...
+
+
+class HubLedger(Protocol):
+    """What the hub asks of the ledger."""
+
+    def known_room(self, room: str) -> Any: ...
+    def room(self, room: str) -> Awaitable[Any]: ...
+    def sender(self, user: str, public: dict[str, Any]) -> Any: ...
+    def send_gift(
+        self, sender: Any, room: Any, gift_id: str, key: str, count: int, message: str | None, done: Any
+    ) -> None: ...
+    def post(self, room: Any, kind: str, fields: dict[str, Any], done: Any) -> None: ...
+    def like(self, room: Any, count: int, done: Any) -> None: ...
+    async def snapshot(self, room: Any) -> dict[str, Any]: ...
+    async def replay(self, room: Any, since: int, limit: int) -> list[RoomBatch]: ...
+    async def presence(self, room: Any, node: str, viewers: int) -> int: ...
+    async def revoked(self) -> frozenset[str]: ...
+
+
+class Hub:
+    """Rooms by id and connections; everything here runs on one event loop."""
+
+    def __init__(self, ledger: HubLedger, settings: Settings, secret: str, node: str) -> None:
+        self.ledger = ledger
+        self.settings = settings
+        self.origins = settings.origin_list()
+        self.loop = asyncio.get_running_loop()
+        self.time = self.loop.time
+        self.counters = Counters()
+        self.limits = Limits(
+            settings.message_rate, settings.message_burst, settings.user_connections, settings.connections
+        )
+        self.pacer = Pacer(settings.flush_pause)
+        self.rooms: dict[str, Room] = {}
+        self.connections: set[Connection] = set()
+        self._opening: dict[str, asyncio.Task[Room]] = {}
+        self._secret = secret
+        self._node = node
+        self._revoked: frozenset[str] = frozenset()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._told: dict[str, tuple[int, float]] = {}
+        self._draining = False
+
+    def protocol(self, **uvicorn: Any) -> Connection:
+        """What uvicorn makes of an upgrade."""
+        return Connection(self, **uvicorn)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Connections.
+
+    def authenticate(self, token: str) -> Identity:
+        """Who a token speaks for. Raises BadToken, TokenExpired, TokenRevoked."""
+        identity = verify(self._secret, token, now=time.time())
+        if identity.token_id in self._revoked:
+            raise TokenRevoked
+        return identity
+
+    def enter(self, connection: Connection, token: str) -> Identity:
+        identity = self.authenticate(token)
+        connection.bucket = self.limits.enter(identity.user, self.time())
+        self.connections.add(connection)
+        return identity
+
+    def leave(self, connection: Connection) -> None:
+        for subscription in tuple(connection.subscriptions.values()):
+            self.unsubscribe(subscription)
+        if connection in self.connections:
+            self.connections.discard(connection)
+            assert connection.identity is not None
+            self.limits.leave(connection.identity.user)
+
+    def refresh(self, connection: Connection, token: str) -> None:
+        """Give a connection a newer token. Raises BadToken if it is somebody else's."""
+        new, old = self.authenticate(token), connection.identity
+        if old is None or (new.user, new.role, new.room) != (old.user, old.role, old.room):
+            raise BadToken("A refresh keeps user, role and room.")
+        connection.identity = new
+        connection.sender = None
+
+    def sender_of(self, connection: Connection) -> Any:
+        if connection.sender is None:
+            assert connection.identity is not None
+            connection.sender = self.ledger.sender(connection.identity.user, connection.identity.public())
+        return connection.sender
+
+    # Rooms.
+
+    async def open_room(self, room_id: str) -> Room:
+        """The room, opened if it has no subscribers here yet. Raises RoomNotFound."""
+        room = self.rooms.get(room_id)
+        if room is not None and room.lanes:
+            return room
+        if room_id not in self._opening:
+            task = asyncio.create_task(self._open(room_id))
+            self._opening[room_id] = task
+            task.add_done_callback(lambda _: self._opening.pop(room_id, None))
+        return await asyncio.shield(self._opening[room_id])
+
+    async def _open(self, room_id: str) -> Room:
+        ref = await self.ledger.room(room_id)
+        room = Room(ref, self.ledger, self.settings, self.pacer, self.counters, self.time())
+        self.rooms[room_id] = room
+        try:
+            await room.open()
+        except BaseException:
+            del self.rooms[room_id]
+            raise
+        return room
+
+    def subscribe(self, subscription: Subscription) -> None:
+        subscription.connection.subscriptions[subscription.room.id] = subscription
+        subscription.room.subscribe(subscription)
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        del subscription.connection.subscriptions[subscription.room.id]
+        subscription.room.unsubscribe(subscription, self.time())
+
+    def announce(self, connection: Connection, room: Room) -> None:
+        """Log that a viewer came, unless too many do."""
+        if room.members.take(self.time()):
+            fields = {"user": self.sender_of(connection).user}
+            self.ledger.post(room.ref, "member", fields, lambda outcome: None)
+
+    def receive(self, batch: RoomBatch) -> None:
+        """A batch from the feed."""
+        room = self.rooms.get(batch.room)
+        if room is not None:
+            room.receive(batch)
+
+    def resync(self) -> None:
+        """The feed may have missed something: look into every room's log."""
+        for room in self.rooms.values():
+            room.heal()
+
+    # Regular work.
+
+    async def watch(self, interval: float = 1.0) -> None:
+        """For ever: close what is over (token, silence, slowness) and drop rooms that nobody watches."""
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                self._revoked = await self.ledger.revoked()
+            except Exception:
+                log.warning("can't read the revoked tokens", exc_info=True)
+            self.inspect(self.time(), time.time())
+
+    def inspect(self, now: float, wall: float) -> None:
+        for connection in tuple(self.connections):
+            self._inspect_connection(connection, now, wall)
+        for room in tuple(self.rooms.values()):
+            if room.lanes and not len(room) and now - room.empty_since > LINGER:
+                room.close()
+                del self.rooms[room.id]
+
+    def _inspect_connection(self, connection: Connection, now: float, wall: float) -> None:
+        identity, settings = connection.identity, self.settings
+        assert identity is not None
+        silence = now - connection.heard_at
+        if identity.expires <= wall:
+            connection.close(CloseCode.TOKEN_EXPIRED)
+        elif identity.token_id in self._revoked:
+            connection.close(CloseCode.TOKEN_REVOKED)
+        elif connection.paused_at is not None:
+            if now - connection.paused_at > settings.slow_timeout:
+                connection.close(CloseCode.TOO_SLOW)
+                connection.abort()
+        elif connection.pinged and silence > settings.ping_interval + settings.ping_timeout:
+            connection.close(CloseCode.PING_TIMEOUT)
+        elif not connection.pinged and silence > settings.ping_interval and not connection.closing:
+            connection.ping()
+
+    async def count_viewers(self) -> None:
+        """For ever: say how many viewers are here, learn how many there are in all, and tell when that changed."""
+        while True:
+            await asyncio.sleep(self.settings.viewers_interval)
+            for room in tuple(self.rooms.values()):
+                if room.lanes:
+                    try:
+                        await self._count_room(room)
+                    except GiftingError as error:
+                        log.warning("can't count the viewers: %s", error)
+            self._told = {name: told for name, told in self._told.items() if name in self.rooms}
+
+    async def _count_room(self, room: Room) -> None:
+        told, at = self._told.get(room.id, (-1, 0.0))
+        now = self.time()
+        if told != room.viewers_here or now - at > PRESENCE_REFRESH:
+            self._told[room.id] = (room.viewers_here, now)
+            room.count_viewers(await self.ledger.presence(room.ref, self._node, room.viewers_here))
+
+    async def drain(self, timeout: float) -> None:
+        """Close every connection with a reconnect code and a hint how long to wait, and wait until they are gone."""
+        self._draining = True
+        for connection in tuple(self.connections):
+            delay = round(random.uniform(0, DRAIN_JITTER), 2)  # noqa: S311
+            connection.close(CloseCode.SERVER_SHUTDOWN, f"retry in {delay} s")
+        deadline = self.time() + timeout
+        while self.connections and self.time() < deadline:
+            await asyncio.sleep(0.02)
+        for connection in tuple(self.connections):
+            connection.abort()
+
+    async def stop(self) -> None:
+        self.pacer.stop()
+        for room in self.rooms.values():
+            room.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

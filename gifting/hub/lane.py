@@ -1,0 +1,180 @@
+"""Lanes: how the subscribers of a room are fed. ``all``: every event in order. ``live``: conflated, at a bounded pace.
+
+Those who have everything up to ``position`` share each frame. The others are *behind*: they came back with an older
+``since``, or their socket was full and they were skipped. One that can take data again is caught up by itself, from the
+room's recent batches or else its log, and then shares again. A slow reader so never delays another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from gifting.hub.subscription import Subscription
+from gifting.wire.batch import RoomBatch, join_events
+from gifting.wire.codec import Codec
+from gifting.wire.conflate import conflate
+from gifting.wire.framing import frame
+
+if TYPE_CHECKING:
+    from gifting.hub.room import Room
+
+
+class Lane:
+    """The subscribers of one lane of one room."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.position = room.seq
+        self.due = 0.0
+        self._pending: list[RoomBatch] = []
+        self._states: dict[str, bytes] = {}
+        self._sharing: dict[Codec, dict[Subscription, Any]] = {}
+        self._behind: set[Subscription] = set()
+        self._memo: tuple[tuple[int, int, Codec], bytes] | None = None
+
+    # Who is in.
+
+    def __len__(self) -> int:
+        return sum(map(len, self._sharing.values())) + len(self._behind)
+
+    def subscriptions(self) -> Iterator[Subscription]:
+        for group in self._sharing.values():
+            yield from group
+        yield from self._behind
+
+    def add(self, subscription: Subscription) -> None:
+        """Feed a subscription from its own position on."""
+        if not len(self):
+            self._pending.clear()
+            self._states.clear()
+            self.position = self.room.seq
+        self._behind.add(subscription)
+        self.catch_up(subscription)
+
+    def remove(self, subscription: Subscription) -> None:
+        self._behind.discard(subscription)
+        self._sharing.get(subscription.codec, {}).pop(subscription, None)
+
+    def hold(self, subscription: Subscription) -> None:
+        """Skip a subscription whose socket is full. It has been given everything up to ``position``."""
+        if self._sharing.get(subscription.codec, {}).pop(subscription, None) is not None:
+            subscription.position = self.position
+            self._behind.add(subscription)
+
+    # What goes out.
+
+    def push(self, batch: RoomBatch) -> None:
+        """A batch that follows the last one."""
+        if not len(self):
+            self.position = batch.last
+            return
+        self._pending.append(batch)
+        self.room.pacer.mark(self)
+
+    def push_state(self, kind: str, event: bytes) -> None:
+        """A state event: not numbered, not replayed; only the newest of its kind matters."""
+        if len(self):
+            self._states[kind] = event
+            self.room.pacer.mark(self)
+
+    def flush(self, now: float) -> None:
+        """Write what is pending: one frame for everyone (more only where it would be too big)."""
+        batches, states = self._pending, list(self._states.values())
+        self._pending, self._states = [], {}
+        self.due = now + self.interval
+        for part in _split(batches, self.room.settings.frame_max) or ([],):
+            self.position = part[-1].last if part else self.position
+            self._share(self.message(self.position, part, states))
+            states = []
+        for subscription in tuple(self._behind):
+            self.catch_up(subscription)
+
+    def _share(self, message: bytes) -> None:
+        for codec, group in self._sharing.items():
+            if group:
+                data = frame(codec.opcode, codec.transcode(message))
+                for write in tuple(group.values()):
+                    write(data)
+                self.room.counters.frames += len(group)
+
+    # Catching up.
+
+    def catch_up(self, subscription: Subscription) -> None:
+        """Give a subscription that is behind what it lacks, as far as its socket takes it."""
+        while subscription.can_take:
+            if subscription.position == self.position:
+                self._behind.discard(subscription)
+                self._sharing.setdefault(subscription.codec, {})[subscription] = subscription.write
+                return
+            if subscription.position > self.position:
+                return  # its snapshot is newer than what has come by; the next flush looks again
+            batches = self.room.recent_after(subscription.position, self.position)
+            if batches is None:
+                self.room.load_log(self, subscription)
+                return
+            self.give(subscription, next(iter(_split(batches, self.room.settings.frame_max))))
+
+    def give(self, subscription: Subscription, batches: list[RoomBatch]) -> None:
+        """Write batches that follow the subscription's position to it alone."""
+        position = batches[-1].last
+        key = (subscription.position, position, subscription.codec)
+        if self._memo is None or self._memo[0] != key:
+            # After a reconnect storm many lack the same.
+            rest = [batches[0].after(subscription.position), *batches[1:]]
+            message = subscription.codec.transcode(self.message(position, rest, []))
+            self._memo = (key, frame(subscription.codec.opcode, message))
+        subscription.position = position
+        subscription.write(self._memo[1])
+        self.room.counters.frames += 1
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two frames at least."""
+        raise NotImplementedError
+
+    def message(self, position: int, batches: list[RoomBatch], states: list[bytes]) -> bytes:
+        """The message that brings its readers to ``position``."""
+        raise NotImplementedError
+
+
+class AllLane(Lane):
+    """Every event in order."""
+
+    interval = 0.0
+
+    def message(self, position: int, batches: list[RoomBatch], states: list[bytes]) -> bytes:
+        count = sum(batch.count for batch in batches)
+        self.room.counters.events += count * len(self)
+        blobs = [batch.events for batch in batches]
+        return join_events(self.room.id, position, blobs + states, count + len(states))
+
+
+class LiveLane(Lane):
+    """Per frame the newest event of each streak, the heaviest few, and the totals."""
+
+    def __init__(self, room: Room) -> None:
+        super().__init__(room)
+        self._shown: set[int] = set()
+
+    @property
+    def interval(self) -> float:
+        return self.room.settings.live_interval
+
+    def message(self, position: int, batches: list[RoomBatch], states: list[bytes]) -> bytes:
+        blobs = conflate(batches, self.room.settings.live_top, self._shown) + states
+        self.room.counters.events += len(blobs) * len(self)
+        return join_events(self.room.id, position, blobs, len(blobs), self.room.totals())
+
+
+def _split(batches: Iterable[RoomBatch], size_max: int) -> list[list[RoomBatch]]:
+    """Runs of batches of at most about ``size_max`` bytes of events, or a single larger batch."""
+    parts: list[list[RoomBatch]] = []
+    size = size_max
+    for batch in batches:
+        size += len(batch.events)
+        if size > size_max:
+            parts.append([])
+            size = len(batch.events)
+        parts[-1].append(batch)
+    return parts

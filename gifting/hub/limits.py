@@ -1,0 +1,68 @@
+"""How much one user may do: messages by a token bucket, connections by count. Shared by a user's connections."""
+
+from __future__ import annotations
+
+from gifting.errors import TooManyConnections
+
+
+class Bucket:
+    """A token bucket: ``rate`` per second, ``burst`` at once."""
+
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """Whether one more is allowed at ``now`` (seconds)."""
+        tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if tokens < 1:
+            self._tokens = tokens
+            return False
+        self._tokens = tokens - 1
+        return True
+
+
+class User:
+    """One user's allowance while connected."""
+
+    __slots__ = ("bucket", "connections")
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        self.connections = 0
+
+
+class Limits:
+    """The users that are connected to this process."""
+
+    def __init__(self, rate: float, burst: int, user_connections: int, connections: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._user_connections = user_connections
+        self._connections = connections
+        self._users: dict[str, User] = {}
+        self.connected = 0
+
+    def enter(self, user: str, now: float) -> Bucket:
+        """One more connection. Raises TooManyConnections."""
+        if self.connected >= self._connections:
+            raise TooManyConnections("This server is full.")
+        entry = self._users.get(user) or User(Bucket(self._rate, self._burst, now))
+        if entry.connections >= self._user_connections:
+            raise TooManyConnections(f"This user has {entry.connections} connections here.")
+        entry.connections += 1
+        self._users[user] = entry
+        self.connected += 1
+        return entry.bucket
+
+    def leave(self, user: str) -> None:
+        entry = self._users[user]
+        entry.connections -= 1
+        self.connected -= 1
+        if not entry.connections:
+            del self._users[user]

@@ -1,0 +1,58 @@
+"""When to write: at once when idle; when busy, pauses about as long as the last pass took, so that batches grow."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import Protocol
+
+
+class Flushable(Protocol):
+    """Something with output to write, not before ``due`` (seconds of the loop's clock)."""
+
+    due: float
+
+    def flush(self, now: float) -> None: ...
+
+
+class Pacer:
+    """Runs passes over what has output. A pass joins all that queued since the last one into one write per reader."""
+
+    def __init__(self, pause_max: float) -> None:
+        self._pause_max = pause_max
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[Flushable, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._wake_at = 0.0
+        self._free_at = 0.0
+
+    def mark(self, item: Flushable) -> None:
+        """``item`` has output."""
+        if item not in self._waiting:
+            self._waiting[item] = None
+            self._schedule(item.due)
+
+    def _schedule(self, due: float) -> None:
+        at = max(due, self._free_at)
+        if self._timer is None or at < self._wake_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._wake_at = at
+            self._timer = self._loop.call_at(at, self._run_pass)
+
+    def _run_pass(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        ready = [item for item in self._waiting if item.due <= now]
+        started = perf_counter()
+        for item in ready:
+            del self._waiting[item]
+            item.flush(now)
+        self._free_at = self._loop.time() + min(perf_counter() - started, self._pause_max)
+        if self._waiting:
+            self._schedule(min(item.due for item in self._waiting))
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,243 @@
+"""One room on this node: what came of its events lately, and the two lanes that carry them on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from itertools import islice
+from typing import Any, Protocol
+
+import msgspec
+
+from gifting.config import Settings
+from gifting.errors import GiftingError
+from gifting.hub.lane import AllLane, Lane, LiveLane
+from gifting.hub.limits import Bucket
+from gifting.hub.pacer import Pacer
+from gifting.hub.subscription import Subscription
+from gifting.wire.batch import RoomBatch, Totals
+from gifting.wire.close import CloseCode
+from gifting.wire.codec import Codec, pack, unpack
+from gifting.wire.messages import Lane as LaneName
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_AGE = 0.25
+"""Seconds for which those who join share one snapshot."""
+
+HELD_MAX = 1000
+"""Batches kept while a gap is being filled; with more the log is read again."""
+
+LOG_PAGE = 100
+"""Batches read from the log at a time."""
+
+
+class RoomRef(Protocol):
+    """What the hub knows of a room before it looks inside."""
+
+    @property
+    def id(self) -> str: ...
+
+
+class RoomLedger(Protocol):
+    """What a room asks of the ledger."""
+
+    async def snapshot(self, room: Any) -> dict[str, Any]: ...
+
+    async def replay(self, room: Any, since: int, limit: int) -> list[RoomBatch]: ...
+
+
+class Counters:
+    """What the metrics count."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.events = 0
+        self.gaps = 0
+
+
+class Room:
+    """A room with subscribers on this node. :meth:`open` must have returned before it is used."""
+
+    def __init__(
+        self, ref: RoomRef, ledger: RoomLedger, settings: Settings, pacer: Pacer, counters: Counters, now: float
+    ) -> None:
+        self.ref = ref
+        self.id = ref.id
+        self.settings = settings
+        self.pacer = pacer
+        self.counters = counters
+        self.seq = -1
+        self.viewers_here = 0
+        self.viewers = 0
+        self.empty_since = now
+        self.members = Bucket(settings.member_rate, max(settings.member_rate, 1), now)
+        self._ledger = ledger
+        self._totals = Totals(0, 0, 0)
+        self._recent: deque[RoomBatch] = deque()
+        self._recent_size = 0
+        self._held: list[RoomBatch] = []
+        self._healing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._snapshot: asyncio.Task[dict[str, Any]] | None = None
+        self._snapshot_at = 0.0
+        self._encoded: dict[Codec, bytes] = {}
+        self.lanes: dict[LaneName, Lane] = {}
+
+    # Life.
+
+    async def open(self) -> None:
+        """Learn where the room stands. What is published meanwhile is kept."""
+        found = await self._ledger.snapshot(self.ref)
+        self.seq = found["seq"]
+        self._totals = Totals(found["coins"], found["diamonds"], found["likes"])
+        self.viewers = found["viewers"]
+        self.lanes = {"all": AllLane(self), "live": LiveLane(self)}
+        self._release()
+
+    def close(self) -> None:
+        for task in (*self._tasks, self._healing, self._snapshot):
+            if task is not None:
+                task.cancel()
+
+    def __len__(self) -> int:
+        return sum(map(len, self.lanes.values()))
+
+    def subscribe(self, subscription: Subscription) -> None:
+        self.viewers_here += subscription.counts
+        subscription.lane.add(subscription)
+
+    def unsubscribe(self, subscription: Subscription, now: float) -> None:
+        subscription.lane.remove(subscription)
+        self.viewers_here -= subscription.counts
+        self.empty_since = now
+
+    # Events in.
+
+    def receive(self, batch: RoomBatch) -> None:
+        """A batch from the feed: passed on if it is the next; kept if there is a gap before it; dropped if known."""
+        if self.seq < 0 or self._healing is not None:
+            if len(self._held) < HELD_MAX:
+                self._held.append(batch)
+        elif batch.first > self.seq + 1:
+            self._held.append(batch)
+            self.heal()
+        elif batch.last > self.seq:
+            self._pass_on(batch.after(self.seq))
+
+    def heal(self) -> None:
+        """Fetch from the log what the feed may have lost."""
+        if self.seq >= 0 and self._healing is None:
+            self._healing = asyncio.create_task(self._fill_gap(), name=f"heal {self.id}")
+
+    async def _fill_gap(self) -> None:
+        try:
+            while batches := await self._ledger.replay(self.ref, self.seq, LOG_PAGE):
+                for batch in batches:
+                    if batch.first > self.seq + 1:
+                        self._lose_track(batch.first - 1)
+                    self._pass_on(batch.after(self.seq))
+        except GiftingError as error:
+            log.warning("room %s: can't read its log: %s", self.id, error)
+        finally:
+            self._healing = None
+        self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for batch in held:
+            if batch.first > self.seq + 1 and len(held) < HELD_MAX:
+                continue  # the log can't be read now; the next batch or heartbeat tries again
+            self.receive(batch)
+
+    def _lose_track(self, seq: int) -> None:
+        """The log no longer has what is missing: whoever must not miss an event starts anew."""
+        self.counters.gaps += 1
+        self._recent.clear()
+        self._recent_size = 0
+        self.seq = seq
+        for lane in self.lanes.values():
+            for subscription in tuple(lane.subscriptions()):
+                subscription.connection.close(CloseCode.RESYNC)
+
+    def _pass_on(self, batch: RoomBatch) -> None:
+        self.seq = batch.last
+        self._totals = batch.totals
+        self._recent.append(batch)
+        self._recent_size += len(batch.events)
+        while self._recent_size > self.settings.recent_max:
+            self._recent_size -= len(self._recent.popleft().events)
+        for lane in self.lanes.values():
+            lane.push(batch)
+        if batch.rank:
+            top = [{"user": unpack(user), "coins": coins} for user, coins in batch.rank]
+            self.push_state({"type": "rank", "top": top})
+
+    # State out.
+
+    def push_state(self, event: dict[str, Any]) -> None:
+        for lane in self.lanes.values():
+            lane.push_state(event["type"], pack(event))
+
+    def count_viewers(self, total: int) -> None:
+        if total != self.viewers:
+            self.viewers = total
+            self.push_state({"type": "viewers", "count": total})
+
+    def totals(self) -> dict[str, int]:
+        return {**self._totals._asdict(), "viewers": self.viewers}
+
+    # Catching up.
+
+    def recent_after(self, seq: int, last: int) -> list[RoomBatch] | None:
+        """The recent batches with events after ``seq``, up to ``last``; None if they no longer reach back so far."""
+        if not self._recent or self._recent[0].first > seq + 1:
+            return None
+        return [batch for batch in islice(self._recent, len(self._recent)) if batch.last > seq and batch.last <= last]
+
+    def load_log(self, lane: Lane, subscription: Subscription) -> None:
+        """Catch a subscription up from the log; the lane goes on when the page has been written."""
+        subscription.loading = True
+        task = asyncio.create_task(self._load_page(lane, subscription), name=f"catch up {self.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load_page(self, lane: Lane, subscription: Subscription) -> None:
+        try:
+            found = await self._ledger.replay(self.ref, subscription.position, LOG_PAGE)
+        except GiftingError:
+            subscription.connection.close(CloseCode.RESYNC)
+            return
+        finally:
+            subscription.loading = False
+        page = [batch for batch in found if batch.last <= lane.position]
+        if not page or page[0].first > subscription.position + 1:
+            subscription.connection.close(CloseCode.RESYNC)
+        elif subscription.can_take:
+            lane.give(subscription, page)
+            lane.catch_up(subscription)
+
+    # Snapshots.
+
+    async def snapshot(self, now: float) -> dict[str, Any]:
+        """The room as it stands, shared by all who ask within :data:`SNAPSHOT_AGE`."""
+        if self._snapshot is None or now - self._snapshot_at > SNAPSHOT_AGE:
+            self._snapshot = asyncio.create_task(self._ledger.snapshot(self.ref))
+            self._snapshot_at = now
+            self._encoded = {}
+        return await asyncio.shield(self._snapshot)
+
+    def encode_snapshot(self, found: dict[str, Any], codec: Codec) -> msgspec.Raw:
+        if codec not in self._encoded:
+            self._encoded[codec] = codec.encode(found)
+        return msgspec.Raw(self._encoded[codec])
+
+    async def has_log_since(self, seq: int) -> bool:
+        """Whether everything after ``seq`` can still be had."""
+        if seq == self.seq or self.recent_after(seq, self.seq) is not None:
+            return True
+        found = await self._ledger.replay(self.ref, seq, 1)
+        return bool(found) and found[0].first <= seq + 1
+
+

@@ -1,0 +1,32 @@
+"""One connection's place in one room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gifting.wire.codec import Codec
+
+if TYPE_CHECKING:
+    from gifting.hub.connection import Connection
+    from gifting.hub.lane import Lane
+    from gifting.hub.room import Room
+
+
+class Subscription:
+    """``position`` is the seq up to which the subscriber has everything, while it is behind its lane."""
+
+    __slots__ = ("codec", "connection", "counts", "lane", "loading", "position", "room", "write")
+
+    def __init__(self, connection: Connection, room: Room, lane: Lane, position: int, counts: bool) -> None:
+        self.connection = connection
+        self.room = room
+        self.lane = lane
+        self.position = position
+        self.counts = counts
+        self.codec: Codec = connection.codec
+        self.write = connection.write_frame
+        self.loading = False
+
+    @property
+    def can_take(self) -> bool:
+        return not (self.loading or self.connection.paused or self.connection.closing)
