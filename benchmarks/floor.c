@@ -6,8 +6,10 @@
  *
  *   floor watch HOST PORT PATH FILE SECONDS
  *       Opens one WebSocket per line of FILE ("TOKEN HEX": HEX is the first message, such as a join), prints
- *       `ready`, and counts and throws away what comes, until stdin ends or SECONDS have passed. Stands in for
- *       viewers at a fraction of the CPU, so that it leaves the machine to the server.
+ *       `ready`, and counts and throws away what comes, until stdin ends or SECONDS have passed. Prints the
+ *       counters for every byte on stdin, and at the end. Of a frame it reads only the head: the seq and the
+ *       number of events, so that it sees missing ones (`lost`; lane `all`) and seqs that fall (`fallen`).
+ *       Stands in for viewers at a fraction of the CPU, so that it leaves the machine to the server.
  *
  * Build: cc -O2 -o floor floor.c. Linux. Results are one JSON object on stdout. Exit code 1: could not run. */
 
@@ -37,6 +39,7 @@ enum {
     MAX_LINE = 8192,
     READ_SIZE = 65536,
     DISCARD_FROM = 32768, /* bytes from which the rest of a frame is discarded without copying */
+    PEEK = 128,           /* bytes of a payload that hold its head: room, seq and number of events */
     EVENTS = 256
 };
 
@@ -150,10 +153,13 @@ struct viewer {
     int have;
     uint64_t left; /* payload bytes of the current frame still to come */
     int opcode;
+    uint8_t peek[PEEK];
+    int peeked;
+    uint64_t seq; /* of the last frame; 0 before the first */
 };
 
 static struct viewer viewers[MAX_CONNECTIONS];
-static uint64_t bytes, frames, pings, closes;
+static uint64_t bytes, frames, received, lost, fallen, pings, closes;
 
 static void send_all(int fd, const void *data, size_t size) {
     if (send(fd, data, size, MSG_NOSIGNAL) != (ssize_t)size) die("send");
@@ -203,9 +209,34 @@ static void frame_begins(struct viewer *v) {
     for (int i = 0; i < extra; i++) v->left = v->left << 8 | v->head[2 + i];
 }
 
+/* A msgpack unsigned integer, or the length of an array, big-endian after its type byte. */
+static uint64_t number(const uint8_t *p) {
+    int size = 0;
+    uint64_t value = 0;
+    if (*p < 0x80) return *p;
+    if (*p >= 0x90 && *p < 0xa0) return *p & 15;
+    if (*p >= 0xcc && *p <= 0xcf) size = 1 << (*p - 0xcc);
+    if (*p == 0xdc || *p == 0xdd) size = *p == 0xdc ? 2 : 4;
+    for (int i = 1; i <= size; i++) value = value << 8 | p[i];
+    return value;
+}
+
+static void count_events(struct viewer *v) {
+    const uint8_t *seq = memmem(v->peek, v->peeked, "\xa3seq", 4);
+    const uint8_t *events = memmem(v->peek, v->peeked, "\xa6" "events", 7);
+    if (!seq || !events) return; /* a reply */
+    uint64_t last = number(seq + 4), count = number(events + 7);
+    received += count;
+    if (v->seq && last < v->seq) fallen++;
+    if (v->seq && last > v->seq + count) lost += last - v->seq - count;
+    v->seq = last;
+}
+
 static void frame_ends(struct viewer *v) {
     static const uint8_t pong[6] = {0x8A, 0x80, 0, 0, 0, 0};
     v->have = 0;
+    if (v->opcode == 2) count_events(v);
+    v->peeked = 0;
     if (v->opcode == 9) {
         pings++;
         send(v->fd, pong, sizeof pong, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -227,6 +258,9 @@ static void take(struct viewer *v, const uint8_t *data, size_t size) {
             continue;
         }
         size_t part = size < v->left ? size : v->left;
+        size_t look = (size_t)(PEEK - 16 - v->peeked) < part ? (size_t)(PEEK - 16 - v->peeked) : part;
+        memcpy(v->peek + v->peeked, data, look);
+        v->peeked += look;
         v->left -= part;
         data += part;
         size -= part;
@@ -236,7 +270,7 @@ static void take(struct viewer *v, const uint8_t *data, size_t size) {
 
 static int read_some(struct viewer *v) {
     ssize_t size;
-    if (v->left >= DISCARD_FROM) {
+    if (v->left >= DISCARD_FROM && v->peeked) {
         size = recv(v->fd, NULL, v->left < (1u << 30) ? v->left : 1u << 30, MSG_TRUNC | MSG_DONTWAIT);
         if (size > 0 && !(v->left -= size)) frame_ends(v);
     } else {
@@ -245,6 +279,15 @@ static int read_some(struct viewer *v) {
     }
     if (size > 0) bytes += size;
     return size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static void print_counters(int count) {
+    printf("{\"viewers\":%d,\"bytes\":%llu,\"frames\":%llu,\"events\":%llu,\"lost\":%llu,\"fallen\":%llu,"
+           "\"pings\":%llu,\"closes\":%llu,\"cpu_s\":%.3f}\n",
+           count, (unsigned long long)bytes, (unsigned long long)frames, (unsigned long long)received,
+           (unsigned long long)lost, (unsigned long long)fallen, (unsigned long long)pings,
+           (unsigned long long)closes, cpu_us() / 1e6);
+    fflush(stdout);
 }
 
 static int watch(const char *host, int port, const char *path, const char *file, int seconds) {
@@ -269,16 +312,15 @@ static int watch(const char *host, int port, const char *path, const char *file,
         for (int i = 0; i < ready; i++) {
             uint32_t index = events[i].data.u32;
             if (index == MAX_CONNECTIONS) {
-                if (read(0, buffer, 64) <= 0) going = 0;
+                if (read(0, buffer, 1) <= 0) going = 0;
+                else print_counters(count);
             } else if (!read_some(&viewers[index])) {
                 closes++;
                 close(viewers[index].fd);
             }
         }
     }
-    printf("{\"connections\":%d,\"bytes\":%llu,\"frames\":%llu,\"pings\":%llu,\"closes\":%llu,\"cpu_s\":%.3f}\n",
-           count, (unsigned long long)bytes, (unsigned long long)frames, (unsigned long long)pings,
-           (unsigned long long)closes, cpu_us() / 1e6);
+    print_counters(count);
     return 0;
 }
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gifting.bench.options import Audit
+from gifting.bench.options import Audit, Drained
 from gifting.load.books import decode_seqs
 from gifting.load.plan import Plan, Report, SenderReport, ViewerPlan, ViewerReport
 
@@ -94,6 +94,18 @@ def _check_viewers(
         audit.checked.append(f"{report.viewers:,} viewers got every event exactly once, in order")
     else:
         audit.checked.append(f"{report.viewers:,} viewers got nothing twice and reached the last event")
+
+
+def check_drained(audit: Audit, drained: Drained | None, lane: str) -> None:
+    """Add what the viewers in C saw."""
+    if drained is None:
+        return
+    if drained.closes or drained.fallen or (lane == "all" and drained.lost):
+        audit.problems.append(
+            f"Of {drained.viewers:,} viewers in C {drained.closes} were closed; {drained.lost} events were "
+            f"missing and {drained.fallen} frames went back."
+        )
+    audit.checked.append(f"{drained.viewers:,} viewers in C missed nothing")
 
 
 def _named(texts: list[str], count: int) -> list[str]:

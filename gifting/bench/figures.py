@@ -21,14 +21,21 @@ class Window:
         self.knows_redis = knows_redis
         self.marks: list[Usage] = []
         self.peaks: list[int] = [0]
+        self._drained: list[Drained | None] = []
 
     def tick(self, server_rss: int) -> None:
         self.peaks[-1] = max(self.peaks[-1], server_rss)
 
-    def mark(self, usage: Usage) -> None:
+    def mark(self, usage: Usage, drained: Drained | None) -> None:
         self.marks.append(usage)
+        self._drained.append(drained)
         self.tick(usage.server_rss)
         self.peaks.append(usage.server_rss)
+
+    def drained(self) -> tuple[int, int]:
+        """Events and frames that went to the viewers in C."""
+        first, last = self._drained[0], self._drained[-1]
+        return (last.events - first.events, last.frames - first.frames) if first and last else (0, 0)
 
     @property
     def server_cpu(self) -> float | None:
@@ -58,8 +65,9 @@ def assemble(
     senders = [report for report in reports if isinstance(report, SenderReport)]
     viewers = [report for report in reports if isinstance(report, ViewerReport)]
     gifts = sum(sum(report.gifts) for report in senders)
-    deliveries = sum(sum(report.events) for report in viewers)
-    frames = sum(sum(report.frames) for report in viewers)
+    drained_events, drained_frames = window.drained()
+    deliveries = sum(sum(report.events) for report in viewers) + drained_events
+    frames = sum(sum(report.frames) for report in viewers) + drained_frames
     cpu, redis_cpu = window.server_cpu, window.redis_cpu
     per_gift, per_frame = _us_each(cpu, gifts), _us_each(cpu, frames)
     refused: Counter[str] = Counter()

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 
@@ -23,6 +23,7 @@ SIZE: Final = 200
 """Bytes per message: about one gift event."""
 DRAIN_AT_MOST_S: Final = 3600
 RUN_WITHIN_S: Final = 120.0
+ANSWER_WITHIN_S: Final = 5.0
 
 
 class FloorTools:
@@ -93,17 +94,18 @@ class Drain:
             if await self._process.stdout.readline() != b"ready\n":
                 raise StartError("The C viewers could not connect.")
 
+    async def read(self) -> Drained:
+        """What was counted so far."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"?")
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            return msgspec.json.decode(await self._process.stdout.readline(), type=Drained)
+
     async def finish(self) -> Drained:
-        """Hang up; what was counted."""
-        output, _ = await self._process.communicate()
-        counted: dict[str, Any] = msgspec.json.decode(output)
-        return Drained(
-            viewers=counted["connections"],
-            frames=counted["frames"],
-            bytes=counted["bytes"],
-            closes=counted["closes"],
-            cpu_s=counted["cpu_s"],
-        )
+        """Hang up; what was counted in all."""
+        output, _ = await self._process.communicate(b"")
+        return msgspec.json.decode(output, type=Drained)
 
     async def close(self) -> None:
         """End it, if :meth:`finish` was not reached."""

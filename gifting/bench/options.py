@@ -125,6 +125,10 @@ class Drained:
     viewers: int
     frames: int
     bytes: int
+    events: int
+    lost: int
+    fallen: int
+    pings: int
     closes: int
     cpu_s: float
 

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any, Final
 
-from gifting.bench.books import check, check_ledger
+from gifting.bench.books import check, check_drained, check_ledger
 from gifting.bench.figures import Window, assemble
 from gifting.bench.floor import Drain, FloorTools
 from gifting.bench.options import BenchOptions, BenchResult, Idle
@@ -142,6 +142,7 @@ class Bench:
         drained = await self._drain.finish() if self._drain else None
         self._show("auditing", 1)
         audit = check(plans, reports, before, after)
+        check_drained(audit, drained, options.lane)
         await check_ledger(audit, self._server.data_dir)
         return assemble(
             options,
@@ -170,7 +171,7 @@ class Bench:
                 await asyncio.sleep(min(left, TICK_S))
                 window.tick(meter.read().server_rss)
                 self._report(fleet, start, boundaries[-1])
-            window.mark(meter.read())
+            window.mark(meter.read(), await self._drain.read() if self._drain else None)
         return window
 
     def _report(self, fleet: Fleet, start: int, end: int) -> None:

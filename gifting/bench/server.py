@@ -32,11 +32,11 @@ OVERRIDES: Final = {
     "GIFTING_USER_CONNECTIONS": "1000",
     "GIFTING_MEMBER_RATE": "0",
 }
-"""A load generator is no viewer: per-user limits are out of its way. The environment says the rest."""
+"""A load generator is no viewer: per-user limits are out of its way."""
 
 
 class Server:
-    """Where the load goes. As an ``async with`` it starts a private server if there is no ``url``, and ends it."""
+    """Where the load goes. As an ``async with``, without a ``url``, it starts a private one and ends it."""
 
     def __init__(self, options: BenchOptions) -> None:
         self._options = options

@@ -19,7 +19,7 @@ from gifting.wire.codec import MSGPACK, unpack
 FRAME_MAX: Final = 16 << 20
 """Largest message taken from the server, in bytes."""
 
-STABLE_AFTER: Final = 10.0
+STABLE_AFTER: Final = 5.0
 """A connection that lived this many seconds starts the backoff anew."""
 
 Outcome: TypeAlias = dict[str, Any] | Exception

@@ -27,6 +27,10 @@ class Bucket:
         return True
 
 
+VISITORS_MAX = 10_000
+"""Users without a connection whose buckets are remembered; beyond it the oldest are forgotten."""
+
+
 class User:
     """One user's allowance while connected."""
 
@@ -46,6 +50,7 @@ class Limits:
         self._user_connections = user_connections
         self._connections = connections
         self._users: dict[str, User] = {}
+        self._visitors: dict[str, Bucket] = {}
         self.connected = 0
 
     def enter(self, user: str, now: float) -> Bucket:
@@ -66,3 +71,13 @@ class Limits:
         self.connected -= 1
         if not entry.connections:
             del self._users[user]
+
+    def visit(self, user: str, now: float) -> bool:
+        """Whether a user may do one more thing, connected or not."""
+        entry = self._users.get(user)
+        bucket = entry.bucket if entry else self._visitors.get(user)
+        if bucket is None:
+            while len(self._visitors) >= VISITORS_MAX:
+                del self._visitors[next(iter(self._visitors))]
+            bucket = self._visitors[user] = Bucket(self._rate, self._burst, now)
+        return bucket.take(now)

@@ -218,6 +218,15 @@ class EmbeddedRedis:
         self._socket = self.data_dir / "redis.sock"
 
 
+def running_url(data_dir: Path) -> str | None:
+    """Where the redis-server of a data directory can be reached, if a gifting server runs on it."""
+    lock = flock(data_dir / "lock")
+    if lock is not None:
+        os.close(lock)
+        return None
+    return "unix://" + quote((data_dir / "redis.socket").read_text())
+
+
 def _client(socket: Path) -> Redis:
     """A client that tries once, and waits ``QUERY_TIMEOUT`` at most."""
     return Redis(unix_socket_path=str(socket), socket_timeout=QUERY_TIMEOUT, retry=Retry(NoBackoff(), 0))

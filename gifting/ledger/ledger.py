@@ -90,12 +90,15 @@ class Ledger:
             raise errors.BadSetting(f"The data has {found and int(found)} partitions, the settings {len(self.keys.bases)}.")
         self.batcher.start()
 
-    async def stop(self, timeout: float = 0.0) -> None:
-        """Finish what is queued, for ``timeout`` seconds at most, and let go of Redis."""
+    async def flush(self, timeout: float) -> None:
+        """Finish what is queued, for ``timeout`` seconds at most."""
         for fold in self._likes.values():
             fold.flush()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.batcher.drain(), timeout)
+
+    async def stop(self) -> None:
+        """Let go of Redis. What is still queued is told that it was not sent."""
         await self.batcher.stop()
         await self.redis.aclose()
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from gifting.errors import GiftingError
 from gifting.load.plan import Target
-from gifting.wire.framing import CLOSE, FIN, PING
+from gifting.wire.framing import FIN
 
 READ: Final = 16_384
 """Bytes taken per read. Small, so that most of a large frame can be discarded without being copied."""
@@ -22,6 +22,8 @@ HEAD_MAX: Final = 16_384
 """Longest answer to the upgrade, in bytes."""
 
 BINARY_FRAME: Final = FIN | 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
 PONG: Final = 0xA
 NO_CLOSE_CODE: Final = 1006
 

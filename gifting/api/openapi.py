@@ -1,0 +1,74 @@
+"""The OpenAPI 3.1 document, generated from the endpoint table and its msgspec types."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from gifting.api.endpoints import ENDPOINTS, Endpoint
+from gifting.api.types import Problem
+from gifting.errors import all_errors
+
+_PARAMETER = re.compile(r"{(\w+)}")
+
+
+def document() -> dict[str, Any]:
+    replies = [endpoint.reply for endpoint in ENDPOINTS]
+    bodies = [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
+    types = list(dict.fromkeys([*replies, *bodies, Problem]))
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    refs = dict(zip(types, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refs)
+    components["Problem"]["properties"]["code"]["enum"] = sorted(error.code for error in all_errors())
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "gifting", "version": "1", "description": "Gifts in live streams, over HTTP."},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _operation(endpoint: Endpoint, refs: dict[type, dict[str, Any]]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.handler.__name__,
+        "summary": endpoint.summary,
+        "parameters": _parameters(endpoint),
+        "responses": {
+            str(endpoint.status): _content("Done", "application/json", refs[endpoint.reply]),
+            "default": _content("Refused", "application/problem+json", refs[Problem]),
+        },
+        "security": [{"token": []}] if endpoint.token else [],
+    }
+    if endpoint.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": refs[endpoint.body]}},
+        }
+    return operation
+
+
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(endpoint.path)
+    ]
+    query = [
+        {
+            "name": name,
+            "in": "query",
+            "schema": {"type": "integer", "minimum": 0, "maximum": most, "default": default},
+        }
+        for name, default, most in endpoint.query
+    ]
+    return [*path, *query]
+
+
+def _content(description: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": schema}}}

@@ -1,0 +1,153 @@
+"""Bodies of the HTTP API, in and out. OpenAPI is generated from these types."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from gifting.model.economy import MAX_AMOUNT
+from gifting.wire.messages import Count, GiftText, Id
+
+Title = Annotated[str, Meta(max_length=200)]
+Name = Annotated[str, Meta(max_length=64)]
+NewId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:@-]{1,64}\Z")]
+
+
+class Health(Struct):
+    ok: bool
+
+
+class CatalogGift(Struct):
+    id: str
+    name: str
+    coins: int
+    tier: str
+    streakable: bool
+    image: str
+
+
+class CatalogReply(Struct):
+    gifts: list[CatalogGift]
+
+
+class OpenRoom(Struct):
+    """A new stream. ``host_name`` is what gift events show; without it, the host's id."""
+
+    room: NewId
+    host: NewId
+    title: Title = ""
+    host_name: Name = ""
+
+
+class Person(Struct):
+    id: str
+    name: str
+    picture: str = ""
+    level: int = 0
+
+
+class Ranked(Struct):
+    user: Person
+    coins: int
+
+
+class RoomReply(Struct):
+    """A room as it stands. ``diamonds`` are milli-diamonds; ``started`` is in ms since 1970."""
+
+    id: str
+    state: str
+    seq: int
+    title: str
+    host: dict[str, str]
+    started: int
+    coins: int
+    diamonds: int
+    likes: int
+    viewers: int
+    top: list[Ranked]
+    goals: list[Any]
+    streaks: list[Any]
+
+
+class RoomsReply(Struct):
+    rooms: list[str]
+
+
+class EventsReply(Struct):
+    """Events after ``since``. ``seq`` is where to go on; ``gap`` says that the log no longer reaches back so far."""
+
+    room: str
+    seq: int
+    events: list[Any]
+    gap: bool
+
+
+class TopReply(Struct):
+    top: list[Ranked]
+
+
+class SendGiftBody(Struct):
+    gift: Id
+    key: str
+    count: Count = 1
+    message: GiftText | None = None
+
+
+class GiftReply(Struct):
+    seq: int
+    event_id: str
+    coins: int
+    repeat_count: int
+    streak_id: str
+    duplicate: bool
+
+
+class Wallet(Struct):
+    """``diamonds`` are milli-diamonds."""
+
+    coins: int
+    diamonds: int
+
+
+class GrantBody(Struct):
+    """Coins to issue, once per ``key`` (a UUIDv7)."""
+
+    coins: Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
+    key: str
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class GrantReply(Struct):
+    coins: int
+    duplicate: bool
+
+
+OVERLAY_TTL_MAX = 366 * 86400
+
+
+class OverlayTokenBody(Struct):
+    """``ttl`` is in seconds."""
+
+    ttl: Annotated[int, Meta(ge=60, le=OVERLAY_TTL_MAX)] = 30 * 86400
+
+
+class OverlayTokenReply(Struct):
+    """``url`` is the page to give to OBS; ``expires`` is in seconds since 1970."""
+
+    token: str
+    token_id: str
+    room: str
+    expires: int
+    url: str
+
+
+class Problem(Struct):
+    """An error (RFC 9457). ``code`` is for programs; ``temporary`` says whether trying again can help."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    temporary: bool

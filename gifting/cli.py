@@ -1,0 +1,200 @@
+"""The command line: ``gifting serve | demo | token | audit | bench``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+
+from gifting import bench as benching
+from gifting import config
+from gifting.demo import DemoOptions, run_demo
+from gifting.errors import BadSetting, GiftingError
+from gifting.ledger.audit import audit as run_audit
+from gifting.ledger.connect import connect
+from gifting.ledger.embedded import running_url
+from gifting.ledger.keys import Keys
+from gifting.node import Node, find_secret, listen, redis_for
+from gifting.wire.tokens import issue, valid_id
+from gifting.workers import run_workers
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+errors = Console(stderr=True)
+
+AUDIT_TIMEOUT = 60.0
+"""Seconds a single Redis call of an audit may take."""
+
+
+def main() -> None:
+    """Run the command line; an error that we raise on purpose is one line, not a traceback."""
+    try:
+        app()
+    except GiftingError as error:
+        errors.print(f"gifting: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _from_table(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes ``**flags`` one option per setting."""
+    options = [
+        inspect.Parameter(
+            row.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                row.type | None, typer.Option(row.flag, help=f"{row.help} [env {row.env}; default {row.default!r}]")
+            ],
+        )
+        for row in config.table()
+        if row.name != "secret"  # a secret in a command line can be read by every user of the machine
+    ]
+    own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.kind != one.VAR_KEYWORD]
+    command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in [*own, *options]}
+    return command
+
+
+@app.command()
+@_from_table
+def serve(*, fd: Annotated[int, typer.Option(hidden=True)] = -1, **flags: Any) -> None:
+    """Run the server: by default with a Redis of its own, everything on disk before it is acknowledged."""
+    settings = config.load(flags)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    listener = listen(settings) if fd < 0 else socket.socket(fileno=fd)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    uvloop.run(_serve(settings, listener, lambda: print(f"gifting is ready on http://{shown}:{port}", flush=True)))
+
+
+async def _serve(settings: config.Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with redis_for(settings) as url:
+            if settings.workers > 1:
+                await run_workers(settings, url, listener, stop, ready)
+            else:
+                await Node(settings, url, listener).run(stop, ready)
+    finally:
+        listener.close()
+
+
+class RoleName(StrEnum):
+    viewer = "viewer"
+    overlay = "overlay"
+    creator = "creator"
+    operator = "operator"
+
+
+@app.command()
+def token(
+    role: RoleName,
+    user: Annotated[str, typer.Option(help="User id.")],
+    room: Annotated[str, typer.Option(help="The one room the token is for; an overlay needs it.")] = "",
+    ttl: Annotated[float, typer.Option(help="Seconds it is valid.", min=1)] = 86400.0,
+    name: Annotated[str, typer.Option(help="Shown name.")] = "",
+    picture: Annotated[str, typer.Option(help="URL of a picture.")] = "",
+    level: Annotated[int, typer.Option(help="Shown level.", min=0)] = 0,
+    data_dir: Annotated[str | None, typer.Option(help="Where the signing secret is kept.")] = None,
+) -> None:
+    """Print a token (a JWT) for a user."""
+    if not valid_id(user) or (room and not valid_id(room)):
+        raise BadSetting("User and room ids are 1 to 64 letters, digits and _ . : @ -")
+    if role is RoleName.overlay and not room:
+        raise BadSetting("An overlay token needs --room.")
+    secret = find_secret(config.load({"data_dir": data_dir}))
+    print(
+        issue(
+            secret, user, role.value, now=time.time(), ttl=ttl, room=room, name=name, picture=picture, level=level
+        )
+    )
+
+
+@app.command()
+def audit(
+    redis: Annotated[str | None, typer.Option(help="URL of the Redis to audit.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="The data directory to audit, live or stopped.")] = None,
+) -> None:
+    """Prove the books: rebuild every balance from the ledger. Exit status 1 and a named discrepancy if they don't hold."""
+    settings = config.load({"redis": redis, "data_dir": data_dir})
+    report = uvloop.run(_audit(settings))
+    out = Console(soft_wrap=True, highlight=False)
+    for line in report.lines():
+        out.print(line, markup=False)
+    sys.exit(0 if report.clean else 1)
+
+
+async def _audit(settings: config.Settings) -> Any:
+    async with _audited_redis(settings) as url:
+        client = connect(url, AUDIT_TIMEOUT)
+        try:
+            return await run_audit(client, Keys(settings.key_prefix, settings.partitions))
+        finally:
+            await client.aclose()
+
+
+@asynccontextmanager
+async def _audited_redis(settings: config.Settings) -> AsyncIterator[str]:
+    """The Redis of a data directory: the one that runs on it, else one that is started for the audit."""
+    if settings.redis:
+        yield settings.redis
+        return
+    if not settings.data_path.is_dir():
+        raise BadSetting(f"There is no data directory {settings.data_path}.")
+    if (url := running_url(settings.data_path)) is not None:
+        yield url
+        return
+    async with redis_for(settings) as url:
+        yield url
+
+
+@app.command()
+def bench(
+    url: Annotated[str, typer.Option(help="Server to load; GIFTING_SECRET must be its secret. Empty: start one.")] = "",
+    data_dir: Annotated[str, typer.Option(help="Data directory of the server at --url, to audit it.")] = "",
+    senders: Annotated[int, typer.Option(help="Connections that send gifts.")] = 50,
+    in_flight: Annotated[int, typer.Option(help="Gifts each sender keeps waiting, without --rate.")] = 8,
+    viewers: Annotated[int, typer.Option(help="Connections that listen and check everything.")] = 100,
+    drain: Annotated[int, typer.Option(help="More viewers, in C, that only count. Needs cc.")] = 0,
+    rooms: Annotated[int, typer.Option(help="Rooms they are spread over.")] = 1,
+    rate: Annotated[float, typer.Option(help="Gifts/s in all, at fixed times.")] = 0.0,
+    full: Annotated[bool, typer.Option("--max", help="As fast as replies come (the default).")] = False,
+    duration: Annotated[float, typer.Option(help="Seconds measured.")] = 10.0,
+    warmup: Annotated[float, typer.Option(help="Seconds of load before that.")] = 2.0,
+    lane: Annotated[str, typer.Option(help="all or live.")] = "all",
+    idle: Annotated[int, typer.Option(help="First measure memory for this many idle viewers.")] = 0,
+    slow_reader: Annotated[float, typer.Option(help="Seconds for which one more viewer reads nothing.")] = 0.0,
+    floor: Annotated[bool, typer.Option(help="Measure the kernel's floor too, in C.")] = False,
+    processes: Annotated[int, typer.Option(help="Load processes of each kind; 0: by cores.")] = 0,
+    workers: Annotated[int, typer.Option(help="Server processes.")] = 1,
+    json: Annotated[str, typer.Option(help="Write the result to this file.")] = "",
+) -> None:
+    """Measure: a server under load from other processes, then audited."""
+    if full and rate:
+        raise BadSetting("--max and --rate exclude each other.")
+    given = {name: value for name, value in locals().items() if name != "full"}
+    sys.exit(benching.run(benching.BenchOptions(**given, secret=config.load().secret)))
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port; 0 picks a free one.")] = 8080,
+    data_dir: Annotated[str, typer.Option(help="Where to keep the data; empty: nowhere.")] = "",
+    viewers: Annotated[int, typer.Option(help="Viewers per room.", min=1, max=2000)] = 40,
+    seconds: Annotated[float, typer.Option(help="Stop by itself after this long; 0: at Ctrl-C.", min=0)] = 0.0,
+) -> None:
+    """Show it: a server, two rooms, viewers who send gifts, and a live table."""
+    sys.exit(run_demo(DemoOptions(port=port, data_dir=data_dir, viewers=viewers, seconds=seconds)))

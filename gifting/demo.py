@@ -1,0 +1,183 @@
+"""``gifting demo``: a whole evening in one process. A server, two rooms, viewers who send gifts, and a live table."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import socket
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+
+import uvloop
+from hdrh.histogram import HdrHistogram
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gifting import config
+from gifting.client import Client
+from gifting.errors import GiftingError
+from gifting.load.mix import Mix
+from gifting.load.operator import Operator
+from gifting.load.plan import Target
+from gifting.model.catalog import load_catalog
+from gifting.node import Node, find_secret, listen, redis_for
+from gifting.wire.tokens import issue
+
+ROOMS = {"harbour-lights": ("mara", "Harbour lights, live from the pier"), "late-kitchen": ("jon", "The late kitchen")}
+NAMES = ("Ada", "Bo", "Cleo", "Dov", "Eda", "Finn", "Gus", "Hana", "Ivo", "Juno", "Kai", "Lena", "Milo", "Nia", "Otto")
+COINS = 200_000
+TOKEN_TTL = 86_400.0
+REFRESH = 0.5
+"""Seconds between two looks at the table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """``data_dir`` empty: the data is thrown away. ``seconds`` 0: until Ctrl-C."""
+
+    port: int = 8080
+    data_dir: str = ""
+    viewers: int = 40
+    seconds: float = 0.0
+
+
+@dataclass
+class Tally:
+    """What has happened so far."""
+
+    gifts: int = 0
+    deliveries: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    senders: Counter[str] = field(default_factory=Counter)
+    latency: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, 60_000_000, 3))
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run until Ctrl-C. Returns the exit status."""
+    with ExitStack() as stack:
+        data_dir = options.data_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="gifting-demo-"))
+        flags = {"port": options.port, "data_dir": data_dir, "redis": "", "workers": 1, "host": "127.0.0.1"}
+        settings = config.load(flags)
+        listener = stack.enter_context(listen(settings))
+        uvloop.run(_demo(settings, listener, options))
+    return 0
+
+
+async def _demo(settings: config.Settings, listener: socket.socket, options: DemoOptions) -> None:
+    console = Console()
+    stop, ready = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    console.print("starting Redis and the server …")
+    async with redis_for(settings) as url, asyncio.TaskGroup() as group:
+        server = group.create_task(Node(settings, url, listener).run(stop, ready.set))
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait([waiting, server], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        show = asyncio.create_task(_show(settings, listener.getsockname()[1], options, console))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([show, stopping, server], return_when=asyncio.FIRST_COMPLETED)
+        show.cancel()
+        with suppress(asyncio.CancelledError):
+            await show
+        stopping.cancel()
+        stop.set()
+    console.print("stopped; nothing is left running.")
+
+
+async def _show(settings: config.Settings, port: int, options: DemoOptions, console: Console) -> None:
+    url, secret, tally = f"http://127.0.0.1:{port}", find_secret(settings), Tally()
+    operator = Operator(Target.at(url, secret), "demo")
+    for room, (host, title) in ROOMS.items():
+        await operator.call("POST", "/v1/rooms", {"room": room, "host": host, "title": title})
+    users = {f"{name.lower()}-{n}": name for n, name in zip(range(options.viewers), NAMES * 200, strict=False)}
+    await operator.grant(users, COINS)
+    dice = random.Random()  # noqa: S311
+    async with asyncio.TaskGroup() as group:
+        for room in ROOMS:
+            for user, name in users.items():
+                group.create_task(_viewer(url, secret, room, user, name, tally, dice))
+        with Live(console=console, refresh_per_second=4) as live:
+            await _draw(live, url, secret, operator, tally, options.seconds)
+        raise asyncio.CancelledError
+
+
+async def _viewer(
+    url: str, secret: str, room: str, user: str, name: str, tally: Tally, dice: random.Random
+) -> None:
+    token = issue(secret, user, "viewer", now=time.time(), ttl=TOKEN_TTL, name=name, level=dice.randint(1, 40))
+    mix = Mix(load_catalog(), dice)
+    await asyncio.sleep(dice.uniform(0, 2))
+    async with Client(url, token) as client:
+        await client.join(room, lane="all" if dice.random() < 0.1 else "live")
+        listening = asyncio.create_task(_listen(client, tally))
+        try:
+            while True:
+                await _act(client, room, name, mix, tally, dice)
+        finally:
+            listening.cancel()
+
+
+async def _listen(client: Client, tally: Tally) -> None:
+    with suppress(GiftingError):
+        async for _ in client.events():
+            tally.deliveries += 1
+
+
+async def _act(client: Client, room: str, name: str, mix: Mix, tally: Tally, dice: random.Random) -> None:
+    await asyncio.sleep(dice.expovariate(1 / 4))
+    try:
+        drawn = dice.random()
+        if drawn < 0.25:
+            await client.like(room, dice.randint(1, 15))
+        elif drawn < 0.35:
+            await client.comment(room, mix.comment())
+        else:
+            burst = mix.streak()
+            for gap in burst.gaps:
+                began = time.perf_counter()
+                await client.send_gift(room, burst.gift.id)
+                tally.latency.record_value(int((time.perf_counter() - began) * 1e6))
+                tally.gifts += 1
+                tally.senders[name] += burst.gift.coins
+                await asyncio.sleep(gap)
+    except (GiftingError, OSError, TimeoutError) as error:
+        tally.errors[getattr(error, "code", type(error).__name__)] += 1
+
+
+async def _draw(live: Live, url: str, secret: str, operator: Operator, tally: Tally, seconds: float) -> None:
+    links = Text()
+    for room, (host, _) in ROOMS.items():
+        overlay = issue(secret, host, "overlay", now=time.time(), ttl=TOKEN_TTL, room=room)
+        watch = issue(secret, "you", "viewer", now=time.time(), ttl=TOKEN_TTL, name="You")
+        links.append(f"{room}\n  overlay  {url}/overlay?token={overlay}\n  room     {url}/rooms/{room}?token={watch}\n")
+    await operator.grant(["you"], 10_000)
+    started = time.monotonic()
+    last_gifts, last_deliveries, last_at = tally.gifts, tally.deliveries, started
+    while not seconds or time.monotonic() - started < seconds:
+        await asyncio.sleep(REFRESH)
+        now = time.monotonic()
+        span = now - last_at
+        rates = (tally.gifts - last_gifts) / span, (tally.deliveries - last_deliveries) / span
+        last_gifts, last_deliveries, last_at = tally.gifts, tally.deliveries, now
+        viewers = [(await operator.room(room))["viewers"] for room in ROOMS]
+        live.update(Group(links, _table(tally, rates, viewers)))
+
+
+def _table(tally: Tally, rates: tuple[float, float], viewers: list[int]) -> Table:
+    table = Table(title="gifting demo · Ctrl-C stops it")
+    for name in ("gifts/s", "deliveries/s", "p50 ms", "p99 ms", "viewers", "gifts", "top senders", "errors"):
+        table.add_column(name, justify="right")
+    p50, p99 = (tally.latency.get_value_at_percentile(q) / 1000 for q in (50, 99))
+    top = ", ".join(f"{name} {coins}" for name, coins in tally.senders.most_common(3))
+    table.add_row(
+        *(f"{rates[0]:.0f}", f"{rates[1]:.0f}", f"{p50:.1f}", f"{p99:.1f}", " + ".join(map(str, viewers))),
+        *(str(tally.gifts), top, str(dict(tally.errors)) if tally.errors else "none"),
+    )
+    return table

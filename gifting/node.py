@@ -1,0 +1,201 @@
+"""One server process: wires ledger, hub, broker and API together, and owns their life from start to drain."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import uvicorn
+
+from gifting.api.app import Services, make_app
+from gifting.api.metrics import Parts, make_registry
+from gifting.config import Settings
+from gifting.errors import BadSetting, GiftingError
+from gifting.hub.broker import Broker
+from gifting.hub.hub import Hub
+from gifting.ledger.connect import connect
+from gifting.ledger.embedded import EmbeddedRedis
+from gifting.ledger.ledger import Ledger
+from gifting.model.catalog import load_catalog
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted: a room's worth of viewers coming back at once."""
+
+SWEEP_RETRY = 0.5
+"""Seconds until the next sweep after one that failed."""
+
+GC_THRESHOLDS = (50_000, 50, 100)
+"""Allocations between collections: with many connections the default spends much time on objects that stay."""
+
+KEEP_ALIVE = 15
+"""Seconds an idle HTTP connection stays open."""
+
+
+def find_secret(settings: Settings) -> str:
+    """The key that signs tokens: given, else kept in the data directory, made there once. Raises BadSetting."""
+    if settings.secret:
+        return settings.secret
+    path = settings.data_path / "secret"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileExistsError):
+            _write_secret(path)
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise BadSetting(f"{path} can be read by others; chmod 600 it.")
+        found = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise BadSetting(f"The secret can't be kept in {path}: {error.strerror}.") from None
+    if len(found) < 32:
+        raise BadSetting(f"{path} is too short for a secret; remove it to have one made.")
+    return found
+
+
+def _write_secret(path: Path) -> None:
+    """Whole or not at all: a name of its own first, then a link, which fails if another process was faster."""
+    if path.exists():
+        return
+    draft = path.with_name(f"secret.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    finally:
+        draft.unlink()
+
+
+@asynccontextmanager
+async def redis_for(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the Redis to use: the one that is given, else a private one while the context lasts."""
+    if settings.redis:
+        yield settings.redis
+        return
+    embedded = EmbeddedRedis(settings.data_path, maxmemory=settings.maxmemory)
+    try:
+        yield await embedded.start()
+    finally:
+        await embedded.stop()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket. Raises BadSetting if the address is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise BadSetting(f"Can't listen on {settings.host}:{settings.port}: {error.strerror}.") from None
+    listener.listen(BACKLOG)
+    listener.set_inheritable(True)
+    return listener
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its signal handlers: the node decides when to stop, and in which order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Node:
+    """One process behind ``listener``, on the Redis at ``url``."""
+
+    def __init__(self, settings: Settings, url: str, listener: socket.socket) -> None:
+        self.settings = settings
+        self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._listener = listener
+        self._secret = find_secret(settings)
+        self._url = url
+        self.ledger = Ledger(url, settings, load_catalog(settings.catalog))
+        self.hub = Hub(self.ledger, settings, self._secret, self.name)
+        self._feed = connect(url, settings.heartbeat_timeout)
+        self.broker = Broker(
+            self._feed,
+            self.ledger.keys.channels(),
+            f"{settings.key_prefix}:heartbeat:{self.name}",
+            settings.heartbeat_timeout,
+            self.hub.receive,
+            self.hub.resync,
+        )
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Serve until ``stop`` is set, then drain. ``ready`` is called when clients may come.
+
+        Raises:
+            StartError: it can't start with these settings or on this data.
+        """
+        try:
+            await self.ledger.start()
+            async with asyncio.TaskGroup() as group:
+                regular = [
+                    group.create_task(work)
+                    for work in (self.broker.run(), self.hub.watch(), self.hub.count_viewers(), self._sweep())
+                ]
+                await self.broker.ready()
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(*GC_THRESHOLDS)
+                await self._serve(stop, ready)
+                for task in regular:
+                    task.cancel()
+        finally:
+            await self._stop()
+
+    async def _serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        server = _Uvicorn(self._config())
+        serving = asyncio.create_task(server.serve([self._listener]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        ready()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+        await self.ledger.flush(self.settings.drain_timeout)
+        await self.hub.drain(self.settings.drain_timeout)
+
+    def _config(self) -> uvicorn.Config:
+        registry = make_registry(Parts(self.ledger, self.hub, self.broker), self.name)
+        services = Services(self.ledger, self.hub, self._secret, lambda: self.broker.healthy, registry)
+        return uvicorn.Config(
+            make_app(services),
+            ws=self.hub.protocol,  # type: ignore[arg-type]
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=int(self.settings.drain_timeout) or 1,
+        )
+
+    async def _sweep(self) -> None:
+        """For ever: end streaks as their time comes. Every node does; each streak ends once."""
+        while True:
+            try:
+                _, wait = await self.ledger.sweep()
+            except GiftingError as error:
+                log.warning("can't end streaks: %s", error)
+                wait = SWEEP_RETRY
+            await asyncio.sleep(wait)
+
+    async def _stop(self) -> None:
+        await self.hub.stop()
+        await self.ledger.stop()
+        await self._feed.aclose()

@@ -1,0 +1,70 @@
+"""Several server processes behind one socket: started, watched, started again when they die, and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from gifting.config import Settings, table
+from gifting.node import find_secret
+
+log = logging.getLogger(__name__)
+
+RESTART_PAUSE = 0.5
+"""Seconds until a worker that died is started again."""
+
+STOP_MARGIN = 5.0
+"""Seconds a worker may take to stop beyond its drain time-out, before it is killed."""
+
+
+async def run_workers(
+    settings: Settings, url: str, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    """Keep ``settings.workers`` processes on ``listener`` and the Redis at ``url`` until ``stop`` is set."""
+    running = [asyncio.create_task(_keep(settings, url, listener, stop)) for _ in range(settings.workers)]
+    ready()
+    await stop.wait()
+    await asyncio.gather(*running)
+
+
+async def _keep(settings: Settings, url: str, listener: socket.socket, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gifting", "serve", "--fd", str(listener.fileno())),
+            env=_environment(settings, url),
+            pass_fds=[listener.fileno()],
+            stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        ended = asyncio.create_task(process.wait())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not ended.done():
+            await _stop(process, settings.drain_timeout + STOP_MARGIN)
+        elif not stop.is_set():
+            log.error("a worker ended with %s; another is started", process.returncode)
+            await asyncio.sleep(RESTART_PAUSE)
+        await ended
+
+
+async def _stop(process: asyncio.subprocess.Process, timeout: float) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), timeout)
+    except TimeoutError:
+        process.kill()
+
+
+def _environment(settings: Settings, url: str) -> dict[str, str]:
+    """A worker's settings: ours, but it starts no Redis and no workers of its own."""
+    values = {row.env: str(getattr(settings, row.name)) for row in table()}
+    own = {"GIFTING_REDIS": url, "GIFTING_SECRET": find_secret(settings), "GIFTING_WORKERS": "1"}
+    return {**os.environ, **values, **own}
