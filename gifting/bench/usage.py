@@ -66,7 +66,9 @@ def listener(port: int) -> int | None:
     except psutil.Error:
         return None
     for connection in found:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+        here = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+        # A child may have inherited the socket.
+        if here and connection.pid is not None and not is_redis(psutil.Process(connection.pid)):
             return connection.pid
     return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -41,25 +40,6 @@ class Latencies:
         for us, times in self._counts.items():
             histogram.record_value(min(max(us, 1), LONGEST_US), times)
         return str(histogram.encode().decode())
-
-
-class LatencyRing:
-    """The last ``SIZE`` latencies, for a display that is always up to date."""
-
-    SIZE: Final = 2000
-
-    def __init__(self) -> None:
-        self._seconds: deque[float] = deque(maxlen=self.SIZE)
-
-    def add(self, seconds: float) -> None:
-        self._seconds.append(seconds)
-
-    def p50_p99(self) -> tuple[float, float]:
-        """In ms; 0 while there are none."""
-        ranked = sorted(self._seconds)
-        if not ranked:
-            return 0.0, 0.0
-        return ranked[len(ranked) // 2] * 1000, ranked[len(ranked) * 99 // 100] * 1000
 
 
 def new_histogram() -> HdrHistogram:
