@@ -116,11 +116,7 @@ def token(
     if role is RoleName.overlay and not room:
         raise BadSetting("An overlay token needs --room.")
     secret = find_secret(config.load({"data_dir": data_dir}))
-    print(
-        issue(
-            secret, user, role.value, now=time.time(), ttl=ttl, room=room, name=name, picture=picture, level=level
-        )
-    )
+    print(issue(secret, user, role.value, now=time.time(), ttl=ttl, room=room, name=name, picture=picture, level=level))
 
 
 @app.command()

@@ -24,19 +24,33 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8080, "Port to listen on; 0 picks a free one.", least=0, most=65535)
-    redis: str = _setting("", "Redis URL (redis://, rediss:// or unix://). Empty: start a private one in the data directory.")
+    redis: str = _setting(
+        "", "Redis URL (redis://, rediss:// or unix://). Empty: start a private one in the data directory."
+    )
     data_dir: str = _setting("gifting-data", "Where the private Redis and the signing secret live.")
     workers: int = _setting(1, "Server processes that share the port.", least=1, most=64)
-    secret: str = _setting("", "Key that signs tokens, 32 bytes or more. Empty: made once, kept in the data directory (mode 0600).")
+    secret: str = _setting(
+        "", "Key that signs tokens, 32 bytes or more. Empty: made once, kept in the data directory (mode 0600)."
+    )
     catalog: str = _setting("", "TOML file with the gifts. Empty: the one in the package.")
-    origins: str = _setting("", "Page origins that may open a WebSocket, comma-separated, exact. The server's own origin always may.")
+    origins: str = _setting(
+        "", "Page origins that may open a WebSocket, comma-separated, exact. The server's own origin always may."
+    )
     key_prefix: str = _setting("gifting", "First part of every Redis key.")
     partitions: int = _setting(16, "Logical shards. Fixed once data exists.", least=1, most=256)
-    maxmemory: int = _setting(0, "Memory limit of the private Redis; 0: none. At the limit gifts are refused, never lost.", least=0)
+    maxmemory: int = _setting(
+        0, "Memory limit of the private Redis; 0: none. At the limit gifts are refused, never lost.", least=0
+    )
 
-    dedupe_window: float = _setting(600.0, "How long a gift's key is remembered; older keys are refused.", least=1, most=86400)
-    key_lead: float = _setting(60.0, "How far a key's timestamp may be ahead of the server's clock.", least=1, most=3600)
-    grant_window: float = _setting(30 * 86400.0, "How long a grant's key is remembered; older keys are refused.", least=60)
+    dedupe_window: float = _setting(
+        600.0, "How long a gift's key is remembered; older keys are refused.", least=1, most=86400
+    )
+    key_lead: float = _setting(
+        60.0, "How far a key's timestamp may be ahead of the server's clock.", least=1, most=3600
+    )
+    grant_window: float = _setting(
+        30 * 86400.0, "How long a grant's key is remembered; older keys are refused.", least=60
+    )
     streak_window: float = _setting(3.0, "A streak ends this long after its last gift.", least=0.05, most=60)
     diamonds_per_coin: str = _setting("1/2", "Diamonds a creator earns per coin, as a fraction or a decimal.")
     room_retention: float = _setting(7 * 86400.0, "How long an ended room's log and ranking are kept.", least=1)
@@ -44,28 +58,40 @@ class Settings:
 
     batch_max: int = _setting(256, "Gifts in one ledger call at most.", least=1, most=1000)
     batch_queue: int = _setting(20_000, "Gifts that may wait for the ledger; more are refused as overloaded.", least=1)
-    ledger_timeout: float = _setting(5.0, "How long a gift may wait for Redis before its sender is told to ask again.", least=0.1)
+    ledger_timeout: float = _setting(
+        5.0, "How long a gift may wait for Redis before its sender is told to ask again.", least=0.1
+    )
 
     message_max: int = _setting(4096, "Largest message from a client.", least=256, most=1 << 20)
-    message_rate: float = _setting(100.0, "Messages a user may send per second, over all connections of a process.", least=1)
+    message_rate: float = _setting(
+        100.0, "Messages a user may send per second, over all connections of a process.", least=1
+    )
     message_burst: int = _setting(200, "Messages a user may send at once.", least=1)
     user_connections: int = _setting(20, "Connections per user and process.", least=1)
     connections: int = _setting(50_000, "Connections per process.", least=1)
     connection_rooms: int = _setting(10, "Rooms one connection may have joined.", least=1)
-    member_rate: float = _setting(10.0, "`member` events per second and room; joins beyond it only count as viewers.", least=0)
+    member_rate: float = _setting(
+        10.0, "`member` events per second and room; joins beyond it only count as viewers.", least=0
+    )
 
     flush_pause: float = _setting(0.05, "Longest pause between two fan-out passes when busy.", least=0, most=1)
     live_interval: float = _setting(0.1, "Shortest time between two frames of lane `live`.", least=0, most=5)
-    live_top: int = _setting(8, "Gift events per frame of lane `live`, highest first; as many others, newest first.", least=1, most=100)
+    live_top: int = _setting(
+        8, "Gift events per frame of lane `live`, highest first; as many others, newest first.", least=1, most=100
+    )
     like_interval: float = _setting(0.25, "Likes of a room are folded into one event per this long.", least=0, most=5)
     frame_max: int = _setting(262_144, "Events are joined into frames up to about this size.", least=4096)
     recent_max: int = _setting(1_048_576, "Recent events kept in memory per room for catching up.", least=4096)
-    write_buffer: int = _setting(65_536, "Unsent bytes after which a subscriber is skipped until it drains.", least=1024)
+    write_buffer: int = _setting(
+        65_536, "Unsent bytes after which a subscriber is skipped until it drains.", least=1024
+    )
     slow_timeout: float = _setting(60.0, "A subscriber that can't take data for this long is closed.", least=1)
     viewers_interval: float = _setting(2.0, "Viewer counts are published this often, when changed.", least=0.05)
     ping_interval: float = _setting(20.0, "Silence after which a connection is pinged.", least=1)
     ping_timeout: float = _setting(20.0, "Silence after a ping that closes the connection.", least=1)
-    heartbeat_timeout: float = _setting(3.0, "Silence of the event feed from Redis after which it is made anew.", least=0.2)
+    heartbeat_timeout: float = _setting(
+        3.0, "Silence of the event feed from Redis after which it is made anew.", least=0.2
+    )
     drain_timeout: float = _setting(10.0, "Longest orderly shutdown.", least=0.1)
 
     def __post_init__(self) -> None:

@@ -108,9 +108,7 @@ async def _show(settings: config.Settings, port: int, options: DemoOptions, cons
         raise asyncio.CancelledError
 
 
-async def _viewer(
-    url: str, secret: str, room: str, user: str, name: str, tally: Tally, dice: random.Random
-) -> None:
+async def _viewer(url: str, secret: str, room: str, user: str, name: str, tally: Tally, dice: random.Random) -> None:
     token = issue(secret, user, "viewer", now=time.time(), ttl=TOKEN_TTL, name=name, level=dice.randint(1, 40))
     mix = Mix(load_catalog(), dice)
     await asyncio.sleep(dice.uniform(0, 2))

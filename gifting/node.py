@@ -99,7 +99,6 @@ def listen(settings: Settings) -> socket.socket:
         listener.close()
         raise BadSetting(f"Can't listen on {settings.host}:{settings.port}: {error.strerror}.") from None
     listener.listen(BACKLOG)
-    listener.set_inheritable(True)
     return listener
 
 

@@ -89,7 +89,7 @@ class Page:
             raise AssertionError(f"never true: {condition}\npage: {shown!r}\nerrors: {self.errors}") from None
 
     async def _poll(self, condition: str) -> None:
-        while not await self.evaluate(f"Boolean({condition})"):  # noqa: ASYNC110 - the page can't set an Event
+        while not await self.evaluate(f"Boolean({condition})"):
             await asyncio.sleep(0.02)
 
     async def screenshot(self, path: str | Path | None = None, *, transparent: bool = False) -> bytes:

@@ -98,9 +98,7 @@ def _server(folder: Path, flags: list[str], url: str, ready: Callable[[redis.Red
         process.wait()
 
 
-def _wait(
-    process: subprocess.Popen[bytes], url: str, ready: Callable[[redis.Redis], bool], log: Path
-) -> None:
+def _wait(process: subprocess.Popen[bytes], url: str, ready: Callable[[redis.Redis], bool], log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     with redis.Redis.from_url(url, socket_timeout=1) as client:
         while process.poll() is None and time.monotonic() < deadline:

@@ -15,7 +15,7 @@ from gifting.load.operator import Operator
 from gifting.load.plan import Target
 from gifting.wire.tokens import Role, issue
 
-SECRET = "a secret for tests only, 32 bytes+"  # noqa: S105
+SECRET = "a secret for tests only, 32 bytes+"
 START_WITHIN = 30
 
 

@@ -47,9 +47,7 @@ class Call:
     result: int
 
 
-CALL = re.compile(
-    r"^(?P<pid>\d+) +(?P<name>\w+)\((?P<fd>\d+)<(?P<path>[^>]*)>(?P<text>.*)= (?P<result>-?\d+)"
-)
+CALL = re.compile(r"^(?P<pid>\d+) +(?P<name>\w+)\((?P<fd>\d+)<(?P<path>[^>]*)>(?P<text>.*)= (?P<result>-?\d+)")
 RESUMED = re.compile(r"^(?P<pid>\d+) +<\.\.\. \w+ resumed>(?P<rest>.*)$")
 
 
@@ -154,7 +152,7 @@ async def finished(trace: Path, pid: int) -> list[Call]:
     """The calls, once strace has noted the end of the process."""
     end = re.compile(rf"^{pid} +\+\+\+ ", re.MULTILINE)
     async with asyncio.timeout(WAIT):
-        while not end.search(text := await asyncio.to_thread(trace.read_text)):  # noqa: ASYNC110 - strace sets no event
+        while not end.search(text := await asyncio.to_thread(trace.read_text)):
             await asyncio.sleep(0.01)
     return parse(text)
 

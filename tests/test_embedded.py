@@ -58,7 +58,7 @@ def left_of(url: str) -> list[str]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT):
-        while not condition():  # noqa: ASYNC110 - what other processes do sets no event
+        while not condition():
             await asyncio.sleep(0.01)
 
 
@@ -368,9 +368,7 @@ async def test_unusable_directory(tmp_path: Path) -> None:
         await EmbeddedRedis(tmp_path / "file").start()
 
 
-async def test_large_log_is_set_aside(
-    server: EmbeddedRedis, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_large_log_is_set_aside(server: EmbeddedRedis, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await server.start()
     await server.stop()
     monkeypatch.setattr(embedded, "LOG_MAX", 10)

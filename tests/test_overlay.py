@@ -32,7 +32,7 @@ STATIC = Path(__file__).parent.parent / "gifting" / "web" / "static"
 SECRET = "only-for-tests-only-for-tests-only"
 POLICY = "default-src 'self'; img-src 'self' https: data:; connect-src 'self' ws: wss:; style-src 'self'"
 NOW_MS = 1_800_000_000_000
-EVIL = "<img src=x onerror=\"window.hacked=1\"><script>window.hacked=1</script>"
+EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 
 if find_browser() is None:
     if os.environ.get("CI"):
@@ -91,9 +91,7 @@ class Stage:
     def overlay(self) -> str:
         return self.url("/overlay", user="o-1", role="overlay", room="r1")
 
-    async def gift(
-        self, gift_id: str, count: int = 1, *, total: int = 0, sender: str = "Ann", **extra: Any
-    ) -> None:
+    async def gift(self, gift_id: str, count: int = 1, *, total: int = 0, sender: str = "Ann", **extra: Any) -> None:
         """``total``: of a streak that goes on."""
         chosen = self.catalog[gift_id]
         event = {

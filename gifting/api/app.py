@@ -27,7 +27,7 @@ from gifting.wire.tokens import Identity
 
 log = logging.getLogger(__name__)
 
-NOBODY = Identity(user="", role="viewer", token_id="", expires=0)  # noqa: S106
+NOBODY = Identity(user="", role="viewer", token_id="", expires=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,9 +189,7 @@ ENDPOINTS = (
     Endpoint(
         "GET", "/v1/rooms/{room}/top", "Who sent the most", read_top, types.TopReply, query=(("limit", 10, TOP_MAX),)
     ),
-    Endpoint(
-        "POST", "/v1/rooms/{room}/gifts", "Send a gift", send_gift, types.GiftReply, types.SendGiftBody
-    ),
+    Endpoint("POST", "/v1/rooms/{room}/gifts", "Send a gift", send_gift, types.GiftReply, types.SendGiftBody),
     Endpoint("GET", "/v1/users/{user}/wallet", "Coins and diamonds", wallet, types.Wallet),
     Endpoint("POST", "/v1/users/{user}/grants", "Issue coins", grant, types.GrantReply, types.GrantBody),
     Endpoint(

@@ -50,6 +50,4 @@ async def _run_with_progress(options: BenchOptions) -> BenchResult:
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
         task = progress.add_task("", total=1.0)
-        return await run_bench(
-            options, lambda text, done: progress.update(task, description=text, completed=done)
-        )
+        return await run_bench(options, lambda text, done: progress.update(task, description=text, completed=done))

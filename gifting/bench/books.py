@@ -59,9 +59,7 @@ def _check_wallets(
     audit.checked.append(f"{sum(spent.values()):,} coins left {len(before)} wallets")
     for user, coins in before.items():
         if coins - after[user] != spent[user]:
-            audit.problems.append(
-                f"{user} was charged {coins - after[user]:,} coins for gifts of {spent[user]:,}."
-            )
+            audit.problems.append(f"{user} was charged {coins - after[user]:,} coins for gifts of {spent[user]:,}.")
 
 
 def _accepted(audit: Audit, senders: list[SenderReport]) -> dict[str, set[int]]:
@@ -77,9 +75,7 @@ def _accepted(audit: Audit, senders: list[SenderReport]) -> dict[str, set[int]]:
     return acked
 
 
-def _check_viewers(
-    audit: Audit, plan: ViewerPlan, report: ViewerReport, acked: Mapping[str, set[int]]
-) -> None:
+def _check_viewers(audit: Audit, plan: ViewerPlan, report: ViewerReport, acked: Mapping[str, set[int]]) -> None:
     audit.problems.extend(_named(report.complaints, report.discrepancies))
     if report.behind:
         audit.problems.append(f"{report.behind} viewers never got their room's last event.")

@@ -102,7 +102,8 @@ def assemble(
         idle=idle,
         slow=_slow(viewers, window) if options.slow_reader else None,
         drained=drained,
-        floor=_floor(us_per_send, per_gift, per_frame),
+        # With viewers the server's CPU is theirs, without there are no frames: one of the two means something.
+        floor=_floor(us_per_send, None if frames else per_gift, per_frame),
     )
 
 
@@ -121,9 +122,7 @@ def _floor(us_per_send: float | None, per_gift: float | None, per_frame: float |
 
 
 def _slow(viewers: Sequence[ViewerReport], window: Window) -> Slow:
-    before, during, after = (
-        percentiles([report.delivery[phase] for report in viewers]) for phase in range(3)
-    )
+    before, during, after = (percentiles([report.delivery[phase] for report in viewers]) for phase in range(3))
     slow = viewers[0]
     return Slow(
         before=before,

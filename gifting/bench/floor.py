@@ -44,9 +44,7 @@ class FloorTools:
         """Raises :class:`StartError` where there is no compiler or no source."""
         compiler = shutil.which("cc")
         if compiler is None or not SOURCE.exists():
-            raise StartError(
-                "The floor needs a C compiler (`cc`) and benchmarks/floor.c from the repository."
-            )
+            raise StartError("The floor needs a C compiler (`cc`) and benchmarks/floor.c from the repository.")
         process = await asyncio.create_subprocess_exec(compiler, "-O2", "-o", self._program, str(SOURCE))
         if await process.wait():
             raise StartError("benchmarks/floor.c does not compile.")

@@ -139,7 +139,7 @@ class Floor:
 
     us_per_send: float
     gift_ratio: float | None = None
-    """Server CPU per gift over the floor."""
+    """Server CPU per gift over the floor, without viewers."""
     frame_ratio: float | None = None
     """Server CPU per frame and viewer over the floor."""
 

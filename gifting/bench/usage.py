@@ -46,9 +46,7 @@ class Meter:
         return bool(self._redis)
 
     def read(self) -> Usage:
-        return Usage(
-            _cpu(self._server), _cpu(self._redis), _cpu(self._load), sum(map(_resident, self._server))
-        )
+        return Usage(_cpu(self._server), _cpu(self._redis), _cpu(self._load), sum(map(_resident, self._server)))
 
 
 def is_redis(process: psutil.Process) -> bool:
@@ -60,16 +58,17 @@ def is_redis(process: psutil.Process) -> bool:
 
 
 def listener(port: int) -> int | None:
-    """The pid that listens on a local port, if we may know."""
+    """The pid of the server that listens on a local port, if we may know."""
     try:
-        found = psutil.net_connections(kind="tcp")
+        for found in psutil.net_connections(kind="tcp"):
+            here = found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port
+            if here and found.pid is not None:
+                process = psutil.Process(found.pid)
+                # Of several processes that hold the socket psutil names one, and a child may have inherited it.
+                parent = process.parent() if is_redis(process) else None
+                return (parent or process).pid
     except psutil.Error:
-        return None
-    for connection in found:
-        here = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
-        # A child may have inherited the socket.
-        if here and connection.pid is not None and not is_redis(psutil.Process(connection.pid)):
-            return connection.pid
+        pass
     return None
 
 

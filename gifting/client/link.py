@@ -196,9 +196,7 @@ class Link:
         if call.reply is not None and not call.reply.done():
             call.reply.set_result(error or reply)
 
-    def _take_join(
-        self, room: Room, reply: dict[str, Any], error: GiftingError | None, *, resumed: bool
-    ) -> None:
+    def _take_join(self, room: Room, reply: dict[str, Any], error: GiftingError | None, *, resumed: bool) -> None:
         if error is None:
             self.rooms[room.name] = room
             if room.seq is None or reply["gap"]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from gifting.wire.batch import RoomBatch, read_batches
@@ -27,7 +26,7 @@ class Broker:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: Any,
         channels: list[str],
         heartbeat_channel: str,
         heartbeat_timeout: float,
@@ -79,7 +78,7 @@ class Broker:
         finally:
             await pubsub.aclose()
 
-    async def _listen(self, pubsub: PubSub) -> None:
+    async def _listen(self, pubsub: Any) -> None:
         heartbeat = self._heartbeat.encode()
         while True:
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=None)

@@ -239,5 +239,3 @@ class Room:
             return True
         found = await self._ledger.replay(self.ref, seq, 1)
         return bool(found) and found[0].first <= seq + 1
-
-

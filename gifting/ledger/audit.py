@@ -11,8 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.asyncio import Redis
-
+from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Credit, Debit, Grant, read_ledger
 from gifting.ledger.keys import Keys
 from gifting.model.economy import MAX_AMOUNT, diamonds_for
@@ -131,7 +130,7 @@ class _Books:
             self._report.found("debit_without_credit", f"gift {key.hex()}")
 
 
-async def audit(redis: Redis, keys: Keys) -> AuditReport:
+async def audit(redis: BinaryRedis, keys: Keys) -> AuditReport:
     """Check everything that must always hold; the report names what does not."""
     report = AuditReport()
     cut = await _cut(redis, keys)
@@ -142,11 +141,13 @@ async def audit(redis: Redis, keys: Keys) -> AuditReport:
     books.match()
     _compare(report, books, cut)
     for (base, room), state in cut.rooms.items():
-        await _audit_room(redis, f"{base}:room:{room}", state, cut.tops[base, room], books.credits.get(room, {}), report)
+        await _audit_room(
+            redis, f"{base}:room:{room}", state, cut.tops[base, room], books.credits.get(room, {}), report
+        )
     return report
 
 
-async def _cut(redis: Redis, keys: Keys) -> Cut:
+async def _cut(redis: BinaryRedis, keys: Keys) -> Cut:
     names = [(keys.base(host.decode()), room.decode()) for base in keys.bases
              for room, host in (await redis.hgetall(f"{base}:directory")).items()]  # fmt: skip
     pipe = redis.pipeline(transaction=True)
@@ -188,7 +189,12 @@ def _compare(report: AuditReport, books: _Books, cut: Cut) -> None:
 
 
 async def _audit_room(
-    redis: Redis, key: str, state: dict[str, str], top: dict[str, int], credits: dict[int, Credit], report: AuditReport
+    redis: BinaryRedis,
+    key: str,
+    state: dict[str, str],
+    top: dict[str, int],
+    credits: dict[int, Credit],
+    report: AuditReport,
 ) -> None:
     report.rooms += 1
     room, seq = key.rpartition(":room:")[2], int(state["seq"])
@@ -205,7 +211,7 @@ async def _audit_room(
     await _audit_log(redis, key, seq, credits, report)
 
 
-async def _audit_log(redis: Redis, key: str, last: int, credits: dict[int, Credit], report: AuditReport) -> None:
+async def _audit_log(redis: BinaryRedis, key: str, last: int, credits: dict[int, Credit], report: AuditReport) -> None:
     room, expected, first = key.rpartition(":room:")[2], None, 0
     start, ended = "-", set[str]()
     gifts: set[int] = set()

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgpack
-from redis.asyncio.connection import Connection
 from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
@@ -80,7 +79,7 @@ class Item(NamedTuple):
 class Batcher:
     """Owns one connection to Redis and one task that sends batches over it, one at a time."""
 
-    def __init__(self, connection: Connection, keys: Keys, settings: Settings, now: Callable[[], str] = str) -> None:
+    def __init__(self, connection: Any, keys: Keys, settings: Settings, now: Callable[[], str] = str) -> None:
         self._connection = connection
         self._keys = keys
         self._batch_max = settings.batch_max

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -16,7 +15,11 @@ MAX_CONNECTIONS = 64
 """Connections of one process to Redis."""
 
 
-def connect(url: str, timeout: float, **extra: Any) -> Redis:
+BinaryRedis = Any
+"""A client whose replies are bytes; redis-py's types can only say bytes or str or awaitable."""
+
+
+def connect(url: str, timeout: float, **extra: Any) -> BinaryRedis:
     """A client whose calls fail after ``timeout`` seconds instead of being sent again.
 
     redis-py would by default send a timed-out call once more; for a script that moves money that is a second debit.
@@ -29,7 +32,3 @@ def connect(url: str, timeout: float, **extra: Any) -> Redis:
         max_connections=MAX_CONNECTIONS,
         **extra,
     )
-
-
-def pool_of(redis: Redis) -> ConnectionPool[Any]:
-    return redis.connection_pool

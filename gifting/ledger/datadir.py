@@ -45,6 +45,6 @@ async def poll_flock(path: Path, bound: float) -> int | None:
     """Like :func:`flock`, trying for ``bound`` seconds."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + bound
-    while (file := flock(path)) is None and clock() < deadline:  # noqa: ASYNC110 - a lock can't set an event
+    while (file := flock(path)) is None and clock() < deadline:
         await asyncio.sleep(POLL)
     return file

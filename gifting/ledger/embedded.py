@@ -256,4 +256,4 @@ async def _signal(process: asyncio.subprocess.Process | None, number: signal.Sig
         async with asyncio.timeout(bound):
             await process.wait()
     except TimeoutError:
-        log.error("redis-server %d did not end %.0f s after %s", process.pid, bound, number.name)  # noqa: TRY400
+        log.error("redis-server %d did not end %.0f s after %s", process.pid, bound, number.name)

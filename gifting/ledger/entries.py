@@ -3,7 +3,7 @@
 One item of a partition's stream holds the entries of one call, one msgpack array after another:
 
 - ``grant``: ts, key, user, coins, reason, operator — coins are issued to a user of this partition;
-- ``debit``: ts, key, user, room, host, gift, count, coins — a user of this partition pays;
+- ``debit``: ts, key, user, room, host, gift, gifts, coins — a user of this partition pays;
 - ``credit``: ts, key, user, room, host, seq, coins, diamonds, rate numerator, rate denominator — a host of this partition
   earns; the remainder of ``coins × numerator / denominator`` is carried, per host and denominator.
 """
@@ -11,10 +11,11 @@ One item of a partition's stream holds the entries of one call, one msgpack arra
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
-from redis.asyncio import Redis
+
+from gifting.ledger.connect import BinaryRedis
 
 PAGE = 500
 """Stream items read at a time."""
@@ -36,7 +37,7 @@ class Debit(NamedTuple):
     room: str
     host: str
     gift: str
-    count: int
+    gifts: int
     coins: int
 
 
@@ -54,7 +55,7 @@ class Credit(NamedTuple):
 
 
 Entry = Grant | Debit | Credit
-_KINDS: dict[bytes, type[Entry]] = {b"grant": Grant, b"debit": Debit, b"credit": Credit}
+_KINDS: dict[bytes, Any] = {b"grant": Grant, b"debit": Debit, b"credit": Credit}
 _KEY = 1
 
 
@@ -70,7 +71,7 @@ def parse_entries(data: bytes) -> Iterator[Entry]:
         )
 
 
-async def read_ledger(redis: Redis, base: str, last: str = "+") -> AsyncIterator[Entry]:
+async def read_ledger(redis: BinaryRedis, base: str, last: str = "+") -> AsyncIterator[Entry]:
     """All entries of a partition in order, up to the stream item ``last``."""
     start = "-"
     while page := await redis.xrange(f"{base}:ledger", min=start, max=last, count=PAGE):

@@ -9,14 +9,13 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgpack
-from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from gifting import errors
 from gifting.config import Settings
 from gifting.ledger import scripts
 from gifting.ledger.batcher import Batcher, Done, Result
-from gifting.ledger.connect import connect, pool_of
+from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.keys import Keys
 from gifting.ledger.likes import Fold
 from gifting.ledger.status import Status
@@ -72,9 +71,9 @@ class Ledger:
         self.settings = settings
         self.catalog = catalog
         self.keys = Keys(settings.key_prefix, settings.partitions)
-        self.redis: Redis = connect(url, settings.ledger_timeout)
+        self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
         self._now = now
-        self.batcher = Batcher(pool_of(self.redis).make_connection(), self.keys, settings, now)
+        self.batcher = Batcher(self.redis.connection_pool.make_connection(), self.keys, settings, now)
         self._rooms: dict[str, RoomRef] = {}
         self._likes: dict[str, Fold] = {}
 
@@ -87,7 +86,9 @@ class Ledger:
         await self.redis.hsetnx(self.keys.meta, "partitions", str(len(self.keys.bases)))
         found = await self.redis.hget(self.keys.meta, "partitions")
         if found is None or int(found) != len(self.keys.bases):
-            raise errors.BadSetting(f"The data has {found and int(found)} partitions, the settings {len(self.keys.bases)}.")
+            raise errors.BadSetting(
+                f"The data has {found and int(found)} partitions, the settings {len(self.keys.bases)}."
+            )
         self.batcher.start()
 
     async def flush(self, timeout: float) -> None:

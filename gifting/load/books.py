@@ -27,9 +27,7 @@ class Phases:
         """Boundaries passed: 0 before the first phase."""
         return len(self._marks)
 
-    def schedule(
-        self, loop: AbstractEventLoop, begin: Begin, passed: Callable[[], None] | None = None
-    ) -> None:
+    def schedule(self, loop: AbstractEventLoop, begin: Begin, passed: Callable[[], None] | None = None) -> None:
         """Take a snapshot at every boundary; ``passed`` is called after each."""
         now = time.monotonic_ns()
         last = len(begin.boundaries) - 1

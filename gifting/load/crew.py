@@ -137,9 +137,7 @@ class ViewerCrew:
     def _viewer(self, user: str, room: str, *, slow: bool = False) -> Viewer:
         target = self.plan.target
         loop = asyncio.get_running_loop()
-        return Viewer(
-            loop, self.gallery, target=target, token=token(target, user), room=room, user=user, slow=slow
-        )
+        return Viewer(loop, self.gallery, target=target, token=token(target, user), room=room, user=user, slow=slow)
 
     @property
     def everyone(self) -> list[Viewer]:

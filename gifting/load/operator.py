@@ -41,9 +41,7 @@ class Operator:
 
         async def one(user: str) -> None:
             key = make_key(time.time_ns() // 1_000_000, os.urandom(10))
-            await self.call(
-                "POST", f"/v1/users/{user}/grants", {"coins": coins, "key": key, "reason": "load test"}
-            )
+            await self.call("POST", f"/v1/users/{user}/grants", {"coins": coins, "key": key, "reason": "load test"})
 
         await asyncio.gather(*(one(user) for user in users))
 

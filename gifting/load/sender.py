@@ -153,6 +153,4 @@ class Sender(Socket):
 
     def lost(self, code: int) -> None:
         if self._pending:
-            self._desk.complaints.add(
-                f"{self.user} was closed with {code} while {len(self._pending)} gifts waited."
-            )
+            self._desk.complaints.add(f"{self.user} was closed with {code} while {len(self._pending)} gifts waited.")

@@ -68,9 +68,7 @@ class Gallery:
         seqs = [event["seq"] for event in events if "seq" in event]
         first, last = (seqs[0], message["seq"]) if seqs else (0, 0)
         if self.lane == "all" and seqs and seqs != list(range(first, last + 1)):
-            self.complaints.add(
-                f"{room}: a frame up to {last} has {len(seqs)} events from {first}, not in a row."
-            )
+            self.complaints.add(f"{room}: a frame up to {last} has {len(seqs)} events from {first}, not in a row.")
         high = self.high.get(room, 0)
         sent = []
         for event in events:

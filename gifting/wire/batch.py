@@ -90,7 +90,9 @@ def read_batches(payload: bytes) -> Iterator[RoomBatch]:
         yield RoomBatch(room.decode(), last, count, index, Totals(coins, diamonds, likes), events, rank)
 
 
-def join_events(room: str, seq: int, events: Iterable[bytes], count: int, totals: dict[str, int] | None = None) -> bytes:
+def join_events(
+    room: str, seq: int, events: Iterable[bytes], count: int, totals: dict[str, int] | None = None
+) -> bytes:
     """The message ``{room, seq, events[, totals]}`` around events that are wire bytes already."""
     head = b"\x84" if totals is not None else b"\x83"
     parts = [head, b"\xa4room", pack(room), b"\xa3seq", pack(seq), b"\xa6events", array_header(count), *events]
