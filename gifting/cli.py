@@ -124,7 +124,7 @@ def audit(
     redis: Annotated[str | None, typer.Option(help="URL of the Redis to audit.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="The data directory to audit, live or stopped.")] = None,
 ) -> None:
-    """Prove the books: rebuild every balance from the ledger. Exit status 1 and a named discrepancy if they don't hold."""
+    """Prove the books: rebuild every balance from the ledger. Exit status 1 and what differs if they don't hold."""
     settings = config.load({"redis": redis, "data_dir": data_dir})
     report = uvloop.run(_audit(settings))
     out = Console(soft_wrap=True, highlight=False)

@@ -22,7 +22,7 @@ TOP_MAX = 100
 
 
 class Call(NamedTuple):
-    """One request: who makes it (None where no token is needed), the path's and query's values, the body, the server."""
+    """One request: who makes it (NOBODY where no token is needed), its values and body, and the server's parts."""
 
     services: Services
     identity: Identity

@@ -1,8 +1,8 @@
 """The audit: rebuilds every balance from the ledger stream and holds it, and the room logs, against what Redis says.
 
-Live or stopped: one MULTI/EXEC takes a consistent cut of all balances and of where each stream ends; the streams are then
-read up to there, in pages. The cut holds Redis for as long as it takes to copy all balances; memory grows with the number
-of gifts (about 200 bytes each).
+Live or stopped: one MULTI/EXEC takes a consistent cut of all balances and of where each stream ends; the streams are
+then read up to there, in pages. The cut holds Redis for as long as it takes to copy all balances; memory grows with the
+number of gifts (about 200 bytes each).
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ One item of a partition's stream holds the entries of one call, one msgpack arra
 
 - ``grant``: ts, key, user, coins, reason, operator — coins are issued to a user of this partition;
 - ``debit``: ts, key, user, room, host, gift, gifts, coins — a user of this partition pays;
-- ``credit``: ts, key, user, room, host, seq, coins, diamonds, rate numerator, rate denominator — a host of this partition
-  earns; the remainder of ``coins × numerator / denominator`` is carried, per host and denominator.
+- ``credit``: ts, key, user, room, host, seq, coins, diamonds, rate numerator, rate denominator — a host of this
+  partition earns; the remainder of ``coins × numerator / denominator`` is carried, per host and denominator.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Lua scripts: read from ``lua/``, their ``-- @include`` lines resolved, called by SHA, loaded again when Redis forgot."""
+"""The Lua scripts: read from ``lua/``, includes resolved, called by SHA, loaded again when Redis forgot them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a ledger script ended. ``lua/include/status.lua`` has the same names and numbers; a test holds the two together."""
+"""How a ledger script ended. ``lua/include/status.lua`` says the same; a test holds the two together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gifting import errors
 
 
 class Status(IntEnum):
-    """Precedence, where several would apply: the key first, then the amount, the room, the sender's balance, the limits."""
+    """Precedence, where several apply: the key, then the amount, the room, the sender's balance, the limits."""
 
     OK = 0
     INSUFFICIENT_COINS = 1

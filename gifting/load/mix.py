@@ -1,4 +1,4 @@
-"""What viewers of a lively stream do, and when: the mix of gifts, streaks, likes and comments. Pure but for its dice."""
+"""What viewers of a lively stream do, and when: gifts, streaks, likes and comments. Pure but for its dice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The money rules, as pure functions: amounts, diamonds, keys, streaks. Lua does the same; the tests hold the two together."""
+"""The money rules, as pure functions: amounts, diamonds, keys. Lua does the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_AMOUNT: Final = 2**53 - 1
 
 
 def diamonds_for(coins: int, rate: tuple[int, int], carry: int) -> tuple[int, int]:
-    """Milli-diamonds for ``coins`` at ``rate`` (numerator, denominator), and the remainder to carry to the next gift."""
+    """Milli-diamonds for ``coins`` at ``rate`` (numerator, denominator), and the remainder for the next gift."""
     numerator, denominator = rate
     return divmod(coins * numerator + carry, denominator)
 
@@ -50,8 +50,3 @@ def make_key(now_ms: int, random: bytes) -> str:
 def content_digest(*content: str) -> bytes:
     """8 bytes that tell whether a key comes back with the same content."""
     return hashlib.blake2b("\n".join(content).encode(), digest_size=8).digest()
-
-
-def streak_continues(last_ms: int, now_ms: int, window_ms: int) -> bool:
-    """Whether a gift at ``now_ms`` belongs to the streak whose last gift was at ``last_ms``."""
-    return now_ms - last_ms <= window_ms

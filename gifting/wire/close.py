@@ -1,4 +1,4 @@
-"""WebSocket close codes. 4000–4499: connect again, with backoff and jitter; 4500–4999: don't, something must change first."""
+"""WebSocket close codes. 4000–4499: connect again, with backoff and jitter; 4500–4999: something must change first."""
 
 from __future__ import annotations
 

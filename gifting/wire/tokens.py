@@ -57,7 +57,7 @@ def issue(
     picture: str = "",
     level: int = 0,
 ) -> str:
-    """A signed token, valid ``ttl`` seconds from ``now``. An overlay's token id begins with its room, see :func:`token_room`."""
+    """A signed token, valid ``ttl`` seconds from ``now``. The id of one for a room begins with the room."""
     unique = secrets.token_urlsafe(12)
     claims = {
         "sub": user,

@@ -1,0 +1,98 @@
+"""The project holds itself to its own rules: floors, scripts, and everything that must be documented."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from gifting import configdoc, errors
+from gifting.api.metrics import TABLE
+from gifting.api.openapi import document
+from gifting.ledger import scripts
+from gifting.ledger.status import Status
+from gifting.wire.close import CloseCode
+from gifting.wire.messages import OPS
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "gifting"
+LUA = PACKAGE / "ledger" / "lua"
+
+FLOORS = {
+    "errors": 0, "config": 0, "configdoc": 0, "model": 0, "wire": 1, "ledger": 2, "hub": 2,
+    "api": 3, "web": 2, "client": 3, "load": 3, "bench": 4, "node": 4, "workers": 4, "demo": 4, "cli": 5,
+}  # fmt: skip
+
+
+def imports_of(path: Path) -> set[str]:
+    """The rooms of the package that a module imports, type-checking imports too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gifting."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.ImportFrom) and node.module == "gifting":
+            found |= {alias.name for alias in node.names if alias.name in FLOORS}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_upper_floors_import_lower_ones_only(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room in ("__init__", "__main__"):
+        return
+    for other in imports_of(path) - {room}:
+        assert FLOORS[other] <= FLOORS[room], f"{room} imports {other}"
+        assert {room, other} != {"ledger", "hub"}
+
+
+def test_lua_has_the_statuses_of_python() -> None:
+    found = re.findall(r"^  (\w+) = (\d+),", (LUA / "include" / "status.lua").read_text(), re.MULTILINE)
+    assert {name: int(number) for name, number in found} == {status.name: status.value for status in Status}
+
+
+@pytest.mark.parametrize("name", scripts.NAMES)
+def test_every_script_has_a_contract(name: str) -> None:
+    text = (LUA / f"{name}.lua").read_text()
+    assert text.startswith("#!lua")
+    head = text.split("\n\n")[0]
+    for part in (f"-- {name}:", "-- KEYS [", "-- ARGV [", "-- returns "):
+        assert part in head or part in text[:1500], part
+
+
+def test_every_script_is_listed_and_every_include_used() -> None:
+    assert {path.stem for path in LUA.glob("*.lua")} == set(scripts.NAMES)
+    texts = "".join(path.read_text() for path in LUA.rglob("*.lua"))
+    used = set(re.findall(r"-- @include (\w+)", texts))
+    assert used == {path.stem for path in (LUA / "include").glob("*.lua")}
+
+
+def test_settings_are_documented() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text() == configdoc.render()
+
+
+def test_ops_errors_closes_and_metrics_are_documented() -> None:
+    protocol = (ROOT / "docs" / "protocol.md").read_text()
+    operations = (ROOT / "docs" / "operations.md").read_text()
+    for op in OPS:
+        assert f"`{op}`" in protocol, op
+    for error in errors.all_errors():
+        assert f"`{error.code}`" in protocol, error.code
+        assert error.__name__ in (errors.__doc__ or ""), error
+    for code in CloseCode:
+        assert f"`{code.value}`" in protocol, code
+    for row in TABLE:
+        assert f"`{row.name}`" in operations, row.name
+
+
+def test_openapi_names_every_schema_it_uses() -> None:
+    made = document()
+    text = str(made["paths"]) + str(made["components"])
+    for name in set(re.findall(r"#/components/schemas/(\w+)", text)):
+        assert name in made["components"]["schemas"]
+
+
+def test_error_codes_are_unique() -> None:
+    codes = [error.code for error in errors.all_errors()]
+    assert len(codes) == len(set(codes))
