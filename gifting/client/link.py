@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from gifting.client.inbox import Inbox, Room
-from gifting.client.reconnect import backoff, refusal, socket_url, told, why_closed
+from gifting.client.reconnect import backoff, hinted_pause, refusal, socket_url, told, why_closed
 from gifting.errors import Denied, GiftingError, OutcomeUnknown
 from gifting.wire.close import may_reconnect
 from gifting.wire.codec import MSGPACK, unpack
@@ -143,7 +143,7 @@ class Link:
             if clock() - began > STABLE_AFTER:
                 pauses = backoff()
             if self._ended is None:
-                await asyncio.sleep(next(pauses))
+                await asyncio.sleep(next(pauses) + hinted_pause(self.last_error))
 
     async def _connect_once(self) -> None:
         """Connect, resume every room, and read until the connection ends. Always raises."""

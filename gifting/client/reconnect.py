@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Response
 
 from gifting.errors import (
@@ -30,6 +32,7 @@ FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 15.0
 """Seconds that any pause lasts at most."""
 
+_HINT: Final = re.compile(r"retry in (\d+(?:\.\d+)?) s")
 SOCKET_PATH: Final = "/v1/ws"
 _SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -43,6 +46,13 @@ def backoff() -> Iterator[float]:
     while True:
         yield random.uniform(0, longest)  # noqa: S311
         longest = min(longest * 2, LONGEST_PAUSE)
+
+
+def hinted_pause(error: Exception | None) -> float:
+    """Seconds that a closing server asked this client to wait, so that not all come back at once."""
+    received = error.rcvd if isinstance(error, ConnectionClosed) else None
+    found = _HINT.search(received.reason) if received is not None else None
+    return min(float(found[1]), LONGEST_PAUSE) if found else 0.0
 
 
 def socket_url(url: str) -> tuple[str, Literal[True] | None]:

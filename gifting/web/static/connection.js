@@ -9,6 +9,8 @@ const OPEN_TIMEOUT = 10_000;
 const REPLY_TIMEOUT = 8_000;
 const PING_EVERY = 20_000;
 const STABLE_AFTER = 10_000;
+/** Of so many tries in a row that did not open, one asks why: in a storm of reconnects, asking is load as well. */
+const ASK_WHY_EVERY = 4;
 const MAX_PENDING = 256;
 const MAX_BUFFERED = 65_536;
 
@@ -47,6 +49,7 @@ export function mayReconnect(code) {
  * @property {() => void} onOpen a connection is there; nothing is joined on it yet
  * @property {(frame: object) => void} onFrame a message that is no reply
  * @property {(state: {state: string, reason: string, code: number}) => void} onState
+ * @property {() => string} whyUrl an address that refuses whom the WebSocket refuses; may be ""
  */
 
 export class Connection {
@@ -184,7 +187,22 @@ export class Connection {
     if (!mayReconnect(code)) return this.#setState("closed", reason || `code ${code}`, code);
     if (claims(this.token).exp * 1000 <= this.now()) return this.#setState("closed", "token expired", code);
     this.#setState("reconnecting", reason || `code ${code}`, code);
+    if (this.#openedAt === Infinity && this.#attempt % ASK_WHY_EVERY === 0) this.#askWhy();
     this.#timer = setTimeout(() => this.#open(), backoff(this.#attempt++));
+  }
+
+  /** A browser hides why an upgrade was refused; an ordinary request with the same token tells. */
+  async #askWhy() {
+    const url = this.#handlers.whyUrl();
+    const token = this.token;
+    if (!url || !token) return;
+    try {
+      const reply = await fetch(url, { headers: { Authorization: `Bearer ${token}` } });
+      if (reply.status !== 401 || this.state === "connected" || token !== this.token) return;
+      this.close((await reply.json()).detail ?? "the token was refused", 401);
+    } catch {
+      // No answer, or none of this server: trying goes on.
+    }
   }
 
   #drop(reason) {

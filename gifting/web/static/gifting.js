@@ -47,6 +47,7 @@ export class GiftingClient {
       onOpen: () => this.#rooms.forEach((room) => this.#join(room)),
       onFrame: (frame) => this.#frame(frame),
       onState: (state) => this.#stateChanged(state),
+      whyUrl: () => this.#whyUrl(url),
     });
     for (const { room, lane } of rooms) this.join(room, lane);
   }
@@ -178,7 +179,7 @@ export class GiftingClient {
     const first = room.seq === null;
     const gap = Boolean(reply.gap);
     // Without a gap, what was missed is still to come: the snapshot's seq is ahead of it.
-    if (first || gap) room.seq = reply.room.seq;
+    room.seq = reply.room.seq;
     room.joined = true;
     room.attempt = 0;
     this.#emit("snapshot", { room: room.id, snapshot: reply.room, gap, first });
@@ -204,6 +205,11 @@ export class GiftingClient {
     }
     if (frame.seq > room.seq) room.seq = frame.seq;
     if (frame.totals) this.#emit("totals", { room: room.id, totals: frame.totals });
+  }
+
+  #whyUrl(url) {
+    const [room] = this.#rooms.keys();
+    return room === undefined ? "" : new URL(`/v1/rooms/${encodeURIComponent(room)}`, url.replace(/^ws/, "http")).href;
   }
 
   #stateChanged(state) {

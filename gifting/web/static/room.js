@@ -51,7 +51,8 @@ function onSnapshot({ snapshot, gap, first }) {
   top.reset(snapshot.top);
   if (gap && !first) say("You were away for long; some of the feed is missing.", "info");
   else if (!ended) stay("");
-  if (!ended) showState("live");
+  if (snapshot.state === "ended") end();
+  else if (!ended) showState("live");
 }
 
 function end() {

@@ -1,0 +1,85 @@
+"""Rooms: their totals, rankings and logs against the books."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gifting.ledger.audit.books import RoomBook
+from gifting.ledger.audit.cut import Cut, RoomState
+from gifting.ledger.audit.log import LogAudit
+from gifting.ledger.audit.report import Findings
+from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.keys import Keys
+
+PAGE: Final = 50
+"""Log items read at a time; each holds the events of a whole call."""
+
+
+async def audit_rooms(
+    redis: BinaryRedis, keys: Keys, cut: Cut, books: dict[str, RoomBook], findings: Findings
+) -> None:
+    """All rooms of the cut. One that was opened while the cut was being prepared is in the directory only."""
+    for room in books.keys() - cut.directory.keys():
+        findings.found("room_missing", f"{room} has credits, but is in no directory.")
+    for room, state in cut.rooms.items():
+        findings.rooms += 1
+        book = books.get(room) or RoomBook(state.host)
+        key = keys.room(cut.directory.get(room, state.host), room)
+        _check_totals(room, state, book, findings)
+        await _check_ranking(redis, key, state, book, findings)
+        await _read_log(redis, key, state, LogAudit(room, state, book, findings))
+
+
+def _check_totals(room: str, state: RoomState, book: RoomBook, findings: Findings) -> None:
+    if book.host != state.host:
+        findings.found("wrong_host", f"{room} is of {state.host}, its credits went to {book.host}.")
+    for name, credited, kept in (
+        ("coins", book.coins, state.coins),
+        ("diamonds", book.diamonds, state.diamonds),
+    ):
+        if credited != kept:
+            findings.found("room_totals_differ", f"{room} has {kept} {name}, credited were {credited}.")
+
+
+async def _check_ranking(
+    redis: BinaryRedis, key: str, state: RoomState, book: RoomBook, findings: Findings
+) -> None:
+    top = state.top
+    if top is None:
+        top = {
+            user.decode(): int(coins)
+            for user, coins in await redis.zrange(f"{key}:top", 0, -1, withscores=True)
+        }
+    if top or state.live:
+        findings.differ("ranking_differs", f"coins in {key.rpartition(':room:')[2]}", book.ranked, top)
+
+
+async def _read_log(redis: BinaryRedis, key: str, state: RoomState, log: LogAudit) -> None:
+    last = f"{state.seq}-{2**64 - 1}"
+    start = "-"
+    while page := await redis.xrange(f"{key}:log", min=start, max=last, count=PAGE):
+        for item_id, fields in page:
+            end, _, count = item_id.decode().partition("-")
+            first = int(end) - int(count) + 1
+            if not log.next or (first != log.next and await _first_id(redis, key) == item_id):
+                log.begin(first)
+                log.next = first
+            log.item(first, int(end), fields)
+        start = f"({page[-1][0].decode()}"
+    if log.next == state.seq + 1 or not await _gone(redis, key, state):
+        log.next = log.next or 1
+        log.close()
+
+
+async def _gone(redis: BinaryRedis, key: str, state: RoomState) -> bool:
+    """Whether the rest of the log was trimmed or has expired since."""
+    first: Any = await _first_id(redis, key)
+    if first is None:
+        return not state.live
+    return int(first.partition(b"-")[0]) > state.seq
+
+
+async def _first_id(redis: BinaryRedis, key: str) -> bytes | None:
+    """The log's oldest item now: trimming goes on while it is read."""
+    found = await redis.xrange(f"{key}:log", count=1)
+    return bytes(found[0][0]) if found else None
