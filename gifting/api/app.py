@@ -23,6 +23,7 @@ from gifting.errors import BadMessage, BadToken, GiftingError, MessageTooLarge, 
 from gifting.hub.handshake import problem
 from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
+from gifting.wire.codec import UNDECODABLE
 from gifting.wire.tokens import Identity
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ async def _body(request: Request, endpoint: Endpoint, most: int) -> Any:
         return None
     try:
         return msgspec.json.decode(data or b"{}", type=endpoint.body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise BadMessage(f"{error}.") from None
 
 

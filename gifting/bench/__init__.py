@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def run(options: BenchOptions) -> int:
     except (GiftingError, LoadError, OSError, ValueError) as error:
         console.print(f"gifting bench: {error}", style="red", markup=False)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     render(result, console)
     if options.json:
@@ -50,4 +51,13 @@ async def _run_with_progress(options: BenchOptions) -> BenchResult:
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
         task = progress.add_task("", total=1.0)
+        _end_in_order()
         return await run_bench(options, lambda text, done: progress.update(task, description=text, completed=done))
+
+
+def _end_in_order() -> None:
+    """Let SIGTERM and SIGHUP do as Ctrl-C does: the server and the load are sessions of their own and would stay."""
+    running = asyncio.current_task()
+    assert running is not None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import SEND_EOF, State
@@ -21,7 +20,7 @@ from gifting.errors import GiftingError, RateLimited
 from gifting.hub.commands import run_command
 from gifting.hub.handshake import read_hello, refuse
 from gifting.wire.close import CloseCode
-from gifting.wire.codec import JSON, Codec
+from gifting.wire.codec import JSON, UNDECODABLE, Codec
 from gifting.wire.framing import PING, frame, measure, unmask
 
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ class Connection(asyncio.Protocol):
         allowed = self.bucket.take(self.heard_at)
         try:
             message = self.codec.decode(data)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             reply_to, reason = self.codec.explain(data, error)
             self.refuse(reply_to, reason)
             return

@@ -11,6 +11,9 @@ import msgspec
 from gifting.errors import BadMessage, BadRequest, UnknownOp
 from gifting.wire.messages import OPS, AnyMessage
 
+UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no message."""
+
 TEXT: Final = 0x1
 BINARY: Final = 0x2
 
@@ -21,7 +24,7 @@ class Codec:
     Args:
         name: ``msgpack`` or ``json``; the subprotocol is ``gifting.v1.`` and this.
         opcode: the WebSocket opcode of its messages.
-        decode: bytes to :data:`AnyMessage`; raises :class:`msgspec.MsgspecError`.
+        decode: bytes to :data:`AnyMessage`; raises :data:`UNDECODABLE`.
         decode_any: bytes to plain values; raises the same.
         encode: plain values to bytes.
     """
@@ -45,7 +48,7 @@ class Codec:
         """Why ``data`` was no message: its id, where one can still be read, and the error to reply."""
         try:
             value = self.decode_any(data)
-        except (msgspec.MsgspecError, RecursionError):
+        except UNDECODABLE:
             return None, BadMessage(f"This is not {self.name}: {error}.")
         if not isinstance(value, dict):
             return None, BadMessage("A message is a map.")

@@ -1,13 +1,11 @@
 """The audit: rebuilds every balance from the ledger streams and holds it, and the room logs, against what Redis says.
 
-Live or stopped. One MULTI/EXEC takes a consistent cut: all balances, the state and ranking of each live room, and where
-each stream ends; the streams are then read up to there, in pages. What is checked is section "Ledger" of the design:
-balances, diamonds and remainders follow from the entries; keys are unique; each debit has its credit and each credit its
-event; nothing is negative or too large; coins are conserved; room logs are gapless, their streaks count right and end once.
+Live or stopped. One MULTI/EXEC takes a consistent cut: all balances, the state and ranking of each live room, and
+where each stream ends; the streams are then read up to there, in pages. What must hold: balances, diamonds and remainders
+follow from the entries; keys are unique; each debit has its credit and each credit its event; nothing is negative or too
+large; coins are conserved; room logs are gapless, and their streaks count right and end once.
 
-What it costs: the cut holds Redis for as long as it takes to copy all balances and the rankings of live rooms. This process
-keeps about 200 bytes per gift and the books of all users, and takes one core some 25 µs per gift. Needs one Redis: a
-transaction can't span a cluster.
+COSTS
 """
 
 from __future__ import annotations

@@ -61,9 +61,7 @@ class Books:
     def enter(self, base: str, entry: Entry) -> None:
         owner = entry.host if isinstance(entry, Credit) else entry.user
         if self._keys.base(owner) != base:
-            self._findings.found(
-                "wrong_partition", f"{base}:ledger has an entry of {owner}, which belongs elsewhere."
-            )
+            self._findings.found("wrong_partition", f"{base}:ledger has an entry of {owner}, which belongs elsewhere.")
         if isinstance(entry, Grant):
             self._grant(base, entry)
         elif isinstance(entry, Debit):
@@ -90,9 +88,7 @@ class Books:
         self._totals[f"{base} spent"] += debit.coins
         self._coins[debit.user] -= debit.coins
         if self._coins[debit.user] < 0:
-            self._findings.found(
-                "negative_balance", f"{debit.user} had too little for gift {debit.key.hex()}."
-            )
+            self._findings.found("negative_balance", f"{debit.user} had too little for gift {debit.key.hex()}.")
         if key in self._credits:
             self._match(debit, *self._credits.pop(key))
         else:
@@ -157,13 +153,9 @@ class Books:
     def close(self) -> None:
         """All is entered: what has found no other side now has none."""
         for debit in self._debits.values():
-            self._findings.found(
-                "debit_without_credit", f"Gift {debit.key.hex()} of {debit.user} to {debit.room}."
-            )
+            self._findings.found("debit_without_credit", f"Gift {debit.key.hex()} of {debit.user} to {debit.room}.")
         for credit, _ in self._credits.values():
-            self._findings.found(
-                "credit_without_debit", f"Gift {credit.key.hex()} to {credit.room}, seq {credit.seq}."
-            )
+            self._findings.found("credit_without_debit", f"Gift {credit.key.hex()} to {credit.room}, seq {credit.seq}.")
 
     def compare(self, cut: Cut) -> None:
         """Hold the balances of the cut against these books."""
@@ -176,9 +168,7 @@ class Books:
                          for name in ("issued", "spent"))  # fmt: skip
         kept = sum(cut.coins.values())
         if issued != kept + spent:
-            findings.found(
-                "conservation_broken", f"{issued} coins issued, but {kept} in wallets and {spent} spent."
-            )
+            findings.found("conservation_broken", f"{issued} coins issued, but {kept} in wallets and {spent} spent.")
         for book in (cut.coins, cut.diamonds, cut.carry, cut.totals):
             for key, value in book.items():
                 if value < 0:

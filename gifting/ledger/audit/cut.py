@@ -20,7 +20,7 @@ _COUNTED: Final = (b"seq", b"coins", b"diamonds", b"likes")
 
 
 class OpenStreak(NamedTuple):
-    count: int
+    gifts: int
     coins: int
 
 
@@ -40,7 +40,10 @@ class RoomState:
 
 @dataclass(slots=True)
 class Cut:
-    """Books are by user, host or host/denominator; ``totals`` by partition and name; ``directory`` has all rooms' hosts."""
+    """Books are by user, host or host/denominator; ``totals`` by partition and name; ``directory`` is room → host.
+
+    ``missing`` are rooms of the directory that are nowhere else.
+    """
 
     coins: dict[str, int] = field(default_factory=dict)
     diamonds: dict[str, int] = field(default_factory=dict)
@@ -49,6 +52,7 @@ class Cut:
     ledger_ends: dict[str, str] = field(default_factory=dict)
     directory: dict[str, str] = field(default_factory=dict)
     rooms: dict[str, RoomState] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
 
 
 async def take_cut(redis: BinaryRedis, keys: Keys, findings: Findings) -> Cut:
@@ -123,16 +127,18 @@ class _Reader:
     def room(self, room: str, state: dict[bytes, bytes]) -> RoomState | None:
         if b"state" not in state:
             return None
-        numbers = {
-            name.decode(): self._number(state.get(name, b""), f"{room}, {name.decode()}") for name in _COUNTED
-        }
-        found = RoomState(state.get(b"host", b"").decode(), state[b"state"] == b"live", **numbers)
+        seq, coins, diamonds, likes = (
+            self._number(state.get(name, b""), f"{room}, {name.decode()}") for name in _COUNTED
+        )
+        host, live = state.get(b"host", b"").decode(), state[b"state"] == b"live"
+        found = RoomState(host, live, seq, coins, diamonds, likes)
         self.cut.rooms[room] = found
         return found
 
     def live_room(self, room: str, state: dict[bytes, bytes], top: Any, streaks: dict[bytes, bytes]) -> None:
         found = self.room(room, state)
         if found is None:
+            self.cut.missing.add(room)
             return
         found.top = {user.decode(): int(coins) for user, coins in top}
         found.streaks = {}

@@ -8,8 +8,8 @@ from typing import Any
 from gifting.ledger.audit.books import UNKNOWN, RoomBook, gift_digest
 from gifting.ledger.audit.cut import RoomState
 from gifting.ledger.audit.report import Findings
-from gifting.ledger.audit.stream import UNREADABLE
 from gifting.ledger.audit.streaks import Streaks
+from gifting.ledger.audit.stream import UNREADABLE
 from gifting.wire.batch import FIELDS, Entry, RoomBatch, Totals, read_batches
 from gifting.wire.codec import unpack
 
@@ -88,13 +88,9 @@ class LogAudit:
             self._found("event_without_credit", seq, f"{event['coins']} coins of {event['user']['id']}")
             return
         self._credit += 1
-        said = gift_digest(
-            event["user"]["id"], event["gift"]["id"], event["count"], event["coins"], event["diamonds"]
-        )
+        said = gift_digest(event["user"]["id"], event["gift"]["id"], event["count"], event["coins"], event["diamonds"])
         if book.digests[place] not in (UNKNOWN, said):
-            self._found(
-                "event_differs", seq, "its sender, gift, count or amount is not what was debited and credited"
-            )
+            self._found("event_differs", seq, "its sender, gift, count or amount is not what was debited and credited")
 
     def _pass_credits(self, seq: int) -> None:
         seqs = self._book.seqs
@@ -122,15 +118,11 @@ class LogAudit:
         state = self._state
         self._pass_credits(self.next)
         if self.next != state.seq + 1:
-            self._findings.found(
-                "room_seq_differs", f"{self._room} is at {state.seq}, its log at {self.next - 1}."
-            )
+            self._findings.found("room_seq_differs", f"{self._room} is at {state.seq}, its log at {self.next - 1}.")
             return
         self._streaks.close(state)
         if self._ended == state.live:
-            self._found(
-                "stream_end_wrong", state.seq, f"live is {state.live}, its end was logged: {self._ended}"
-            )
+            self._found("stream_end_wrong", state.seq, f"live is {state.live}, its end was logged: {self._ended}")
         if self._totals is not None and self._totals.likes != state.likes:
             self._findings.found(
                 "room_totals_differ",

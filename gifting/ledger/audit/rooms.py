@@ -15,12 +15,10 @@ PAGE: Final = 50
 """Log items read at a time; each holds the events of a whole call."""
 
 
-async def audit_rooms(
-    redis: BinaryRedis, keys: Keys, cut: Cut, books: dict[str, RoomBook], findings: Findings
-) -> None:
+async def audit_rooms(redis: BinaryRedis, keys: Keys, cut: Cut, books: dict[str, RoomBook], findings: Findings) -> None:
     """All rooms of the cut. One that was opened while the cut was being prepared is in the directory only."""
-    for room in books.keys() - cut.directory.keys():
-        findings.found("room_missing", f"{room} has credits, but is in no directory.")
+    for room in books.keys() - (cut.directory.keys() - cut.missing):
+        findings.found("room_missing", f"{room} has credits, but is not there.")
     for room, state in cut.rooms.items():
         findings.rooms += 1
         book = books.get(room) or RoomBook(state.host)
@@ -41,15 +39,10 @@ def _check_totals(room: str, state: RoomState, book: RoomBook, findings: Finding
             findings.found("room_totals_differ", f"{room} has {kept} {name}, credited were {credited}.")
 
 
-async def _check_ranking(
-    redis: BinaryRedis, key: str, state: RoomState, book: RoomBook, findings: Findings
-) -> None:
+async def _check_ranking(redis: BinaryRedis, key: str, state: RoomState, book: RoomBook, findings: Findings) -> None:
     top = state.top
     if top is None:
-        top = {
-            user.decode(): int(coins)
-            for user, coins in await redis.zrange(f"{key}:top", 0, -1, withscores=True)
-        }
+        top = {user.decode(): int(coins) for user, coins in await redis.zrange(f"{key}:top", 0, -1, withscores=True)}
     if top or state.live:
         findings.differ("ranking_differs", f"coins in {key.rpartition(':room:')[2]}", book.ranked, top)
 

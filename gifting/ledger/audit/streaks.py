@@ -47,10 +47,8 @@ class Streaks:
                 self._found("streak_without_start", entry, event["streak_id"])
             before = _NONE
         if before is not None:
-            if now.count != before.count + event["count"]:
-                self._found(
-                    "repeat_count_wrong", entry, f"{now.count} after {before.count} and {event['count']} more"
-                )
+            if now.gifts != before.gifts + event["count"]:
+                self._found("repeat_count_wrong", entry, f"{now.gifts} after {before.gifts} and {event['count']} more")
             if now.coins != before.coins + event["coins"]:
                 self._found("batch_index_wrong", entry, f"weight {now.coins} after {before.coins}")
         who = hash((event["user"]["id"], event["gift"]["id"]))

@@ -50,9 +50,7 @@ async def read_entries(
 ) -> AsyncIterator[tuple[str, Entry]]:
     """All entries up to the stream items ``ends``, each with its partition."""
     feeds = [_Feed(redis, base, end) for base, end in ends.items()]
-    heads = [
-        (first, place) for place, feed in enumerate(feeds) if (first := await feed.next_id()) is not None
-    ]
+    heads = [(first, place) for place, feed in enumerate(feeds) if (first := await feed.next_id()) is not None]
     heapify(heads)
     while heads:
         place = heads[0][1]

@@ -179,7 +179,7 @@ export class GiftingClient {
     const first = room.seq === null;
     const gap = Boolean(reply.gap);
     // Without a gap, what was missed is still to come: the snapshot's seq is ahead of it.
-    room.seq = reply.room.seq;
+    if (first || gap) room.seq = reply.room.seq;
     room.joined = true;
     room.attempt = 0;
     this.#emit("snapshot", { room: room.id, snapshot: reply.room, gap, first });
