@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -48,6 +49,15 @@ def find_browser() -> str | None:
     """The path of a Chromium, from CHROMIUM or PATH; None if there is none."""
     wanted = os.environ.get("CHROMIUM")
     return next((path for name in ([wanted] if wanted else NAMES) if (path := shutil.which(name))), None)
+
+
+def require_browser() -> None:
+    """Skip the module that calls this where there is no Chromium; in CI that fails."""
+    if find_browser() is not None:
+        return
+    if os.environ.get("CI"):
+        pytest.fail("CI must have a Chromium: these tests are not to be skipped there", pytrace=False)
+    pytest.skip("there is no Chromium on this machine", allow_module_level=True)
 
 
 class PageError(Exception):

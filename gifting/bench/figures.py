@@ -49,6 +49,14 @@ class Window:
     def load_cpu(self) -> float:
         return self.marks[-1].load_cpu - self.marks[0].load_cpu
 
+    @property
+    def other_cpu(self) -> float | None:
+        """What everything else on the machine used meanwhile."""
+        if self.server_cpu is None:
+            return None
+        all_of_it = self.marks[-1].machine_cpu - self.marks[0].machine_cpu
+        return max(0.0, all_of_it - self.server_cpu - (self.redis_cpu or 0) - self.load_cpu)
+
 
 def assemble(
     options: BenchOptions,
@@ -97,6 +105,7 @@ def assemble(
         redis_cpu_s=redis_cpu,
         redis_us_per_gift=_us_each(redis_cpu, gifts),
         load_cpu_s=window.load_cpu,
+        other_cpu_s=window.other_cpu,
         server_rss_bytes=max(window.peaks) if window.knows_server else None,
         audit=audit,
         idle=idle,

@@ -183,6 +183,7 @@ class BenchResult:
     redis_cpu_s: float | None
     redis_us_per_gift: float | None
     load_cpu_s: float
+    other_cpu_s: float | None
     server_rss_bytes: int | None
     audit: Audit
     idle: Idle | None = None

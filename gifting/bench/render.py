@@ -37,10 +37,10 @@ def rows(result: BenchResult) -> Iterator[tuple[str, str]]:
         yield "deliveries per server CPU second", f"{result.deliveries_per_server_cpu_s:,.0f}"
     yield from _cost("Redis CPU per gift", result.redis_us_per_gift)
     yield (
-        "CPU of server / Redis / load",
+        "CPU of server / Redis / load / all else",
         " / ".join(
             "?" if cpu is None else f"{cpu / result.seconds:.0%}"
-            for cpu in (result.server_cpu_s, result.redis_cpu_s, result.load_cpu_s)
+            for cpu in (result.server_cpu_s, result.redis_cpu_s, result.load_cpu_s, result.other_cpu_s)
         ),
     )
     if result.server_rss_bytes is not None:

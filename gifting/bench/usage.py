@@ -12,11 +12,12 @@ REDIS_NAMES = ("redis-server", "valkey-server")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds so far (user + system), and the server's resident bytes."""
+    """CPU seconds so far (user + system), of the whole machine too, and the server's resident bytes."""
 
     server_cpu: float
     redis_cpu: float
     load_cpu: float
+    machine_cpu: float
     server_rss: int
 
 
@@ -46,7 +47,13 @@ class Meter:
         return bool(self._redis)
 
     def read(self) -> Usage:
-        return Usage(_cpu(self._server), _cpu(self._redis), _cpu(self._load), sum(map(_resident, self._server)))
+        return Usage(
+            _cpu(self._server),
+            _cpu(self._redis),
+            _cpu(self._load),
+            _machine_cpu(),
+            sum(map(_resident, self._server)),
+        )
 
 
 def is_redis(process: psutil.Process) -> bool:
@@ -81,6 +88,11 @@ def _cpu(processes: list[psutil.Process]) -> float:
             continue
         total += times.user + times.system
     return total
+
+
+def _machine_cpu() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0)
 
 
 def _resident(process: psutil.Process) -> int:

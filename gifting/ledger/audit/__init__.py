@@ -1,11 +1,13 @@
 """The audit: rebuilds every balance from the ledger streams and holds it, and the room logs, against what Redis says.
 
 Live or stopped. One MULTI/EXEC takes a consistent cut: all balances, the state and ranking of each live room, and
-where each stream ends; the streams are then read up to there, in pages. What must hold: balances, diamonds and remainders
-follow from the entries; keys are unique; each debit has its credit and each credit its event; nothing is negative or too
-large; coins are conserved; room logs are gapless, and their streaks count right and end once.
+where each stream ends; the streams are then read up to there, in pages. What must hold: balances, diamonds and
+remainders follow from the entries; keys are unique; each debit has its credit and each credit its event; nothing is
+negative or too large; coins are conserved; room logs are gapless, and their streaks count right and end once.
 
-COSTS
+What it costs: the cut holds Redis for as long as it takes to copy all balances and the rankings of live rooms. This
+process keeps about 150 bytes per gift and the books of all users, and computes some 30 µs per gift. It needs one Redis:
+a transaction can't span a cluster.
 """
 
 from __future__ import annotations

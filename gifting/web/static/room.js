@@ -8,6 +8,8 @@ import { Feed, showBalance, showGifts, showNotice, showSnapshot, showState, show
 const LIKE_PAUSE = 400;
 const LIKES_MAX = 500;
 const NOTICE_TIME = 6_000;
+/** `rank` events tell when others lead; how far they lead is asked for now and then, not by all at once. */
+const TOP_PAUSE = 5_000;
 
 const byId = (id) => document.getElementById(id);
 const room = decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
@@ -18,6 +20,8 @@ const top = new Top();
 let ended = false;
 let likes = 0;
 let noticeTimer = 0;
+let topTimer = 0;
+let coinsSeen = 0;
 
 /** Show a passing notice. */
 function say(text, kind = "error") {
@@ -49,10 +53,28 @@ function onEvent({ event }) {
 function onSnapshot({ snapshot, gap, first }) {
   showSnapshot(snapshot);
   top.reset(snapshot.top);
+  coinsSeen = snapshot.coins;
   if (gap && !first) say("You were away for long; some of the feed is missing.", "info");
   else if (!ended) stay("");
   if (snapshot.state === "ended") end();
   else if (!ended) showState("live");
+}
+
+function onTotals({ totals }) {
+  showTotals(totals);
+  if (totals.coins === coinsSeen) return;
+  coinsSeen = totals.coins;
+  topTimer ||= setTimeout(refreshTop, TOP_PAUSE * (1 + 2 * Math.random()));
+}
+
+async function refreshTop() {
+  topTimer = 0;
+  if (document.hidden) return;
+  try {
+    top.reset((await get(`/v1/rooms/${encodeURIComponent(room)}/top`)).top);
+  } catch {
+    // The next change asks again.
+  }
 }
 
 function end() {
@@ -135,7 +157,7 @@ function start() {
   if (!token) return stay("This page's address needs a token: add ?token=… to it.");
   client.on("event", onEvent);
   client.on("snapshot", onSnapshot);
-  client.on("totals", ({ totals }) => showTotals(totals));
+  client.on("totals", onTotals);
   client.on("state", onState);
   client.on("refused", onRefused);
   client.connect();
