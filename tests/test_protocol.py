@@ -191,7 +191,9 @@ async def test_replay_is_exact_and_a_lost_past_is_told(server: Server) -> None:
                 seqs += [event["seq"] for event in frame["events"] if "seq" in event]
             assert seqs == list(range(since + 1, 7))
     async with dial(server, server.token("bob")) as socket:
-        assert (await ask(socket, {"op": "join", "id": 1, "room": "r1", "since": 99, "lane": "all"}))["gap"] is True
+        for lane in ("all", "live"):
+            assert (await ask(socket, {"op": "join", "id": 1, "room": "r1", "since": 99, "lane": lane}))["gap"] is True
+            assert (await ask(socket, {"op": "comment", "id": 2, "room": "r1", "text": "x"}))["ok"]
 
 
 async def test_expired_tokens_close_the_socket(server: Server) -> None:

@@ -235,6 +235,8 @@ class Room:
 
     async def has_log_since(self, seq: int) -> bool:
         """Whether everything after ``seq`` can still be had."""
+        if seq > self.seq:
+            return False
         if seq == self.seq or self.recent_after(seq, self.seq) is not None:
             return True
         found = await self._ledger.replay(self.ref, seq, 1)
