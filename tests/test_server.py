@@ -132,3 +132,19 @@ async def test_a_revoked_overlay_is_closed(server: Server) -> None:
             async with asyncio.timeout(6):
                 async for _ in overlay.events():
                     pass
+
+
+async def test_two_workers_share_a_port_and_a_room(tmp_path: Path) -> None:
+    async with Server(tmp_path / "data", workers=2) as server:
+        await server.room("r1")
+        await server.operator.grant(["ann"], 100)
+        clients = [Client(server.url, server.token(f"v{number}")) for number in range(8)]
+        async with Client(server.url, server.token("ann")) as ann:
+            for client in clients:
+                await client.__aenter__()
+                await client.join("r1", lane="all")
+            await ann.send_gift("r1", "spark")
+            for client in clients:
+                assert (await gifts(client, 1))[0]["user"]["id"] == "ann"
+                await client.close()
+    assert (await server.audit())[0] == 0
