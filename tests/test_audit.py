@@ -112,7 +112,7 @@ class World:
                 index[4 * place] = len(pack(event))
             return pack((batch.room, batch.last, batch.count, index, *batch.totals, events, None))
 
-        await self.rewrite(f"{self.room(room)}:log", item)
+        await self.rewrite(f"{self.room(room)}/log", item)
         assert done
 
     async def append_event(self, room: str, event: dict[str, Any], index: tuple[int, int, int]) -> None:
@@ -123,7 +123,7 @@ class World:
         blob = pack({**event, "seq": seq, "id": f"{room}.{seq}", "ts": self.now})
         kept = [int(state[name]) for name in ("coins", "diamonds", "likes")]
         batch = pack((room, seq, 1, (len(blob), *index), *kept, blob, None))
-        await self.redis.xadd(f"{key}:log", {"b": batch}, id=f"{seq}-1")
+        await self.redis.xadd(f"{key}/log", {"b": batch}, id=f"{seq}-1")
 
 
 @asynccontextmanager
@@ -176,14 +176,14 @@ async def test_nothing_at_all_is_clean(redis_url: str, redis_client: Any) -> Non
 
 
 async def test_an_ended_room_may_lose_its_log_and_ranking(world: World) -> None:
-    await world.redis.delete(f"{world.room('r3')}:log", f"{world.room('r3')}:top")
+    await world.redis.delete(f"{world.room('r3')}/log", f"{world.room('r3')}/top")
     assert await world.problems() == set()
 
 
 async def test_a_trimmed_log_is_read_from_where_it_starts(world: World) -> None:
     for trimmed in (1, 2, 5, 6):
-        (first,) = (await world.redis.xrange(f"{world.room('r1')}:log"))[:1]
-        await world.redis.xdel(f"{world.room('r1')}:log", first[0])
+        (first,) = (await world.redis.xrange(f"{world.room('r1')}/log"))[:1]
+        await world.redis.xdel(f"{world.room('r1')}/log", first[0])
         assert await world.problems() == set(), trimmed
 
 
@@ -210,7 +210,7 @@ class Trimming:
 @pytest.mark.parametrize("lost", [2, 3, 6, 1000])
 async def test_a_log_may_be_trimmed_while_it_is_read(world: World, lost: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_rooms, "PAGE", 2)
-    redis = Trimming(world.redis, f"{world.room('r1')}:log", lost)
+    redis = Trimming(world.redis, f"{world.room('r1')}/log", lost)
     if lost == 1000:
         # Trimmed beyond the cut: only what came after it is left.
         await world.send("ann", "r1", PLAIN)
@@ -218,7 +218,7 @@ async def test_a_log_may_be_trimmed_while_it_is_read(world: World, lost: int, mo
 
         async def after_the_cut(*args: Any) -> None:
             await world.send("ann", "r1", PLAIN)
-            redis._lost = await world.redis.xlen(f"{world.room('r1')}:log") - 1
+            redis._lost = await world.redis.xlen(f"{world.room('r1')}/log") - 1
             await taken(*args)
 
         monkeypatch.setattr(audit_module, "audit_rooms", after_the_cut)
@@ -361,7 +361,7 @@ async def lone_credit(world: World) -> None:
     await world.redis.xadd(f"{base}:ledger", {"e": extra})
     await world.redis.hincrby(f"{base}:diamonds", "ida", 1000)
     await world.redis.hset(room, mapping={"coins": 7, "diamonds": 1000})
-    await world.redis.zadd(f"{room}:top", {"ann": 7})
+    await world.redis.zadd(f"{room}/top", {"ann": 7})
 
 
 async def earlier_credit(world: World) -> None:
@@ -405,28 +405,28 @@ async def room_likes(world: World) -> None:
 
 
 async def ranking(world: World) -> None:
-    await world.redis.zincrby(f"{world.room('r1')}:top", 1, "ann")
+    await world.redis.zincrby(f"{world.room('r1')}/top", 1, "ann")
 
 
 async def ended_ranking(world: World) -> None:
-    await world.redis.zrem(f"{world.room('r3')}:top", "ann")
+    await world.redis.zrem(f"{world.room('r3')}/top", "ann")
 
 
 async def log_gap(world: World) -> None:
-    items = await world.redis.xrange(f"{world.room('r1')}:log")
+    items = await world.redis.xrange(f"{world.room('r1')}/log")
     # The plain gift: its loss does not break a streak.
     ((item_id, _),) = [one for one in items if PLAIN.encode() in one[1][b"b"]]
     assert item_id.endswith(b"-1")
-    await world.redis.xdel(f"{world.room('r1')}:log", item_id)
+    await world.redis.xdel(f"{world.room('r1')}/log", item_id)
 
 
 async def log_end_lost(world: World) -> None:
-    ((last, _),) = await world.redis.xrevrange(f"{world.room('r1')}:log", count=1)
-    await world.redis.xdel(f"{world.room('r1')}:log", last)
+    ((last, _),) = await world.redis.xrevrange(f"{world.room('r1')}/log", count=1)
+    await world.redis.xdel(f"{world.room('r1')}/log", last)
 
 
 async def log_lost(world: World) -> None:
-    await world.redis.delete(f"{world.room('r1')}:log")
+    await world.redis.delete(f"{world.room('r1')}/log")
 
 
 async def room_seq(world: World) -> None:
@@ -435,7 +435,7 @@ async def room_seq(world: World) -> None:
 
 async def garbage(world: World) -> None:
     await world.redis.hset(world.room("r2"), "seq", 1)
-    await world.redis.xadd(f"{world.room('r2')}:log", {"b": b"\xc1"}, id="1-1")
+    await world.redis.xadd(f"{world.room('r2')}/log", {"b": b"\xc1"}, id="1-1")
 
 
 async def index_too_short(world: World) -> None:
@@ -447,7 +447,7 @@ async def index_too_short(world: World) -> None:
     # A room in which no streak runs across the broken batch.
     for _ in range(3):
         await world.send("ann", "r2", PLAIN)
-    await world.rewrite(f"{world.room('r2')}:log", item)
+    await world.rewrite(f"{world.room('r2')}/log", item)
 
 
 async def wrong_weight(world: World) -> None:
@@ -458,7 +458,7 @@ async def wrong_weight(world: World) -> None:
 
     for _ in range(3):
         await world.send("ann", "r2", PLAIN)
-    await world.rewrite(f"{world.room('r2')}:log", item)
+    await world.rewrite(f"{world.room('r2')}/log", item)
 
 
 async def wrong_batch_totals(world: World) -> None:
@@ -467,7 +467,7 @@ async def wrong_batch_totals(world: World) -> None:
         kept = batch.totals._replace(coins=batch.totals.coins + (place == 1))
         return pack((batch.room, batch.last, batch.count, batch.index, *kept, batch.events, None))
 
-    await world.rewrite(f"{world.room('r1')}:log", item)
+    await world.rewrite(f"{world.room('r1')}/log", item)
 
 
 def a_gift(event: Any) -> bool:
@@ -516,7 +516,7 @@ async def an_ended_streak(world: World) -> dict[str, Any]:
 
 
 async def streak_forgotten(world: World) -> None:
-    await world.redis.delete(f"{world.room('r1')}:streaks")
+    await world.redis.delete(f"{world.room('r1')}/streaks")
 
 
 async def ended_without_streak_end(world: World) -> None:

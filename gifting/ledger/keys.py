@@ -14,11 +14,11 @@ key                             type    holds
 ``{pNN}:live``                  zset    live rooms by start
 ``{pNN}:streaks``               zset    open streaks (``room\\nuser\\ngift``) by deadline
 ``{pNN}:room:R``                hash    state, host, title, seq, totals
-``{pNN}:room:R:log``            stream  room batches; the id is ``last seq-count``
-``{pNN}:room:R:streaks``        hash    open streaks
-``{pNN}:room:R:top``            zset    user → coins sent
-``{pNN}:room:R:users``          hash    user → name and picture, as wire bytes
-``{pNN}:room:R:presence``       hash    node → viewers and when
+``{pNN}:room:R/log``            stream  room batches; the id is ``last seq-count``
+``{pNN}:room:R/streaks``        hash    open streaks
+``{pNN}:room:R/top``            zset    user → coins sent
+``{pNN}:room:R/users``          hash    user → name and picture, as wire bytes
+``{pNN}:room:R/presence``       hash    node → viewers and when
 ``{p00}:meta``                  hash    what can't change once data exists
 ``{p00}:revoked``               zset    token id → when it would have expired
 ==============================  ======  =====================================================================
@@ -59,4 +59,4 @@ class Keys:
         return f"{self.base(host)}:room:{room}"
 
     def log(self, host: str, room: str) -> str:
-        return f"{self.room(host, room)}:log"
+        return f"{self.room(host, room)}/log"

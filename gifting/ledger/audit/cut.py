@@ -66,7 +66,7 @@ async def take_cut(redis: BinaryRedis, keys: Keys, findings: Findings) -> Cut:
         pipe.xrevrange(f"{base}:ledger", count=1)
     for room, host in others:
         key = keys.room(host, room)
-        pipe.hgetall(key).zrange(f"{key}:top", 0, -1, withscores=True).hgetall(f"{key}:streaks")
+        pipe.hgetall(key).zrange(f"{key}/top", 0, -1, withscores=True).hgetall(f"{key}/streaks")
     replies = iter(await pipe.execute())
     for base in keys.bases:
         reader.partition(base, *(next(replies) for _ in range(6)))

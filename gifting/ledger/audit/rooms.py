@@ -42,7 +42,7 @@ def _check_totals(room: str, state: RoomState, book: RoomBook, findings: Finding
 async def _check_ranking(redis: BinaryRedis, key: str, state: RoomState, book: RoomBook, findings: Findings) -> None:
     top = state.top
     if top is None:
-        top = {user.decode(): int(coins) for user, coins in await redis.zrange(f"{key}:top", 0, -1, withscores=True)}
+        top = {user.decode(): int(coins) for user, coins in await redis.zrange(f"{key}/top", 0, -1, withscores=True)}
     if top or state.live:
         findings.differ("ranking_differs", f"coins in {key.rpartition(':room:')[2]}", book.ranked, top)
 
@@ -50,7 +50,7 @@ async def _check_ranking(redis: BinaryRedis, key: str, state: RoomState, book: R
 async def _read_log(redis: BinaryRedis, key: str, state: RoomState, log: LogAudit) -> None:
     last = f"{state.seq}-{2**64 - 1}"
     start = "-"
-    while page := await redis.xrange(f"{key}:log", min=start, max=last, count=PAGE):
+    while page := await redis.xrange(f"{key}/log", min=start, max=last, count=PAGE):
         for item_id, fields in page:
             end, _, count = item_id.decode().partition("-")
             first = int(end) - int(count) + 1
@@ -74,5 +74,5 @@ async def _gone(redis: BinaryRedis, key: str, state: RoomState) -> bool:
 
 async def _first_id(redis: BinaryRedis, key: str) -> bytes | None:
     """The log's oldest item now: trimming goes on while it is read."""
-    found = await redis.xrange(f"{key}:log", count=1)
+    found = await redis.xrange(f"{key}/log", count=1)
     return bytes(found[0][0]) if found else None

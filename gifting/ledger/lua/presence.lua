@@ -12,12 +12,12 @@ local room, node, count, stale = unpack(cmsgpack.unpack(ARGV[2]))
 local key = KEYS[1] .. ':room:' .. room
 
 if count > 0 and redis.call('HGET', key, 'state') == 'live' then
-  redis.call('HSET', key .. ':presence', node, digits(count) .. ' ' .. digits(now))
+  redis.call('HSET', key .. '/presence', node, digits(count) .. ' ' .. digits(now))
 else
-  redis.call('HDEL', key .. ':presence', node)
+  redis.call('HDEL', key .. '/presence', node)
 end
 local total, gone = viewers_of(key, now, stale)
 if #gone > 0 then
-  redis.call('HDEL', key .. ':presence', unpack(gone))
+  redis.call('HDEL', key .. '/presence', unpack(gone))
 end
 return total

@@ -16,7 +16,7 @@ local r = room.open(p, id)
 
 local function end_streaks()
   local open = {}
-  for _, field in ipairs(redis.call('HKEYS', r.key .. ':streaks')) do
+  for _, field in ipairs(redis.call('HKEYS', r.key .. '/streaks')) do
     if string.sub(field, 1, 1) ~= '=' then
       open[#open + 1] = field
     end
@@ -38,7 +38,7 @@ if r.state == 'live' then
   room.flush(p, log_keep)
   redis.call('HSET', r.key, 'ended', now)
   redis.call('ZREM', KEYS[1] .. ':live', id)
-  for _, part in ipairs({ ':log', ':top', ':users', ':presence' }) do
+  for _, part in ipairs({ '/log', '/top', '/users', '/presence' }) do
     redis.call('PEXPIRE', r.key .. part, retention)
   end
 end

@@ -16,7 +16,7 @@ local key = KEYS[1] .. ':room:' .. id
 
 local function open_streaks()
   local numbers, statics, open = {}, {}, {}
-  local flat = redis.call('HGETALL', key .. ':streaks')
+  local flat = redis.call('HGETALL', key .. '/streaks')
   for i = 1, #flat, 2 do
     if string.sub(flat[i], 1, 1) == '=' then
       statics[string.sub(flat[i], 2)] = flat[i + 1]

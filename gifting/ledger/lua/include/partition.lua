@@ -1,6 +1,7 @@
 -- partition: the money of one partition while a script changes it.
 --   partition.new(base)
 --   partition.balance(p, user)                  coins
+--   partition.add_total(p, name, amount)        to 'issued' or 'spent'
 --   partition.entry(p, header, ...)             note an entry for the ledger stream: its msgpack array header, its fields
 --   partition.load(p), partition.flush(p)
 -- The entries are described in ledger/entries.py; a batch's entries share one item of the stream.
@@ -11,7 +12,7 @@ function partition.new(base)
   return {
     base = base, coins = hash.new(base .. ':coins'), totals = hash.new(base .. ':totals'),
     diamonds = hash.new(base .. ':diamonds'), carry = hash.new(base .. ':carry'),
-    entries = {}, published = {}, rooms = {},
+    entries = {}, rooms = {},
   }
 end
 

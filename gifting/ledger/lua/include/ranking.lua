@@ -9,16 +9,16 @@ local function update_ranking(r)
   if #users == 0 then
     return nil
   end
-  call_in_chunks('ZMSCORE', r.key .. ':top', users, scores)
+  call_in_chunks('ZMSCORE', r.key .. '/top', users, scores)
   for i, user in ipairs(users) do
     if not scores[i] then
-      redis.call('HSET', r.key .. ':users', user, r.users[user])
+      redis.call('HSET', r.key .. '/users', user, r.users[user])
     end
     args[#args + 1] = tonumber(scores[i] or 0) + r.spent[user]
     args[#args + 1] = user
   end
-  call_in_chunks('ZADD', r.key .. ':top', args)
-  local rank = table.concat(redis.call('ZREVRANGE', r.key .. ':top', 0, 2), '\n')
+  call_in_chunks('ZADD', r.key .. '/top', args)
+  local rank = table.concat(redis.call('ZREVRANGE', r.key .. '/top', 0, 2), '\n')
   if rank == r.rank then
     return nil
   end

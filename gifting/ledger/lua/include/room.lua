@@ -1,6 +1,7 @@
 -- room: a room's state while a script changes it, its event log, and what is published of it.
 --   room.open(p, id)                                   the room, or nil; each once per script
 --   room.refusal(r, host, user)                        why no gift may go there, or nil
+--   room.event_id(r, seq)
 --   room.stamp(r, now)                                 the fields that number the next event, for cmsgpack.pack
 --   room.append(r, streak, weight, closes, static, known, fields)
 --                                                      log an event, given as three pieces of its wire bytes
@@ -76,7 +77,7 @@ local function pack_batch(r, rank)
 end
 
 local function write(r, batch, keep)
-  redis.call('XADD', r.key .. ':log', 'MINID', '~', math.max(r.seq - keep + 1, 0),
+  redis.call('XADD', r.key .. '/log', 'MINID', '~', math.max(r.seq - keep + 1, 0),
     digits(r.seq) .. '-' .. #r.index, 'b', batch)
   redis.call('HSET', r.key, 'state', r.state, 'seq', r.seq, 'coins', r.coins, 'diamonds', r.diamonds,
     'likes', r.likes, 'rank', r.rank)

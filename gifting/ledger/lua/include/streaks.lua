@@ -1,6 +1,7 @@
--- streaks: the open streaks of rooms. One is a field 'user\ngift' of the room's hash ':streaks' (first seq, count, coins,
+-- streaks: the open streaks of rooms. One is a field 'user\ngift' of the room's hash '/streaks' (first seq, count, coins,
 -- last ts), a field '=user\ngift' (its event's static part), and a member 'room\nuser\ngift' of the partition's zset
 -- ':streaks', scored by its deadline.
+--   streaks.read(r, record)                           the streak that a field of the hash holds
 --   streaks.want(r, field), streaks.load(r)
 --   streaks.find(r, field)                            the streak, or nil
 --   streaks.continue(r, field, count, coins, now, window, static)   the streak; a new one where none is open
@@ -33,7 +34,7 @@ function streaks.load(r)
   for field in pairs(r.wanted or {}) do
     fields[#fields + 1] = field
   end
-  call_in_chunks('HMGET', r.key .. ':streaks', fields, found)
+  call_in_chunks('HMGET', r.key .. '/streaks', fields, found)
   for i, field in ipairs(fields) do
     r.streaks[field] = found[i] and streaks.read(r, found[i])
   end
@@ -43,7 +44,7 @@ end
 function streaks.find(r, field)
   local streak = r.streaks[field]
   if streak == nil then
-    local record = redis.call('HGET', r.key .. ':streaks', field)
+    local record = redis.call('HGET', r.key .. '/streaks', field)
     streak = record and streaks.read(r, record)
     r.streaks[field] = streak
   end
@@ -52,7 +53,7 @@ end
 
 function streaks.finish(r, field, now)
   local streak = streaks.find(r, field)
-  local static = streak.static or redis.call('HGET', r.key .. ':streaks', '=' .. field)
+  local static = streak.static or redis.call('HGET', r.key .. '/streaks', '=' .. field)
   room.append(r, streak.first, streak.coins, 1, static, NOTHING_SENT,
     gift_fields(r, now, streak.count, true, streak.id, 0))
   r.finished = r.finished or {}
@@ -86,7 +87,7 @@ local function forget_finished(p, r)
     fields[#fields + 1] = '=' .. field
     members[#members + 1] = r.id .. '\n' .. field
   end
-  call_in_chunks('HDEL', r.key .. ':streaks', fields)
+  call_in_chunks('HDEL', r.key .. '/streaks', fields)
   call_in_chunks('ZREM', p.base .. ':streaks', members)
 end
 
@@ -104,7 +105,7 @@ local function store_changed(p, r, window)
       deadlines[#deadlines + 1] = r.id .. '\n' .. field
     end
   end
-  call_in_chunks('HSET', r.key .. ':streaks', fields)
+  call_in_chunks('HSET', r.key .. '/streaks', fields)
   call_in_chunks('ZADD', p.base .. ':streaks', deadlines)
 end
 

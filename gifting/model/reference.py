@@ -1,0 +1,189 @@
+"""The ledger, specified: what its Lua scripts do, as plain Python over dictionaries.
+
+Every call takes the time in ms and says what the script replies. A status is ``ok``, or the code of the error in
+:mod:`gifting.errors` that a refusal becomes. The tests hold the ledger to this, reply by reply and event by event.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gifting.model.catalog import Gift
+from gifting.model.economy import MAX_AMOUNT, diamonds_for, key_time, parse_key
+from gifting.model.room import Event, Room, Streak, User
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Times in ms; ``rate`` is milli-diamonds per coin as (numerator, denominator)."""
+
+    rate: tuple[int, int]
+    dedupe_window: int = 600_000
+    grant_window: int = 30 * 86_400_000
+    key_lead: int = 60_000
+    streak_window: int = 3_000
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A gift on its way."""
+
+    user: User
+    room: str
+    host: User
+    gift: Gift
+    count: int
+    message: str | None
+
+
+class Reply(NamedTuple):
+    """What a key's first use is told, and every later one, as a duplicate. ``streak`` is its first event's seq."""
+
+    duplicate: bool
+    status: str
+    seq: int = 0
+    coins: int = 0
+    repeat_count: int = 0
+    streak: int = 0
+
+
+class Reference:
+    """All balances and rooms. ``partition`` of a user: within it keys are unique and issued coins are summed."""
+
+    def __init__(self, rules: Rules, partition: Callable[[str], Hashable] = lambda user: 0) -> None:
+        self.rules = rules
+        self.partition = partition
+        self.coins: Counter[str] = Counter()
+        self.diamonds: Counter[str] = Counter()
+        self.carry: Counter[tuple[str, int]] = Counter()
+        self.issued: Counter[Hashable] = Counter()
+        self.spent: Counter[Hashable] = Counter()
+        self.rooms: dict[str, Room] = {}
+        self._keys: dict[Hashable, tuple[Hashable, Reply]] = {}
+
+    def grant(self, now: int, user: str, coins: int, key: str, reason: str) -> Reply:
+        def run() -> Reply:
+            if max(self.coins[user], self.issued[home]) + coins > MAX_AMOUNT:
+                return Reply(False, "wallet_full", coins=self.coins[user])
+            self.coins[user] += coins
+            self.issued[home] += coins
+            return Reply(False, "ok", coins=self.coins[user])
+
+        home = self.partition(user)
+        return self._once(now, self.rules.grant_window, ("grant", home, key), (user, coins, reason), run)
+
+    def gift(self, now: int, key: str, sent: Sent) -> Reply:
+        user = sent.user["id"]
+        content = (user, sent.room, sent.gift.id, sent.count, sent.message or "")
+        name = ("gift", self.partition(user), key)
+        return self._once(now, self.rules.dedupe_window, name, content, lambda: self._gift(now, sent))
+
+    def _once(
+        self,
+        now: int,
+        window: int,
+        name: tuple[str, Hashable, str],
+        content: Hashable,
+        run: Callable[[], Reply],
+    ) -> Reply:
+        made = key_time(parse_key(name[2]))
+        if now - made > window:
+            return Reply(False, "key_expired")
+        if made - now > self.rules.key_lead:
+            return Reply(False, "key_in_future")
+        if name not in self._keys:
+            self._keys[name] = (content, run())
+            return self._keys[name][1]
+        kept, reply = self._keys[name]
+        return reply._replace(duplicate=True) if kept == content else Reply(False, "key_reused")
+
+    def _gift(self, now: int, sent: Sent) -> Reply:
+        user, host, coins = sent.user["id"], sent.host["id"], sent.gift.coins * sent.count
+        carrying = (host, self.rules.rate[1])
+        diamonds, carry = diamonds_for(coins, self.rules.rate, self.carry[carrying])
+        if refused := self._refusal(sent, user, host, coins, diamonds):
+            return Reply(False, refused, coins=self.coins[user])
+        room = self.rooms[sent.room]
+        self.coins[user] -= coins
+        self.spent[self.partition(user)] += coins
+        self.diamonds[host] += diamonds
+        self.carry[carrying] = carry
+        room.coins += coins
+        room.diamonds += diamonds
+        room.spent[user] += coins
+        room.users.setdefault(user, sent.user)
+        return self._log(now, room, sent, coins, diamonds)
+
+    def _refusal(self, sent: Sent, user: str, host: str, coins: int, diamonds: int) -> str | None:
+        numerator, denominator = self.rules.rate
+        if coins * numerator + denominator > MAX_AMOUNT:
+            return "bad_amount"
+        if closed := self._closed(sent.room, host):
+            return closed
+        if user == host:
+            return "own_room"
+        if self.coins[user] < coins:
+            return "insufficient_coins"
+        full = max(self.diamonds[host] + diamonds, self.rooms[sent.room].coins + coins) > MAX_AMOUNT
+        return "wallet_full" if full else None
+
+    def _closed(self, name: str, host: str) -> str | None:
+        room = self.rooms.get(name)
+        if room is None or room.host["id"] != host:
+            return "room_not_found"
+        return None if room.live else "room_ended"
+
+    def _log(self, now: int, room: Room, sent: Sent, coins: int, diamonds: int) -> Reply:
+        name = (sent.user["id"], sent.gift.id)
+        if name in room.streaks and now - room.streaks[name].last > self.rules.streak_window:
+            room.finish(now, name)
+        static = {"type": "gift", "user": sent.user, "to_user": sent.host, "gift": sent.gift.public()}
+        streak = room.streaks.get(name) or Streak(static, len(room.log) + 1, now)
+        streak.repeats += sent.count
+        streak.coins += coins
+        streak.last = max(streak.last, now)
+        ends = not sent.gift.streakable
+        if not ends:
+            room.streaks[name] = streak
+        event = room.event(streak, ends, sent.count, coins, diamonds) | static | {"message": sent.message}
+        seq = room.append(now, event, streak.first, streak.coins, ends)
+        return Reply(False, "ok", seq, self.coins[name[0]], streak.repeats, streak.first)
+
+    def post(self, now: int, name: str, host: str, event: Event) -> Reply:
+        """A free event: it needs an open room, and no key."""
+        if closed := self._closed(name, host):
+            return Reply(False, closed)
+        return Reply(False, "ok", self.rooms[name].append(now, event))
+
+    def like(self, now: int, name: str, host: str, count: int) -> Reply:
+        if closed := self._closed(name, host):
+            return Reply(False, closed)
+        room = self.rooms[name]
+        room.likes = min(room.likes + count, MAX_AMOUNT)
+        return self.post(now, name, host, {"type": "like", "count": count, "total": room.likes})
+
+    def open_room(self, name: str, host: User, title: str) -> str:
+        room = self.rooms.setdefault(name, Room(name, host, title))
+        if room.host["id"] != host["id"]:
+            return "room_taken"
+        return "ok" if room.live else "room_ended"
+
+    def end_room(self, now: int, name: str) -> None:
+        """Its streaks end, the oldest first; then it does. Again changes nothing."""
+        room = self.rooms[name]
+        if room.live:
+            for streak in sorted(room.streaks, key=lambda streak: room.streaks[streak].first):
+                room.finish(now, streak)
+            room.append(now, {"type": "stream_end"})
+            room.live = False
+
+    def sweep(self, now: int) -> int:
+        """Ends the streaks whose window has passed, the longest idle first. How many."""
+        open_streaks = [(room, name) for room in self.rooms.values() for name in room.streaks]
+        due = [pair for pair in open_streaks if now - pair[0].streaks[pair[1]].last > self.rules.streak_window]
+        for room, name in sorted(due, key=lambda pair: (pair[0].streaks[pair[1]].last, pair[1])):
+            room.finish(now, name)
+        return len(due)

@@ -1,0 +1,391 @@
+"""The ledger on a real Redis against its specification: every reply, balance, ranking and logged event is the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from gifting import config, errors
+from gifting.ledger.audit import audit
+from gifting.ledger.batcher import Result
+from gifting.ledger.ledger import Ledger, RoomRef
+from gifting.ledger.status import Status
+from gifting.model.catalog import parse_catalog
+from gifting.model.economy import MAX_AMOUNT, make_key
+from gifting.model.events import encode_host
+from gifting.model.reference import Reference, Reply, Rules, Sent
+from gifting.model.room import Logged
+from gifting.wire.codec import unpack
+
+T = TypeVar("T")
+
+CATALOG = parse_catalog(
+    """
+    [[gift]]
+    id = "rose"
+    name = "Rose"
+    coins = 1
+    tier = "small"
+    [[gift]]
+    id = "bear"
+    name = "Bear"
+    coins = 7
+    tier = "small"
+    [[gift]]
+    id = "crown"
+    name = "Crown"
+    coins = 500
+    tier = "epic"
+    [[gift]]
+    id = "moon"
+    name = "Moon"
+    coins = 1000000
+    tier = "epic"
+    """,
+    "test",
+)
+RATES = ("1/2", "1/3", "7/3000", "900", "1000")
+"""The last two reach the limits of a wallet and of one amount with the dearest gift."""
+
+START = 1_700_000_000_000
+WINDOW, LEAD, STREAK = 600_000, 60_000, 3_000
+GRANT_WINDOW = 30 * 86_400_000
+PASSES = (1, 700, STREAK, STREAK, STREAK + 1, STREAK + 1, 60_000, WINDOW, WINDOW + 1, -500)
+KEY_AGES = (0, 0, 0, 0, 1, 59_999, WINDOW, WINDOW + 1, -LEAD, -LEAD - 1)
+GRANT_AGES = (0, 0, 0, GRANT_WINDOW, GRANT_WINDOW + 1, -LEAD, -LEAD - 1)
+AMOUNTS = st.one_of(st.integers(1, 3000), st.sampled_from([10**12, 2**52, MAX_AMOUNT - 1, MAX_AMOUNT]))
+COUNTS = st.sampled_from([1, 1, 2, 3, 5, 9_999])
+PURSES = (2_000, 10**12, 2_000, 10_000)
+
+
+def public(user: str) -> dict[str, Any]:
+    return {"id": user, "name": user.upper(), "picture": "", "level": 3}
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """``groups`` are users who may share a batch: everybody, except where Redis Cluster keeps partitions apart."""
+
+    url = ""
+    audited = True
+    partitions = 4
+    groups: tuple[tuple[str, ...], ...] = (("ann", "bob", "cat", "dan", "eve"),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.clock = START
+        self.made = 0
+        self.sent: list[tuple[str, Sent]] = []
+        self.granted: list[tuple[str, str, int]] = []
+        self.notes: list[tuple[int, dict[str, Any]]] = []
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
+    @initialize(rate=st.sampled_from(RATES))
+    def begin(self, rate: str) -> None:
+        self.settings = config.load(
+            {"partitions": self.partitions, "diamonds_per_coin": rate, "like_interval": 0}, environ={}
+        )
+        self.start()
+        self.reference = Reference(Rules(self.settings.diamond_rate()), self.ledger.keys.base)
+        for group in self.groups:
+            host = group[0]
+            self.open(f"{host}-live", host)
+            for user, coins in zip(group[1:], PURSES, strict=False):
+                self.grant_to(user, coins, self.key(0))
+
+    def start(self) -> None:
+        async def start() -> Ledger:
+            ledger = Ledger(self.url, self.settings, CATALOG, now=lambda: str(self.clock))
+            await ledger.start()
+            return ledger
+
+        self.ledger = self.run(start())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def key(self, age: int) -> str:
+        self.made += 1
+        return make_key(self.clock - age, bytes(3) + self.made.to_bytes(7, "big"))
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "ledger"):
+                self.compare_all()
+                self.run(self.ledger.stop())
+        finally:
+            self.runner.close()
+
+    # What can happen.
+
+    @rule(passes=st.sampled_from(PASSES))
+    def time_passes(self, passes: int) -> None:
+        self.clock += passes
+
+    @rule(data=st.data(), coins=AMOUNTS, age=st.sampled_from(GRANT_AGES))
+    def grant(self, data: st.DataObject, coins: int, age: int) -> None:
+        user = data.draw(st.sampled_from([user for group in self.groups for user in group]))
+        self.grant_to(user, coins, self.key(age))
+
+    @precondition(lambda self: self.granted)
+    @rule(data=st.data(), other=st.sampled_from([0, 0, 1]))
+    def grant_again(self, data: st.DataObject, other: int) -> None:
+        key, user, coins = data.draw(st.sampled_from(self.granted))
+        self.grant_to(user, min(coins + other, MAX_AMOUNT), key)
+
+    def grant_to(self, user: str, coins: int, key: str) -> None:
+        self.granted.append((key, user, coins))
+        expected = self.reference.grant(self.clock, user, coins, key, "bought")
+        try:
+            balance, duplicate = self.run(self.ledger.grant(user, coins, key, "bought", "operator"))
+        except errors.GiftingError as error:
+            assert error.code == expected.status
+        else:
+            assert (balance, duplicate, "ok") == (expected.coins, expected.duplicate, expected.status)
+
+    @rule(data=st.data(), host_number=st.integers(0, 1), again=st.booleans())
+    def open_room(self, data: st.DataObject, host_number: int, again: bool) -> None:
+        host = data.draw(st.sampled_from(self.groups))[host_number]
+        names = sorted(self.reference.rooms) if again else [f"{host}-live", f"{host}-live:log", f"{host}.2"]
+        self.open(data.draw(st.sampled_from(names)), host)
+
+    def open(self, room: str, host: str) -> None:
+        expected = self.reference.open_room(room, {"id": host, "name": host.upper()}, "A title")
+        try:
+            ref = self.run(self.ledger.open_room(room, host, host.upper(), "A title"))
+        except errors.GiftingError as error:
+            assert error.code == expected
+        else:
+            assert expected == "ok"
+            assert (ref.id, ref.host) == (room, host)
+
+    def busy(self) -> list[str]:
+        return sorted(name for name, room in self.reference.rooms.items() if len(room.log) >= 12)
+
+    @precondition(lambda self: self.busy())
+    @rule(data=st.data())
+    def end_room(self, data: st.DataObject) -> None:
+        room = data.draw(st.sampled_from(self.busy()))
+        self.reference.end_room(self.clock, room)
+        self.run(self.ledger.end_room(self.run(self.ledger.room(room))))
+
+    @rule(data=st.data(), size=st.sampled_from([1, 4, 8, 16]))
+    def send(self, data: st.DataObject, size: int) -> None:
+        """Gifts and comments of one call: new ones, repeated ones, and other ones under a used key."""
+        group = data.draw(st.sampled_from(self.groups))
+        batch = [self.draw_item(data, group) for _ in range(size)]
+        expected = [self.expect(item) for item in batch]
+        calls = self.ledger.batcher.batches
+        outcomes = self.run(self.submit(batch))
+        assert self.ledger.batcher.batches == calls + 1
+        assert outcomes == expected
+
+    def draw_item(self, data: st.DataObject, group: tuple[str, ...]) -> tuple[str, Sent]:
+        kind = data.draw(st.sampled_from(["new", "new", "new", "new", "again", "reused", "comment"]))
+        used = [(key, sent) for key, sent in self.sent if sent.user["id"] in group]
+        if kind == "again" and used:
+            return data.draw(st.sampled_from(used[-8:]))
+        rooms = [name for name, room in self.reference.rooms.items() if room.host["id"] in group]
+        name = data.draw(st.sampled_from(sorted(rooms)))
+        host = self.reference.rooms[name].host["id"]
+        if data.draw(st.integers(0, 30)) == 30:
+            name, host = data.draw(st.sampled_from([("nowhere", host), (name, group[-1])]))
+        sent = Sent(
+            public(data.draw(st.sampled_from((group[1],) * 4 + group))),
+            name,
+            {"id": host, "name": host.upper()},
+            CATALOG[data.draw(st.sampled_from(["rose", "rose", "rose", "rose", "bear", "crown", "moon"]))],
+            data.draw(COUNTS),
+            data.draw(st.sampled_from([None, "", "hi"])),
+        )
+        if kind == "comment":
+            return "", sent
+        key = data.draw(st.sampled_from(used))[0] if kind == "reused" and used else None
+        self.sent.append((key or self.key(data.draw(st.sampled_from(KEY_AGES))), sent))
+        return self.sent[-1]
+
+    def expect(self, item: tuple[str, Sent]) -> Reply:
+        key, sent = item
+        if key:
+            return self.reference.gift(self.clock, key, sent)
+        event = {"type": "comment", "user": sent.user, "text": "hello"}
+        return self.reference.post(self.clock, sent.room, sent.host["id"], event)
+
+    async def submit(self, batch: list[tuple[str, Sent]]) -> list[Reply]:
+        outcomes: list[Result | errors.GiftingError] = []
+        for key, sent in batch:
+            if key:
+                sender = self.ledger.sender(sent.user["id"], dict(sent.user))
+                ref, message = self.ref(sent), sent.message
+                self.ledger.send_gift(sender, ref, sent.gift.id, key, sent.count, message, outcomes.append)
+            else:
+                fields = {"user": dict(sent.user), "text": "hello"}
+                self.ledger.post(self.ref(sent), "comment", fields, outcomes.append)
+        await self.ledger.batcher.drain()
+        return [as_reply(outcome) for outcome in outcomes]
+
+    def ref(self, sent: Sent) -> RoomRef:
+        host = sent.host["id"]
+        return RoomRef(sent.room, host, self.ledger.keys.base(host), encode_host(sent.host))
+
+    @rule(data=st.data(), counts=st.lists(st.integers(1, 9_999), min_size=1, max_size=4))
+    def like(self, data: st.DataObject, counts: list[int]) -> None:
+        name = data.draw(st.sampled_from(sorted(self.reference.rooms)))
+        expected = self.reference.like(self.clock, name, self.reference.rooms[name].host["id"], sum(counts))
+
+        async def like() -> list[Reply]:
+            room = await self.ledger.room(name)
+            loop = asyncio.get_running_loop()
+            waiting: list[asyncio.Future[Any]] = [loop.create_future() for _ in counts]
+            for count, future in zip(counts, waiting, strict=True):
+                self.ledger.like(room, count, future.set_result)
+            return [as_reply(outcome) for outcome in await asyncio.gather(*waiting)]
+
+        assert self.run(like()) == [expected] * len(counts)
+
+    @rule()
+    def sweep(self) -> None:
+        expected = self.reference.sweep(self.clock)
+        ended, wait = self.run(self.ledger.sweep())
+        assert ended == expected
+        due = [
+            streak.last + STREAK + 1 - self.clock
+            for room in self.reference.rooms.values()
+            for streak in room.streaks.values()
+        ]
+        assert round(wait * 1000) == min([STREAK, *due])
+
+    @rule()
+    def forget_scripts(self) -> None:
+        self.run(self.ledger.redis.script_flush())
+
+    @rule(rate=st.sampled_from(RATES))
+    def restart(self, rate: str) -> None:
+        """A server that comes back with another rate."""
+        self.run(self.ledger.stop())
+        self.settings = replace(self.settings, diamonds_per_coin=rate)
+        self.reference.rules = replace(self.reference.rules, rate=self.settings.diamond_rate())
+        self.start()
+
+    # What must be the same.
+
+    @rule()
+    def compare(self) -> None:
+        self.run(self.compare_books())
+
+    def compare_all(self) -> None:
+        self.run(self.compare_books())
+        for name in self.reference.rooms:
+            assert self.run(self.log(name)) == self.reference.rooms[name].log
+        if self.audited:
+            report = self.run(audit(self.ledger.redis, self.ledger.keys))
+            assert report.clean, report.lines()
+
+    async def compare_books(self) -> None:
+        ledger, reference = self.ledger, self.reference
+        for user in (user for group in self.groups for user in group):
+            assert await ledger.wallet(user) == (reference.coins[user], reference.diamonds[user])
+        for base in ledger.keys.bases:
+            found = await ledger.redis.hgetall(f"{base}:totals")
+            assert int(found.get(b"issued", 0)) == reference.issued[base]
+            assert int(found.get(b"spent", 0)) == reference.spent[base]
+        for name, room in reference.rooms.items():
+            found = await ledger.snapshot(await ledger.room(name))
+            found["streaks"].sort(key=lambda event: event["seq"])
+            expected = {
+                "id": name,
+                "state": "live" if room.live else "ended",
+                "seq": len(room.log),
+                "title": room.title,
+                "host": room.host,
+                "coins": room.coins,
+                "diamonds": room.diamonds,
+                "likes": room.likes,
+                "top": room.top(10),
+                "streaks": sorted(room.open_streaks(), key=lambda event: event["seq"]),
+            }
+            assert {field: found[field] for field in expected} == expected
+            assert await ledger.top(await ledger.room(name), 2) == room.top(2)
+
+    async def log(self, name: str) -> list[Logged]:
+        logged: list[Logged] = []
+        async for batch in self.ledger.batches(await self.ledger.room(name), 0, page=3):
+            for entry in batch.entries():
+                event = unpack(batch.events[entry.start : entry.end])
+                assert entry.seq == event["seq"]
+                logged.append(Logged(event, entry.streak, entry.weight, entry.closes))
+        return logged
+
+
+def as_reply(outcome: Result | errors.GiftingError) -> Reply:
+    assert isinstance(outcome, Result), outcome
+    duplicate, status, *numbers = outcome
+    return Reply(bool(duplicate), Status(status).name.lower(), *numbers)
+
+
+SHRINKING = pytest.mark.timeout(400)
+"""Passing takes seconds; making a failure small takes up to five minutes."""
+
+
+def drive(machine: type[LedgerMachine], examples: int) -> None:
+    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    how = settings(max_examples=examples, stateful_step_count=50, deadline=None, suppress_health_check=checks)
+    run_state_machine_as_test(machine, settings=how)
+
+
+@SHRINKING
+def test_on_one_redis(redis_url: str) -> None:
+    class Single(LedgerMachine):
+        url = redis_url
+
+    drive(Single, 100)
+
+
+@SHRINKING
+def test_on_a_cluster_where_one_partition_is_one_slot(cluster_redis_url: str) -> None:
+    class OneSlot(LedgerMachine):
+        url = cluster_redis_url
+        partitions = 1
+
+    drive(OneSlot, 40)
+
+
+@SHRINKING
+def test_on_a_cluster_where_sender_and_host_share_a_partition(cluster_redis_url: str) -> None:
+    class Sharing(LedgerMachine):
+        url = cluster_redis_url
+        audited = False  # an audit reads all partitions in one transaction
+        partitions = 16
+        groups = neighbours(16, of=("ann", "bob"), each=4)
+
+    drive(Sharing, 40)
+
+
+def neighbours(partitions: int, of: tuple[str, ...], each: int) -> tuple[tuple[str, ...], ...]:
+    """For each name, some names that share its partition."""
+    from gifting.ledger.keys import Keys
+
+    base = Keys("gifting", partitions).base
+    crowd = [f"u{number}" for number in range(partitions * 20)]
+    return tuple((name, *[other for other in crowd if base(other) == base(name)][: each - 1]) for name in of)
+
+
+@pytest.mark.parametrize("partitions", [1, 16])
+def test_neighbours_are_of_one_partition(partitions: int) -> None:
+    for group in neighbours(partitions, of=("ann", "bob"), each=4):
+        assert len(set(group)) == 4
