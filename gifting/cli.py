@@ -75,11 +75,14 @@ def serve(*, fd: Annotated[int, typer.Option(hidden=True)] = -1, **flags: Any) -
     listener = listen(settings) if fd < 0 else socket.socket(fileno=fd)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    uvloop.run(_serve(settings, listener, lambda: print(f"gifting is ready on http://{shown}:{port}", flush=True)))
+    ready = f"gifting is ready on http://{shown}:{port}"
+    uvloop.run(_serve(settings, listener, lambda: print(ready, flush=True), worker=fd >= 0))
 
 
-async def _serve(settings: config.Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def _serve(settings: config.Settings, listener: socket.socket, ready: Callable[[], None], worker: bool) -> None:
     stop = asyncio.Event()
+    if worker:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)  # only the parent's end makes it readable
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:

@@ -39,6 +39,7 @@ async def _keep(settings: Settings, url: str, listener: socket.socket, stop: asy
             *(sys.executable, "-m", "gifting", "serve", "--fd", str(listener.fileno())),
             env=_environment(settings, url),
             pass_fds=[listener.fileno()],
+            stdin=asyncio.subprocess.PIPE,  # it closes when this process ends, however it does
             stdout=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )

@@ -18,7 +18,8 @@ from gifting.ledger.audit import rooms as audit_rooms
 from gifting.ledger.audit import stream as audit_stream
 from gifting.ledger.audit.report import PROBLEMS_MAX, Findings
 from gifting.ledger.entries import parse_entries
-from gifting.ledger.ledger import Ledger, RoomRef, Sender
+from gifting.ledger.ledger import Ledger, Sender
+from gifting.ledger.rooms import RoomRef
 from gifting.model.catalog import load_catalog
 from gifting.model.economy import make_key
 from gifting.wire.batch import read_batches

@@ -17,7 +17,8 @@ from gifting import errors
 from gifting.config import load
 from gifting.ledger.audit import audit
 from gifting.ledger.embedded import EmbeddedRedis
-from gifting.ledger.ledger import Ledger, RoomRef, Sender
+from gifting.ledger.ledger import Ledger, Sender
+from gifting.ledger.rooms import RoomRef
 from gifting.model.catalog import load_catalog
 from gifting.model.economy import make_key
 from gifting.wire.codec import unpack

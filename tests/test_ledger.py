@@ -21,7 +21,8 @@ from gifting.ledger.batcher import Result
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.entries import read_ledger
 from gifting.ledger.keys import Keys
-from gifting.ledger.ledger import GIFT, LIKE, SWEEP_MAX, Ledger, RoomRef, Sender
+from gifting.ledger.ledger import GIFT, LIKE, Ledger, Sender
+from gifting.ledger.rooms import SWEEP_MAX, RoomRef
 from gifting.ledger.status import Status
 from gifting.model.catalog import load_catalog
 from gifting.model.economy import MAX_AMOUNT, diamonds_for, key_time, make_key, parse_key

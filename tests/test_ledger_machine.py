@@ -22,7 +22,8 @@ from hypothesis.stateful import (
 from gifting import config, errors
 from gifting.ledger.audit import audit
 from gifting.ledger.batcher import Result
-from gifting.ledger.ledger import Ledger, RoomRef
+from gifting.ledger.ledger import Ledger
+from gifting.ledger.rooms import RoomRef
 from gifting.ledger.status import Status
 from gifting.model.catalog import parse_catalog
 from gifting.model.economy import MAX_AMOUNT, make_key

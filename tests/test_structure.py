@@ -1,4 +1,4 @@
-"""The project holds itself to its own rules: floors, scripts, and everything that must be documented."""
+"""The project holds itself to its own rules: floors, and everything that must be documented."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ import pytest
 from gifting import configdoc, errors
 from gifting.api.metrics import TABLE
 from gifting.api.openapi import document
-from gifting.ledger import scripts
-from gifting.ledger.status import Status
 from gifting.wire.close import CloseCode
 from gifting.wire.messages import OPS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "gifting"
-LUA = PACKAGE / "ledger" / "lua"
 
 FLOORS = {
     "errors": 0, "config": 0, "configdoc": 0, "model": 0, "wire": 1, "ledger": 2, "hub": 2,
@@ -45,27 +42,6 @@ def test_upper_floors_import_lower_ones_only(path: Path) -> None:
     for other in imports_of(path) - {room}:
         assert FLOORS[other] <= FLOORS[room], f"{room} imports {other}"
         assert {room, other} != {"ledger", "hub"}
-
-
-def test_lua_has_the_statuses_of_python() -> None:
-    found = re.findall(r"^  (\w+) = (\d+),", (LUA / "include" / "status.lua").read_text(), re.MULTILINE)
-    assert {name: int(number) for name, number in found} == {status.name: status.value for status in Status}
-
-
-@pytest.mark.parametrize("name", scripts.NAMES)
-def test_every_script_has_a_contract(name: str) -> None:
-    text = (LUA / f"{name}.lua").read_text()
-    assert text.startswith("#!lua")
-    head = text.split("\n\n")[0]
-    for part in (f"-- {name}:", "-- KEYS [", "-- ARGV [", "-- returns "):
-        assert part in head or part in text[:1500], part
-
-
-def test_every_script_is_listed_and_every_include_used() -> None:
-    assert {path.stem for path in LUA.glob("*.lua")} == set(scripts.NAMES)
-    texts = "".join(path.read_text() for path in LUA.rglob("*.lua"))
-    used = set(re.findall(r"-- @include (\w+)", texts))
-    assert used == {path.stem for path in (LUA / "include").glob("*.lua")}
 
 
 def test_settings_are_documented() -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 ROOMS_LISTED = 1000
 EVENTS_MAX = 1000
+EVENTS_PAGE = 20
+"""Batches read at a time: a busy batch has some hundred events."""
+
 TOP_MAX = 100
 
 
@@ -108,12 +111,13 @@ async def read_events(call: Call) -> types.EventsReply:
     ledger = call.services.ledger
     room = await ledger.room(call.path["room"])
     since, limit = call.query["since"], call.query["limit"]
-    batches = await ledger.replay(room, since, limit)
-    gap = bool(batches) and batches[0].first > since + 1
     events: list[Any] = []
-    for batch in batches:
-        events += [unpack(batch.events[entry.start : entry.end]) for entry in batch.entries() if entry.seq > since]
+    async for batch in ledger.batches(room, since, EVENTS_PAGE):
+        events += [unpack(batch.events[entry.start : entry.end]) for entry in batch.entries()]
+        if len(events) >= limit:
+            break
     events = events[:limit]
+    gap = bool(events) and events[0]["seq"] > since + 1
     return types.EventsReply(room.id, events[-1]["seq"] if events else since, events, gap)
 
 
@@ -166,7 +170,7 @@ async def revoke_overlay_token(call: Call) -> types.Health:
     room = await _hosted_room(call)
     if token_room(call.path["token_id"]) != room.id:
         raise NotFound("The token is not of this room.")
-    await call.services.ledger.revoke(call.path["token_id"], types.OVERLAY_TTL_MAX)
+    await call.services.ledger.revocations.add(call.path["token_id"], types.OVERLAY_TTL_MAX)
     return types.Health(ok=True)
 
 

@@ -58,8 +58,10 @@ class Broker:
         while True:
             try:
                 await self._subscribe()
-            except (RedisError, OSError, TimeoutError) as error:
+            except (RedisError, OSError) as error:
                 log.warning("the feed broke: %r", error)
+            except ExceptionGroup:
+                log.exception("the feed broke: something else is published on its channels, or a room failed")
             await asyncio.sleep(RECONNECT_PAUSE)
 
     async def _subscribe(self) -> None:
@@ -73,7 +75,7 @@ class Broker:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(pubsub))
                 group.create_task(self._beat())
-        except* (RedisError, OSError, TimeoutError) as broken:
+        except* (RedisError, OSError) as broken:
             raise broken.exceptions[0] from None
         finally:
             await pubsub.aclose()

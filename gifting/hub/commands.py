@@ -149,10 +149,6 @@ def _event_done(connection: Connection, reply_to: int, outcome: GiftOutcome | er
 
 
 def _join(connection: Connection, message: messages.Join) -> None:
-    if message.room in connection.subscriptions:
-        connection.hub.unsubscribe(connection.subscriptions[message.room])
-    if len(connection.subscriptions) >= connection.hub.settings.connection_rooms:
-        raise errors.TooManyRooms
     if connection.pending >= PENDING_MAX:
         raise errors.RateLimited
     _spawn(connection, message, _join_room(connection, message))
@@ -169,6 +165,8 @@ async def _join_room(connection: Connection, message: messages.Join) -> None:
         return
     if message.room in connection.subscriptions:
         hub.unsubscribe(connection.subscriptions[message.room])
+    if len(connection.subscriptions) >= hub.settings.connection_rooms:
+        raise errors.TooManyRooms
     connection.reply(message.id, {"room": room.encode_snapshot(found, connection.codec), "gap": gap})
     connection.flush()
     lane = room.lanes[message.lane or ("all" if identity.role == "overlay" else "live")]

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from gifting.hub.subscription import Subscription
     from gifting.wire.tokens import Identity
 
-log = logging.getLogger(__name__)
+# websockets tells of every connection that ends; that is no news here.
+_quiet = logging.getLogger("gifting.websocket")
+_quiet.setLevel(logging.WARNING)
 
 CLOSE_TIMEOUT = 5.0
 """Seconds for a peer to answer a close frame."""
@@ -280,7 +282,3 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
-
-
-_quiet = logging.getLogger("gifting.websocket")
-_quiet.setLevel(logging.WARNING)

@@ -14,7 +14,7 @@ from gifting.errors import BadToken, GiftingError, TokenRevoked
 from gifting.hub.connection import Connection
 from gifting.hub.limits import Limits
 from gifting.hub.pacer import Pacer
-from gifting.hub.room import Counters, Room
+from gifting.hub.room import Counters, Room, RoomLedger
 from gifting.hub.subscription import Subscription
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
@@ -48,7 +48,13 @@ class GiftOutcome(Protocol):
     def refusal(self) -> GiftingError | None: ...
 
 
-class HubLedger(Protocol):
+class Revocations(Protocol):
+    """Where revoked tokens are found."""
+
+    async def current(self) -> frozenset[str]: ...
+
+
+class HubLedger(RoomLedger, Protocol):
     """What the hub asks of the ledger."""
 
     def known_room(self, room: str) -> Any: ...
@@ -59,10 +65,9 @@ class HubLedger(Protocol):
     ) -> None: ...
     def post(self, room: Any, kind: str, fields: dict[str, Any], done: Any) -> None: ...
     def like(self, room: Any, count: int, done: Any) -> None: ...
-    async def snapshot(self, room: Any) -> dict[str, Any]: ...
-    async def replay(self, room: Any, since: int, limit: int) -> list[RoomBatch]: ...
     async def presence(self, room: Any, node: str, viewers: int) -> int: ...
-    async def revoked(self) -> frozenset[str]: ...
+    @property
+    def revocations(self) -> Revocations: ...
 
 
 class Hub:
@@ -87,7 +92,6 @@ class Hub:
         self._revoked: frozenset[str] = frozenset()
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[str, tuple[int, float]] = {}
-        self._draining = False
 
     def protocol(self, **uvicorn: Any) -> Connection:
         """What uvicorn makes of an upgrade."""
@@ -191,9 +195,9 @@ class Hub:
         while True:
             await asyncio.sleep(interval)
             try:
-                self._revoked = await self.ledger.revoked()
-            except Exception:
-                log.warning("can't read the revoked tokens", exc_info=True)
+                self._revoked = await self.ledger.revocations.current()
+            except GiftingError as error:
+                log.warning("can't read the revoked tokens: %s", error)
             self.inspect(self.time(), time.time())
 
     def inspect(self, now: float, wall: float) -> None:
@@ -215,7 +219,6 @@ class Hub:
         elif connection.paused_at is not None:
             if now - connection.paused_at > settings.slow_timeout:
                 connection.close(CloseCode.TOO_SLOW)
-                connection.abort()
         elif connection.pinged and silence > settings.ping_interval + settings.ping_timeout:
             connection.close(CloseCode.PING_TIMEOUT)
         elif not connection.pinged and silence > settings.ping_interval and not connection.closing:
@@ -242,7 +245,6 @@ class Hub:
 
     async def drain(self, timeout: float) -> None:
         """Close every connection with a reconnect code and a hint how long to wait, and wait until they are gone."""
-        self._draining = True
         for connection in tuple(self.connections):
             delay = round(random.uniform(0, DRAIN_JITTER), 2)  # noqa: S311
             connection.close(CloseCode.SERVER_SHUTDOWN, f"retry in {delay} s")

@@ -7,8 +7,9 @@ room's recent batches or else its log, and then shares again. A slow reader so n
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gifting.hub.subscription import Subscription
 from gifting.wire.batch import RoomBatch, join_events
@@ -20,8 +21,22 @@ if TYPE_CHECKING:
     from gifting.hub.room import Room
 
 
-class Lane:
+class Message(NamedTuple):
+    """Wire bytes, how many events are in them, and the streaks that its readers then wait to see end."""
+
+    data: bytes
+    events: int
+    shown: frozenset[int]
+
+
+NOTHING_SHOWN: frozenset[int] = frozenset()
+
+
+class Lane(ABC):
     """The subscribers of one lane of one room."""
+
+    interval: float
+    """Seconds between two frames at least."""
 
     def __init__(self, room: Room) -> None:
         self.room = room
@@ -31,7 +46,8 @@ class Lane:
         self._states: dict[str, bytes] = {}
         self._sharing: dict[Codec, dict[Subscription, Any]] = {}
         self._behind: set[Subscription] = set()
-        self._memo: tuple[tuple[int, int, Codec], bytes] | None = None
+        self._shown = NOTHING_SHOWN
+        self._memo: tuple[tuple[int, int, Codec, frozenset[int]], bytes, Message] | None = None
 
     # Who is in.
 
@@ -60,6 +76,7 @@ class Lane:
         """Skip a subscription whose socket is full. It has been given everything up to ``position``."""
         if self._sharing.get(subscription.codec, {}).pop(subscription, None) is not None:
             subscription.position = self.position
+            subscription.shown = self._shown
             self._behind.add(subscription)
 
     # What goes out.
@@ -85,18 +102,19 @@ class Lane:
         self.due = now + self.interval
         for part in _split(batches, self.room.settings.frame_max) or ([],):
             self.position = part[-1].last if part else self.position
-            self._share(self.message(self.position, part, states))
+            self._share(self.message(self.position, part, states, self._shown))
             states = []
         for subscription in tuple(self._behind):
             self.catch_up(subscription)
 
-    def _share(self, message: bytes) -> None:
+    def _share(self, message: Message) -> None:
+        self._shown = message.shown
         for codec, group in self._sharing.items():
             if group:
-                data = frame(codec.opcode, codec.transcode(message))
+                self.room.counters.count(message.events, len(group))
+                data = frame(codec.opcode, codec.transcode(message.data))
                 for write in tuple(group.values()):
                     write(data)
-                self.room.counters.frames += len(group)
 
     # Catching up.
 
@@ -104,6 +122,7 @@ class Lane:
         """Give a subscription that is behind what it lacks, as far as its socket takes it."""
         while subscription.can_take:
             if subscription.position == self.position:
+                self._shown |= subscription.shown
                 self._behind.discard(subscription)
                 self._sharing.setdefault(subscription.codec, {})[subscription] = subscription.write
                 return
@@ -118,24 +137,21 @@ class Lane:
     def give(self, subscription: Subscription, batches: list[RoomBatch]) -> None:
         """Write batches that follow the subscription's position to it alone."""
         position = batches[-1].last
-        key = (subscription.position, position, subscription.codec)
+        key = (subscription.position, position, subscription.codec, subscription.shown)
         if self._memo is None or self._memo[0] != key:
             # After a reconnect storm many lack the same.
             rest = [batches[0].after(subscription.position), *batches[1:]]
-            message = subscription.codec.transcode(self.message(position, rest, []))
-            self._memo = (key, frame(subscription.codec.opcode, message))
-        subscription.position = position
-        subscription.write(self._memo[1])
-        self.room.counters.frames += 1
+            message = self.message(position, rest, [], subscription.shown)
+            data = frame(subscription.codec.opcode, subscription.codec.transcode(message.data))
+            self._memo = key, data, message
+        _, data, message = self._memo
+        subscription.position, subscription.shown = position, message.shown
+        self.room.counters.count(message.events, 1)
+        subscription.write(data)
 
-    @property
-    def interval(self) -> float:
-        """Seconds between two frames at least."""
-        raise NotImplementedError
-
-    def message(self, position: int, batches: list[RoomBatch], states: list[bytes]) -> bytes:
-        """The message that brings its readers to ``position``."""
-        raise NotImplementedError
+    @abstractmethod
+    def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
+        """What brings readers, who wait for the streaks ``shown`` to end, to ``position``."""
 
 
 class AllLane(Lane):
@@ -143,11 +159,10 @@ class AllLane(Lane):
 
     interval = 0.0
 
-    def message(self, position: int, batches: list[RoomBatch], states: list[bytes]) -> bytes:
-        count = sum(batch.count for batch in batches)
-        self.room.counters.events += count * len(self)
+    def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
+        count = sum(batch.count for batch in batches) + len(states)
         blobs = [batch.events for batch in batches]
-        return join_events(self.room.id, position, blobs + states, count + len(states))
+        return Message(join_events(self.room.id, position, blobs + states, count), count, NOTHING_SHOWN)
 
 
 class LiveLane(Lane):
@@ -155,16 +170,13 @@ class LiveLane(Lane):
 
     def __init__(self, room: Room) -> None:
         super().__init__(room)
-        self._shown: set[int] = set()
+        self.interval = room.settings.live_interval
 
-    @property
-    def interval(self) -> float:
-        return self.room.settings.live_interval
-
-    def message(self, position: int, batches: list[RoomBatch], states: list[bytes]) -> bytes:
-        blobs = conflate(batches, self.room.settings.live_top, self._shown) + states
-        self.room.counters.events += len(blobs) * len(self)
-        return join_events(self.room.id, position, blobs, len(blobs), self.room.totals())
+    def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
+        waiting = set(shown)
+        blobs = conflate(batches, self.room.settings.live_top, waiting) + states
+        data = join_events(self.room.id, position, blobs, len(blobs), self.room.totals())
+        return Message(data, len(blobs), frozenset(waiting))
 
 
 def _split(batches: Iterable[RoomBatch], size_max: int) -> list[list[RoomBatch]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -25,6 +24,9 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT_AGE = 0.25
 """Seconds for which those who join share one snapshot."""
+
+HEAL_PAUSE = 0.2
+"""Seconds until a log that can't be read is tried again."""
 
 HELD_MAX = 1000
 """Batches kept while a gap is being filled; with more the log is read again."""
@@ -56,6 +58,11 @@ class Counters:
         self.events = 0
         self.gaps = 0
 
+    def count(self, events: int, readers: int) -> None:
+        """One frame with ``events`` events was written to each of ``readers``."""
+        self.frames += readers
+        self.events += events * readers
+
 
 class Room:
     """A room with subscribers on this node. :meth:`open` must have returned before it is used."""
@@ -78,6 +85,7 @@ class Room:
         self._recent: deque[RoomBatch] = deque()
         self._recent_size = 0
         self._held: list[RoomBatch] = []
+        self._overflowed = False
         self._healing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._snapshot: asyncio.Task[dict[str, Any]] | None = None
@@ -118,13 +126,17 @@ class Room:
     def receive(self, batch: RoomBatch) -> None:
         """A batch from the feed: passed on if it is the next; kept if there is a gap before it; dropped if known."""
         if self.seq < 0 or self._healing is not None:
-            if len(self._held) < HELD_MAX:
-                self._held.append(batch)
+            self._hold(batch)
         elif batch.first > self.seq + 1:
             self._held.append(batch)
             self.heal()
         elif batch.last > self.seq:
             self._pass_on(batch.after(self.seq))
+
+    def _hold(self, batch: RoomBatch) -> None:
+        self._overflowed = len(self._held) >= HELD_MAX
+        if not self._overflowed:
+            self._held.append(batch)
 
     def heal(self) -> None:
         """Fetch from the log what the feed may have lost."""
@@ -132,6 +144,13 @@ class Room:
             self._healing = asyncio.create_task(self._fill_gap(), name=f"heal {self.id}")
 
     async def _fill_gap(self) -> None:
+        while not await self._read_log():
+            await asyncio.sleep(HEAL_PAUSE)
+        self._healing = None
+        self._release()
+
+    async def _read_log(self) -> bool:
+        """Pass on what the log has beyond what came by; whether it could be read."""
         try:
             while batches := await self._ledger.replay(self.ref, self.seq, LOG_PAGE):
                 for batch in batches:
@@ -140,16 +159,17 @@ class Room:
                     self._pass_on(batch.after(self.seq))
         except GiftingError as error:
             log.warning("room %s: can't read its log: %s", self.id, error)
-        finally:
-            self._healing = None
-        self._release()
+            return False
+        return True
 
     def _release(self) -> None:
+        """Take up what was held back; where some of it did not fit, the log is read once more."""
         held, self._held = self._held, []
         for batch in held:
-            if batch.first > self.seq + 1 and len(held) < HELD_MAX:
-                continue  # the log can't be read now; the next batch or heartbeat tries again
             self.receive(batch)
+        if self._overflowed:
+            self._overflowed = False
+            self.heal()
 
     def _lose_track(self, seq: int) -> None:
         """The log no longer has what is missing: whoever must not miss an event starts anew."""
@@ -194,7 +214,7 @@ class Room:
         """The recent batches with events after ``seq``, up to ``last``; None if they no longer reach back so far."""
         if not self._recent or self._recent[0].first > seq + 1:
             return None
-        return [batch for batch in islice(self._recent, len(self._recent)) if batch.last > seq and batch.last <= last]
+        return [batch for batch in self._recent if seq < batch.last <= last]
 
     def load_log(self, lane: Lane, subscription: Subscription) -> None:
         """Catch a subscription up from the log; the lane goes on when the page has been written."""

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 class Subscription:
-    """``position`` is the seq up to which the subscriber has everything, while it is behind its lane."""
+    """While it is behind its lane: ``position`` is the seq up to which the subscriber has everything, and ``shown`` the
+    streaks that it has been shown and not yet seen end.
+    """
 
-    __slots__ = ("codec", "connection", "counts", "lane", "loading", "position", "room", "write")
+    __slots__ = ("codec", "connection", "counts", "lane", "loading", "position", "room", "shown", "write")
 
     def __init__(self, connection: Connection, room: Room, lane: Lane, position: int, counts: bool) -> None:
         self.connection = connection
@@ -25,6 +27,7 @@ class Subscription:
         self.counts = counts
         self.codec: Codec = connection.codec
         self.write = connection.write_frame
+        self.shown: frozenset[int] = frozenset()
         self.loading = False
 
     @property

@@ -1,0 +1,200 @@
+"""The rooms of the ledger: their life, what they look like now, and their logs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+import msgpack
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from gifting import errors
+from gifting.config import Settings
+from gifting.ledger import scripts
+from gifting.ledger.connect import BinaryRedis, connect
+from gifting.ledger.keys import Keys
+from gifting.ledger.status import Status
+from gifting.model import events
+from gifting.wire.batch import RoomBatch, read_batches
+from gifting.wire.codec import pack, unpack
+
+REDIS_ERRORS = (RedisError, OSError)
+
+ROOMS_CACHED = 20_000
+"""Rooms whose host is remembered; beyond it the oldest are looked up again."""
+
+SWEEP_MAX = 200
+"""Streaks ended in one call."""
+
+SNAPSHOT_TOP = 10
+PRESENCE_STALE = 15.0
+"""Seconds after which a silent node's viewers no longer count."""
+
+
+class RoomRef(NamedTuple):
+    """What never changes of a room: its host, the host's partition, and the host as wire bytes."""
+
+    id: str
+    host: str
+    base: str
+    to_user: bytes
+
+
+class Rooms:
+    """One process' way to the rooms in Redis at ``url``.
+
+    ``now`` gives the time as the scripts take it: '' (the default) lets Redis' own clock decide, so that nodes whose
+    clocks differ agree; tests give a time in ms.
+    """
+
+    def __init__(self, url: str, settings: Settings, now: Callable[[], str] = str) -> None:
+        self.settings = settings
+        self.keys = Keys(settings.key_prefix, settings.partitions)
+        self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
+        self._now = now
+        self._rooms: dict[str, RoomRef] = {}
+
+    async def _call(self, name: str, base: str, *args: Any, options: Any = None) -> Any:
+        packed = (pack(options),) if options is not None else ()
+        try:
+            return await scripts.call(self.redis, name, [base], *args, *packed)
+        except REDIS_ERRORS as error:
+            raise translate(error) from None
+
+    async def open_room(self, room: str, host: str, host_name: str, title: str) -> RoomRef:
+        """Begin a stream. Doing it again changes nothing. Raises RoomTaken, RoomEnded."""
+        directory = self.keys.directory(room)
+        try:
+            await self.redis.hsetnx(directory, room, host)
+            found = await self.redis.hget(directory, room)
+        except REDIS_ERRORS as error:
+            raise translate(error) from None
+        if found is None or found.decode() != host:
+            raise errors.RoomTaken
+        reply = await self._call(
+            "room_open", self.keys.base(host), self._now(), options=(room, host, host_name or host, title)
+        )
+        check(unpack(reply)[0])
+        return await self.room(room)
+
+    async def room(self, room: str) -> RoomRef:
+        """Find a room, live or ended. Raises RoomNotFound."""
+        ref = self._rooms.get(room)
+        if ref is not None:
+            return ref
+        try:
+            host = await self.redis.hget(self.keys.directory(room), room)
+            name = await self.redis.hget(self.keys.room(host.decode(), room), "host_name") if host else None
+        except REDIS_ERRORS as error:
+            raise translate(error) from None
+        if host is None or name is None:
+            raise errors.RoomNotFound
+        user = host.decode()
+        ref = RoomRef(room, user, self.keys.base(user), events.encode_host({"id": user, "name": name.decode()}))
+        while len(self._rooms) >= ROOMS_CACHED:
+            del self._rooms[next(iter(self._rooms))]
+        self._rooms[room] = ref
+        return ref
+
+    def known_room(self, room: str) -> RoomRef | None:
+        """A room that :meth:`room` has found before."""
+        return self._rooms.get(room)
+
+    async def end_room(self, room: RoomRef) -> None:
+        """End a stream: its streaks end, ``stream_end`` goes out. Doing it again changes nothing."""
+        retention = round(self.settings.room_retention * 1000)
+        options = (room.id, events.encode_event("stream_end", {}), self.settings.log_keep, retention)
+        check(unpack(await self._call("room_end", room.base, self._now(), options=options))[0])
+
+    async def live_rooms(self, limit: int) -> list[str]:
+        """Ids of live rooms, the newest first of each partition."""
+        pipe = self.redis.pipeline(transaction=False)
+        for base in self.keys.bases:
+            pipe.zrange(f"{base}:live", 0, limit - 1, desc=True)
+        try:
+            pages = await pipe.execute()
+        except REDIS_ERRORS as error:
+            raise translate(error) from None
+        return [room.decode() for page in pages for room in page][:limit]
+
+    async def snapshot(self, room: RoomRef) -> dict[str, Any]:
+        """All that a subscriber needs to draw the room, as the protocol says it. Raises RoomNotFound."""
+        options = (room.id, SNAPSHOT_TOP, round(PRESENCE_STALE * 1000))
+        found = msgpack.unpackb(await self._call("snapshot", room.base, self._now(), options=options), raw=True)
+        if found is None:
+            raise errors.RoomNotFound
+        state, host, name, title, started, seq, coins, diamonds, likes, viewers, top, streaks = found
+        return {
+            "id": room.id,
+            "state": state.decode(),
+            "seq": seq,
+            "title": title.decode(),
+            "host": {"id": host.decode(), "name": name.decode()},
+            "started": started,
+            "coins": coins,
+            "diamonds": diamonds,
+            "likes": likes,
+            "viewers": viewers,
+            "top": decode_top(top),
+            "goals": [],
+            "streaks": [unpack(streak) for streak in streaks],
+        }
+
+    async def top(self, room: RoomRef, limit: int) -> list[dict[str, Any]]:
+        return decode_top(msgpack.unpackb(await self._call("top", room.base, room.id, limit), raw=True))
+
+    async def replay(self, room: RoomRef, since: int, limit: int) -> list[RoomBatch]:
+        """The logged batches that hold what came after seq ``since``, ``limit`` batches at most.
+
+        The first may begin before (see :meth:`RoomBatch.after`) or, where the log no longer has it all, later.
+        """
+        try:
+            found = await self.redis.xrange(
+                self.keys.log(room.host, room.id), min=f"{since + 1}-0", max="+", count=limit
+            )
+        except REDIS_ERRORS as error:
+            raise translate(error) from None
+        return [batch for _, fields in found for batch in read_batches(fields[b"b"])]
+
+    async def presence(self, room: RoomRef, node: str, viewers: int) -> int:
+        """Say how many viewers this node has; returns how many there are on all nodes."""
+        options = (room.id, node, viewers, round(PRESENCE_STALE * 1000))
+        return int(await self._call("presence", room.base, self._now(), options=options))
+
+    async def sweep(self) -> tuple[int, float]:
+        """End the streaks whose time is over. Returns how many, and seconds until the next may be due."""
+        ended, wait = 0, self.settings.streak_window
+        for base in self.keys.bases:
+            more = 1
+            while more:
+                reply = await self._call("sweep", base, self._now(), options=(SWEEP_MAX, self.settings.log_keep))
+                count, next_due, more = unpack(reply)
+                ended += count
+            if next_due >= 0:
+                wait = min(wait, next_due / 1000)
+        return ended, wait
+
+    async def batches(self, room: RoomRef, since: int, page: int = 200) -> AsyncIterator[RoomBatch]:
+        """All logged batches after ``since``."""
+        while found := await self.replay(room, since, page):
+            for batch in found:
+                yield batch.after(since)
+                since = batch.last
+
+
+def translate(error: Exception) -> errors.GiftingError:
+    """What a failed call of Redis means to whoever asked for it."""
+    if isinstance(error, OutOfMemoryError):
+        return errors.LedgerFull()
+    return errors.OutcomeUnknown()
+
+
+def check(status: int) -> None:
+    """Raise what a script refused for."""
+    if status != Status.OK:
+        raise Status(status).error()
+
+
+def decode_top(ranked: list[Any]) -> list[dict[str, Any]]:
+    """A ranking as the scripts give it, as the protocol says it."""
+    return [{"user": unpack(user), "coins": coins} for user, coins in ranked]
