@@ -225,6 +225,7 @@ class TooManyConnections(Limited):
 class TooManyRooms(Limited):
     code = "too_many_rooms"
     help = "Leave a room first."
+    temporary = False
 
 
 class Overloaded(Limited):

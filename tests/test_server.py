@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from server import Server
 
@@ -148,3 +151,50 @@ async def test_two_workers_share_a_port_and_a_room(tmp_path: Path) -> None:
                 assert (await gifts(client, 1))[0]["user"]["id"] == "ann"
                 await client.close()
     assert (await server.audit())[0] == 0
+
+
+async def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    async with Server(tmp_path / "data", workers=2) as server:
+        assert server.process is not None
+        async with asyncio.timeout(20):
+            while len(children := psutil.Process(server.process.pid).children()) < 3:  # and its Redis
+                await asyncio.sleep(0)
+            workers = [child for child in children if "redis" not in child.name()]
+            await server.operator.call("GET", "/readyz")
+            await server.stop(signal.SIGKILL)
+            while any(worker.is_running() for worker in workers):
+                await asyncio.sleep(0)
+        await server.start()  # the port is free, and the Redis that was left is taken over
+        await server.room("r1")
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [
+        ({"redis": "redis://127.0.0.1:1"}, "no_redis"),
+        ({"diamonds_per_coin": "999.999999"}, "bad_setting"),
+        ({"catalog": "/nowhere.toml"}, "bad_catalog"),
+        ({"origin": "x"}, "bad_setting"),
+    ],
+)
+async def test_what_can_not_start_says_why_in_a_line(tmp_path: Path, setting: dict[str, str], code: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gifting", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")),
+        env=os.environ | {f"GIFTING_{name.upper()}": value for name, value in setting.items()},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 2
+    assert f"gifting: {code}: " in said.decode()
+    assert "Traceback" not in said.decode()
+
+
+async def test_a_connection_joins_only_so_many_rooms(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    async with Server(tmp_path / "data", redis_url, connection_rooms=2) as server:
+        for number in range(4):
+            await server.room(f"r{number}")
+        async with Client(server.url, server.token("ann")) as ann:
+            joins = [ann.join(f"r{number}") for number in range(4)]
+            outcomes = await asyncio.gather(*joins, return_exceptions=True)
+            assert sum(not isinstance(outcome, BaseException) for outcome in outcomes) == 2

@@ -100,7 +100,8 @@ class Lane(ABC):
         batches, states = self._pending, list(self._states.values())
         self._pending, self._states = [], {}
         self.due = now + self.interval
-        for part in _split(batches, self.room.settings.frame_max) or ([],):
+        parts = _split(batches, self.room.settings.frame_max) or ([[]] if states else [])
+        for part in parts:
             self.position = part[-1].last if part else self.position
             self._share(self.message(self.position, part, states, self._shown))
             states = []
