@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proxy import Proxy
 
 from gifting import errors
 from gifting.config import load
@@ -120,6 +121,25 @@ async def test_a_lost_reply_is_asked_again_and_not_charged_again(redis_url: str,
             await redis_client.client_kill_filter(_type="normal", skipme=True)
 
         seqs = await load_with(ledger, 400, break_connection, 100)
+        await check_books(ledger, seqs)
+
+
+async def test_a_reply_that_redis_gave_and_a_proxy_lost(redis_url: str, redis_client: Any) -> None:
+    """Redis has run the call; what it said never arrives. Asked again with the same keys, it tells the same."""
+    async with Proxy(redis_url) as proxy, ledger_at(proxy.url, ledger_timeout=1) as ledger:
+        room, (sender, *_) = await set_up(ledger)
+        seqs = [(await insist(ledger, sender, room, new_key())).seq]  # the connection is up
+        for _ in range(3):
+            proxy.swallowed.clear()
+            proxy.mute = True
+            sending = asyncio.create_task(insist(ledger, sender, room, new_key()))
+            await proxy.swallowed.wait()
+            proxy.mend()
+            proxy.cut()
+            result = await sending
+            assert result.duplicate
+            seqs.append(result.seq)
+        assert seqs == [1, 2, 3, 4]
         await check_books(ledger, seqs)
 
 

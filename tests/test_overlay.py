@@ -132,7 +132,7 @@ async def test_a_lost_connection_loses_and_repeats_nothing(browser: Browser, ser
         await page.evaluate(REMEMBER_CARDS)
         await send(server, "ann", "castle")
         await page.wait_for("names().length === 1")
-        proxy.cut()
+        proxy.cut(refuse=True)
         await page.wait_for("document.querySelector('#status.reconnecting')")
         await send(server, "bob", "whale")
         proxy.mend()
@@ -260,7 +260,7 @@ async def test_the_javascript_client_pays_once_and_sees_all_in_order(browser: Br
         page = await browser.open(f"{proxy.url}/static/keys.js")
         await page.evaluate(_client(server))
         await page.evaluate("client.sendGift('r1', 'crown', 1, 'one')")
-        proxy.silence()
+        proxy.mute = True
         await page.evaluate("void (window.gift = client.sendGift('r1', 'crown', 2, 'two'))")
         async with asyncio.timeout(10):
             while (await server.operator.wallets(["ann"]))["ann"] != 999_703:

@@ -54,7 +54,9 @@ def test_ops_errors_closes_and_metrics_are_documented() -> None:
     for op in OPS:
         assert f"`{op}`" in protocol, op
     for error in errors.all_errors():
-        assert f"`{error.code}`" in protocol, error.code
+        says = f"{error.status} | {'yes' if error.temporary else 'no'} | {error.help}"
+        says = error.help if issubclass(error, errors.StartError) else says
+        assert f"| `{error.code}` | {says} |" in protocol, error.code
         assert error.__name__ in (errors.__doc__ or ""), error
     for code in CloseCode:
         assert f"`{code.value}`" in protocol, code

@@ -73,21 +73,16 @@ def assemble(
     senders = [report for report in reports if isinstance(report, SenderReport)]
     viewers = [report for report in reports if isinstance(report, ViewerReport)]
     gifts = sum(sum(report.gifts) for report in senders)
-    drained_events, drained_frames = window.drained()
-    deliveries = sum(sum(report.events) for report in viewers) + drained_events
-    frames = sum(sum(report.frames) for report in viewers) + drained_frames
+    deliveries, frames = _seen(viewers, window)
     cpu, redis_cpu = window.server_cpu, window.redis_cpu
     per_gift, per_frame = _us_each(cpu, gifts), _us_each(cpu, frames)
-    refused: Counter[str] = Counter()
-    for report in senders:
-        refused.update(report.refused)
     return BenchResult(
         options=options,
         machine=machine,
         seconds=window.seconds,
         gifts=gifts,
         gifts_per_s=gifts / window.seconds,
-        refused=dict(refused),
+        refused=dict(sum((Counter(report.refused) for report in senders), Counter())),
         late=sum(report.late for report in senders),
         unsent=sum(report.unsent for report in senders),
         unanswered=sum(report.unanswered for report in senders),
@@ -114,6 +109,13 @@ def assemble(
         # With viewers the server's CPU is theirs, without there are no frames: one of the two means something.
         floor=_floor(us_per_send, None if frames else per_gift, per_frame),
     )
+
+
+def _seen(viewers: Sequence[ViewerReport], window: Window) -> tuple[int, int]:
+    """Events and frames, of all viewers."""
+    events, frames = window.drained()
+    events += sum(sum(report.events) for report in viewers)
+    return events, frames + sum(sum(report.frames) for report in viewers)
 
 
 def _us_each(seconds: float | None, count: int) -> float | None:
