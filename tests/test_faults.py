@@ -140,6 +140,7 @@ async def test_a_reply_that_redis_gave_and_a_proxy_lost(redis_url: str, redis_cl
             assert result.duplicate
             seqs.append(result.seq)
         assert seqs == [1, 2, 3, 4]
+    async with ledger_at(redis_url) as ledger:
         await check_books(ledger, seqs)
 
 
