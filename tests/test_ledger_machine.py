@@ -77,6 +77,13 @@ def public(user: str) -> dict[str, Any]:
     return {"id": user, "name": user.upper(), "picture": "", "level": 3}
 
 
+class Unchecked(Ledger):
+    """A ledger that starts with a rate too fine for its catalog, so that the script's own check is reached."""
+
+    def _check_rate(self) -> None:
+        pass
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """``groups`` are users who may share a batch: everybody, except where Redis Cluster keeps partitions apart."""
 
@@ -111,7 +118,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def start(self) -> None:
         async def start() -> Ledger:
-            ledger = Ledger(self.url, self.settings, CATALOG, now=lambda: str(self.clock))
+            ledger = Unchecked(self.url, self.settings, CATALOG, now=lambda: str(self.clock))
             await ledger.start()
             return ledger
 
