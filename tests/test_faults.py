@@ -47,7 +47,11 @@ async def embedded(tmp_path: Path) -> AsyncIterator[EmbeddedRedis]:
     await redis.stop()
 
 
-async def set_up(ledger: Ledger, senders: int = 8, coins: int = 10_000) -> tuple[RoomRef, list[Sender]]:
+SMALL = {"batch_max": 4}
+"""Full batches, so that two calls are in flight."""
+
+
+async def set_up(ledger: Ledger, senders: int = 16, coins: int = 10_000) -> tuple[RoomRef, list[Sender]]:
     room = await ledger.open_room("r1", "host", "Host", "")
     people = [ledger.sender(f"u{n}", {"id": f"u{n}", "name": "", "picture": "", "level": 0}) for n in range(senders)]
     for sender in people:
@@ -101,21 +105,21 @@ async def test_redis_killed_in_mid_load(embedded: EmbeddedRedis) -> None:
         assert embedded.pid is not None
         os.kill(embedded.pid, signal.SIGKILL)
 
-    async with ledger_at(embedded.url) as ledger:
+    async with ledger_at(embedded.url, **SMALL) as ledger:
         seqs = await load_with(ledger, 400, kill, 100)
         await check_books(ledger, seqs)
     assert embedded.restarts == 1
 
 
 async def test_scripts_forgotten_in_mid_load(redis_url: str, redis_client: Any) -> None:
-    async with ledger_at(redis_url) as ledger:
+    async with ledger_at(redis_url, **SMALL) as ledger:
         seqs = await load_with(ledger, 400, redis_client.script_flush, 100)
         await check_books(ledger, seqs)
 
 
 async def test_a_lost_reply_is_asked_again_and_not_charged_again(redis_url: str, redis_client: Any) -> None:
     """The connection breaks when a call has been made and its reply is under way."""
-    async with ledger_at(redis_url, ledger_timeout=5) as ledger:
+    async with ledger_at(redis_url, ledger_timeout=5, **SMALL) as ledger:
 
         async def break_connection() -> None:
             await redis_client.client_kill_filter(_type="normal", skipme=True)
@@ -170,6 +174,18 @@ async def test_no_memory_left_refuses_and_charges_nothing(embedded: EmbeddedRedi
         await ledger.redis.config_set("maxmemory", "0")
         await check_books(ledger, [])
         assert await ledger.wallet(sender.id) == (10_000, 0)
+
+
+async def test_a_full_batch_does_not_wait_for_the_call_before_it(redis_url: str, redis_client: Any) -> None:
+    """And one that is not full does: what comes while a call is in flight shares the next."""
+    async with ledger_at(redis_url, batch_max=4) as ledger:
+        room, (sender, *_) = await set_up(ledger)
+        for gifts, calls in ((8, 2), (3, 1), (10, 3)):
+            before = ledger.batcher.batches
+            results = await asyncio.gather(*(ledger.gift(sender, room, "spark", new_key()) for _ in range(gifts)))
+            await ledger.batcher.drain()
+            assert ledger.batcher.batches - before == calls
+            assert len({result.seq for result in results}) == gifts
 
 
 async def test_a_queue_that_is_full_refuses(redis_url: str, redis_client: Any) -> None:

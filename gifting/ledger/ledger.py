@@ -41,7 +41,7 @@ class Ledger(Rooms):
         super().__init__(url, settings, now)
         self.catalog = catalog
         self.revocations = Revocations(self.redis, self.keys.revoked)
-        self.batcher = Batcher(self.redis.connection_pool.make_connection(), self.keys, settings, now)
+        self.batcher = Batcher(self.redis.connection_pool.make_connection, settings, now)
         self._likes: dict[str, Fold] = {}
 
     async def start(self) -> None:
