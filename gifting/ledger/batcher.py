@@ -1,7 +1,7 @@
 """Group commit: while calls are in flight, gifts queue; when one returns, all that queued go out as the next call.
 
-Nothing waits for a timer. A batch that is full does not wait for the call before it either: up to :data:`LINES` calls are
-in flight, so that Redis works on one while the other is being packed or told.
+Nothing waits for a timer. A batch that is full does not wait for the call before it either: up to :data:`LINES` calls
+are in flight, so that Redis works on one while the other is being packed or told.
 """
 
 from __future__ import annotations
