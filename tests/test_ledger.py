@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from gifting import config, errors
 from gifting.ledger import scripts
+from gifting.ledger.audit import audit
 from gifting.ledger.batcher import Result
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.entries import read_ledger
@@ -100,14 +101,14 @@ class World:
             1,
             coins,
             1,
-            ann.user,
             b"\x80",
+            ann.user,
             b"",
         )
-        blob = bytes((GIFT, 1, 2)) + pack(item)[1:]
+        values = bytes((1, 2)) + pack(item)[1:]
         options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000))
         bases = [ann.base, self.room.base]
-        reply = await scripts.call(self.redis, "commit", bases, str(self.clock[0]), options, pack([blob]))
+        reply = await scripts.call(self.redis, "commit", bases, str(self.clock[0]), options, bytes((GIFT,)), values)
         (values,) = msgpack.unpackb(reply)
         return Result(*values)
 
@@ -415,6 +416,19 @@ async def test_a_full_batch_over_many_partitions(world: World) -> None:
 # Streaks.
 
 
+async def test_a_batch_that_touches_every_partition_there_can_be(redis_client: Redis, redis_url: str) -> None:
+    """A partition's place in the call takes one, two or three bytes."""
+    async with a_world(redis_url, partitions=256) as world:
+        hosts = [f"host-{number}" for number in range(250)]
+        rooms = [await world.ledger.open_room(f"of-{host}", host, host, "") for host in hosts]
+        assert len({room.base for room in rooms}) > 128
+        await world.grant("ann", 1000)
+        results = await world.together(*({"room": room} for room in rooms))
+        assert [result.refusal() for result in results] == [None] * len(rooms)
+        assert [await world.ledger.wallet(host) for host in hosts] == [(0, 500)] * len(hosts)
+        assert (await audit(world.redis, world.ledger.keys)).clean
+
+
 async def test_a_streak_lasts_its_window_exactly(world: World) -> None:
     await world.send(count=2)
     world.clock[0] += STREAK
@@ -510,9 +524,10 @@ async def test_likes_are_folded(world: World) -> None:
 
 async def test_likes_stop_at_the_largest_number(world: World) -> None:
     event = encode_event("like", {"count": MAX_AMOUNT}, decided=1)
-    blob = bytes((LIKE, 1)) + pack(("r1", "host", event, MAX_AMOUNT))[1:]
+    values = bytes((1,)) + pack(("r1", "host", event, MAX_AMOUNT))[1:]
     options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000))
-    await scripts.call(world.redis, "commit", [world.room.base], str(START), options, pack([blob, blob]))
+    kinds = bytes((LIKE, LIKE))
+    await scripts.call(world.redis, "commit", [world.room.base], str(START), options, kinds, values + values)
     assert [event["total"] for event in await world.log()] == [MAX_AMOUNT] * 2
     assert (await world.ledger.snapshot(world.room))["likes"] == MAX_AMOUNT
 

@@ -132,7 +132,7 @@ def test_a_catalog_that_can_not_be_read(tmp_path: Path) -> None:
 @given(st.integers(1, 9_999), st.integers(1, MAX_AMOUNT), st.one_of(st.none(), st.text(max_size=200)))
 def test_a_gift_event_is_made_of_its_parts(count: int, coins: int, message: str | None) -> None:
     user, host = {"id": "ann", "name": "Änn", "picture": "", "level": 3}, {"id": "host", "name": "Host"}
-    static = events.GIFT_HEAD + events.encode_user(user) + events.encode_host(host) + load_catalog().wire("spark")
+    static = events.encode_about(events.encode_host(host), load_catalog().wire("spark")) + events.encode_user(user)
     decided = b"".join(bytes((0xA1, 97 + at, 0xC0)) for at in range(7))
     made = unpack(static + events.encode_sent(count, coins, message) + decided)
     assert list(made)[: len(events.GIFT_STATIC)] == list(events.GIFT_STATIC)

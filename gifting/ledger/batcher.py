@@ -1,7 +1,7 @@
 """Group commit: while calls are in flight, gifts queue; when one returns, all that queued go out as the next call.
 
 Nothing waits for a timer. A batch that is full does not wait for the call before it either: up to :data:`LINES` calls
-are in flight, so that Redis works on one while the other is being packed or told.
+are in flight, so that Redis works on one while another is being packed or told, and syncs once for all that it finds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gifting.wire.codec import pack
 
 __all__ = ["Batcher", "Done", "Result"]
 
-LINES = 2
+LINES = 3
 """Connections for commit calls; the first takes any batch, the others full ones."""
 
 

@@ -88,8 +88,9 @@ class Line:
 
     async def send(self, batch: list[Item]) -> bytes:
         """One call of the script, on a connection that is up."""
-        bases, blobs = _address(batch)
-        args = (len(bases), *bases, self._now(), self._options, pack(blobs))
+        bases, values = _address(batch)
+        kinds = bytes(item.kind for item in batch)
+        args = (len(bases), *bases, self._now(), self._options, kinds, values)
         async with asyncio.timeout(self._timeout):
             try:
                 return await self._evaluate("EVALSHA", scripts.sha("commit"), *args)
@@ -169,17 +170,16 @@ class Commit:
         fail(gone, errors.OutcomeUnknown() if self._sent else errors.LedgerUnavailable())
 
 
-def _address(batch: list[Item]) -> tuple[list[str], list[bytes]]:
-    """The partitions of a batch, each once, and its items as the script reads them."""
-    numbers: dict[str, int] = {}
-    blobs = []
-    for kind, sender, room, fields, _, _ in batch:
-        at = numbers.setdefault(room, len(numbers) + 1)
-        if sender is None:
-            blobs.append(bytes((kind, at)) + fields)
-        else:
-            blobs.append(bytes((kind, numbers.setdefault(sender, len(numbers) + 1), at)) + fields)
-    return list(numbers), blobs
+def _address(batch: list[Item]) -> tuple[list[str], bytes]:
+    """The partitions of a batch, each once, and the values of its items as the script reads them."""
+    numbers: dict[str, bytes] = {}
+    parts: list[bytes] = []
+    for _, sender, room, fields, _, _ in batch:
+        for base in (sender, room):
+            if base is not None:
+                parts.append(numbers.get(base) or numbers.setdefault(base, pack(len(numbers) + 1)))
+        parts.append(fields)
+    return list(numbers), b"".join(parts)
 
 
 def _tell(item: Item, outcome: Result | errors.GiftingError) -> None:

@@ -126,8 +126,8 @@ class Ledger(Rooms):
                 count,
                 coins,
                 int(gift.streakable),
+                events.encode_about(room.to_user, self.catalog.wire(gift_id)),
                 sender.user,
-                b"".join((events.GIFT_HEAD, sender.user, room.to_user, self.catalog.wire(gift_id))),
                 events.encode_sent(count, coins, message),
             )
         )[1:]

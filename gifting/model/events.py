@@ -14,7 +14,7 @@ import msgpack
 _pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False, autoreset=True).pack
 
 STAMP: Final = ("seq", "ts", "id")
-GIFT_STATIC: Final = ("type", "user", "to_user", "gift")
+GIFT_STATIC: Final = ("type", "to_user", "gift", "user")
 GIFT_SENT: Final = ("count", "coins", "message")
 GIFT_DECIDED: Final = ("repeat_count", "repeat_end", "streak_id", "diamonds")
 GIFT_FIELDS: Final = len(GIFT_STATIC) + len(GIFT_SENT) + len(GIFT_DECIDED) + len(STAMP)
@@ -35,8 +35,16 @@ def encode_host(host: Mapping[str, Any]) -> bytes:
     return _pack("to_user") + _pack(host)
 
 
-GIFT_HEAD: Final = bytes((0x80 | GIFT_FIELDS,)) + _pack("type") + _pack("gift") + _pack("user")
-"""Followed by the bytes of the user, the host and the gift: what all events of a streak share."""
+_GIFT_HEAD: Final = bytes((0x80 | GIFT_FIELDS,)) + _pack("type") + _pack("gift")
+_USER: Final = _pack("user")
+
+
+def encode_about(host: bytes, gift: bytes) -> bytes:
+    """What all events of a gift in a room begin with; the bytes of the user follow.
+
+    ``host`` and ``gift`` are wire bytes, from :func:`encode_host` and :func:`encode_gift`.
+    """
+    return b"".join((_GIFT_HEAD, host, gift, _USER))
 
 
 def encode_sent(count: int, coins: int, message: str | None) -> bytes:

@@ -3,11 +3,13 @@
 -- KEYS [i]  the partitions that the batch touches, e.g. 'gifting:{p03}'
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep]
---      [3]  msgpack array of items, each a string of msgpack values one after another; partitions are indices into KEYS
---           gift  1, sender's partition, room's partition, room, host, user, key, key time, digest, gift, count, coins,
---                 streakable 0|1, user bytes, event bytes: the static part, then count, coins and message
---           event 2, room's partition, room, host, event bytes
---           like  3, room's partition, room, host, event bytes, count
+--      [3]  the kinds of the items, a byte each: 1 gift, 2 event, 3 like
+--      [4]  the values of the items, as msgpack, one after another; partitions are indices into KEYS
+--           gift   sender's partition, room's partition, room, host, user, key, key time, digest, gift, count, coins,
+--                  streakable 0|1, event bytes: what all events of this gift in this room begin with, the user, and
+--                  count, coins and message
+--           event  room's partition, room, host, event bytes
+--           like   room's partition, room, host, event bytes, count
 -- returns   msgpack array, per item [duplicate 0|1, status, seq, coins left, repeat_count, streak]
 -- @include status
 -- @include clock
@@ -24,40 +26,87 @@ local now = clock(ARGV[1])
 local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, log_keep =
   unpack(cmsgpack.unpack(ARGV[2]))
 local keys = dedupe.new('keys', dedupe_window, key_lead, 60000)
-local partitions = {}
+local partitions, carry_fields = {}, {}
 
 local function pack_result(status, seq, coins, repeat_count, streak)
   return cmsgpack.pack(status, seq or 0, coins or 0, repeat_count or 0, streak or 0)
 end
 
-local function read_gift(_, sender, host_at, id, host, user, key, key_time, digest, name, count, coins, streakable,
-    profile, static, known)
-  local p = partitions[host_at]
-  return {
-    sender = partitions[sender], p = p, room = room.open(p, id), room_id = id, host = host, user = user, key = key,
-    key_time = key_time, digest = digest, name = name, count = count, coins = coins, profile = profile,
-    static = static, known = known, streak = streakable == 1 and user .. '\n' .. name,
-    -- A remainder is in units of its rate's denominator, so each denominator has its own.
-    carry = host .. '/' .. rate_denominator,
+-- The readers take the values of an item after the offset where they end. No string is made of a whole item: Lua
+-- interns strings by a sample of their bytes, and long ones that are nearly alike are slow to tell apart.
+local function read_gift(at, sender_at, host_at, id, host, user, key, key_time, digest, name, count, coins, streakable,
+    about, profile, known)
+  local sender, p = partitions[sender_at], partitions[host_at]
+  local bucket, refused = dedupe.bucket(keys, sender.base, key_time, now)
+  return at, {
+    sender = sender, p = p, room = room.open(p, id), host = host, user = user, key = key, bucket = bucket,
+    refused = refused, digest = digest, name = name, count = count, coins = coins, about = about, profile = profile,
+    known = known, streak = streakable == 1 and user .. '\n' .. name,
   }
 end
 
+local function read_event(at, host_at, id, host, event, count)
+  return at, { room = room.open(partitions[host_at], id), host = host, event = event, likes = count }
+end
+
+local function read_items(kinds, values)
+  local at, items = 0, {}
+  for i = 1, #kinds do
+    local kind = string.byte(kinds, i)
+    if kind == GIFT then
+      at, items[i] = read_gift(cmsgpack.unpack_limit(values, 15, at))
+    else
+      at, items[i] = read_event(cmsgpack.unpack_limit(values, kind == LIKE and 5 or 4, at))
+    end
+  end
+  return items
+end
+
+-- A remainder is in units of its rate's denominator, so each denominator has its own.
+local function carry_of(host)
+  local field = carry_fields[host]
+  if not field then
+    field = host .. '/' .. digits(rate_denominator)
+    carry_fields[host] = field
+  end
+  return field
+end
+
 local function want(gift)
-  dedupe.want(keys, gift.sender.base, gift.key, gift.key_time)
+  if gift.bucket then
+    hash.want(gift.bucket, gift.key)
+  end
   hash.want(gift.sender.coins, gift.user)
   hash.want(gift.p.diamonds, gift.host)
-  hash.want(gift.p.carry, gift.carry)
+  hash.want(gift.p.carry, carry_of(gift.host))
   if gift.room and gift.streak then
     streaks.want(gift.room, gift.streak)
   end
 end
 
+local function load_wanted(items)
+  for _, item in ipairs(items) do
+    if item.key then
+      want(item)
+    end
+  end
+  dedupe.load(keys)
+  for _, p in ipairs(partitions) do
+    partition.load(p)
+    for _, r in pairs(p.rooms) do
+      if r then
+        streaks.load(r)
+      end
+    end
+  end
+end
+
 local function earned(gift)
-  local raw = gift.coins * rate_numerator + tonumber(hash.get(gift.p.carry, gift.carry) or 0)
+  local raw = gift.coins * rate_numerator + tonumber(hash.get(gift.p.carry, carry_of(gift.host)) or 0)
   return math.floor(raw / rate_denominator), raw % rate_denominator
 end
 
--- Everything that can refuse a gift is asked here, before the first change.
+-- Everything that can refuse a gift is asked here, before the first change. If nothing does: nil, milli-diamonds, carry.
 local function refusal(gift, balance)
   if not is_amount(gift.coins) or gift.coins * rate_numerator + rate_denominator > MAX_AMOUNT then
     return Status.BAD_AMOUNT
@@ -69,60 +118,62 @@ local function refusal(gift, balance)
   if balance < gift.coins then
     return Status.INSUFFICIENT_COINS
   end
-  local diamonds = tonumber(hash.get(gift.p.diamonds, gift.host) or 0)
-  if diamonds + earned(gift) > MAX_AMOUNT or gift.room.coins + gift.coins > MAX_AMOUNT then
+  local diamonds, carry = earned(gift)
+  local before = tonumber(hash.get(gift.p.diamonds, gift.host) or 0)
+  if before + diamonds > MAX_AMOUNT or gift.room.coins + gift.coins > MAX_AMOUNT then
     return Status.WALLET_FULL
   end
-  return nil
+  return nil, diamonds, carry
 end
 
 local function debit(gift, balance)
   local p = gift.sender
   hash.put(p.coins, gift.user, balance - gift.coins)
   partition.add_total(p, 'spent', gift.coins)
-  partition.entry(p, DEBIT_HEADER, 'debit', now, gift.key, gift.user, gift.room_id, gift.host, gift.name, gift.count, gift.coins)
+  partition.entry(p, DEBIT_HEADER, 'debit', now, gift.key, gift.user, gift.room.id, gift.host, gift.name, gift.count,
+    gift.coins)
 end
 
-local function credit_host(gift, seq)
+local function credit_host(gift, seq, diamonds, carry)
   local p, r = gift.p, gift.room
-  local diamonds, carry = earned(gift)
   hash.put(p.diamonds, gift.host, tonumber(hash.get(p.diamonds, gift.host) or 0) + diamonds)
-  hash.put(p.carry, gift.carry, carry)
+  hash.put(p.carry, carry_of(gift.host), carry)
   r.coins = r.coins + gift.coins
   r.diamonds = r.diamonds + diamonds
   room.count_spent(r, gift.user, gift.profile, gift.coins)
-  partition.entry(p, CREDIT_HEADER, 'credit', now, gift.key, gift.user, gift.room_id, gift.host, seq, gift.coins, diamonds,
+  partition.entry(p, CREDIT_HEADER, 'credit', now, gift.key, gift.user, r.id, gift.host, seq, gift.coins, diamonds,
     rate_numerator, rate_denominator)
-  return diamonds
 end
 
 -- Never refuses. Returns the gift's seq, its streak's count and its streak.
-local function credit(gift)
+local function credit(gift, diamonds, carry)
   local r = gift.room
-  local open = gift.streak
-    and streaks.continue(r, gift.streak, gift.count, gift.coins, now, streak_window, gift.static)
+  local open = gift.streak and streaks.continue(r, gift, now, streak_window)
   local seq = r.seq + 1
   open = open or { first = seq, count = gift.count, coins = gift.coins, id = room.event_id(r, seq) }
   local ends = not gift.streak
-  local fields = gift_fields(r, now, open.count, ends, open.id, credit_host(gift, seq))
-  room.append(r, open.first, open.coins, ends and 1 or 0, gift.static, gift.known, fields)
+  credit_host(gift, seq, diamonds, carry)
+  room.append(r, open.first, open.coins, ends and 1 or 0, gift.about, gift.profile, gift.known,
+    gift_fields(r, now, open.count, ends, open.id, diamonds))
   return seq, open.count, open.first
 end
 
 local function decide(gift)
   local balance = partition.balance(gift.sender, gift.user)
-  local refused = refusal(gift, balance)
+  local refused, diamonds, carry = refusal(gift, balance)
   if refused then
     return pack_result(refused, 0, balance)
   end
   debit(gift, balance)
-  local seq, repeat_count, streak = credit(gift)
+  local seq, repeat_count, streak = credit(gift, diamonds, carry)
   return pack_result(Status.OK, seq, balance - gift.coins, repeat_count, streak)
 end
 
 local function commit_gift(gift)
-  local base, key, key_time, digest = gift.sender.base, gift.key, gift.key_time, gift.digest
-  local status, stored = dedupe.check(keys, base, key, key_time, digest, now)
+  if gift.refused then
+    return FRESH, pack_result(gift.refused)
+  end
+  local status, stored = dedupe.check(gift.bucket, gift.key, gift.digest)
   if stored then
     return DUPLICATE, stored
   end
@@ -130,51 +181,33 @@ local function commit_gift(gift)
     return FRESH, pack_result(status)
   end
   stored = decide(gift)
-  dedupe.keep(keys, base, key, key_time, digest, stored)
+  dedupe.keep(gift.bucket, gift.key, gift.digest, stored)
   return FRESH, stored
 end
 
-local function commit_event(kind, at, id, host, event, count)
-  local r = room.open(partitions[at], id)
-  local refused = room.refusal(r, host, nil)
+local function commit_event(item)
+  local r, event = item.room, item.event
+  local refused = room.refusal(r, item.host, nil)
   if refused then
     return FRESH, pack_result(refused)
   end
-  if kind == LIKE then
-    r.likes = math.min(r.likes + count, MAX_AMOUNT)
+  if item.likes then
+    r.likes = math.min(r.likes + item.likes, MAX_AMOUNT)
     event = event .. cmsgpack.pack('total', r.likes)
   end
-  room.append(r, 0, 0, 0, event, '', cmsgpack.pack(room.stamp(r, now)))
+  room.append(r, 0, 0, 0, event, cmsgpack.pack(room.stamp(r, now)))
   return FRESH, pack_result(Status.OK, r.seq)
 end
 
 for i, base in ipairs(KEYS) do
   partitions[i] = partition.new(base)
 end
-local items, gifts = cmsgpack.unpack(ARGV[3]), {}
-for i, item in ipairs(items) do
-  if string.byte(item) == GIFT then
-    gifts[i] = read_gift(cmsgpack.unpack(item))
-    want(gifts[i])
-  end
-end
-dedupe.load(keys)
-for _, p in ipairs(partitions) do
-  partition.load(p)
-  for _, r in pairs(p.rooms) do
-    if r then
-      streaks.load(r)
-    end
-  end
-end
+local items = read_items(ARGV[3], ARGV[4])
+load_wanted(items)
 local results = {}
 for i, item in ipairs(items) do
-  local n = 2 * i
-  if gifts[i] then
-    results[n - 1], results[n] = commit_gift(gifts[i])
-  else
-    results[n - 1], results[n] = commit_event(cmsgpack.unpack(item))
-  end
+  local commit = item.key and commit_gift or commit_event
+  results[2 * i - 1], results[2 * i] = commit(item)
 end
 dedupe.flush(keys, now)
 for _, p in ipairs(partitions) do

@@ -31,7 +31,11 @@ local function issue(balance)
   return balance + coins
 end
 
-local status, stored = dedupe.check(grants, p.base, key, key_time, digest, now)
+local bucket, status = dedupe.bucket(grants, p.base, key_time, now)
+local stored
+if bucket then
+  status, stored = dedupe.check(bucket, key, digest)
+end
 if stored then
   local kept, after = cmsgpack.unpack(stored)
   return cmsgpack.pack({ kept, 1, after })
@@ -44,7 +48,7 @@ status = decide(balance, tonumber(hash.get(p.totals, 'issued') or 0))
 if status == Status.OK then
   balance = issue(balance)
 end
-dedupe.keep(grants, p.base, key, key_time, digest, cmsgpack.pack(status, balance))
+dedupe.keep(bucket, key, digest, cmsgpack.pack(status, balance))
 dedupe.flush(grants, now)
 partition.flush(p)
 return cmsgpack.pack({ status, 0, balance })

@@ -32,7 +32,7 @@ if not r then
 end
 if r.state == 'live' then
   end_streaks()
-  room.append(r, 0, 0, 0, event, '', cmsgpack.pack(room.stamp(r, now)))
+  room.append(r, 0, 0, 0, event, cmsgpack.pack(room.stamp(r, now)))
   r.state = 'ended'
   streaks.flush(p, 0)
   room.flush(p, log_keep)

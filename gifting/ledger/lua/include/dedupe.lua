@@ -1,8 +1,8 @@
 -- dedupe: what became of a key. A key's bucket follows from the key's own time, so buckets expire whole.
 --   dedupe.new(name, window, lead, width)         times in ms
---   dedupe.want(d, base, key, time)
---   dedupe.check(d, base, key, time, digest, now) -> status, stored    status nil: the key is new
---   dedupe.keep(d, base, key, time, digest, stored)
+--   dedupe.bucket(d, base, time, now)             a hash, where a key of that time is kept; or nil and a status
+--   dedupe.check(bucket, key, digest)             status and what is stored; status nil: the key is new
+--   dedupe.keep(bucket, key, digest, stored)
 --   dedupe.load(d), dedupe.flush(d, now)
 -- @include status
 -- @include hash
@@ -13,7 +13,13 @@ function dedupe.new(name, window, lead, width)
   return { name = name, window = window, lead = lead, width = width, buckets = {} }
 end
 
-local function bucket_of(d, base, time)
+function dedupe.bucket(d, base, time, now)
+  if now - time > d.window then
+    return nil, Status.KEY_EXPIRED
+  end
+  if time - now > d.lead then
+    return nil, Status.KEY_IN_FUTURE
+  end
   local number = math.floor(time / d.width)
   local buckets = d.buckets[base]
   if not buckets then
@@ -28,18 +34,8 @@ local function bucket_of(d, base, time)
   return bucket
 end
 
-function dedupe.want(d, base, key, time)
-  hash.want(bucket_of(d, base, time), key)
-end
-
-function dedupe.check(d, base, key, time, digest, now)
-  if now - time > d.window then
-    return Status.KEY_EXPIRED
-  end
-  if time - now > d.lead then
-    return Status.KEY_IN_FUTURE
-  end
-  local record = hash.get(bucket_of(d, base, time), key)
+function dedupe.check(bucket, key, digest)
+  local record = hash.get(bucket, key)
   if not record then
     return nil
   end
@@ -49,8 +45,8 @@ function dedupe.check(d, base, key, time, digest, now)
   return Status.OK, string.sub(record, DIGEST_SIZE + 1)
 end
 
-function dedupe.keep(d, base, key, time, digest, stored)
-  hash.put(bucket_of(d, base, time), key, digest .. stored)
+function dedupe.keep(bucket, key, digest, stored)
+  hash.put(bucket, key, digest .. stored)
 end
 
 function dedupe.load(d)

@@ -3,8 +3,7 @@
 --   room.refusal(r, host, user)                        why no gift may go there, or nil
 --   room.event_id(r, seq)
 --   room.stamp(r, now)                                 the fields that number the next event, for cmsgpack.pack
---   room.append(r, streak, weight, closes, static, known, fields)
---                                                      log an event, given as three pieces of its wire bytes
+--   room.append(r, streak, weight, closes, ...)        log an event, given as two to four pieces of its wire bytes
 --   room.count_spent(r, user, profile, coins)          for the ranking; `profile` is the user as wire bytes
 --   room.flush(p, keep)                                write the partition's rooms, keep that many events; publish
 -- The batch that is logged and published is described in wire/batch.py.
@@ -23,7 +22,7 @@ function room.open(p, id)
   r = found[1] and {
     id = id, key = key, state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
-    pieces = {}, index = {}, spent = {}, users = {}, streaks = {},
+    count = 0, pieces = {}, index = {}, spent = {}, users = {}, streaks = {},
   }
   p.rooms[id] = r
   return r or nil
@@ -43,7 +42,7 @@ function room.refusal(r, host, user)
 end
 
 function room.event_id(r, seq)
-  return r.id .. '.' .. digits(seq)
+  return string.format('%s.%.0f', r.id, seq)
 end
 
 function room.stamp(r, now)
@@ -53,11 +52,14 @@ end
 
 -- The pieces are joined once per batch. To join each event would make long strings that differ in a few bytes only, and
 -- Lua, which interns every string by a sample of its bytes, is slow at those.
-function room.append(r, streak, weight, closes, static, known, fields)
-  local pieces, n = r.pieces, #r.pieces
-  pieces[n + 1], pieces[n + 2], pieces[n + 3] = static, known, fields
+function room.append(r, streak, weight, closes, first, second, third, fourth)
+  third, fourth = third or '', fourth or ''
+  local pieces, index, at = r.pieces, r.index, 4 * r.count
+  pieces[at + 1], pieces[at + 2], pieces[at + 3], pieces[at + 4] = first, second, third, fourth
+  index[at + 1], index[at + 2], index[at + 3], index[at + 4] =
+    #first + #second + #third + #fourth, streak, weight, closes
+  r.count = r.count + 1
   r.seq = r.seq + 1
-  r.index[#r.index + 1] = cmsgpack.pack(#static + #known + #fields, streak, weight, closes)
 end
 
 function room.count_spent(r, user, profile, coins)
@@ -65,20 +67,15 @@ function room.count_spent(r, user, profile, coins)
   r.users[user] = profile
 end
 
-local function array_header(count)
-  return string.char(0xdd) .. struct.pack('>I4', count)
-end
-
--- Nine fields; the four numbers per event of the index are an array.
+-- Nine fields, as wire/batch.py reads them.
 local function pack_batch(r, rank)
-  return string.char(0x99) .. cmsgpack.pack(r.id, r.seq, #r.index)
-    .. array_header(4 * #r.index) .. table.concat(r.index)
-    .. cmsgpack.pack(r.coins, r.diamonds, r.likes, table.concat(r.pieces), rank or false)
+  return '\153' .. cmsgpack.pack(r.id, r.seq, r.count, r.index, r.coins, r.diamonds, r.likes, table.concat(r.pieces),
+    rank or false)
 end
 
 local function write(r, batch, keep)
   redis.call('XADD', r.key .. '/log', 'MINID', '~', math.max(r.seq - keep + 1, 0),
-    digits(r.seq) .. '-' .. #r.index, 'b', batch)
+    digits(r.seq) .. '-' .. r.count, 'b', batch)
   redis.call('HSET', r.key, 'state', r.state, 'seq', r.seq, 'coins', r.coins, 'diamonds', r.diamonds,
     'likes', r.likes, 'rank', r.rank)
 end
@@ -86,7 +83,7 @@ end
 function room.flush(p, keep)
   local published = {}
   for _, r in pairs(p.rooms) do
-    if r and #r.index > 0 then
+    if r and r.count > 0 then
       local batch = pack_batch(r, update_ranking(r))
       write(r, batch, keep)
       published[#published + 1] = batch

@@ -4,7 +4,7 @@
 --   streaks.read(r, record)                           the streak that a field of the hash holds
 --   streaks.want(r, field), streaks.load(r)
 --   streaks.find(r, field)                            the streak, or nil
---   streaks.continue(r, field, count, coins, now, window, static)   the streak; a new one where none is open
+--   streaks.continue(r, gift, now, window)            the streak; a new one where none is open
 --   streaks.finish(r, field, now)                     append the end event and forget the streak
 --   streaks.flush(p, window)
 -- @include digits
@@ -61,7 +61,8 @@ function streaks.finish(r, field, now)
   r.streaks[field] = false
 end
 
-function streaks.continue(r, field, count, coins, now, window, static)
+function streaks.continue(r, gift, now, window)
+  local field = gift.streak
   local streak = streaks.find(r, field)
   if streak and now - streak.last > window then
     streaks.finish(r, field, now)
@@ -69,11 +70,13 @@ function streaks.continue(r, field, count, coins, now, window, static)
   end
   if not streak then
     local first = r.seq + 1
-    streak = { first = first, count = 0, coins = 0, last = now, id = room.event_id(r, first), static = static }
+    streak = {
+      first = first, count = 0, coins = 0, last = now, id = room.event_id(r, first), static = gift.about .. gift.profile,
+    }
     r.streaks[field] = streak
   end
-  streak.count = streak.count + count
-  streak.coins = streak.coins + coins
+  streak.count = streak.count + gift.count
+  streak.coins = streak.coins + gift.coins
   streak.last = math.max(streak.last, now)
   streak.changed = true
   return streak
