@@ -15,8 +15,9 @@ from pathlib import Path
 
 import uvicorn
 
-from gifting.api.app import Services, make_app
+from gifting.api.app import make_app
 from gifting.api.metrics import Parts, make_registry
+from gifting.api.services import Services
 from gifting.config import Settings
 from gifting.errors import BadSetting, GiftingError
 from gifting.hub.broker import Broker

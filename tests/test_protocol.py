@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,6 @@ from hypothesis import strategies as st
 from server import Server
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-
-from gifting.model.economy import make_key
 
 JSON, MSGPACK = "gifting.v1.json", "gifting.v1.msgpack"
 
@@ -95,21 +91,6 @@ BAD = [
     ({**GIFT, "room": "x" * 65}, "bad_message"),
     ({**GIFT, "message": "x" * 201}, "bad_message"),
 ]
-
-
-async def test_the_exchange_in_the_documentation_is_what_happens(server: Server) -> None:
-    """docs/protocol.md, word for word but for the key, whose time must be now."""
-    text = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text()
-    exchange = text.split("## An exchange")[1].split("## Errors")[0]
-    said, answered, ping = (json.loads(found) for found in re.findall(r"`({.*?})`", exchange))
-    said["key"] = make_key(time.time_ns() // 1_000_000, os.urandom(10))
-    await server.operator.grant(["reader"], 100)
-    async with dial(server, server.token("reader")) as socket:
-        assert await ask(socket, said) == answered
-    (octets,) = re.findall(r"`((?:[0-9a-f]{2} ?)+)`", exchange)
-    assert msgpack.unpackb(bytes.fromhex(octets)) == ping
-    async with dial(server, server.token("reader"), MSGPACK) as socket:
-        assert (await ask(socket, bytes.fromhex(octets)))["re"] == ping["id"]
 
 
 async def test_bad_messages_get_a_code_and_charge_nothing(server: Server) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,27 +17,15 @@ from starlette.routing import Route
 from gifting.api.endpoints import ENDPOINTS, Call, Endpoint, read_number
 from gifting.api.openapi import document
 from gifting.api.pages import page_routes
+from gifting.api.services import Services
 from gifting.errors import BadMessage, BadToken, GiftingError, MessageTooLarge, NotFound
 from gifting.hub.handshake import problem
-from gifting.hub.hub import Hub
-from gifting.ledger.ledger import Ledger
 from gifting.wire.codec import UNDECODABLE
 from gifting.wire.tokens import Identity
 
 log = logging.getLogger(__name__)
 
 NOBODY = Identity(user="", role="viewer", token_id="", expires=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the handlers work with."""
-
-    ledger: Ledger
-    hub: Hub
-    secret: str
-    ready: Callable[[], bool]
-    metrics: CollectorRegistry
 
 
 def make_app(services: Services) -> Starlette:

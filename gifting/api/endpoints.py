@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from gifting.api import types
+from gifting.api.services import Services
 from gifting.errors import BadMessage, Forbidden, LedgerUnavailable, NotFound, RateLimited
 from gifting.hub.commands import gift_reply
 from gifting.wire.codec import unpack
 from gifting.wire.tokens import Identity, issue, token_room
-
-if TYPE_CHECKING:
-    from gifting.api.app import Services
 
 ROOMS_LISTED = 1000
 EVENTS_MAX = 1000
