@@ -75,6 +75,9 @@ class Settings:
     )
 
     flush_pause: float = _setting(0.05, "Longest pause between two fan-out passes when busy.", least=0, most=1)
+    all_interval: float = _setting(
+        0.0, "Shortest time between two frames of lane `all`; above 0 trades latency for CPU.", least=0, most=5
+    )
     live_interval: float = _setting(0.1, "Shortest time between two frames of lane `live`.", least=0, most=5)
     live_top: int = _setting(
         8, "Gift events per frame of lane `live`, highest first; as many others, newest first.", least=1, most=100

@@ -207,13 +207,19 @@ async def test_expired_tokens_close_the_socket(server: Server) -> None:
 
 async def test_a_flood_is_refused_not_served(redis_url: str, redis_client: Any, tmp_path: Path) -> None:
     async with (
-        Server(tmp_path / "data", redis_url, message_rate=1, message_burst=3) as server,
+        Server(tmp_path / "data", redis_url, message_rate=1, message_burst=4) as server,
         dial(server, server.token("ann")) as socket,
     ):
         replies = [await ask(socket, {"op": "ping", "id": number}) for number in range(6)]
         assert [reply["ok"] for reply in replies[:3]] == [True] * 3
         assert code(replies[4]) == "rate_limited"
         assert replies[4]["error"]["temporary"] is True
+        with pytest.raises(InvalidStatus) as refused:  # to come back gives no new allowance
+            await dial(server, server.token("ann")).__aenter__()
+        assert refused.value.response.status_code == 429
+        assert json.loads(refused.value.response.body)["code"] == "rate_limited"
+        async with dial(server, server.token("bob")) as other:
+            assert (await ask(other, {"op": "ping", "id": 1}))["ok"]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

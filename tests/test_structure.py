@@ -11,6 +11,7 @@ import pytest
 from gifting import configdoc, errors
 from gifting.api.metrics import TABLE
 from gifting.api.openapi import document
+from gifting.model import events
 from gifting.wire.close import CloseCode
 from gifting.wire.messages import OPS
 
@@ -51,8 +52,8 @@ def test_settings_are_documented() -> None:
 def test_ops_errors_closes_and_metrics_are_documented() -> None:
     protocol = (ROOT / "docs" / "protocol.md").read_text()
     operations = (ROOT / "docs" / "operations.md").read_text()
-    for op in OPS:
-        assert f"`{op}`" in protocol, op
+    for name in (*OPS, *events.LOGGED, *events.STATES):
+        assert f"`{name}`" in protocol or f"`{name} {{" in protocol, name
     for error in errors.all_errors():
         says = f"{error.status} | {'yes' if error.temporary else 'no'} | {error.help}"
         says = error.help if issubclass(error, errors.StartError) else says

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from websockets.frames import Frame, Opcode
@@ -257,9 +258,10 @@ class Connection(asyncio.Protocol):
             out, self._out = self._out, []
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
-    def write_frame(self, data: bytes) -> None:
-        """Write a frame that is shared with others."""
-        self._transport.write(data)
+    @property
+    def write_frame(self) -> Callable[[bytes], None]:
+        """Writes a frame that is shared with others: the transport's own method, since this is done most of all."""
+        return self._transport.write
 
     def ping(self) -> None:
         self.pinged = True

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 LINGER = 10.0
 """Seconds for which a room without subscribers is kept."""
 
+INSPECTED_AT_ONCE = 500
+"""Connections looked at before others get their turn: below half a millisecond."""
+
 PRESENCE_REFRESH = 5.0
 """Seconds after which an unchanged number of viewers is said again."""
 
@@ -198,11 +201,20 @@ class Hub:
                 self._revoked = await self.ledger.revocations.current()
             except GiftingError as error:
                 log.warning("can't read the revoked tokens: %s", error)
-            self.inspect(self.time(), time.time())
+            await self._inspect_connections()
+            self._drop_empty_rooms()
 
-    def inspect(self, now: float, wall: float) -> None:
-        for connection in tuple(self.connections):
-            self._inspect_connection(connection, now, wall)
+    async def _inspect_connections(self) -> None:
+        """In slices, so that no gift waits for all connections to be looked at."""
+        connections = tuple(self.connections)
+        for start in range(0, len(connections), INSPECTED_AT_ONCE):
+            now, wall = self.time(), time.time()
+            for connection in connections[start : start + INSPECTED_AT_ONCE]:
+                self._inspect_connection(connection, now, wall)
+            await asyncio.sleep(0)
+
+    def _drop_empty_rooms(self) -> None:
+        now = self.time()
         for room in tuple(self.rooms.values()):
             if room.lanes and not len(room) and now - room.empty_since > LINGER:
                 room.close()

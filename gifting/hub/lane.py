@@ -158,7 +158,9 @@ class Lane(ABC):
 class AllLane(Lane):
     """Every event in order."""
 
-    interval = 0.0
+    def __init__(self, room: Room) -> None:
+        super().__init__(room)
+        self.interval = room.settings.all_interval
 
     def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
         count = sum(batch.count for batch in batches) + len(states)

@@ -1,8 +1,8 @@
-"""How much one user may do: messages by a token bucket, connections by count. Shared by a user's connections."""
+"""How much one user may do: messages and new connections by a token bucket, open connections by count."""
 
 from __future__ import annotations
 
-from gifting.errors import TooManyConnections
+from gifting.errors import RateLimited, TooManyConnections
 
 
 class Bucket:
@@ -54,12 +54,15 @@ class Limits:
         self.connected = 0
 
     def enter(self, user: str, now: float) -> Bucket:
-        """One more connection. Raises TooManyConnections."""
+        """One more connection. Raises TooManyConnections, RateLimited."""
         if self.connected >= self._connections:
             raise TooManyConnections("This server is full.")
-        entry = self._users.get(user) or User(Bucket(self._rate, self._burst, now))
+        entry = self._find(user, now)
         if entry.connections >= self._user_connections:
             raise TooManyConnections(f"This user has {entry.connections} connections here.")
+        if not entry.bucket.take(now):
+            self._remember(user, entry)
+            raise RateLimited("This user connects too often.")
         entry.connections += 1
         self._users[user] = entry
         self.connected += 1
@@ -69,15 +72,26 @@ class Limits:
         entry = self._users[user]
         entry.connections -= 1
         self.connected -= 1
+        self._remember(user, entry)
+
+    def _remember(self, user: str, entry: User) -> None:
+        """Who has gone finds the bucket as it was: to come back often is no way to send more."""
         if not entry.connections:
-            del self._users[user]
+            self._users.pop(user, None)
+            self._visitors[user] = entry.bucket
+            while len(self._visitors) > VISITORS_MAX:
+                del self._visitors[next(iter(self._visitors))]
 
     def visit(self, user: str, now: float) -> bool:
         """Whether a user may do one more thing, connected or not."""
+        entry = self._find(user, now)
+        allowed = entry.bucket.take(now)
+        self._remember(user, entry)
+        return allowed
+
+    def _find(self, user: str, now: float) -> User:
         entry = self._users.get(user)
-        bucket = entry.bucket if entry else self._visitors.get(user)
-        if bucket is None:
-            while len(self._visitors) >= VISITORS_MAX:
-                del self._visitors[next(iter(self._visitors))]
-            bucket = self._visitors[user] = Bucket(self._rate, self._burst, now)
-        return bucket.take(now)
+        if entry is None:
+            bucket = self._visitors.pop(user, None)
+            entry = User(bucket or Bucket(self._rate, self._burst, now))
+        return entry

@@ -13,6 +13,12 @@ import msgpack
 
 _pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False, autoreset=True).pack
 
+LOGGED: Final = ("gift", "like", "comment", "share", "follow", "member", "stream_end")
+"""Types of events that are numbered, logged and replayed."""
+
+STATES: Final = ("viewers", "rank")
+"""Types of events that are neither: the snapshot covers them."""
+
 STAMP: Final = ("seq", "ts", "id")
 GIFT_STATIC: Final = ("type", "to_user", "gift", "user")
 GIFT_SENT: Final = ("count", "coins", "message")
