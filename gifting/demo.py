@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 
 import uvloop
 from hdrh.histogram import HdrHistogram
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from gifting import config
 from gifting.client import Client
@@ -103,8 +102,10 @@ async def _show(settings: config.Settings, port: int, options: DemoOptions, cons
         for room in ROOMS:
             for user, name in users.items():
                 group.create_task(_viewer(url, secret, room, user, name, tally, dice))
+        await operator.grant(["you"], 10_000)
+        _print_links(console, url, secret)
         with Live(console=console, refresh_per_second=4) as live:
-            await _draw(live, url, secret, operator, tally, options.seconds)
+            await _draw(live, operator, tally, options.seconds)
         raise asyncio.CancelledError
 
 
@@ -149,13 +150,16 @@ async def _act(client: Client, room: str, name: str, mix: Mix, tally: Tally, dic
         tally.errors[getattr(error, "code", type(error).__name__)] += 1
 
 
-async def _draw(live: Live, url: str, secret: str, operator: Operator, tally: Tally, seconds: float) -> None:
-    links = Text()
+def _print_links(console: Console, url: str, secret: str) -> None:
+    """Once, above the table and never broken into lines, so that a terminal can open them."""
     for room, (host, _) in ROOMS.items():
         overlay = issue(secret, host, "overlay", now=time.time(), ttl=TOKEN_TTL, room=room)
         watch = issue(secret, "you", "viewer", now=time.time(), ttl=TOKEN_TTL, name="You")
-        links.append(f"{room}\n  overlay  {url}/overlay?token={overlay}\n  room     {url}/rooms/{room}?token={watch}\n")
-    await operator.grant(["you"], 10_000)
+        for line in (room, f"  overlay  {url}/overlay?token={overlay}", f"  room     {url}/rooms/{room}?token={watch}"):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+async def _draw(live: Live, operator: Operator, tally: Tally, seconds: float) -> None:
     started = time.monotonic()
     last_gifts, last_deliveries, last_at = tally.gifts, tally.deliveries, started
     while not seconds or time.monotonic() - started < seconds:
@@ -165,7 +169,7 @@ async def _draw(live: Live, url: str, secret: str, operator: Operator, tally: Ta
         rates = (tally.gifts - last_gifts) / span, (tally.deliveries - last_deliveries) / span
         last_gifts, last_deliveries, last_at = tally.gifts, tally.deliveries, now
         viewers = [(await operator.room(room))["viewers"] for room in ROOMS]
-        live.update(Group(links, _table(tally, rates, viewers)))
+        live.update(_table(tally, rates, viewers))
 
 
 def _table(tally: Tally, rates: tuple[float, float], viewers: list[int]) -> Table:

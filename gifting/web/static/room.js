@@ -87,7 +87,7 @@ function end() {
 function onState({ state, reason }) {
   if (ended || state === "connected") return;
   showState(state === "closed" ? "offline" : state);
-  if (state === "closed") stay(`Not connected: ${reason}. Reload the page with a new token.`);
+  if (state === "closed") stay(`Not connected: ${reason.replace(/\.$/, "")}. Reload the page with a new token.`);
   if (state === "reconnecting") stay("The connection was lost. Trying again…", "info");
 }
 
