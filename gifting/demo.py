@@ -173,13 +173,13 @@ async def _draw(live: Live, operator: Operator, tally: Tally, seconds: float) ->
 
 
 def _table(tally: Tally, rates: tuple[float, float], viewers: list[int]) -> Table:
-    table = Table(title="gifting demo · Ctrl-C stops it")
-    for name in ("gifts/s", "deliveries/s", "p50 ms", "p99 ms", "viewers", "gifts", "top senders", "errors"):
+    top = ", ".join(f"{name} {coins:,}" for name, coins in tally.senders.most_common(3))
+    table = Table(title="gifting demo · Ctrl-C stops it", caption=f"top senders: {top or 'nobody yet'}")
+    for name in ("gifts/s", "deliveries/s", "p50 ms", "p99 ms", "viewers", "gifts", "errors"):
         table.add_column(name, justify="right")
     p50, p99 = (tally.latency.get_value_at_percentile(q) / 1000 for q in (50, 99))
-    top = ", ".join(f"{name} {coins}" for name, coins in tally.senders.most_common(3))
     table.add_row(
         *(f"{rates[0]:.0f}", f"{rates[1]:.0f}", f"{p50:.1f}", f"{p99:.1f}", " + ".join(map(str, viewers))),
-        *(str(tally.gifts), top, str(dict(tally.errors)) if tally.errors else "none"),
+        *(str(tally.gifts), str(dict(tally.errors)) if tally.errors else "none"),
     )
     return table
