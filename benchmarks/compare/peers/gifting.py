@@ -1,0 +1,158 @@
+"""This server: ``gifting serve`` with the Redis it brings along, audited after every run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+import msgspec
+import psutil
+
+from benchmarks.compare.giver import Giver
+from benchmarks.compare.peer import BINARY, TEXT, Opening, PeerError, Running
+from benchmarks.compare.process import running
+from benchmarks.compare.spec import Replies
+from gifting.bench.server import OVERRIDES
+from gifting.bench.usage import is_redis
+from gifting.load.operator import Operator
+from gifting.load.plan import TOKEN_TTL, Target
+from gifting.wire.tokens import issue
+
+READY: Final = re.compile(r"gifting is ready on (http://\S+)")
+AUDIT_WITHIN_S: Final = 120.0
+GIFT: Final = "spark"
+
+
+class Gifting(Giver):
+    """Messages in msgpack, lane ``all``: every event, in order."""
+
+    name = "gifting"
+    family = "gifting"
+    install = "pip install -e '.[embedded,compare]'"
+    about = (
+        "One process, msgpack, lane `all`; every comment is in the room's log on disk (`appendfsync always`) before it is "
+        "shown. Limits per user and `member` events are off."
+    )
+    replays = True
+    opcode = BINARY
+    gift_opcode = BINARY
+    replies = Replies(b"\xa2ok", b"\xc3")
+    subprotocol: ClassVar[str] = "gifting.v1.msgpack"
+    joined: ClassVar[bytes] = b"\xa3gap"
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_hex(32)
+        self._operator: Operator
+
+    @classmethod
+    def version(cls) -> str | None:
+        """Of the package."""
+        try:
+            return version("gifting")
+        except PackageNotFoundError:
+            return None
+
+    @asynccontextmanager
+    async def run(self, directory: Path, rooms: Sequence[str]) -> AsyncIterator[Running]:
+        """The server; at the end it is stopped and its data audited.
+
+        Raises:
+            PeerError: it did not start, or the audit failed.
+        """
+        data = directory / "data"
+        command = [sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", "0", "--data-dir", str(data)]
+        environment = {**os.environ, **OVERRIDES, "GIFTING_SECRET": self._secret}
+        async with running(command, directory / "log", READY, environment) as (pid, ready):
+            target = Target.at(ready[1], self._secret)
+            self._operator = Operator(target)
+            await self._operator.open_rooms(rooms)
+            redis = [child.pid for child in psutil.Process(pid).children(recursive=True) if is_redis(child)]
+            yield Running(target.port, [pid], redis)
+        await audit(data)
+
+    def viewer(self, room: str, number: int) -> Opening:
+        return self._join(number, {"room": room})
+
+    def returning(self, room: str, number: int, position: str) -> Opening:
+        return self._join(number, {"room": room, "since": int(position)})
+
+    async def position(self, running: Running, room: str) -> str:
+        """The room's last seq."""
+        return str((await self._operator.room(room))["seq"])
+
+    def publisher(self, room: str, number: int) -> Opening:
+        return self._opening(f"publisher-{number}")
+
+    def sender(self, room: str, number: int) -> Opening:
+        return self._opening(f"sender-{number}")
+
+    def publish(self, room: str, body: str) -> bytes:
+        return self._encode({"op": "comment", "id": 1, "room": room, "text": body})
+
+    def gift(self, room: str, key: str) -> bytes:
+        return self._encode({"op": "send_gift", "id": 1, "room": room, "gift": GIFT, "key": key})
+
+    async def grant(self, running: Running, senders: Sequence[int], coins: int) -> None:
+        await self._operator.grant([f"sender-{number}" for number in senders], coins)
+
+    async def coins(self, running: Running, senders: Sequence[int]) -> int:
+        wallets = await self._operator.wallets([f"sender-{number}" for number in senders])
+        return sum(wallets.values())
+
+    def _join(self, number: int, fields: dict[str, Any]) -> Opening:
+        join = self._encode({"op": "join", "id": 1, "lane": "all", **fields})
+        return self._opening(f"viewer-{number}")._replace(messages=[join], ready=self.joined)
+
+    def _opening(self, user: str, role: Literal["viewer"] = "viewer") -> Opening:
+        token = issue(self._secret, user, role, now=time.time(), ttl=TOKEN_TTL)
+        headers = [("Authorization", f"Bearer {token}"), ("Sec-WebSocket-Protocol", self.subprotocol)]
+        return Opening("/v1/ws", headers, opcode=self.opcode)
+
+    def _encode(self, message: dict[str, Any]) -> bytes:
+        return msgspec.msgpack.encode(message)
+
+
+class GiftingJson(Gifting):
+    """The same in JSON, as a page in a browser would."""
+
+    name = "gifting, JSON"
+    about = "As above with JSON for every viewer and publisher, which is transcoded once per batch and room."
+    opcode = TEXT
+    gift_opcode = TEXT
+    replies = Replies(b'"ok":', b"t")
+    subprotocol = "gifting.v1.json"
+    joined = b'"gap":'
+
+    def _encode(self, message: dict[str, Any]) -> bytes:
+        return msgspec.json.encode(message)
+
+
+async def audit(data: Path) -> None:
+    """``gifting audit`` on a data directory.
+
+    Raises:
+        PeerError: the books don't hold; with what it said.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gifting", "audit", "--data-dir", str(data)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(AUDIT_WITHIN_S):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        process.terminate()
+        await process.wait()
+        raise PeerError(f"gifting audit took longer than {AUDIT_WITHIN_S:.0f} s.") from None
+    if process.returncode:
+        raise PeerError(f"gifting audit ended with {process.returncode}:\n{said.decode(errors='replace')}")
