@@ -117,7 +117,7 @@ async def main() -> None:
         url = await redis.start()
         rounds = [(await batcher(url), await plain(url), await from_c(url)) for _ in range(ROUNDS)]
         await redis.stop()
-    ours, theirs = (statistics.median(row[n][0] for row in rounds) for n in (0, 1))
+    ours, theirs = (statistics.median(row[0][0] for row in rounds), statistics.median(row[1][0] for row in rounds))
     rate = statistics.median(row[0][1] for row in rounds)
     print(f"client CPU per gift: batcher {ours:.1f} µs, await evalsha {theirs:.1f} µs, ratio 1/{theirs / ours:.1f}")
     if rounds[0][2] is not None:

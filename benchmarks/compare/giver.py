@@ -1,4 +1,4 @@
-"""What a peer offers besides fan-out if it can take gifts: coins that are debited, once, and on disk before the reply."""
+"""A peer that takes gifts besides: coins are debited, once, and that is on disk before the reply."""
 
 from __future__ import annotations
 

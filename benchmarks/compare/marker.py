@@ -1,7 +1,7 @@
 """The marker in each event's body, by which the load finds events in any protocol.
 
-``#PPPP:NNNNNNNNNN@TTTTTTTTTTTTTTTTTTT.``: the publisher (4 digits), its event's number from 1 (10 digits) and when it was
-to be sent (19 digits: ns of the monotonic clock), then filler up to the body's size.
+``#PPPP:NNNNNNNNNN@TTTTTTTTTTTTTTTTTTT.``: the publisher (4 digits), its event's number from 1 (10 digits) and when it
+was to be sent (19 digits: ns of the monotonic clock), then filler up to the body's size.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a peer is: a server that fans events out to viewers, and how to speak to it.
 
 The load knows nothing of a peer's protocol. It opens WebSockets as :class:`Opening` says, sends bytes that the peer's
-file made, and finds events in what comes back by their marker (:mod:`benchmarks.compare.marker`), however they are framed.
+file made, and finds events in what comes back by their marker (:mod:`benchmarks.compare.marker`), however they are
+framed.
 """
 
 from __future__ import annotations

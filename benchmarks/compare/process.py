@@ -45,13 +45,16 @@ async def running(
 
 
 async def _said(process: asyncio.subprocess.Process, log: Path, ready: re.Pattern[str]) -> re.Match[str]:
+    def said() -> str:
+        return log.read_text(errors="replace")
+
     with suppress(TimeoutError):
         async with asyncio.timeout(START_WITHIN_S):
             while process.returncode is None:
-                if found := ready.search(log.read_text(errors="replace")):
+                if found := ready.search(said()):
                     return found
                 await asyncio.sleep(POLL_S)
-    raise PeerError(f"It did not start. Its last words:\n{log.read_text(errors='replace')[-LAST_WORDS:]}")
+    raise PeerError(f"It did not start. Its last words:\n{said()[-LAST_WORDS:]}")
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

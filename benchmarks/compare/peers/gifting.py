@@ -39,8 +39,8 @@ class Gifting(Giver):
     family = "gifting"
     install = "pip install -e '.[embedded,compare]'"
     about = (
-        "One process, msgpack, lane `all`; every comment is in the room's log on disk (`appendfsync always`) before it is "
-        "shown. Limits per user and `member` events are off."
+        "One process, msgpack, lane `all`; every comment is in the room's log on disk (`appendfsync always`) before "
+        "it is shown. Limits per user and `member` events are off."
     )
     replays = True
     opcode = BINARY
@@ -69,7 +69,8 @@ class Gifting(Giver):
             PeerError: it did not start, or the audit failed.
         """
         data = directory / "data"
-        command = [sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", "0", "--data-dir", str(data)]
+        command = [sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", "0"]
+        command += ["--data-dir", str(data)]
         environment = {**os.environ, **OVERRIDES, "GIFTING_SECRET": self._secret}
         async with running(command, directory / "log", READY, environment) as (pid, ready):
             target = Target.at(ready[1], self._secret)

@@ -1,0 +1,60 @@
+"""All peers: every :class:`Peer` in the files of ``peers/``."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Sequence
+from importlib import import_module
+
+from benchmarks.compare import peers
+from benchmarks.compare.peer import Peer
+from benchmarks.compare.results import PeerInfo
+
+FIRST = ("gifting", "naive")
+
+
+def all_peers() -> list[type[Peer]]:
+    """This server first, then the naive stack, then the others by file. The servers' own ``*_app`` files are left out.
+
+    Raises:
+        ImportError: a file of a peer does not load; it must, whether or not the peer is installed.
+    """
+    names = [module.name for module in pkgutil.iter_modules(peers.__path__) if not module.name.endswith("_app")]
+    names.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    found: list[type[Peer]] = []
+    for name in names:
+        module = import_module(f"{peers.__name__}.{name}")
+        found += [one for one in vars(module).values() if _is_peer(one, module.__name__)]
+    return found
+
+
+def _is_peer(one: object, module: str) -> bool:
+    return isinstance(one, type) and issubclass(one, Peer) and one.__module__ == module and not inspect.isabstract(one)
+
+
+def chosen(peers: Sequence[type[Peer]], wanted: Sequence[str]) -> list[type[Peer]]:
+    """Those whose name or family has one of the words in it, in whatever case; all if there are no words.
+
+    Raises:
+        ValueError: a word that fits none.
+    """
+    found: dict[type[Peer], None] = {}
+    for word in wanted:
+        fitting = [one for one in peers if word.lower() in f"{one.family} {one.name}".lower()]
+        if not fitting:
+            raise ValueError(f"No peer is called {word!r}. There are: {', '.join(one.name for one in peers)}.")
+        found |= dict.fromkeys(fitting)
+    return [one for one in peers if one in found] if wanted else list(peers)
+
+
+def describe(peer: type[Peer]) -> PeerInfo:
+    """What the results say of a peer. Blocks for a second or two."""
+    return PeerInfo(
+        name=peer.name,
+        family=peer.family,
+        version=peer.version(),
+        install=peer.install,
+        about=peer.about,
+        replays=peer.replays,
+    )
