@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,7 @@ class Options:
         seconds: measured per case.
         warmup: seconds of the same load before that.
         viewers: of one room, in the fan-out workload.
+        rates: events/s in it, rising.
         rooms, room_viewers: of the workload with many rooms.
         rooms_rate: events/s in it, over all rooms.
         idle: connections whose memory is measured.
@@ -27,6 +28,7 @@ class Options:
     seconds: float = 4.0
     warmup: float = 1.0
     viewers: int = 1000
+    rates: tuple[int, ...] = (10, 100, 1000, 5000)
     rooms: int = 200
     room_viewers: int = 20
     rooms_rate: float = 1000.0
@@ -37,9 +39,9 @@ class Options:
     few_viewers: int = 100
     few_rate: float = 100.0
 
-    def as_numbers(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, Any]:
         """For the results file."""
-        return asdict(self)
+        return asdict(self) | {"rates": list(self.rates)}
 
     def quick(self) -> Options:
         """A run that shows that everything works, and no figures worth keeping."""
@@ -49,8 +51,6 @@ class Options:
         )  # fmt: skip
 
 
-RATES: Final = (10, 100, 1000, 5000)
-"""Events/s of the fan-out workload."""
 PUBLISHERS: Final = 8
 """Of a room with many viewers."""
 DRAIN_WITHIN_S: Final = 3.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -39,7 +39,7 @@ class Results(msgspec.Struct, kw_only=True):
 
     date: str
     machine: dict[str, str]
-    options: dict[str, float]
+    options: dict[str, Any]
     peers: list[PeerInfo]
     samples: list[Sample] = []
 

@@ -58,7 +58,7 @@ def begin(peers: Sequence[type[Peer]], options: Options) -> Results:
     """Empty results that know the machine and the peers. Blocks for a second or two per peer."""
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     about = machine() | {"model": _processor(), "kernel": platform.release()}
-    return Results(date=date, machine=about, options=options.as_numbers(), peers=[describe(peer) for peer in peers])
+    return Results(date=date, machine=about, options=options.as_dict(), peers=[describe(peer) for peer in peers])
 
 
 async def run(results: Results, cells: Sequence[Cell], options: Options, progress: Progress) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from benchmarks.compare import figures
 from benchmarks.compare.load import Load, loaded
-from benchmarks.compare.options import DELIVERED_LEAST, DRAIN_WITHIN_S, PUBLISHERS, RATES, Options
+from benchmarks.compare.options import DELIVERED_LEAST, DRAIN_WITHIN_S, PUBLISHERS, Options
 from benchmarks.compare.peer import Peer
 from benchmarks.compare.workloads.workload import Outcome, Workload
 
-SAMPLE_FROM = 1000
-"""Events/s from which one latency in ``SAMPLE`` is recorded."""
 SAMPLE = 16
+"""One latency in so many is recorded."""
+LOW_RATE = 50
+"""Events/s below which twice as long is measured: there is little CPU to be read off the clock's ticks."""
 
 
 class Fanout(Workload):
@@ -23,22 +24,26 @@ class Fanout(Workload):
     title = "One room"
 
     def seconds(self, options: Options) -> float:
-        return 4 + len(RATES) * (options.warmup + options.seconds + 0.5)
+        return 3 + sum(options.warmup + _seconds(rate, options) + 0.5 for rate in options.rates)
 
     async def run(self, program: Path, peer: Peer, options: Options) -> AsyncGenerator[Outcome]:
         async with loaded(program, peer, 1, PUBLISHERS) as (load, stack):
             await load.open_viewers(stack, options.viewers, SAMPLE)
-            for rate in RATES:
+            for rate in options.rates:
                 outcome = await at_rate(load, rate, options.viewers, options)
                 yield outcome
                 if outcome.figures["behind"]:
                     break
 
 
+def _seconds(rate: float, options: Options) -> float:
+    return options.seconds * (2 if rate < LOW_RATE else 1)
+
+
 async def at_rate(load: Load, rate: float, viewers: int, options: Options) -> Outcome:
     """One window at ``rate`` events/s in all, each of which goes to ``viewers`` viewers."""
     start = await load.viewers.read()
-    before, after = await load.window(rate, options.warmup, options.seconds)
+    before, after = await load.window(rate, options.warmup, _seconds(rate, options))
     end = await load.drained(DRAIN_WITHIN_S)
     found = figures.fanout(before, after, viewers) | figures.faults(start, end)
     found["late"] = (await load.publishers.read()).late
