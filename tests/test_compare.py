@@ -532,7 +532,7 @@ def test_the_table_has_medians_their_spread_and_every_failure(compared: Results)
     assert "| naive stack | failed | – | – |" in text
     assert "- naive stack, idle: PeerError: no \\| more memory" in text
     assert "- Gone: `get`" in text
-    assert "| naive stack | 1.00 (no headroom: 90% of a core) | 1.00 | 3.00 |" in text
+    assert "| naive stack | 1.00 | 1.00 | 3.00 | – | – | no headroom: 90% of a core |" in text
     assert "**naive stack** (1): All of naive stack." in text
 
 

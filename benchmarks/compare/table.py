@@ -99,15 +99,15 @@ def _table(results: Results, workload: str, title: str, columns: Sequence[Column
         yield f"**{title}**: {case}"
         rows = []
         for peer in _taking_part(results, workload):
-            problem = results.problem(workload, peer.name, case)
             spreads = [results.figure(workload, peer.name, case, name) for _, name, _ in columns]
             cells = [_cell(spread, style, "") for spread, (_, _, style) in zip(spreads, columns, strict=True)]
             if not any(spreads):
                 cells[0] = _failed(results, workload, peer)
-            elif problem:
-                cells[0] += f" ({_one_line(problem)})"
-            rows.append([peer.name, *cells])
-        yield _markdown(["", *(heading for heading, _, _ in columns)], rows)
+            rows.append([peer.name, *cells, _one_line(results.problem(workload, peer.name, case))])
+        head = ["", *(heading for heading, _, _ in columns), "remark"]
+        if not any(row[-1] for row in rows):
+            head, rows = head[:-1], [row[:-1] for row in rows]
+        yield _markdown(head, rows)
 
 
 def _taking_part(results: Results, workload: str) -> list[PeerInfo]:

@@ -33,7 +33,8 @@ return {1, coins - price}
 """
 PRICES = {"spark": 1, "rose": 10}
 
-redis = Redis.from_url(os.environ.get("NAIVE_REDIS", "redis://127.0.0.1"))
+# By default the 101st gift in flight would raise an error.
+redis = Redis.from_url(os.environ.get("NAIVE_REDIS", "redis://127.0.0.1"), max_connections=10_000)
 rooms: dict[str, set[WebSocket]] = defaultdict(set)
 script = redis.register_script(SEND_GIFT)
 
