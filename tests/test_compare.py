@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
+import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import typer
 from redis.asyncio import Redis
@@ -28,7 +31,7 @@ from benchmarks.compare.peers.gifting import Gifting, GiftingJson
 from benchmarks.compare.peers.naive import Naive
 from benchmarks.compare.results import FAILED, PeerInfo, Results, Sample
 from benchmarks.compare.spec import Connection, Replies, encode, frame
-from benchmarks.compare.table import render
+from benchmarks.compare.table import BEGIN, END, insert, render
 from benchmarks.compare.workloads import WORKLOADS, storm
 from gifting.config import load as settings
 from gifting.ledger.embedded import running_url
@@ -471,6 +474,10 @@ def test_the_command_line_refuses_what_is_not_there(peers_are: Callable[..., typ
     assert CliRunner().invoke(peers_are(Gifting), wrong).exit_code == 2
 
 
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 def test_the_command_writes_the_results_and_tells_that_a_peer_failed(
     peers_are: Callable[..., typer.Typer], tmp_path: Path
 ) -> None:
@@ -481,9 +488,32 @@ def test_the_command_writes_the_results_and_tells_that_a_peer_failed(
     (file,) = tmp_path.glob("*.json")
     found = results.read(file)
     assert {peer.name for peer in found.peers} == {"naive stack", "Broken", "Absent, tuned"}
+    document = tmp_path / "README.md"
+    document.write_text(f"{BEGIN}{END}")
+    assert CliRunner().invoke(peers_are(), ["--render", str(file), "--into", str(document)]).exit_code == 0
+    assert "| naive stack |" in document.read_text()
     again = CliRunner().invoke(peers_are(), ["--render", str(file)])
     assert "| naive stack |" in again.output
     assert "- Absent: `apt-get install absent`" in again.output
+
+
+async def test_an_interrupted_comparison_leaves_nothing_running(tmp_path: Path) -> None:
+    arguments = ["--peer", "naive", "--workload", "fanout", "--out", str(tmp_path / "out")]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.compare", *arguments),
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    family: list[psutil.Process] = []
+    async with asyncio.timeout(WITHIN_S):
+        while len(family) < 4:  # a server, its Redis, publishers, viewers
+            await asyncio.sleep(0.02)
+            family = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        assert await process.wait() == 130
+        while any(one.is_running() for one in family):
+            await asyncio.sleep(0.02)
+    assert names(tmp_path) <= {"out"}
 
 
 # The table.
@@ -541,6 +571,19 @@ def test_the_aims_are_held_against_the_figures(compared: Results) -> None:
     assert "| Deliveries per CPU-second at 10 events/s | ≥ 0.95 × the best peer | 2.00 × (100,002 against 50,0" in text
     assert "| p99 latency at equal load | ≤ 1.2 × the best peer | 2.00 × (2 against 1 of naive stack) | **no**" in text
     assert "Reconnect storm, of" not in text  # nobody else replays
+
+
+def test_the_table_goes_between_the_marks_of_a_document(compared: Results) -> None:
+    document = f"# Title\n\n{BEGIN}\nold\n{END}\n\nEnd.\n"
+    text = insert(document, render(compared), ["results/a.svg"])
+    assert "old" not in text
+    assert "![a](results/a.svg)" in text
+    assert text.startswith("# Title")
+    assert text.endswith("End.\n")
+    assert insert(text, render(compared), ["results/a.svg"]) == text
+    with pytest.raises(ValueError, match="has no"):
+        insert("nothing", "")
+    assert BEGIN in (Path(__file__).parents[1] / "benchmarks" / "README.md").read_text()
 
 
 def test_results_survive_the_file(compared: Results, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from benchmarks.compare.peer import PeerError
 from benchmarks.compare.registry import all_peers, chosen
 from benchmarks.compare.results import FAILED, Results, read
 from benchmarks.compare.run import Cell, begin, estimate, plan, run
-from benchmarks.compare.table import render
+from benchmarks.compare.table import insert, render
 from benchmarks.compare.workloads import WORKLOADS
 from benchmarks.compare.workloads.workload import Workload
 
@@ -51,12 +52,11 @@ def main(
     from_file: Annotated[
         Path | None, typer.Option("--render", help="Print a results file as Markdown, draw its plots, and end.")
     ] = None,
+    into: Annotated[Path | None, typer.Option(help="With --render: put it into this document, at its marks.")] = None,
 ) -> None:
     """Compare this server with its peers: the same work, the same load, on this machine."""
     if from_file is not None:
-        results = read(from_file)
-        print(render(results), end="")
-        _draw(results, from_file.parent)
+        _render(from_file, into)
         return
     given = {name: value for name, value in locals().items() if name in _OPTIONS and value is not None}
     options = replace(DEFAULT.quick() if quick else DEFAULT, **given)
@@ -75,6 +75,16 @@ def main(
 
 
 _OPTIONS = frozenset(one.name for one in fields(Options))
+
+
+def _render(file: Path, into: Path | None) -> None:
+    results = read(file)
+    plots = _draw(results, file.parent)
+    if into is None:
+        print(render(results), end="")
+        return
+    addresses = [os.path.relpath(plot, into.parent) for plot in plots]
+    into.write_text(insert(into.read_text(), render(results), addresses))
 
 
 def _workloads(wanted: Sequence[str]) -> list[Workload]:
@@ -100,8 +110,8 @@ def _compare(results: Results, cells: list[Cell], options: Options, out: Path) -
     path = out / f"{results.date}.json"
     results.write(path)
     console.print(Markdown(render(results)))
-    console.print(f"Written: {path}")
-    _draw(results, out)
+    for written in [path, *_draw(results, out)]:
+        console.print(f"Written: {written}")
     return status or int(any(sample.case == FAILED for sample in results.samples))
 
 
@@ -149,14 +159,15 @@ def _list(results: Results) -> None:
     console.print()
 
 
-def _draw(results: Results, folder: Path) -> None:
+def _draw(results: Results, folder: Path) -> list[Path]:
+    """The plots; none without matplotlib."""
     from benchmarks.compare.plots import draw  # noqa: PLC0415  matplotlib is optional
 
     try:
-        for path in draw(results, folder):
-            print(f"Drawn: {path}", file=sys.stderr)
+        return draw(results, folder)
     except ImportError:
         print("No plots: pip install -e '.[compare]' brings matplotlib.", file=sys.stderr)
+        return []
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class Options:
     """
 
     rounds: int = 3
-    seconds: float = 4.0
+    seconds: float = 3.5
     warmup: float = 1.0
     viewers: int = 1000
     rates: tuple[int, ...] = (10, 100, 1000, 5000)

@@ -15,6 +15,8 @@ HEADER: Final = struct.Struct("<7I")
 RECORD: Final = struct.Struct("<7I")
 TAIL_MAX: Final = 64
 """Longest ``ready`` and longest key of a reply, in bytes."""
+PING_MAX: Final = 125
+"""Longest ping of a peer's own protocol, in bytes."""
 
 
 class Connection(NamedTuple):
@@ -93,9 +95,11 @@ def encode(
     """The file. ``at_once``: connections in the middle of their opening at most.
 
     Raises:
-        ValueError: a ``ready`` that is too long.
+        ValueError: a ``ready`` or a ping that is too long.
     """
     ping = keep_alive.ping if keep_alive else b""
+    if len(ping) > PING_MAX:
+        raise ValueError(f"A ping is longer than {PING_MAX} bytes: {ping!r}")
     pong = frame(keep_alive.opcode, keep_alive.pong) if keep_alive else b""
     needle, yes = replies or (b"", b"")
     records = [_record(port, connection) for connection in connections]

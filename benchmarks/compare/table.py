@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from benchmarks.compare.claims import claims
 from benchmarks.compare.results import FAILED, PeerInfo, Results, Spread
 
 Column = tuple[str, str, str]
 """Heading, name of the figure, format."""
+
+BEGIN, END = "<!-- comparison -->", "<!-- end of the comparison -->"
 
 LATENCY: tuple[Column, ...] = (
     ("p50, ms", "p50_ms", ".2f"),
@@ -58,6 +61,20 @@ def render(results: Results) -> str:
         parts += _table(results, workload, title, columns)
     parts += [_aims(results), _peers(results), _problems(results), _missing(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def insert(document: str, text: str, plots: Sequence[str] = ()) -> str:
+    """The document with a rendered comparison and its plots (addresses) between its two marks.
+
+    Raises:
+        ValueError: it does not have them.
+    """
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"The document has no {BEGIN} … {END}.")
+    pictures = "".join(f"![{Path(plot).stem}]({plot})\n\n" for plot in plots)
+    return f"{before}{begin}\n\n{text}\n{pictures}{end}{after}"
 
 
 def installed(results: Results) -> list[PeerInfo]:

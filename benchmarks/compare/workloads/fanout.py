@@ -15,6 +15,8 @@ SAMPLE = 16
 """One latency in so many is recorded."""
 LOW_RATE = 50
 """Events/s below which twice as long is measured: there is little CPU to be read off the clock's ticks."""
+LATE_MOST = 0.01
+"""Share of events that the load may send more than 10 ms late before the figures are doubted."""
 
 
 class Fanout(Workload):
@@ -42,16 +44,27 @@ def _seconds(rate: float, options: Options) -> float:
 
 async def at_rate(load: Load, rate: float, viewers: int, options: Options) -> Outcome:
     """One window at ``rate`` events/s in all, each of which goes to ``viewers`` viewers."""
-    start = await load.viewers.read()
+    start, sent = await load.viewers.read(), await load.publishers.read()
     before, after = await load.window(rate, options.warmup, _seconds(rate, options))
     end = await load.drained(DRAIN_WITHIN_S)
     found = figures.fanout(before, after, viewers) | figures.faults(start, end)
-    found["late"] = (await load.publishers.read()).late
-    found["behind"] = float(found["delivered"] < DELIVERED_LEAST or end.missing > 0 or end.gone > 0)
-    problem = figures.complaint(found)
+    done = await load.publishers.read()
+    found["late_share"] = (done.late - sent.late) / max(1, done.sent - sent.sent)
+    found["publishers_gone"] = float(done.gone)
+    found["behind"] = float(found["delivered"] < DELIVERED_LEAST or end.missing > 0 or end.gone + done.gone > 0)
+    return Outcome(f"{rate:,.0f}/s", found, _problem(found))
+
+
+def _problem(found: dict[str, float]) -> str:
+    """All that is wrong, the load's own faults too; empty if nothing is."""
+    parts = [figures.complaint(found)]
     if found["behind"]:
-        problem = f"fell behind: {found['delivered']:.0%} in time" + (f", {problem}" if problem else "")
-    return Outcome(f"{rate:,.0f}/s", found, problem)
+        parts.insert(0, f"fell behind: {found['delivered']:.0%} in time")
+    if found["publishers_gone"]:
+        parts.append(f"{found['publishers_gone']:.0f} publishers were disconnected")
+    if found["late_share"] > LATE_MOST:
+        parts.append(f"the load sent {found['late_share']:.0%} late itself")
+    return ", ".join(part for part in parts if part)
 
 
 WORKLOAD = Fanout()

@@ -42,6 +42,7 @@ class Storm(Workload):
             comeback = load.prepare_return(options.storm, AT_ONCE, positions)
             before = await load.moment()
             load.viewers.tell("drop")
+            await load.viewers.read()  # answered when all have dropped: nobody gets an event too many
             load.publishers.tell(f"go {RATE} {AWAY_S + LIVE_WITHIN_S}")
             await asyncio.sleep(AWAY_S)
             load.viewers.tell(comeback)
