@@ -1,4 +1,4 @@
-"""The Redis behind a peer: private, on a unix socket, in memory only."""
+"""The Redis behind a peer: private, in memory only, on a unix socket, and on a port for peers that need one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.compare.peer import PeerError
-from benchmarks.compare.peers._process import process
+from benchmarks.compare.peers._process import free_port, process
 from gifting.errors import NoRedis
 from gifting.ledger.binary import find_binary
 
@@ -17,14 +17,15 @@ SOCKET_MAX: Final = 100
 
 
 class Redis(NamedTuple):
-    """A redis-server that answers on ``socket``."""
+    """A redis-server that answers on ``socket``, and on ``port`` of 127.0.0.1 unless that is 0."""
 
     socket: Path
+    port: int
     pid: int
 
 
 @asynccontextmanager
-async def private_redis(directory: Path) -> AsyncIterator[Redis]:
+async def private_redis(directory: Path, *, tcp: bool = False) -> AsyncIterator[Redis]:
     """A redis-server while the context lasts. It writes nothing to disk: the peers only pass events through it.
 
     Raises:
@@ -37,8 +38,10 @@ async def private_redis(directory: Path) -> AsyncIterator[Redis]:
         binary = find_binary()
     except NoRedis as error:
         raise PeerError(str(error)) from error
+    port = free_port() if tcp else 0
     settings = {
-        "port": "0",
+        "port": str(port),
+        "bind": "127.0.0.1",
         "unixsocket": str(socket),
         "unixsocketperm": "700",
         "dir": str(directory),
@@ -49,4 +52,4 @@ async def private_redis(directory: Path) -> AsyncIterator[Redis]:
     }
     flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
     async with process([binary, *flags], directory, "redis", socket) as pid:
-        yield Redis(socket, pid)
+        yield Redis(socket, port, pid)
