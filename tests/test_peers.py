@@ -18,7 +18,7 @@ from benchmarks.compare.marker import body
 from benchmarks.compare.peer import TEXT, Opening, Peer, PeerError, Running
 from benchmarks.compare.peers._process import free_port, group, process
 
-FAMILIES = ("centrifugo", "centrifuge", "nchan", "socketio_node", "socketio_python", "channels")
+FAMILIES = ("centrifugo", "centrifuge", "nchan", "socketio_node", "socketio_python", "channels", "nats")
 MARKER = re.compile(rb"#(\d{4}):(\d{10})@\d{19}\.")
 WITHIN = 20.0
 """Longest wait for anything, seconds."""
