@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
+import shutil
+import sys
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +24,7 @@ FAMILIES = ("centrifugo", "centrifuge", "nchan", "socketio_node", "socketio_pyth
 MARKER = re.compile(rb"#(\d{4}):(\d{10})@\d{19}\.")
 WITHIN = 20.0
 """Longest wait for anything, seconds."""
+ROOT = Path(__file__).parent.parent
 ROOM = "room-1"
 EACH, MISSED = 100, 50
 
@@ -173,3 +176,26 @@ async def test_processes_end_with_the_context_that_failed(tmp_path: Path) -> Non
         async with process(["sh", "-c", f'python3 -c "{server}" {port}; true'], tmp_path, "it", port) as pid:
             raise RuntimeError("on purpose")
     assert pid and not group(pid)
+
+
+async def test_processes_end_with_us_if_we_are_killed(tmp_path: Path) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("apt-get install util-linux")
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    code = f"""
+import asyncio, os, pathlib, signal, sys
+from benchmarks.compare.peers._process import process
+async def main():
+    async with process({command}, pathlib.Path({str(tmp_path)!r}), "it", {port}) as pid:
+        print(pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    killed = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(killed.communicate(), WITHIN)
+    async with asyncio.timeout(WITHIN):
+        while group(int(out)):
+            await asyncio.sleep(0)

@@ -28,6 +28,11 @@ def _go_roots() -> list[str]:
     return [*filter(None, os.environ.get("GOPATH", "").split(os.pathsep)), str(Path.home() / "go")]
 
 
+def go_module_version(program: Path) -> str | None:
+    """The version of the module a program was built from, as Go wrote into it; None if it can't be told."""
+    return says(["go", "version", "-m", program], r"\smod\s+\S+\s+v(\S+)")
+
+
 def says(command: Sequence[str | Path], pattern: str) -> str | None:
     """The first group of ``pattern`` in what a command prints; None if it can't be run or prints no such thing.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -73,26 +74,32 @@ async def process(
     Raises:
         PeerError: it is not there, ended, or did not accept in time; with its last words.
     """
+    if shutil.which(command[0]) is None:
+        raise PeerError(f"{name} can't be run: {command[0]} is not there")
     raise_file_limit()
     path = directory / f"{name}.log"
     with path.open("ab") as log:
-        try:
-            started = await asyncio.create_subprocess_exec(
-                *(str(part) for part in command),
-                cwd=directory,
-                env=os.environ | (env or {}),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise PeerError(f"{name} can't be run: {error}") from error
+        started = await asyncio.create_subprocess_exec(
+            *_tied(),
+            *(str(part) for part in command),
+            cwd=directory,
+            env=os.environ | (env or {}),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         await _accepts(started, name, listens, path)
         yield started.pid
     finally:
         await asyncio.shield(_end(started))
+
+
+def _tied() -> list[str]:
+    """What ends a process with us, even if we are killed; nothing where util-linux is not installed."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
 async def _accepts(started: asyncio.subprocess.Process, name: str, listens: Address, log: Path) -> None:

@@ -57,7 +57,16 @@ class CentrifugeBatched(_Centrifuge):
         "as Centrifuge, and each connection collects messages for up to 50 ms (WriteDelay with its timer, no limit to "
         "a frame; Centrifugo has this in its PRO edition), commands off the read loop, pooled buffers, one core"
     )
-    flags = ("-write-delay=50ms", "-write-timer", "-frame-max=-1", "-off-read-loop", "-buffer-pool", "-single-flight")
+    flags = (
+        "-write-delay=50ms",
+        "-write-timer",
+        "-frame-max=-1",
+        "-reply-at-once",  # else each step of a viewer's way in would take 50 ms
+        "-off-read-loop",
+        "-buffer-pool",
+        "-single-flight",
+        "-shared-position",
+    )
     procs = 1
 
 

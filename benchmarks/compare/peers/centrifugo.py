@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from benchmarks.compare.peer import PeerError, Running
 from benchmarks.compare.peers._centrifuge_protocol import CentrifugePeer
-from benchmarks.compare.peers._install import go_program, says
+from benchmarks.compare.peers._install import go_module_version, go_program, says
 from benchmarks.compare.peers._process import free_port, process
 from benchmarks.compare.peers._redis import private_redis
 
@@ -32,7 +32,10 @@ class _Centrifugo(CentrifugePeer):
     @classmethod
     def version(cls) -> str | None:
         found = go_program(PROGRAM)
-        return says([found, "version"], r"v?(\d[\w.]+)") if found else None
+        if found is None:
+            return None
+        # built with `go install` it calls itself 0.0.0
+        return go_module_version(found) or says([found, "version"], r"v(\d\S+)")
 
     @asynccontextmanager
     async def run(self, directory: Path, rooms: Sequence[str]) -> AsyncIterator[Running]:
@@ -54,6 +57,7 @@ class _Centrifugo(CentrifugePeer):
         return {
             "http_server": {"address": "127.0.0.1", "port": port},
             "log": {"level": "warn"},
+            "usage_stats": {"disabled": True},
             "engine": engine,
             "websocket": self.websocket,
             "client": {

@@ -1,4 +1,8 @@
-"""Socket.IO for Node (``node/server.js``)."""
+"""Socket.IO for Node (``node/server.js``).
+
+Its page on performance also names the engine eiows. That one downloads the sources of Node while it is installed, which
+nothing here does silently, so it is not among the configurations.
+"""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ type settings struct {
 	history, queue, frameMax, batchMax   int
 	historyFor, writeDelay, batchDelay   time.Duration
 	writeTimer, offReadLoop, bufferPool  bool
+	replyAtOnce                          bool
 	sharedPosition, singleFlight, showIt bool
 }
 
@@ -43,6 +44,7 @@ func parse() settings {
 	flag.IntVar(&s.batchMax, "batch-max", 0, "messages a channel collects, 0 for no limit")
 	flag.BoolVar(&s.offReadLoop, "off-read-loop", false, "process commands outside the read loop: smaller stacks")
 	flag.BoolVar(&s.bufferPool, "buffer-pool", false, "pool the write buffers of connections")
+	flag.BoolVar(&s.replyAtOnce, "reply-at-once", false, "replies to commands don't wait for the write delay")
 	flag.BoolVar(&s.sharedPosition, "shared-position", false, "check positions once per channel")
 	flag.BoolVar(&s.singleFlight, "single-flight", false, "join history reads that happen at once")
 	flag.Parse()
@@ -102,6 +104,7 @@ func handle(node *centrifuge.Node, s settings) {
 			WriteDelay:         s.writeDelay,
 			WriteWithTimer:     s.writeTimer,
 			MaxMessagesInFrame: s.frameMax,
+			ReplyWithoutQueue:  s.replyAtOnce,
 		}, nil
 	})
 	node.OnConnect(func(client *centrifuge.Client) {
