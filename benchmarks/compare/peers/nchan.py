@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 
 from benchmarks.compare.peer import Opening, Peer, PeerError, Running
 from benchmarks.compare.peers._install import says
-from benchmarks.compare.peers._process import FILES, free_port, process
+from benchmarks.compare.peers._process import FILES, POLL, START_WITHIN, free_port, process
 from benchmarks.compare.peers._redis import private_redis
 
 MODULE: Final = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
@@ -159,4 +159,21 @@ class NchanRedis(_Nchan):
         async with private_redis(directory, tcp=True) as redis:
             upstream = f"    upstream redis {{ nchan_redis_server redis://127.0.0.1:{redis.port}; }}"
             async with self._server(directory, upstream, "nchan_redis_pass redis;") as running:
+                await self._has_redis(running)
                 yield Running(running.port, running.servers, (redis.pid,))
+
+    async def _has_redis(self, running: Running) -> None:
+        """Until it has one it refuses with 503, some milliseconds after it accepts."""
+        refused: PeerError | None = None
+        try:
+            async with asyncio.timeout(START_WITHIN):
+                while True:
+                    try:
+                        await self.position(running, "-")
+                    except PeerError as error:
+                        refused = error
+                        await asyncio.sleep(POLL)
+                    else:
+                        return
+        except TimeoutError:
+            raise PeerError(f"nchan has no Redis after {START_WITHIN:.0f} s: {refused}") from refused
