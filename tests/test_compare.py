@@ -186,7 +186,8 @@ async def test_events_are_found_however_the_stream_is_cut(program: Path, tmp_pat
         ([event(1, 2, 2)], 0, 1, 0, 0),
         ([event(1, 2, 1)], 0, 1, 0, 0),
         ([event(1, 3), event(2)], 0, 0, 1, 0),
-        ([event(1, 200, 2)], 198, 1, 0, 0),  # too late to be known again
+        ([event(1, 900, 2, 2, 899)], 896, 1, 2, 0),
+        ([event(1, 2000, 2)], 1998, 1, 0, 0),  # too late to be known again
         ([event(1), event(1, publisher=5)], 0, 0, 0, 1),
     ],
 )

@@ -43,6 +43,7 @@
 
 enum {
     MAX_PUBLISHERS = 1024, /* slots of the board */
+    REMEMBERED = 1024, /* numbers of a publisher, up to its newest, of which a viewer knows whether it has seen them */
     MARKER = 37,
     KEY = 36,
     TAIL = 64, /* payload bytes kept for what may straddle two reads */
@@ -87,7 +88,7 @@ struct conn {
     int tails, fresh; /* of the tail, where it has not been scanned yet */
     uint64_t retry_at;
     int live, lossy;       /* since it came back */
-    uint64_t *last, *seen; /* per publisher: newest number, and which of the 64 up to it have been seen */
+    uint64_t *last, *seen; /* per publisher: newest number, and a ring of bits for the REMEMBERED up to it */
     uint8_t *out;          /* what the kernel did not take yet */
     size_t out_size, out_room;
     uint64_t *sent_at; /* gifts: ring of intended send times */
@@ -356,17 +357,19 @@ static int parse_digits(const uint8_t *p, int size, uint64_t *value) {
 }
 
 static void check_number(struct conn *c, uint32_t p, uint64_t number) {
-    uint64_t last = c->last[p];
+    uint64_t last = c->last[p], *seen = c->seen + p * (REMEMBERED / 64);
+    uint64_t *word = &seen[number % REMEMBERED / 64], bit = 1ull << number % 64;
     if (number > last) {
-        uint64_t step = number - last;
-        c->seen[p] = (step < 64 ? c->seen[p] << step : 0) | 1;
-        c->last[p] = number;
-        if (step > 1) {
-            lost += step - 1;
+        for (uint64_t skipped = last + 1; skipped < number && skipped - last <= REMEMBERED; skipped++)
+            seen[skipped % REMEMBERED / 64] &= ~(1ull << skipped % 64);
+        if (number > last + 1) {
+            lost += number - last - 1;
             c->lossy = 1;
         }
-    } else if (last - number < 64 && !(c->seen[p] >> (last - number) & 1)) {
-        c->seen[p] |= 1ull << (last - number); /* it was not lost, it is late */
+        *word |= bit;
+        c->last[p] = number;
+    } else if (last - number < REMEMBERED && !(*word & bit)) {
+        *word |= bit; /* it was not lost, it is late */
         lost--;
         fallen++;
     } else
@@ -759,7 +762,7 @@ static void make_connections(void) {
     conns = allocate(count, sizeof *conns);
     for (int i = 0; i < count; i++) {
         conns[i].fd = -1;
-        conns[i].last = allocate(2 * hows[i].r.publishers, sizeof(uint64_t));
+        conns[i].last = allocate((1 + REMEMBERED / 64) * hows[i].r.publishers, sizeof(uint64_t));
         conns[i].seen = conns[i].last + hows[i].r.publishers;
         if (mode == GIFTS) conns[i].sent_at = allocate(in_flight, sizeof(uint64_t));
     }
