@@ -41,26 +41,34 @@ def draw(results: Results, folder: Path) -> list[Path]:
 
 
 def _rates(results: Results, plt: Any) -> Any:
-    """Deliveries per CPU-second by rate, one line per peer. It ends where the peer falls behind."""
+    """Deliveries per CPU-second by rate, one line per peer. It ends with a cross where the peer falls behind."""
     cases = [case for case in results.cases("fanout") if case != FAILED]
     if not cases:
         return None
     figure, axes = plt.subplots(figsize=(WIDE, HIGH))
+    axes.set_xscale("log")
+    axes.minorticks_off()
     for number, peer in enumerate(installed(results)):
         points = [
-            (float(case.removesuffix("/s").replace(",", "")), spread.median)
+            (_rate(case), spread.median, results.fell_behind("fanout", peer.name, case))
             for case in cases
             if (spread := results.figure("fanout", peer.name, case, "deliveries_per_cpu_s"))
-            and not results.problem("fanout", peer.name, case)
         ]
+        style = {"linestyle": "-" if number < 10 else "--", "color": f"C{number % 10}"}
         if points:
-            style = {"marker": "o", "linestyle": "-" if number < 10 else "--", "color": f"C{number % 10}"}
-            axes.plot(*zip(*points, strict=True), label=peer.name, **style)
-    axes.set(xscale="log", yscale="log", xlabel="events per second", ylabel="deliveries per server-CPU-second")
-    axes.set_title(f"One room, {results.options['viewers']:,.0f} viewers")
+            axes.plot([x for x, _, _ in points], [y for _, y, _ in points], label=peer.name, **style)
+        for x, y, behind in points:
+            axes.plot(x, y, marker="X" if behind else "o", color=style["color"], markersize=9 if behind else 5)
+    axes.set_xticks([_rate(case) for case in cases], [case.removesuffix("/s") for case in cases], minor=False)
+    axes.set(yscale="log", xlabel="events per second", ylabel="deliveries per server-CPU-second")
+    axes.set_title(f"One room, {results.options['viewers']:,.0f} viewers (✕: fell behind)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure
+
+
+def _rate(case: str) -> float:
+    return float(case.removesuffix("/s").replace(",", ""))
 
 
 def _bars(

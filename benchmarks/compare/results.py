@@ -64,6 +64,10 @@ class Results(msgspec.Struct, kw_only=True):
         """What went wrong in a case, in the first round in which something did; empty if nothing did."""
         return next((one.problem for one in self.of(workload, peer, case) if one.problem), "")
 
+    def fell_behind(self, workload: str, peer: str, case: str) -> bool:
+        """Whether it did in any round."""
+        return any(one.figures.get("behind") for one in self.of(workload, peer, case))
+
     def write(self, path: Path) -> None:
         """As JSON, for people to read too."""
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -105,7 +105,7 @@ def _fanout(results: Results) -> Iterator[str]:
             problem = results.problem("fanout", peer.name, case)
             skipped = stopped or _failed(results, "fanout", peer)
             cells.append(_cell(spread, ",.0f", problem) if spread or problem else skipped)
-            if "fell behind" in problem:
+            if results.fell_behind("fanout", peer.name, case):
                 stopped = "–"
         rows.append(cells)
     yield _markdown(["", *cases], rows)
