@@ -32,7 +32,7 @@ from benchmarks.compare.peers.naive import Naive
 from benchmarks.compare.results import FAILED, PeerInfo, Results, Sample
 from benchmarks.compare.spec import Connection, Replies, encode, frame
 from benchmarks.compare.table import BEGIN, END, insert, render
-from benchmarks.compare.workloads import WORKLOADS, storm
+from benchmarks.compare.workloads import WORKLOADS, fanout, latency, storm
 from gifting.config import load as settings
 from gifting.ledger.embedded import running_url
 from gifting.ledger.keys import Keys
@@ -334,6 +334,12 @@ async def test_each_gift_has_a_key_of_its_own_and_waits_for_its_reply(program: P
 @pytest.mark.parametrize("peer", [Gifting, Naive])
 async def test_every_workload_runs(program: Path, peer: type[Peer], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storm, "AWAY_S", 0.5)
+    # A machine that is busy with something else is no failure here; a lost event is.
+    monkeypatch.setattr(fanout, "LATE_MOST", 1)
+    monkeypatch.setattr(fanout, "DELIVERED_LEAST", 0)
+    monkeypatch.setattr(fanout, "DRAIN_WITHIN_S", WITHIN_S)
+    monkeypatch.setattr(storm, "DRAIN_WITHIN_S", WITHIN_S)
+    monkeypatch.setattr(latency, "HEADROOM", 100)
     for workload in WORKLOADS:
         cell = run.Cell(1, workload, peer)
         samples = await run.run_cell(program, cell, TINY)
