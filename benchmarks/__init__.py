@@ -1,0 +1,1 @@
+"""Measurements of the project, and beside others. See README.md."""

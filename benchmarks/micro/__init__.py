@@ -1,0 +1,1 @@
+"""The inner loops, one case each: ``pytest benchmarks/micro`` times them, ``python -m benchmarks.micro`` compares."""

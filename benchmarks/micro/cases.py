@@ -1,0 +1,136 @@
+"""The cases: each a name, how many calls are counted, and what makes the call.
+
+A call is a plain function without arguments that leaves everything as it found it, so that any number of calls in a
+row does the same work each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from benchmarks.micro import samples
+from benchmarks.micro.stage import Stage
+from gifting.hub.lane import Lane
+from gifting.ledger.batcher import Done
+from gifting.ledger.commit import _address
+from gifting.wire.batch import read_batches
+from gifting.wire.codec import BINARY, JSON, MSGPACK, pack
+from gifting.wire.framing import frame
+
+READERS: Final = 1000
+"""Viewers of the fan-out."""
+
+BATCH: Final = 256
+"""Gifts of a full ledger batch, as ``batch_max`` has it."""
+
+FRAME_EVENTS: Final = 16
+"""Events of the frames and of the transcode: what a busy room sends in one."""
+
+Call = Callable[[], object]
+
+
+class Case(NamedTuple):
+    """``calls``: how many are counted; so many that what surrounds them does not show."""
+
+    name: str
+    calls: int
+    make: Callable[[Stage], Call]
+
+
+def _nobody(_: object) -> None:
+    """Who is told of a gift."""
+
+
+def _decode_msgpack(_: Stage) -> Call:
+    data, decode = samples.message(MSGPACK), MSGPACK.decode
+    return lambda: decode(data)
+
+
+def _decode_json(_: Stage) -> Call:
+    data, decode = samples.message(JSON), JSON.decode
+    return lambda: decode(data)
+
+
+def _pack_gift(stage: Stage) -> Call:
+    ledger, sender, room, done = stage.ledger, stage.sender, stage.ref, _nobody
+
+    def call() -> None:
+        ledger.send_gift(sender, room, samples.GIFT, samples.KEY, 3, samples.TEXT, done)
+        ledger.forget_queue()
+
+    return call
+
+
+def _pack_batch(stage: Stage) -> Call:
+    done: Done = _nobody
+    for _ in range(BATCH):
+        stage.ledger.send_gift(stage.sender, stage.ref, samples.GIFT, samples.KEY, 1, None, done)
+    items = stage.ledger.take_queue()
+
+    def call() -> tuple[list[str], bytes]:
+        bases, blobs = _address(items)
+        return bases, pack(blobs)
+
+    return call
+
+
+def _frame(stage: Stage) -> Call:
+    payload = samples.batch(stage.catalog, FRAME_EVENTS).events
+    return lambda: frame(BINARY, payload)
+
+
+def _read_frames(count: int) -> Callable[[Stage], Call]:
+    def make(stage: Stage) -> Call:
+        connection, data = stage.connection(MSGPACK), samples.client_frames(MSGPACK, count)
+
+        def call() -> None:
+            connection.data_received(data)
+            stage.ledger.forget_queue()
+
+        return call
+
+    return make
+
+
+def _fan_out(stage: Stage) -> Call:
+    stage.watch("all", MSGPACK, READERS)
+    lane: Lane = stage.room.lanes["all"]
+    batch = samples.batch(stage.catalog, 1)
+
+    def call() -> None:
+        lane.push(batch)
+        lane.flush(0.0)
+
+    return call
+
+
+def _conflate(stage: Stage) -> Call:
+    lane, batches = stage.room.lanes["live"], [samples.batch(stage.catalog, BATCH)]
+    return lambda: lane.message(BATCH, batches, [], frozenset())
+
+
+def _transcode(stage: Stage) -> Call:
+    batch = samples.batch(stage.catalog, FRAME_EVENTS)
+    data = stage.room.lanes["all"].message(batch.last, [batch], [], frozenset()).data
+    return lambda: JSON.transcode(data)
+
+
+def _read_batch(stage: Stage) -> Call:
+    payload = samples.published(stage.catalog, FRAME_EVENTS)
+    return lambda: list(read_batches(payload))
+
+
+CASES: Final = (
+    Case("decode send_gift, msgpack", 4000, _decode_msgpack),
+    Case("decode send_gift, JSON", 4000, _decode_json),
+    Case("pack a gift for the ledger", 1000, _pack_gift),
+    Case("address and pack a batch of 256", 50, _pack_batch),
+    Case("frame 16 events", 4000, _frame),
+    Case("read 1 client frame", 1000, _read_frames(1)),
+    Case("read 16 client frames", 100, _read_frames(16)),
+    Case("fan out to 1,000 viewers", 50, _fan_out),
+    Case("conflate 256 events for lane live", 50, _conflate),
+    Case("transcode 16 events to JSON", 500, _transcode),
+    Case("read a published batch of 16", 2000, _read_batch),
+)

@@ -1,0 +1,72 @@
+"""What the inner loops work on: fixed messages, gifts and batches, the same bytes in every run."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gifting.load.socket import masked
+from gifting.model import events
+from gifting.model.catalog import Catalog
+from gifting.model.economy import make_key
+from gifting.wire.batch import RoomBatch, read_batches
+from gifting.wire.codec import Codec, pack
+
+ROOM: Final = "lobby"
+HOST: Final = "host-lobby"
+USER_ID: Final = "ann"
+USER: Final = {"id": USER_ID, "name": "Ann", "picture": "https://example.org/ann.png", "level": 12}
+GIFT: Final = "spark"
+KEY: Final = make_key(1_764_000_000_000, bytes(range(10)))
+TEXT: Final = "this one is for the drummer"
+SENDERS: Final = 32
+"""Streaks that are open in a batch: each sender has one, of as many gifts as fit."""
+
+
+def message(codec: Codec) -> bytes:
+    """A viewer's ``send_gift``, with every field."""
+    fields = {"op": "send_gift", "id": 7, "room": ROOM, "gift": GIFT, "key": KEY, "count": 3, "message": TEXT}
+    return codec.encode(fields)
+
+
+def client_frames(codec: Codec, count: int) -> bytes:
+    """``count`` frames of a viewer, each a ``send_gift``, as they come out of one read of a socket."""
+    return masked(codec.opcode, message(codec)) * count
+
+
+def published(catalog: Catalog, count: int) -> bytes:
+    """A room batch of ``count`` gifts as the commit script publishes it; its last seq is ``count``."""
+    blobs = [_event(catalog, seq) for seq in range(1, count + 1)]
+    index = [number for seq, blob in enumerate(blobs, 1) for number in (len(blob), _streak(seq), _repeat(seq), 0)]
+    head: list[Any] = [ROOM, count, count, index, count, count * 500, 0, b"".join(blobs), None]
+    return pack(head)
+
+
+def batch(catalog: Catalog, count: int) -> RoomBatch:
+    """:func:`published`, read."""
+    return next(read_batches(published(catalog, count)))
+
+
+def _streak(seq: int) -> int:
+    return (seq - 1) % SENDERS + 1
+
+
+def _repeat(seq: int) -> int:
+    return (seq - 1) // SENDERS + 1
+
+
+def _event(catalog: Catalog, seq: int) -> bytes:
+    """One gift event: what Python knows of it, and what the script appends."""
+    number = _streak(seq)
+    user = {**USER, "id": f"user-{number}", "name": f"User {number}"}
+    decided = {"repeat_count": _repeat(seq), "repeat_end": False, "streak_id": f"{ROOM}.{number}", "diamonds": 500}
+    stamp = {"seq": seq, "ts": 1_764_000_000_000 + seq, "id": f"{ROOM}.{seq}"}
+    parts = [
+        events.GIFT_HEAD,
+        events.encode_user(user),
+        events.encode_host({"id": HOST, "name": "Host"}),
+        catalog.wire(GIFT),
+        events.encode_sent(1, 1, TEXT),
+    ]
+    for name, value in {**decided, **stamp}.items():
+        parts += [pack(name), pack(value)]
+    return b"".join(parts)

@@ -1,0 +1,118 @@
+"""The real hub and the real ledger, with nothing at their ends: no Redis, and transports that write nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final, Self
+
+from benchmarks.micro import samples
+from gifting.config import load
+from gifting.hub.connection import Connection
+from gifting.hub.hub import Hub
+from gifting.hub.room import Room
+from gifting.hub.subscription import Subscription
+from gifting.ledger.ledger import Ledger, Sender
+from gifting.ledger.rooms import RoomRef
+from gifting.model import events
+from gifting.model.catalog import load_catalog
+from gifting.wire.codec import Codec
+from gifting.wire.messages import Lane
+from gifting.wire.tokens import Identity
+
+TTL: Final = 86_400.0
+"""Seconds the identities on stage last."""
+
+UNLIMITED: Final = 1_000_000_000
+"""Messages at once: a loop that measures sends more than any viewer may."""
+
+
+class NullTransport(asyncio.Transport):
+    """Takes everything at once and counts it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+
+    def write(self, data: Any) -> None:
+        self.writes += 1
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """There is no buffer."""
+
+    def is_closing(self) -> bool:
+        return False
+
+
+class OfflineLedger(Ledger):
+    """The real ledger, never started: gifts queue and stay. Only the snapshot of a room is made up."""
+
+    async def snapshot(self, room: RoomRef) -> dict[str, Any]:
+        return {"seq": 0, "coins": 0, "diamonds": 0, "likes": 0, "viewers": 0}
+
+    def know(self, room: RoomRef) -> None:
+        """Have found a room before."""
+        self._rooms[room.id] = room
+
+    def forget_queue(self) -> None:
+        """As if all that is queued had gone out."""
+        self.batcher._queue.clear()
+
+    def take_queue(self) -> list[Any]:
+        """What is queued, and queued no longer."""
+        items = list(self.batcher._queue)
+        self.forget_queue()
+        return items
+
+
+class Stage:
+    """A hub, its ledger and one room, on an event loop that stands still. A ``with`` ends the loop."""
+
+    def __init__(self) -> None:
+        self.catalog = load_catalog()
+        self._loop = asyncio.new_event_loop()
+        self.ledger: OfflineLedger
+        self.hub: Hub
+        self.room: Room
+        self.ref: RoomRef
+        self.sender: Sender
+
+    def __enter__(self) -> Self:
+        self._loop.run_until_complete(self._build())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.run_until_complete(self._clear())
+        self._loop.close()
+
+    async def _build(self) -> None:
+        settings = load({"message_rate": float(UNLIMITED), "message_burst": UNLIMITED}, environ={})
+        self.ledger = OfflineLedger("redis://127.0.0.1:1", settings, self.catalog)
+        host = events.encode_host({"id": samples.HOST, "name": "Host"})
+        self.ref = RoomRef(samples.ROOM, samples.HOST, self.ledger.keys.base(samples.HOST), host)
+        self.ledger.know(self.ref)
+        self.sender = self.ledger.sender(samples.USER_ID, samples.USER)
+        self.hub = Hub(self.ledger, settings, "s" * 32, "stage")
+        self.room = await self.hub.open_room(samples.ROOM)
+
+    async def _clear(self) -> None:
+        await self.hub.stop()
+        self.ledger.forget_queue()
+        await self.ledger.stop()
+
+    def connection(self, codec: Codec) -> Connection:
+        """A viewer whose upgrade is over."""
+        connection = Connection(self.hub)
+        connection.connection_made(NullTransport())
+        connection.codec = codec
+        connection._engine = None
+        connection.identity = Identity(samples.USER_ID, "viewer", "token", time.time() + TTL, name="Ann", level=12)
+        connection.bucket = self.hub.limits.enter(f"user-{len(self.hub.connections)}", self.hub.time())
+        self.hub.connections.add(connection)
+        return connection
+
+    def watch(self, lane: Lane, codec: Codec, count: int) -> None:
+        """``count`` viewers in the room, up to date."""
+        for _ in range(count):
+            connection = self.connection(codec)
+            self.hub.subscribe(Subscription(connection, self.room, self.room.lanes[lane], self.room.seq, True))
