@@ -37,6 +37,13 @@ AUDIT_TIMEOUT = 60.0
 """Seconds a single Redis call of an audit may take."""
 
 
+SOAK_ROOMS = 4
+"""Rooms of a soak at least: with one only, half of what may leak has no chance to."""
+
+SOAK_RATE = 200.0
+"""Gifts/s of a soak that was given no rate: lively, and half a core is left."""
+
+
 def main() -> None:
     """Run the command line; an error that we raise on purpose is one line, not a traceback."""
     try:
@@ -180,12 +187,34 @@ def bench(
     processes: Annotated[int, typer.Option(help="Load processes of each kind; 0: by cores.")] = 0,
     workers: Annotated[int, typer.Option(help="Server processes.")] = 1,
     json: Annotated[str, typer.Option(help="Write the result to this file.")] = "",
+    soak: Annotated[str, typer.Option(help="90s, 10m, 1h: churn on two nodes for so long. At least 4 rooms.")] = "",
+    slope_max: Annotated[float | None, typer.Option(help="With --soak: MiB/h a node may grow.")] = None,
 ) -> None:
     """Measure: a server under load from other processes, then audited."""
     if full and rate:
         raise BadSetting("--max and --rate exclude each other.")
-    given = {name: value for name, value in locals().items() if name != "full"}
+    given = {name: value for name, value in locals().items() if name not in {"full", "soak", "slope_max"}}
+    if soak:
+        sys.exit(benching.run(_soak_options(soak, slope_max, given)))
+    if slope_max is not None:
+        raise BadSetting("--slope-max goes with --soak.")
     sys.exit(benching.run(benching.BenchOptions(**given, secret=config.load().secret)))
+
+
+def _soak_options(soak: str, slope_max: float | None, given: dict[str, Any]) -> benching.SoakOptions:
+    """What of the other flags means something to a soak. Raises BadSetting for one that does not."""
+    for name in ("url", "data_dir", "drain", "idle", "slow_reader", "floor"):
+        if given[name]:
+            raise BadSetting(f"--{name.replace('_', '-')} and --soak exclude each other.")
+    return benching.SoakOptions(
+        seconds=benching.parse_duration(soak),
+        senders=given["senders"],
+        viewers=given["viewers"],
+        rooms=max(given["rooms"], SOAK_ROOMS),
+        rate=given["rate"] or SOAK_RATE,
+        slope_max=slope_max,
+        json=given["json"],
+    )
 
 
 @app.command()

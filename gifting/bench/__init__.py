@@ -14,14 +14,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from gifting.bench.options import BenchOptions, BenchResult
 from gifting.bench.render import render
 from gifting.bench.run import run_bench
+from gifting.bench.soak import SoakOptions, SoakResult, parse_duration, run_soak
+from gifting.bench.soak.render import render_soak
 from gifting.errors import GiftingError
 from gifting.load.fleet import LoadError
 
-__all__ = ["BenchOptions", "BenchResult", "run", "run_bench"]
+__all__ = ["BenchOptions", "BenchResult", "SoakOptions", "SoakResult", "parse_duration", "run", "run_bench", "run_soak"]
 
 
-def run(options: BenchOptions) -> int:
-    """Run a bench and print it; for the command line.
+def run(options: BenchOptions | SoakOptions) -> int:
+    """Run a bench or a soak and print it; for the command line.
 
     Returns:
         0: measured and audited. 1: the audit found a problem. 2: it could not be run. 130: interrupted.
@@ -34,25 +36,32 @@ def run(options: BenchOptions) -> int:
         return 2
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
-    render(result, console)
+    if isinstance(result, SoakResult):
+        render_soak(result, console)
+    else:
+        render(result, console)
     if options.json:
         Path(options.json).write_bytes(to_json(result))
     return 0 if result.audit.passed else 1
 
 
-def to_json(result: BenchResult) -> bytes:
+def to_json(result: BenchResult | SoakResult) -> bytes:
     """The result without the secret."""
     document = msgspec.to_builtins(result)
-    del document["options"]["secret"]
+    document["options"].pop("secret", None)
     return msgspec.json.format(msgspec.json.encode(document)) + b"\n"
 
 
-async def _run_with_progress(options: BenchOptions) -> BenchResult:
+async def _run_with_progress(options: BenchOptions | SoakOptions) -> BenchResult | SoakResult:
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
         task = progress.add_task("", total=1.0)
         _end_in_order()
-        return await run_bench(options, lambda text, done: progress.update(task, description=text, completed=done))
+
+        def show(text: str, done: float) -> None:
+            progress.update(task, description=text, completed=done)
+
+        return await (run_soak(options, show) if isinstance(options, SoakOptions) else run_bench(options, show))
 
 
 def _end_in_order() -> None:

@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from gifting.bench.options import BenchResult, Percentiles
+from gifting.bench.options import Audit, BenchResult, Percentiles
 
 MIB = 1 << 20
 
@@ -20,7 +20,7 @@ def render(result: BenchResult, console: Console) -> None:
     table.add_column(justify="right")
     for name, value in rows(result):
         table.add_row(name, value)
-    console.print(Group(table, Text(), *_audit_lines(result)))
+    console.print(Group(table, Text(), *audit_lines(result.audit)))
 
 
 def rows(result: BenchResult) -> Iterator[tuple[str, str]]:
@@ -91,8 +91,9 @@ def _cost(name: str, us: float | None) -> Iterator[tuple[str, str]]:
         yield name, f"{us:.2f} µs"
 
 
-def _audit_lines(result: BenchResult) -> Iterator[Text]:
-    for line in result.audit.checked:
-        yield Text(f"  checked: {line}", style="green" if result.audit.passed else "")
-    for line in result.audit.problems:
+def audit_lines(audit: Audit) -> Iterator[Text]:
+    """What was checked, and every problem."""
+    for line in audit.checked:
+        yield Text(f"  checked: {line}", style="green" if audit.passed else "")
+    for line in audit.problems:
         yield Text(f"  PROBLEM: {line}", style="bold red")

@@ -18,7 +18,6 @@ from gifting.bench.floor import Drain, FloorTools
 from gifting.bench.options import BenchOptions, BenchResult, Idle
 from gifting.bench.server import Server
 from gifting.bench.usage import Meter
-from gifting.load.crew import token
 from gifting.load.fleet import Fleet
 from gifting.load.operator import Operator
 from gifting.load.plan import Plan, SenderPlan, Target, ViewerPlan
@@ -122,7 +121,7 @@ class Bench:
         for number in range(self._options.drain):
             room = self._rooms[number % len(self._rooms)]
             join = MSGPACK.encode({"op": "join", "id": 1, "room": room, "lane": self._options.lane})
-            lines.append((token(target, f"drain-{number}"), join))
+            lines.append((target.token(f"drain-{number}"), join))
         self._drain = await tools.watch(target, lines)
         stack.push_async_callback(self._drain.close)
 
@@ -137,7 +136,7 @@ class Bench:
             self._show("waiting for the last replies", 1)
             await fleet.sent()
             self._show("waiting for every viewer", 1)
-            reports = await fleet.finish(await self._final_seqs(), CATCH_UP_WITHIN_S)
+            reports = await fleet.finish(await self._operator.final_seqs(self._rooms), CATCH_UP_WITHIN_S)
         after = await self._operator.wallets(self._senders())
         drained = await self._drain.finish() if self._drain else None
         self._show("auditing", 1)
@@ -178,19 +177,6 @@ class Bench:
         progress = fleet.progress()
         done = min(1.0, (time.monotonic_ns() - start) / (end - start))
         self._show(f"{progress.gifts:,} gifts, {progress.events:,} deliveries", done)
-
-    async def _final_seqs(self) -> dict[str, int]:
-        """The seq of every room once its streaks have ended."""
-        end = time.monotonic() + SETTLE_WITHIN_S
-        final: dict[str, int] = {}
-        while len(final) < len(self._rooms) and time.monotonic() < end:
-            for room in self._rooms:
-                if room not in final:
-                    snapshot = await self._operator.room(room)
-                    if not snapshot["streaks"]:
-                        final[room] = snapshot["seq"]
-            await asyncio.sleep(POLL_S)
-        return final
 
     def _plans(self) -> list[Plan]:
         senders: list[Plan] = list(self._sender_plans())

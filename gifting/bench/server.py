@@ -10,6 +10,7 @@ import secrets
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -36,10 +37,22 @@ OVERRIDES: Final = {
 
 
 class Server:
-    """Where the load goes. As an ``async with``, without a ``url``, it starts a private one and ends it."""
+    """Where the load goes. As an ``async with``, without a ``url``, it starts a private one and ends it.
 
-    def __init__(self, options: BenchOptions) -> None:
+    Args:
+        options: which server, or how many workers the private one has.
+        redis: URL of a Redis that the private server shares with another; empty: its own.
+        secret: what signs the tokens of the private server; empty: made up.
+        overrides: settings of the private server, by their environment names.
+    """
+
+    def __init__(
+        self, options: BenchOptions, *, redis: str = "", secret: str = "", overrides: Mapping[str, str] = OVERRIDES
+    ) -> None:
         self._options = options
+        self._secret = secret or secrets.token_hex(32)
+        self._flags = ["--redis", redis] if redis else []
+        self._overrides = overrides
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -56,7 +69,8 @@ class Server:
             self.pid = listener(self.target.port) if local else None
             return self
         try:
-            await self._start()
+            self._prepare()
+            await self._launch(0)
         except BaseException:
             await self._stop()
             raise
@@ -65,17 +79,28 @@ class Server:
     async def __aexit__(self, *_: object) -> None:
         await self._stop()
 
-    async def _start(self) -> None:
+    async def restart(self) -> int:
+        """Stop it with SIGTERM and start it again on the same port; the exit status of the one that was stopped.
+
+        Raises:
+            StartError: it did not come back.
+        """
+        status = await self._end()
+        await self._launch(self.target.port)
+        return status
+
+    def _prepare(self) -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self._directory = tempfile.TemporaryDirectory(prefix="gifting-bench-", ignore_cleanup_errors=True)
         self.data_dir = str(Path(self._directory.name) / "data")
-        secret = secrets.token_hex(32)
-        with self._log.open("wb") as log:
+
+    async def _launch(self, port: int) -> None:
+        with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", "0"),
-                *("--data-dir", self.data_dir, "--workers", str(self._options.workers)),
-                env={**os.environ, **OVERRIDES, "GIFTING_SECRET": secret},
+                *(sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", str(port)),
+                *("--data-dir", self.data_dir, "--workers", str(self._options.workers), *self._flags),
+                env={**os.environ, **self._overrides, "GIFTING_SECRET": self._secret},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -88,7 +113,7 @@ class Server:
         await asyncio.wait(either, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         if not self._found.done():
             raise StartError(f"The server did not start. Its last words:\n{self._last_words()}")
-        self.target = Target.at(self._found.result(), secret)
+        self.target = Target.at(self._found.result(), self._secret)
 
     @property
     def _log(self) -> Path:
@@ -105,7 +130,11 @@ class Server:
                 self._found.set_result(match[1].decode())
 
     def _last_words(self) -> str:
-        return self._log.read_text(errors="replace")[-LOG_TAIL:]
+        return self.log_text()[-LOG_TAIL:]
+
+    def log_text(self) -> str:
+        """What the private server has logged so far."""
+        return self._log.read_text(errors="replace")
 
     async def _kill(self, process: asyncio.subprocess.Process) -> None:
         """The server and whatever it started: its Redis would outlive it."""
@@ -116,18 +145,25 @@ class Server:
                     one.kill()
         await process.wait()
 
+    async def _end(self) -> int:
+        """Stop the process; its exit status."""
+        assert self._process is not None
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await self._process.wait()
+        except TimeoutError:
+            await self._kill(self._process)
+        if self._reader is not None:
+            await asyncio.wait([self._reader])
+        if self._found is not None:
+            self._found.cancel()
+        assert self._process.returncode is not None
+        return self._process.returncode
+
     async def _stop(self) -> None:
         if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(STOP_WITHIN_S):
-                    await self._process.wait()
-            except TimeoutError:
-                await self._kill(self._process)
-            if self._reader is not None:
-                await asyncio.wait([self._reader])
-            if self._found is not None:
-                self._found.cancel()
+            await self._end()
         if self._directory is not None:
             self._directory.cleanup()

@@ -14,17 +14,12 @@ from gifting.load import plan as plans
 from gifting.load.plan import Begin, Finish, Progress, SenderPlan, SenderReport, ViewerPlan, ViewerReport
 from gifting.load.sender import Desk, Sender
 from gifting.load.viewer import Gallery, Viewer
-from gifting.wire.tokens import issue
 
 CONNECT_AT_ONCE: Final = 64
 ANSWERS_WITHIN_S: Final = 15.0
 """How long senders wait for outstanding replies after the load."""
 
 Say = Callable[[plans.Notice], None]
-
-
-def token(target: plans.Target, user: str) -> str:
-    return issue(target.secret, user, "viewer", now=time.time(), ttl=plans.TOKEN_TTL, name=user)
 
 
 async def connect_all(openings: Iterable[Callable[[], Awaitable[None]]]) -> None:
@@ -49,15 +44,17 @@ class SenderCrew:
         self.desk = Desk(plan)
         self._pacer: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
-        loop = asyncio.get_running_loop()
         self.senders = [
-            Sender(loop, self.desk, f"sender-{number}", plan.rooms[number % len(plan.rooms)])
+            self._sender(f"sender-{number}", plan.rooms[number % len(plan.rooms)])
             for number in range(plan.first, plan.first + plan.count)
         ]
 
+    def _sender(self, user: str, room: str) -> Sender:
+        return Sender(asyncio.get_running_loop(), self.desk, user, room)
+
     async def connect(self) -> None:
         target = self.plan.target
-        await connect_all(partial(sender.open, target, token(target, sender.user)) for sender in self.senders)
+        await connect_all(partial(sender.open, target, target.token(sender.user)) for sender in self.senders)
 
     def begin(self, order: Begin) -> None:
         loop = asyncio.get_running_loop()
@@ -117,6 +114,8 @@ class SenderCrew:
             ack=desk.phases.latencies(),
             discrepancies=desk.complaints.count,
             complaints=desk.complaints.texts,
+            free=desk.free,
+            repeated=desk.repeated,
         )
 
 
@@ -125,19 +124,23 @@ class ViewerCrew:
 
     def __init__(self, plan: ViewerPlan) -> None:
         self.plan = plan
-        self.gallery = Gallery(plan.lane)
+        self.gallery = Gallery(plan.lane, exact=plan.churn > 0)
         self._woke = 0.0
         self._caught_up = -1.0
         self.viewers = [
-            self._viewer(f"viewer-{number}", plan.rooms[number % len(plan.rooms)])
+            self._viewer(number, f"viewer-{number}", plan.rooms[number % len(plan.rooms)])
             for number in range(plan.first, plan.first + plan.count)
         ]
-        self.slow = self._viewer("viewer-slow", plan.rooms[0], slow=True) if plan.slow else None
+        self.slow = self._viewer(-1, "viewer-slow", plan.rooms[0], slow=True) if plan.slow else None
 
-    def _viewer(self, user: str, room: str, *, slow: bool = False) -> Viewer:
-        target = self.plan.target
+    def _viewer(self, number: int, user: str, room: str, *, slow: bool = False) -> Viewer:
+        target, kind = self.plan.target, self.kind_of(number)
         loop = asyncio.get_running_loop()
-        return Viewer(loop, self.gallery, target=target, token=token(target, user), room=room, user=user, slow=slow)
+        return kind(loop, self.gallery, target=target, token=target.token(user), room=room, user=user, slow=slow)
+
+    def kind_of(self, number: int) -> type[Viewer]:
+        """What the ``number``-th viewer is."""
+        return Viewer
 
     @property
     def everyone(self) -> list[Viewer]:
@@ -186,6 +189,7 @@ class ViewerCrew:
             complaints=gallery.complaints.texts,
             slow_caught_up_s=self._caught_up,
             slow_closed=self.slow.closes if self.slow else 0,
+            whims=dict(gallery.whims),
         )
 
     async def _wait_for(self, order: Finish) -> list[Viewer]:

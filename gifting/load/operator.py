@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,10 @@ from gifting.wire.tokens import issue
 AT_ONCE: Final = 16
 ANSWER_MAX: Final = 1 << 24
 ANSWER_WITHIN_S: Final = 30.0
+SETTLE_WITHIN_S: Final = 20.0
+"""How long streaks may take to end after the last gift."""
+
+POLL_S: Final = 0.2
 
 
 class Operator:
@@ -54,6 +58,19 @@ class Operator:
     async def room(self, room: str) -> dict[str, Any]:
         found: dict[str, Any] = await self.call("GET", f"/v1/rooms/{room}")
         return found
+
+    async def final_seqs(self, rooms: Collection[str]) -> dict[str, int]:
+        """The seq of every room once its streaks have ended."""
+        end = time.monotonic() + SETTLE_WITHIN_S
+        final: dict[str, int] = {}
+        while len(final) < len(rooms) and time.monotonic() < end:
+            for room in rooms:
+                if room not in final:
+                    snapshot = await self.room(room)
+                    if not snapshot["streaks"]:
+                        final[room] = snapshot["seq"]
+            await asyncio.sleep(POLL_S)
+        return final
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """One call; returns the decoded answer.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from gifting.client.reconnect import SOCKET_PATH
+from gifting.wire.tokens import issue
 
 LINE_MAX: Final = 1 << 28
 """Longest line, in bytes: a report carries 8 bytes per gift."""
@@ -38,6 +40,10 @@ class Target(msgspec.Struct, frozen=True):
             raise ValueError(f"{url!r} is no http:// address.")
         return cls(parts.hostname, parts.port or 80, secret)
 
+    def token(self, user: str) -> str:
+        """A viewer's token."""
+        return issue(self.secret, user, "viewer", now=time.time(), ttl=TOKEN_TTL, name=user)
+
 
 class SenderPlan(msgspec.Struct, frozen=True, tag="senders", kw_only=True):
     """``count`` connections, each of user ``sender-<n>`` from ``first`` up, spread over ``rooms``.
@@ -45,6 +51,9 @@ class SenderPlan(msgspec.Struct, frozen=True, tag="senders", kw_only=True):
     With a ``rate`` (gifts/s of this process) the loop is open and ``in_flight`` bounds what waits per
     connection; without, every connection keeps ``in_flight`` gifts in flight. Every ``sample``-th gift
     carries its send time.
+
+    ``lively`` senders are patrons instead: streaks of gifts drawn from the catalog, free events in between, about
+    ``rate`` gifts/s in all, and they come back and ask again when the server goes away.
     """
 
     target: Target
@@ -56,12 +65,15 @@ class SenderPlan(msgspec.Struct, frozen=True, tag="senders", kw_only=True):
     in_flight: int
     rate: float
     sample: int
+    lively: bool = False
 
 
 class ViewerPlan(msgspec.Struct, frozen=True, tag="viewers", kw_only=True):
     """``count`` connections, each of user ``viewer-<n>`` from ``first`` up, spread over ``rooms``.
 
-    With ``slow``, one more, ``viewer-slow``, that reads nothing during the middle phase.
+    With ``slow``, one more, ``viewer-slow``, that reads nothing during the middle phase. With ``churn``, every
+    second viewer does something else than listening about every so many seconds: it leaves and comes back, or stops
+    reading for a while.
     """
 
     target: Target
@@ -70,6 +82,7 @@ class ViewerPlan(msgspec.Struct, frozen=True, tag="viewers", kw_only=True):
     rooms: list[str]
     lane: str
     slow: bool = False
+    churn: float = 0.0
 
 
 Plan = SenderPlan | ViewerPlan
@@ -110,7 +123,10 @@ class Sent(msgspec.Struct, frozen=True, tag="sent"):
 
 
 class SenderReport(msgspec.Struct, frozen=True, tag="sender_report", kw_only=True):
-    """The senders' books. ``gifts`` are those accepted per phase, ``accepted`` all; ``spent`` is per user."""
+    """The senders' books. ``gifts`` are those accepted per phase, ``accepted`` all; ``spent`` is per user.
+
+    ``free`` events cost nothing and are in no book; ``repeated`` gifts were asked for again with the same key.
+    """
 
     gifts: list[int]
     accepted: int
@@ -123,6 +139,8 @@ class SenderReport(msgspec.Struct, frozen=True, tag="sender_report", kw_only=Tru
     ack: list[str]
     discrepancies: int
     complaints: list[str]
+    free: int = 0
+    repeated: int = 0
 
 
 class ViewerReport(msgspec.Struct, frozen=True, tag="viewer_report", kw_only=True):
@@ -139,6 +157,7 @@ class ViewerReport(msgspec.Struct, frozen=True, tag="viewer_report", kw_only=Tru
     complaints: list[str]
     slow_caught_up_s: float = -1.0
     slow_closed: int = 0
+    whims: dict[str, int] = {}
 
 
 Report = SenderReport | ViewerReport

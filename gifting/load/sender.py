@@ -27,7 +27,7 @@ class _Error(msgspec.Struct):
     temporary: bool = False
 
 
-class _Reply(msgspec.Struct):
+class Reply(msgspec.Struct):
     re: int = -1
     ok: bool = False
     seq: int = 0
@@ -36,7 +36,7 @@ class _Reply(msgspec.Struct):
     error: _Error | None = None
 
 
-_decode_reply = msgspec.msgpack.Decoder(_Reply).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 
 class Desk:
@@ -50,12 +50,25 @@ class Desk:
         self.answered = 0
         self.late = 0
         self.unsent = 0
+        self.free = 0
+        self.repeated = 0
         self.refused: Counter[str] = Counter()
         self.spent: Counter[str] = Counter()
         self.seqs = Seqs()
         self.complaints = Complaints()
         self.phases = Phases(lambda: (self.accepted,))
         self.settled = asyncio.Event()
+
+    def accept(self, user: str, room: str, reply: Reply, due: int, price: int) -> None:
+        """Enter a gift that the server took; it was due at ``due`` (monotonic ns)."""
+        if self.phases.current is not None:
+            self.phases.current.add(time.monotonic_ns() - due)
+        self.accepted += 1
+        self.spent[user] += price
+        self.seqs.add(room, reply.seq)
+
+    def refuse(self, reply: Reply) -> None:
+        self.refused[reply.error.code if reply.error else "?"] += 1
 
     def answer(self) -> None:
         self.answered += 1
@@ -118,22 +131,18 @@ class Sender(Socket):
         return masked(BINARY, b"".join(parts))
 
     def message(self, data: bytes, start: int, end: int) -> None:
-        reply = _decode_reply(data[start:end])
+        reply = decode_reply(data[start:end])
         desk = self._desk
         due = self._pending.pop(reply.re, None)
         if due is None:
             desk.complaints.add(f"{self.user} got a reply to message {reply.re}, which waits for none.")
             return
         if reply.ok:
-            if desk.phases.current is not None:
-                desk.phases.current.add(time.monotonic_ns() - due)
-            desk.accepted += 1
-            desk.spent[self.user] += desk.plan.price
-            desk.seqs.add(self.room, reply.seq)
+            desk.accept(self.user, self.room, reply, due, desk.plan.price)
             if reply.duplicate:
                 desk.complaints.add(f"{self.user} sent a new key and was told it is a duplicate.")
         else:
-            desk.refused[reply.error.code if reply.error else "?"] += 1
+            desk.refuse(reply)
             self._hold()
         desk.answer()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from gifting.errors import GiftingError
@@ -27,7 +28,8 @@ AFTER_ROOM: Final = 1 + 5 + 4 + 9 + 7 + 5
 
 SLOW_RECEIVE_BUFFER: Final = 65_536
 REOPEN_AFTER_S: Final = 0.2
-REOPEN_TRIES: Final = 50
+REOPEN_TRIES: Final = 150
+"""Half a minute: a server that is stopped drains for 10 s at most, and starts again within a few."""
 
 
 class Frame(NamedTuple):
@@ -41,19 +43,33 @@ class Frame(NamedTuple):
 
 
 class Gallery:
-    """What the viewers of one process share."""
+    """What the viewers of one process share.
 
-    def __init__(self, lane: str) -> None:
+    Viewers that come and go are sent frames of their own. With ``exact`` a frame is known again by a digest of all
+    of it, since two such may have the same head.
+    """
+
+    def __init__(self, lane: str, *, exact: bool = False) -> None:
         self.lane = lane
+        self.exact = exact
         self.known: dict[tuple[bytes, int], Frame] = {}
         self.frames = 0
         self.events = 0
         self.closes: Counter[int] = Counter()
+        self.whims: Counter[str] = Counter()
         self.complaints = Complaints()
         self.seen = Seqs()
         self.high: dict[str, int] = {}
         self.phases = Phases(lambda: (self.events, self.frames))
         self.progressed = asyncio.Event()
+
+    def take(self, data: bytes, start: int, end: int, head: int) -> Frame:
+        """What the frame at ``data[start:end]``, whose head is ``head`` bytes, holds."""
+        if self.exact:
+            key = blake2b(data[start:end], digest_size=16).digest(), end - start
+        else:
+            key = data[start : min(end, start + head)], end - start
+        return self.known.get(key) or self.learn(key, unpack(data[start:end]))
 
     def learn(self, key: tuple[bytes, int], message: dict[str, Any]) -> Frame:
         """Decode a frame seen for the first time."""
@@ -117,6 +133,10 @@ class Viewer(Socket):
         """
         receive_buffer = SLOW_RECEIVE_BUFFER if self.slow else 0
         await self.open(self._target, self._token, receive_buffer=receive_buffer)
+        await self.subscribe()
+
+    async def subscribe(self) -> None:
+        """Join over the connection there is. Raises as :meth:`join` does."""
         self._joined = self._loop.create_future()
         request = {"op": "join", "id": 1, "room": self.room, "lane": self._gallery.lane}
         if self.last >= 0:
@@ -128,14 +148,12 @@ class Viewer(Socket):
 
     def message(self, data: bytes, start: int, end: int) -> None:
         if data.startswith(self._prefix, start + 1):
-            key = (data[start : min(end, start + self._head)], end - start)
-            frame = self._gallery.known.get(key)
-            self._take(frame or self._gallery.learn(key, unpack(data[start:end])))
+            self._take(self._gallery.take(data, start, end, self._head))
         else:
             self._take_reply(unpack(data[start:end]))
 
     def can_skip(self, data: bytes, start: int, size: int) -> bool:
-        if len(data) - start < self._head:
+        if self._gallery.exact or len(data) - start < self._head:
             return False
         self._incoming = self._gallery.known.get((data[start : start + self._head], size))
         return self._incoming is not None
@@ -177,11 +195,19 @@ class Viewer(Socket):
         if self._joined is not None and not self._joined.done():
             self._joined.set_exception(ConnectionResetError(f"closed with {code}"))
         elif may_reconnect(code) and (self._task is None or self._task.done()):
-            self._task = self._loop.create_task(self._come_back())
+            self._task = self._loop.create_task(self.come_back())
 
-    async def _come_back(self) -> None:
+    def hang_up(self) -> None:
+        """Close without the reflex to come back."""
+        self.stopping = True
+        self.close()
+        self.stopping = False
+
+    async def come_back(self) -> None:
+        """Connect and join again, from the last seq if there is one."""
         for _ in range(REOPEN_TRIES):
             await asyncio.sleep(REOPEN_AFTER_S)
+            self.hang_up()
             try:
                 await self.join()
             except (OSError, GiftingError):

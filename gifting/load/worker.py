@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from gifting.load import plan as plans
 from gifting.load.crew import SenderCrew, ViewerCrew
+from gifting.load.patrons import PatronCrew
 from gifting.load.plan import Begin, Ready, SenderPlan
+from gifting.load.wanderers import WandererCrew
 
 PROGRESS_EVERY_S: Final = 0.5
 
@@ -33,11 +35,17 @@ async def tell_progress(crew: SenderCrew | ViewerCrew) -> None:
         say(crew.progress())
 
 
+def crew_of(plan: plans.Plan) -> SenderCrew | ViewerCrew:
+    if isinstance(plan, SenderPlan):
+        return PatronCrew(plan, say) if plan.lively else SenderCrew(plan, say)
+    return WandererCrew(plan) if plan.churn else ViewerCrew(plan)
+
+
 async def work() -> None:
     """Follow the orders until the report; end at once when stdin does, since nobody would read it."""
     orders = await read_lines()
     plan = plans.decode_plan(await orders.readline())
-    crew = SenderCrew(plan, say) if isinstance(plan, SenderPlan) else ViewerCrew(plan)
+    crew = crew_of(plan)
     await crew.connect()
     gc.freeze()
     say(Ready())
