@@ -78,6 +78,24 @@ class Seqs:
         return {room: seqs.tobytes() for room, seqs in self._rooms.items()}
 
 
+class Shown:
+    """Which seqs of a room were seen, in any order and as often as may be: a byte per seq up to the highest."""
+
+    def __init__(self) -> None:
+        self._rooms: defaultdict[str, bytearray] = defaultdict(bytearray)
+
+    def add(self, room: str, seq: int) -> None:
+        flags = self._rooms[room]
+        if seq >= len(flags):
+            flags.extend(bytes(seq + 1 - len(flags)))
+        flags[seq] = 1
+
+    def encode(self) -> dict[str, bytes]:
+        """As :meth:`Seqs.encode`, in order and each once."""
+        rooms = self._rooms.items()
+        return {room: array("q", (seq for seq, flag in enumerate(flags) if flag)).tobytes() for room, flags in rooms}
+
+
 def decode_seqs(data: bytes) -> array[int]:
     seqs = array("q")
     seqs.frombytes(data)

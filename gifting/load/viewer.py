@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from gifting.errors import GiftingError
-from gifting.load.books import Complaints, Phases, Seqs
+from gifting.load.books import Complaints, Phases, Shown
 from gifting.load.plan import Target
 from gifting.load.socket import Socket, masked
 from gifting.wire.close import may_reconnect
@@ -58,8 +58,7 @@ class Gallery:
         self.closes: Counter[int] = Counter()
         self.whims: Counter[str] = Counter()
         self.complaints = Complaints()
-        self.seen = Seqs()
-        self.high: dict[str, int] = {}
+        self.seen = Shown()
         self.phases = Phases(lambda: (self.events, self.frames))
         self.progressed = asyncio.Event()
 
@@ -85,16 +84,13 @@ class Gallery:
         first, last = (seqs[0], message["seq"]) if seqs else (0, 0)
         if self.lane == "all" and seqs and seqs != list(range(first, last + 1)):
             self.complaints.add(f"{room}: a frame up to {last} has {len(seqs)} events from {first}, not in a row.")
-        high = self.high.get(room, 0)
         sent = []
         for event in events:
             if event["type"] == "gift" and event["count"]:
-                if event["seq"] > high:
-                    self.seen.add(room, event["seq"])
+                self.seen.add(room, event["seq"])
                 text = event.get("message")
                 if text and text.startswith("t="):
                     sent.append(int(text[2:]))
-        self.high[room] = max(high, last)
         return Frame(first, last, len(events), tuple(sent))
 
 
