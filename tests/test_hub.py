@@ -135,6 +135,21 @@ async def test_what_memory_no_longer_has_comes_from_the_log(world: World) -> Non
     assert slow.closed is None
 
 
+async def test_one_that_leaves_while_its_past_is_read_is_gone(world: World) -> None:
+    for _ in range(40):
+        await world.send("ann", "spark")
+        await world.feed()
+    left, subscription = world.join("all")
+    assert subscription.loading
+    world.room.unsubscribe(subscription, 0.0)
+    stays, _ = world.join("all", 40)
+    await until_level(world, subscription)
+    await world.send("ann", "spark")
+    await world.feed()
+    assert (left.seqs, left.closed, stays.seqs) == ([], None, [41])
+    assert len(world.room) == 1
+
+
 async def test_a_past_that_is_gone_closes_with_a_code_that_says_come_back(world: World) -> None:
     for _ in range(40):
         await world.send("ann", "spark")

@@ -59,6 +59,10 @@ class Lane(ABC):
             yield from group
         yield from self._behind
 
+    def is_behind(self, subscription: Subscription) -> bool:
+        """Whether a subscription is in, and waits to be caught up."""
+        return subscription in self._behind
+
     def add(self, subscription: Subscription) -> None:
         """Feed a subscription from its own position on."""
         if not len(self):

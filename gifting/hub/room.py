@@ -227,10 +227,11 @@ class Room:
         try:
             found = await self._ledger.replay(self.ref, subscription.position, LOG_PAGE)
         except GiftingError:
-            subscription.connection.close(CloseCode.RESYNC)
-            return
+            found = []
         finally:
             subscription.loading = False
+        if not lane.is_behind(subscription):
+            return  # it has left meanwhile
         page = [batch for batch in found if batch.last <= lane.position]
         if not page or page[0].first > subscription.position + 1:
             subscription.connection.close(CloseCode.RESYNC)
