@@ -48,6 +48,7 @@ class Life:
             last_mib=values[-1],
             peak_mib=max(values),
             slope=fit([sample for sample in self._samples if sample[0] >= warm]),
+            series=[(round(seconds, 2), round(mib, 3)) for seconds, mib in self._samples],
         )
 
 

@@ -85,6 +85,8 @@ class Memory:
     last_mib: float
     peak_mib: float
     slope: Slope | None
+    series: list[tuple[float, float]] = field(default_factory=list)
+    """(seconds after the load began, MiB), for whoever wants to draw it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,7 +142,7 @@ class Soak:
         pause = min(max(seconds / SAMPLES, SAMPLE_S[0]), SAMPLE_S[1])
         restart: asyncio.Task[None] | None = None
         while (now := time.monotonic_ns()) < end:
-            passed = (now - start) / 1e9
+            passed = max(0.0, (now - start) / 1e9)
             for life in tuple(self._current.values()):
                 life.sample(passed)
             if self._options.restart and restart is None and passed >= seconds * RESTART_AT:
