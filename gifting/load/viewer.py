@@ -133,6 +133,8 @@ class Viewer(Socket):
 
     async def subscribe(self) -> None:
         """Join over the connection there is. Raises as :meth:`join` does."""
+        if not self.is_open:
+            raise ConnectionResetError("closed before the join")
         self._joined = self._loop.create_future()
         request = {"op": "join", "id": 1, "room": self.room, "lane": self._gallery.lane}
         if self.last >= 0:

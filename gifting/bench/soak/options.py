@@ -10,8 +10,8 @@ from gifting.bench.options import Audit, Percentiles
 from gifting.errors import BadSetting
 
 SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
-SHORTEST_S, LONGEST_S = 3.0, 7 * 86_400.0
-"""A shorter soak is over before its first streak; a longer one would outlive its tokens' keys."""
+SHORTEST_S, LONGEST_S = 3.0, 23 * 3600.0
+"""A shorter soak is over before its first streak; a longer one would outlive its tokens, which last a day."""
 
 
 def parse_duration(text: str) -> float:
