@@ -26,6 +26,7 @@ from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -150,8 +151,7 @@ class Node:
                 gc.freeze()
                 gc.set_threshold(*GC_THRESHOLDS)
                 await self._serve(stop, ready)
-                for task in regular:
-                    task.cancel()
+                await end(regular)
         finally:
             await self._stop()
 

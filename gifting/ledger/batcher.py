@@ -14,6 +14,7 @@ from typing import Any
 from gifting import errors
 from gifting.config import Settings
 from gifting.ledger.commit import Commit, Done, Item, Line, Result, fail
+from gifting.tasks import end
 from gifting.wire.codec import pack
 
 __all__ = ["Batcher", "Done", "Result"]
@@ -86,9 +87,7 @@ class Batcher:
 
     async def stop(self) -> None:
         """Stop at once; what is still queued was not sent, and is told so."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         fail(self._queue, errors.LedgerUnavailable("The server is shutting down."))
         self._queue.clear()
         for line in self._lines:
