@@ -17,10 +17,6 @@ from gifting.wire.codec import BINARY, MSGPACK
 WHIMS: Final = {"came back": 4, "came anew": 2, "stopped reading": 2, "left and rejoined": 2}
 """What a wanderer does, and how often of ten times."""
 
-AWAY_S: Final = 2.0
-"""Mean seconds away, or not reading, in proportion to a stay of :data:`STAY_S`; some take much longer."""
-
-STAY_S: Final = 10.0
 LEAVE_ID: Final = 2
 """The ``id`` of a ``leave``; a ``join`` has 1."""
 
@@ -35,7 +31,7 @@ class Wanderer(Viewer):
         self._left: asyncio.Future[None] = self._loop.create_future()
 
     def begin(self, stay: float, dice: random.Random) -> None:
-        """Have a whim about every ``stay`` seconds."""
+        """Have a whim after ``stay`` seconds on average; it takes as long again, on average."""
         self._life = self._loop.create_task(self._wander(stay, dice), name=self.user)
 
     async def settle(self) -> None:
@@ -45,11 +41,10 @@ class Wanderer(Viewer):
             await self._life
 
     async def _wander(self, stay: float, dice: random.Random) -> None:
-        away = stay * AWAY_S / STAY_S
         while not self._ending.is_set():
             await self._linger(dice.expovariate(1 / stay))
             if self._is_at_home and not self._ending.is_set():
-                await self._follow(dice.choices(list(WHIMS), list(WHIMS.values()))[0], dice.expovariate(1 / away))
+                await self._follow(dice.choices(list(WHIMS), list(WHIMS.values()))[0], dice.expovariate(1 / stay))
 
     @property
     def _is_at_home(self) -> bool:

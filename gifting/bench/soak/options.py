@@ -32,7 +32,8 @@ class SoakOptions:
         viewers: connections that listen and check every frame; half of them come and go.
         rooms: rooms they are spread over.
         rate: gifts/s of all patrons, about.
-        stay: mean seconds until a viewer that wanders does something.
+        stay: mean seconds until a viewer that wanders does something. Short, so that a soak of minutes has the comings
+            and goings of hours.
         restart: stop the second node with SIGTERM in the middle, and start it again.
         slope_max: MiB/h a node may grow, if its confidence leaves no doubt; None: growth is only shown.
         json: file the result is written to; empty writes none.
@@ -43,7 +44,7 @@ class SoakOptions:
     viewers: int = 100
     rooms: int = 4
     rate: float = 200.0
-    stay: float = 10.0
+    stay: float = 1.0
     restart: bool = True
     slope_max: float | None = None
     json: str = ""
