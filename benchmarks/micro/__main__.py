@@ -69,7 +69,7 @@ def _method(asked: str, before: Measurement | None) -> Method:
 
 
 def _table(rows: list[Row], method: Method, tolerance: float) -> Table:
-    table = Table(box=None, padding=(0, 2))
+    table = Table(box=None, padding=(0, 1))
     table.add_column("case", no_wrap=True)
     for title in ("before", UNITS[method], "change"):
         table.add_column(title, justify="right", no_wrap=True)
