@@ -18,7 +18,7 @@ import websockets
 
 from benchmarks.compare.marker import body
 from benchmarks.compare.peer import TEXT, Opening, Peer, PeerError, Running
-from benchmarks.compare.peers._process import free_port, group, process
+from benchmarks.compare.process import free_port, group, process
 
 FAMILIES = ("centrifugo", "centrifuge", "nchan", "socketio_node", "socketio_python", "channels", "nats")
 MARKER = re.compile(rb"#(\d{4}):(\d{10})@\d{19}\.")
@@ -185,7 +185,7 @@ async def test_processes_end_with_us_if_we_are_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
     code = f"""
 import asyncio, os, pathlib, signal, sys
-from benchmarks.compare.peers._process import process
+from benchmarks.compare.process import process
 async def main():
     async with process({command}, pathlib.Path({str(tmp_path)!r}), "it", {port}) as pid:
         print(pid, flush=True)

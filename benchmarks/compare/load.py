@@ -103,9 +103,7 @@ class Load:
 
     def _spec(self, name: str, connections: Sequence[Connection], at_once: int) -> str:
         path = self._directory / name
-        path.write_bytes(
-            encode(self.running.port, connections, at_once=at_once, keep_alive=self.peer.keep_alive)
-        )
+        path.write_bytes(encode(self.running.port, connections, at_once=at_once, keep_alive=self.peer.keep_alive))
         return str(path)
 
 

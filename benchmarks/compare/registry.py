@@ -20,7 +20,8 @@ def all_peers() -> list[type[Peer]]:
     Raises:
         ImportError: a file of a peer does not load; it must, whether or not the peer is installed.
     """
-    names = [module.name for module in pkgutil.iter_modules(peers.__path__) if not module.name.endswith("_app")]
+    modules = [module.name for module in pkgutil.iter_modules(peers.__path__) if not module.ispkg]
+    names = [name for name in modules if not name.startswith("_") and not name.endswith("_app")]
     names.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
     found: list[type[Peer]] = []
     for name in names:
@@ -30,7 +31,10 @@ def all_peers() -> list[type[Peer]]:
 
 
 def _is_peer(one: object, module: str) -> bool:
-    return isinstance(one, type) and issubclass(one, Peer) and one.__module__ == module and not inspect.isabstract(one)
+    """Whether it is a peer of that file; what begins with ``_`` is what several configurations share."""
+    if not isinstance(one, type) or not issubclass(one, Peer) or one.__module__ != module:
+        return False
+    return not one.__name__.startswith("_") and not inspect.isabstract(one)
 
 
 def chosen(peers: Sequence[type[Peer]], wanted: Sequence[str]) -> list[type[Peer]]:

@@ -61,10 +61,8 @@ def _event(catalog: Catalog, seq: int) -> bytes:
     decided = {"repeat_count": _repeat(seq), "repeat_end": False, "streak_id": f"{ROOM}.{number}", "diamonds": 500}
     stamp = {"seq": seq, "ts": 1_764_000_000_000 + seq, "id": f"{ROOM}.{seq}"}
     parts = [
-        events.GIFT_HEAD,
+        events.encode_about(events.encode_host({"id": HOST, "name": "Host"}), catalog.wire(GIFT)),
         events.encode_user(user),
-        events.encode_host({"id": HOST, "name": "Host"}),
-        catalog.wire(GIFT),
         events.encode_sent(1, 1, TEXT),
     ]
     for name, value in {**decided, **stamp}.items():

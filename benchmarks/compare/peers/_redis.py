@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.compare.peer import PeerError
-from benchmarks.compare.peers._process import free_port, process
+from benchmarks.compare.process import free_port, process
 from gifting.errors import NoRedis
 from gifting.ledger.binary import find_binary
 

@@ -10,8 +10,8 @@ from typing import ClassVar, Final
 from benchmarks.compare.peer import Running
 from benchmarks.compare.peers._centrifuge_protocol import CentrifugePeer
 from benchmarks.compare.peers._install import HERE, says
-from benchmarks.compare.peers._process import free_port, process
 from benchmarks.compare.peers._redis import private_redis
+from benchmarks.compare.process import free_port, process
 
 PROGRAM: Final = HERE / "centrifuge" / "bin" / "centrifuge"
 QUEUE: Final = 64 << 20

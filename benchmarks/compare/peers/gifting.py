@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import secrets
 import sys
 import time
@@ -19,7 +17,7 @@ import psutil
 
 from benchmarks.compare.giver import Giver
 from benchmarks.compare.peer import BINARY, TEXT, Opening, PeerError, Running
-from benchmarks.compare.process import running
+from benchmarks.compare.process import free_port, process
 from benchmarks.compare.spec import Replies
 from gifting.bench.server import OVERRIDES
 from gifting.bench.usage import is_redis
@@ -27,7 +25,6 @@ from gifting.load.operator import Operator
 from gifting.load.plan import TOKEN_TTL, Target
 from gifting.wire.tokens import issue
 
-READY: Final = re.compile(r"gifting is ready on (http://\S+)")
 AUDIT_WITHIN_S: Final = 120.0
 GIFT: Final = "spark"
 
@@ -47,6 +44,7 @@ class Gifting(Giver):
     gift_opcode = BINARY
     replies = Replies(b"\xa2ok", b"\xc3")
     subprotocol: ClassVar[str] = "gifting.v1.msgpack"
+    settings: ClassVar[dict[str, str]] = {}
     joined: ClassVar[bytes] = b"\xa3gap"
 
     def __init__(self) -> None:
@@ -68,16 +66,14 @@ class Gifting(Giver):
         Raises:
             PeerError: it did not start, or the audit failed.
         """
-        data = directory / "data"
-        command = [sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", "0"]
-        command += ["--data-dir", str(data)]
-        environment = {**os.environ, **OVERRIDES, "GIFTING_SECRET": self._secret}
-        async with running(command, directory / "log", READY, environment) as (pid, ready):
-            target = Target.at(ready[1], self._secret)
-            self._operator = Operator(target)
+        data, port = directory / "data", free_port()
+        command = [sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", str(port)]
+        environment = {**OVERRIDES, **self.settings, "GIFTING_DATA_DIR": str(data), "GIFTING_SECRET": self._secret}
+        async with process(command, directory, "gifting", port, environment) as pid:
+            self._operator = Operator(Target.at(f"http://127.0.0.1:{port}", self._secret))
             await self._operator.open_rooms(rooms)
             redis = [child.pid for child in psutil.Process(pid).children(recursive=True) if is_redis(child)]
-            yield Running(target.port, [pid], redis)
+            yield Running(port, [pid], redis)
         await audit(data)
 
     def viewer(self, room: str, number: int) -> Opening:
@@ -120,6 +116,14 @@ class Gifting(Giver):
 
     def _encode(self, message: dict[str, Any]) -> bytes:
         return msgspec.msgpack.encode(message)
+
+
+class GiftingPaced(Gifting):
+    """Frames at most 20 times a second, as peers that batch are set up."""
+
+    name = "gifting, paced"
+    about = "As above with `--all-interval 0.05`: at most one frame per viewer in 50 ms, as batching peers are set up."
+    settings: ClassVar[dict[str, str]] = {"GIFTING_ALL_INTERVAL": "0.05"}
 
 
 class GiftingJson(Gifting):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,12 +14,11 @@ from redis.asyncio import Redis
 
 from benchmarks.compare.giver import Giver
 from benchmarks.compare.peer import TEXT, Opening, PeerError, Running
-from benchmarks.compare.process import running
+from benchmarks.compare.process import free_port, process
 from benchmarks.compare.spec import Replies
 from gifting.errors import GiftingError
 from gifting.ledger.embedded import EmbeddedRedis
 
-READY: Final = re.compile(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")
 ROOT: Final = Path(__file__).resolve().parents[3]
 GIFT: Final = "spark"
 
@@ -58,14 +55,15 @@ class Naive(Giver):
         except GiftingError as error:
             raise PeerError(str(error)) from error
         try:
+            port = free_port()
             command = [
-                *(sys.executable, "-m", "uvicorn", "benchmarks.compare.peers.naive_app:app", "--port", "0"),
+                *(sys.executable, "-m", "uvicorn", "benchmarks.compare.peers.naive_app:app", "--port", str(port)),
                 *("--loop", "uvloop", "--no-access-log", "--ws-per-message-deflate", "false", "--backlog", "4096"),
             ]
-            environment = {**os.environ, "NAIVE_REDIS": self._redis_url, "PYTHONPATH": str(ROOT)}
-            async with running(command, directory / "log", READY, environment) as (pid, ready):
+            environment = {"NAIVE_REDIS": self._redis_url, "PYTHONPATH": str(ROOT)}
+            async with process(command, directory, "naive", port, environment) as pid:
                 assert redis.pid is not None
-                yield Running(int(ready[1]), [pid], [redis.pid])
+                yield Running(port, [pid], [redis.pid])
         finally:
             await redis.stop()
 

@@ -1,6 +1,6 @@
 """What everybody writes first: one script call per gift, Redis pub/sub, and a loop over the room's sockets.
 
-    NAIVE_REDIS=unix:///run/redis.sock uvicorn benchmarks.compare.peers.naive_app:app
+NAIVE_REDIS=unix:///run/redis.sock uvicorn benchmarks.compare.peers.naive_app:app
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from typing import Final
 
 from benchmarks.compare.peer import PeerError, Running
 from benchmarks.compare.peers._install import HERE, says
-from benchmarks.compare.peers._process import free_port, process
 from benchmarks.compare.peers._redis import private_redis
 from benchmarks.compare.peers._socketio_protocol import SocketIoPeer
+from benchmarks.compare.process import free_port, process
 
 APP: Final = HERE / "node"
 

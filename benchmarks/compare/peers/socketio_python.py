@@ -10,9 +10,9 @@ from typing import ClassVar, Final
 
 from benchmarks.compare.peer import Opening, Running
 from benchmarks.compare.peers._install import HERE, python_packages
-from benchmarks.compare.peers._process import free_port, process
 from benchmarks.compare.peers._redis import private_redis
 from benchmarks.compare.peers._socketio_protocol import SocketIoPeer
+from benchmarks.compare.process import free_port, process
 
 APP: Final = HERE / "apps" / "socketio_app.py"
 READY: Final = b'42["ready"]'
