@@ -11,6 +11,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -21,6 +22,7 @@ from gifting.api.services import Services
 from gifting.config import Settings
 from gifting.errors import BadSetting, GiftingError
 from gifting.hub.broker import Broker
+from gifting.hub.door import Door
 from gifting.hub.hub import Hub
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
@@ -175,7 +177,7 @@ class Node:
         return uvicorn.Config(
             make_app(services),
             ws=self.hub.protocol,  # type: ignore[arg-type]
-            http="httptools",
+            http=partial(Door, self.hub),  # type: ignore[arg-type]
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -17,6 +17,7 @@ from gifting.wire.messages import AnyMessage, Message
 if TYPE_CHECKING:
     from gifting.hub.connection import Connection
     from gifting.hub.hub import GiftOutcome
+    from gifting.hub.room import Room
 
 log = logging.getLogger(__name__)
 
@@ -149,20 +150,32 @@ def _event_done(connection: Connection, reply_to: int, outcome: GiftOutcome | er
 
 
 def _join(connection: Connection, message: messages.Join) -> None:
+    """At once where the room and its snapshot are at hand, as they are when many come; else when they have come."""
+    room = connection.hub.rooms.get(message.room)
+    if room is not None and (found := room.snapshot_at_hand(connection.hub.time())) is not None:
+        reaches = message.since is None or room.reaches(message.since)
+        if reaches is not None:
+            _enter_room(connection, message, room, found, gap=not reaches)
+            return
     if connection.pending >= PENDING_MAX:
         raise errors.RateLimited
     _spawn(connection, message, _join_room(connection, message))
 
 
 async def _join_room(connection: Connection, message: messages.Join) -> None:
+    room = await connection.hub.open_room(message.room)
+    found = await room.snapshot(connection.hub.time())
+    gap = message.since is not None and not await room.has_log_since(message.since)
+    if not connection.closing:
+        _enter_room(connection, message, room, found, gap=gap)
+
+
+def _enter_room(
+    connection: Connection, message: messages.Join, room: Room, found: dict[str, Any], *, gap: bool
+) -> None:
     hub, identity = connection.hub, connection.identity
     assert identity is not None
-    room = await hub.open_room(message.room)
-    found = await room.snapshot(hub.time())
-    gap = message.since is not None and not await room.has_log_since(message.since)
     position = found["seq"] if gap or message.since is None else message.since
-    if connection.closing:
-        return
     if message.room in connection.subscriptions:
         hub.unsubscribe(connection.subscriptions[message.room])
     if len(connection.subscriptions) >= hub.settings.connection_rooms:

@@ -1,6 +1,6 @@
 """One WebSocket: bytes in, messages to the commands, frames out. It holds nothing that grows.
 
-uvicorn hands the upgrade request to this protocol. Whole data frames take the fast lane of ``wire/framing.py``; for the
+The usual upgrade comes through ``hub/door.py``, whole data frames take the fast lane of ``wire/framing.py``; for the
 rest a websockets ``ServerProtocol`` is made when it is needed and let go of afterwards, so that an idle viewer costs
 little memory.
 """
@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from gifting.errors import GiftingError, RateLimited
 from gifting.hub.commands import run_command
-from gifting.hub.handshake import read_hello, refuse
+from gifting.hub.handshake import Hello, Upgrade, accept, read_hello, refuse
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import JSON, UNDECODABLE, Codec
 from gifting.wire.framing import PING, frame, measure, unmask
@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         self.pinged = False
         self.closing = False
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
-        self._engine: ServerProtocol | None = ServerProtocol(max_size=hub.settings.message_max, logger=_quiet)
+        self._engine: ServerProtocol | None = None
         self._fragments: list[Frame] | None = None
         self._tail = b""
         self._out: list[bytes] = []
@@ -128,10 +128,27 @@ class Connection(asyncio.Protocol):
 
     # The upgrade.
 
+    def open(self, upgrade: Upgrade) -> None:
+        """The usual upgrade, in one step."""
+        try:
+            hello = read_hello(upgrade.target, upgrade.values, self.hub.origins)
+            self._enter(hello)
+        except GiftingError as error:
+            engine = ServerProtocol(logger=_quiet)
+            self._respond(engine, refuse(engine, error))
+        else:
+            self._transport.write(accept(upgrade.headers["sec-websocket-key"], hello.subprotocol))
+
+    def _enter(self, hello: Hello) -> None:
+        self.codec = hello.codec
+        self.identity = self.hub.enter(self, hello.token)
+
     def _shake_hands(self, data: bytes) -> None:
-        engine = self._engine
-        if engine is None or self.closing:
+        if self.closing:
             return
+        if self._engine is None:
+            self._engine = ServerProtocol(max_size=self.hub.settings.message_max, logger=_quiet)
+        engine = self._engine
         engine.receive_data(data)
         for event in engine.events_received():
             if isinstance(event, Request):
@@ -141,15 +158,17 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, engine: ServerProtocol, request: Request) -> None:
         try:
-            hello = read_hello(request, self.hub.origins)
+            hello = read_hello(request.path, request.headers.get_all, self.hub.origins)
             response = engine.accept(request)
             if response.status_code == 101:
-                self.codec = hello.codec
                 if hello.subprotocol:
                     response.headers["Sec-WebSocket-Protocol"] = hello.subprotocol
-                self.identity = self.hub.enter(self, hello.token)
+                self._enter(hello)
         except GiftingError as error:
             response = refuse(engine, error)
+        self._respond(engine, response)
+
+    def _respond(self, engine: ServerProtocol, response: Response) -> None:
         engine.send_response(response)
         self._transport.write(b"".join(engine.data_to_send()))
         self._engine = None

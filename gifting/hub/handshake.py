@@ -1,20 +1,28 @@
-"""The upgrade: who may open a WebSocket, and what is answered to those who may not. Pure."""
+"""The upgrade: who may open a WebSocket, and what is answered to those who may and those who may not. Pure.
+
+The usual request, whole and plain, is read in one step by :func:`read_upgrade`; whatever is odd about one is left to
+websockets' own parser, which knows all there is to say about it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import binascii
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
+from websockets.http11 import Response
 from websockets.server import ServerProtocol
+from websockets.utils import accept_key
 
 from gifting.errors import BadMessage, BadOrigin, BadToken, GiftingError, NotFound
 from gifting.wire.codec import CODECS, JSON, Codec
 
 PATH = "/v1/ws"
+
+HeaderValues = Callable[[str], Sequence[str]]
+"""All values of the header of a name."""
 
 
 class Hello(NamedTuple):
@@ -25,7 +33,58 @@ class Hello(NamedTuple):
     subprotocol: str | None
 
 
-def read_hello(request: Request, allowed_origins: frozenset[str]) -> Hello:
+class Upgrade(NamedTuple):
+    """A request for an upgrade in which every header is there once. ``headers`` have lower-case names."""
+
+    target: str
+    headers: dict[str, str]
+
+    def values(self, name: str) -> Sequence[str]:
+        found = self.headers.get(name.lower())
+        return () if found is None else (found,)
+
+
+_START = f"GET {PATH}".encode()
+_BODY = ("content-length", "transfer-encoding")
+
+
+def read_upgrade(data: bytes) -> Upgrade | None:
+    """The request, if ``data`` is one whole, plain and valid request for an upgrade (RFC 6455, section 4.2.1)."""
+    if not data.startswith(_START) or not data.endswith(b"\r\n\r\n"):
+        return None
+    first, *lines = data[:-4].decode("latin-1").split("\r\n")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.replace("-", "").isalnum() or not line.isprintable() or not name.isascii():
+            return None
+        headers[name.lower()] = value.strip(" \t")
+    target, _, version = first.removeprefix("GET ").partition(" ")
+    plain = len(headers) == len(lines) and not any(name in headers for name in _BODY)
+    return Upgrade(target, headers) if plain and version == "HTTP/1.1" and _asks(headers) else None
+
+
+def _asks(headers: dict[str, str]) -> bool:
+    """Whether the headers ask for a WebSocket, in every point."""
+    try:
+        key = binascii.a2b_base64(headers["sec-websocket-key"], strict_mode=True)
+        options = [option.strip() for option in headers["connection"].lower().split(",")]
+        asked = headers["upgrade"].lower() == "websocket" and headers["sec-websocket-version"] == "13"
+    except (KeyError, ValueError):
+        return False
+    return asked and "upgrade" in options and len(key) == 16
+
+
+def accept(key: str, subprotocol: str | None) -> bytes:
+    """The answer that makes the connection a WebSocket."""
+    extra = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
+    return (
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n{extra}\r\n"
+    ).encode()
+
+
+def read_hello(target: str, values: HeaderValues, allowed_origins: frozenset[str]) -> Hello:
     """Check the request for an upgrade.
 
     Raises:
@@ -34,20 +93,18 @@ def read_hello(request: Request, allowed_origins: frozenset[str]) -> Hello:
         BadMessage: none of the offered subprotocols is ours.
         BadToken: there is no token.
     """
-    url = urlsplit(request.path)
-    if url.path != PATH:
+    path, _, query = target.partition("?")
+    if path != PATH:
         raise NotFound(f"WebSockets are at {PATH}.")
-    _check_origin(request.headers, allowed_origins)
-    codec, subprotocol = _choose_codec(request.headers.get_all("Sec-WebSocket-Protocol"))
-    return Hello(_find_token(request.headers, url.query), codec, subprotocol)
+    _check_origin(values, allowed_origins)
+    codec, subprotocol = _choose_codec(values("Sec-WebSocket-Protocol"))
+    return Hello(_find_token(values, query), codec, subprotocol)
 
 
-def _check_origin(headers: Headers, allowed: frozenset[str]) -> None:
+def _check_origin(values: HeaderValues, allowed: frozenset[str]) -> None:
     """A page of the server's own host may, and those the operator lists; what is no browser sends no Origin."""
-    origins = headers.get_all("Origin")
-    hosts = headers.get_all("Host")
-    for origin in origins:
-        if origin not in allowed and urlsplit(origin).netloc not in hosts:
+    for origin in values("Origin"):
+        if origin not in allowed and urlsplit(origin).netloc not in values("Host"):
             raise BadOrigin(f"Pages of {origin[:100]} may not connect.")
 
 
@@ -61,8 +118,8 @@ def _choose_codec(headers: Sequence[str]) -> tuple[Codec, str | None]:
     raise BadMessage(f"The subprotocols here are {' and '.join(CODECS)}.")
 
 
-def _find_token(headers: Headers, query: str) -> str:
-    for header in headers.get_all("Authorization"):
+def _find_token(values: HeaderValues, query: str) -> str:
+    for header in values("Authorization"):
         scheme, _, token = header.partition(" ")
         if scheme.lower() == "bearer" and token:
             return token.strip()

@@ -18,7 +18,7 @@ from gifting.hub.room import Counters, Room, RoomLedger
 from gifting.hub.subscription import Subscription
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
-from gifting.wire.tokens import Identity, verify
+from gifting.wire.tokens import Identity, Verifier
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self.connections: set[Connection] = set()
         self._opening: dict[str, asyncio.Task[Room]] = {}
-        self._secret = secret
+        self._verifier = Verifier(secret)
         self._node = node
         self._revoked: frozenset[str] = frozenset()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,7 +109,7 @@ class Hub:
 
     def authenticate(self, token: str) -> Identity:
         """Who a token speaks for. Raises BadToken, TokenExpired, TokenRevoked."""
-        identity = verify(self._secret, token, now=time.time())
+        identity = self._verifier.verify(token, now=time.time())
         if identity.token_id in self._revoked:
             raise TokenRevoked
         return identity

@@ -241,6 +241,13 @@ class Room:
 
     # Snapshots.
 
+    def snapshot_at_hand(self, now: float) -> dict[str, Any] | None:
+        """What :meth:`snapshot` gives, if that is there already."""
+        found = self._snapshot
+        if not self.lanes or found is None or not found.done() or now - self._snapshot_at > SNAPSHOT_AGE:
+            return None
+        return None if found.cancelled() or found.exception() else found.result()
+
     async def snapshot(self, now: float) -> dict[str, Any]:
         """The room as it stands, shared by all who ask within :data:`SNAPSHOT_AGE`."""
         if self._snapshot is None or now - self._snapshot_at > SNAPSHOT_AGE:
@@ -254,11 +261,16 @@ class Room:
             self._encoded[codec] = codec.encode(found)
         return msgspec.Raw(self._encoded[codec])
 
-    async def has_log_since(self, seq: int) -> bool:
-        """Whether everything after ``seq`` can still be had."""
+    def reaches(self, seq: int) -> bool | None:
+        """Whether everything after ``seq`` can still be had; None where only the log can tell."""
         if seq > self.seq:
             return False
-        if seq == self.seq or self.recent_after(seq, self.seq) is not None:
-            return True
+        return True if seq == self.seq or self.recent_after(seq, self.seq) is not None else None
+
+    async def has_log_since(self, seq: int) -> bool:
+        """:meth:`reaches`, asking the log."""
+        reaches = self.reaches(seq)
+        if reaches is not None:
+            return reaches
         found = await self._ledger.replay(self.ref, seq, 1)
         return bool(found) and found[0].first <= seq + 1

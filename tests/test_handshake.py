@@ -1,0 +1,97 @@
+"""The upgrade: the usual request is read in one step, as websockets would; odd ones are left to websockets."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from gifting.hub.handshake import accept, read_upgrade
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+HEADERS = (
+    "Host: 127.0.0.1:8080",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    f"Sec-WebSocket-Key: {KEY}",
+    "Sec-WebSocket-Version: 13",
+)
+
+
+def request(*headers: str, first: str = "GET /v1/ws?token=x HTTP/1.1") -> bytes:
+    return "\r\n".join((first, *headers, "", "")).encode("latin-1")
+
+
+def websockets_accepts(data: bytes) -> bool:
+    engine = ServerProtocol()
+    engine.receive_data(data)
+    return any(
+        engine.accept(event).status_code == 101 for event in engine.events_received() if isinstance(event, Request)
+    )
+
+
+def test_the_usual_request() -> None:
+    found = read_upgrade(request(*HEADERS, "Authorization:  Bearer abc ", "Sec-WebSocket-Protocol: a, b"))
+    assert found is not None
+    assert found.target == "/v1/ws?token=x"
+    assert (found.values("authorization"), found.values("Origin")) == (("Bearer abc",), ())
+    assert found.values("Sec-WebSocket-Protocol") == ("a, b",)
+
+
+def test_the_answer_is_that_of_the_rfc() -> None:
+    """RFC 6455, section 1.3, has this key."""
+    answer = accept(KEY, "gifting.v1.json")
+    assert answer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
+    assert answer.endswith(b"\r\nSec-WebSocket-Protocol: gifting.v1.json\r\n\r\n")
+    assert b"Protocol:" not in accept(KEY, None)
+
+
+ODD = [
+    request(*HEADERS)[:-1],
+    request(*HEADERS) + b"x",
+    request(*HEADERS) + request(*HEADERS),
+    request(*HEADERS, first="GET /v1/ws HTTP/1.0"),
+    request(*HEADERS, first="POST /v1/ws HTTP/1.1"),
+    request(*HEADERS, first="GET /v1/rooms HTTP/1.1"),
+    request(*HEADERS, first="GET /v1/ws  HTTP/1.1"),
+    request(*HEADERS, "Host: another"),
+    request(*HEADERS, "Content-Length: 5"),
+    request(*HEADERS, "Transfer-Encoding: chunked"),
+    request(*HEADERS, "no colon"),
+    request(*HEADERS, " folded: line"),
+    request(*HEADERS, "Sp ace: x"),
+    request(*HEADERS, "Bell: \x07"),
+    request(*HEADERS, "Lone: a\nb"),
+    *(request(*HEADERS[:at], *HEADERS[at + 1 :]) for at in range(1, len(HEADERS))),
+    request(*(line.replace("13", "8") for line in HEADERS)),
+    request(*(line.replace("websocket", "h2c") for line in HEADERS)),
+    request(*(line.replace(KEY, KEY[:-4]) for line in HEADERS)),
+    request(*(line.replace(KEY, "!" + KEY[1:]) for line in HEADERS)),
+    request(*(line.replace("Connection: Upgrade", "Connection: close") for line in HEADERS)),
+]
+
+
+@pytest.mark.parametrize("data", ODD)
+def test_odd_requests_go_the_long_way(data: bytes) -> None:
+    assert read_upgrade(data) is None
+
+
+@given(
+    st.lists(st.sampled_from([*HEADERS, "Connection: keep-alive, Upgrade", "UPGRADE: WebSocket", "Origin: http://a"])),
+    st.text(max_size=10),
+)
+def test_what_is_taken_here_is_what_websockets_takes(lines: list[str], extra: str) -> None:
+    data = request(*HEADERS[:1], *lines, "X-Extra: " + extra.encode("latin-1", "replace").decode("latin-1"))
+    if read_upgrade(data) is not None:
+        assert websockets_accepts(data)
+
+
+@given(st.binary(max_size=300))
+def test_whatever_comes(data: bytes) -> None:
+    read_upgrade(data)
+    assert read_upgrade(b"GET /v1/ws" + data + b"\r\n\r\n") is None or websockets_accepts(
+        b"GET /v1/ws" + data + b"\r\n\r\n"
+    )
