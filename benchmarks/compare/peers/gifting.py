@@ -49,6 +49,7 @@ class Gifting(Giver):
 
     def __init__(self) -> None:
         self._secret = secrets.token_hex(32)
+        self._tokens: dict[str, str] = {}
         self._operator: Operator
 
     @classmethod
@@ -110,8 +111,9 @@ class Gifting(Giver):
         return self._opening(f"viewer-{number}")._replace(messages=[join], ready=self.joined)
 
     def _opening(self, user: str, role: Literal["viewer"] = "viewer") -> Opening:
-        token = issue(self._secret, user, role, now=time.time(), ttl=TOKEN_TTL)
-        headers = [("Authorization", f"Bearer {token}"), ("Sec-WebSocket-Protocol", self.subprotocol)]
+        if user not in self._tokens:  # who comes back has the token still
+            self._tokens[user] = issue(self._secret, user, role, now=time.time(), ttl=TOKEN_TTL)
+        headers = [("Authorization", f"Bearer {self._tokens[user]}"), ("Sec-WebSocket-Protocol", self.subprotocol)]
         return Opening("/v1/ws", headers, opcode=self.opcode)
 
     def _encode(self, message: dict[str, Any]) -> bytes:
@@ -124,6 +126,14 @@ class GiftingPaced(Gifting):
     name = "gifting, paced"
     about = "As above with `--all-interval 0.05`: at most one frame per viewer in 50 ms, as batching peers are set up."
     settings: ClassVar[dict[str, str]] = {"GIFTING_ALL_INTERVAL": "0.05"}
+
+
+class GiftingTwoWorkers(Gifting):
+    """As many processes as the machine has cores."""
+
+    name = "gifting, two workers"
+    about = "As above with `--workers 2`: two processes share the port and the Redis."
+    settings: ClassVar[dict[str, str]] = {"GIFTING_WORKERS": "2"}
 
 
 class GiftingJson(Gifting):
