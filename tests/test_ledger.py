@@ -19,6 +19,7 @@ from gifting import config, errors
 from gifting.ledger import scripts
 from gifting.ledger.audit import audit
 from gifting.ledger.batcher import Result
+from gifting.ledger.connect import MAX_CONNECTIONS
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.entries import read_ledger
 from gifting.ledger.keys import Keys
@@ -414,6 +415,13 @@ async def test_a_full_batch_over_many_partitions(world: World) -> None:
 
 
 # Streaks.
+
+
+async def test_more_calls_at_once_than_there_are_connections(world: World, redis_url: str) -> None:
+    """As when a node that does not know a room yet is sent many gifts for it."""
+    room = await world.ledger.open_room("r2", "host", "Host", "")
+    async with a_world(redis_url) as other:
+        assert {room} == set(await asyncio.gather(*(other.ledger.room("r2") for _ in range(4 * MAX_CONNECTIONS))))
 
 
 async def test_a_batch_that_touches_every_partition_there_can_be(redis_client: Redis, redis_url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -12,7 +12,7 @@ CONNECT_TIMEOUT = 2.0
 """Seconds to make a connection."""
 
 MAX_CONNECTIONS = 64
-"""Connections of one process to Redis."""
+"""Connections of one process to Redis; who finds them all in use waits for one, up to the call's time-out."""
 
 
 BinaryRedis = Any
@@ -24,11 +24,13 @@ def connect(url: str, timeout: float, **extra: Any) -> BinaryRedis:
 
     redis-py would by default send a timed-out call once more; for a script that moves money that is a second debit.
     """
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        timeout=timeout,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=timeout,
         socket_connect_timeout=CONNECT_TIMEOUT,
         max_connections=MAX_CONNECTIONS,
         **extra,
     )
+    return Redis.from_pool(pool)
