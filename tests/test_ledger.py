@@ -91,25 +91,12 @@ class World:
     async def raw_gift(self, coins: Any) -> Result:
         """A gift of any amount, as only the script sees it."""
         key, ann = parse_key(self.key()), self.sender("ann")
-        item = (
-            "r1",
-            "host",
-            "ann",
-            key,
-            key_time(key),
-            b"8 bytes!",
-            "spark",
-            1,
-            coins,
-            1,
-            b"\x80",
-            ann.user,
-            b"",
-        )
-        values = bytes((1, 2)) + pack(item)[1:]
+        target = bytes((2,)) + pack(("r1", "host", "spark", 1, b"\x80"))[1:]
+        item = bytes((1, 1)) + pack(("ann", key, key_time(key), b"8 bytes!", 1, coins, ann.user, b""))[1:]
         options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000))
         bases = [ann.base, self.room.base]
-        reply = await scripts.call(self.redis, "commit", bases, str(self.clock[0]), options, bytes((GIFT,)), values)
+        kinds = bytes((GIFT,))
+        reply = await scripts.call(self.redis, "commit", bases, str(self.clock[0]), options, kinds, target, item)
         (values,) = msgpack.unpackb(reply)
         return Result(*values)
 
@@ -535,7 +522,7 @@ async def test_likes_stop_at_the_largest_number(world: World) -> None:
     values = bytes((1,)) + pack(("r1", "host", event, MAX_AMOUNT))[1:]
     options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000))
     kinds = bytes((LIKE, LIKE))
-    await scripts.call(world.redis, "commit", [world.room.base], str(START), options, kinds, values + values)
+    await scripts.call(world.redis, "commit", [world.room.base], str(START), options, kinds, b"", values + values)
     assert [event["total"] for event in await world.log()] == [MAX_AMOUNT] * 2
     assert (await world.ledger.snapshot(world.room))["likes"] == MAX_AMOUNT
 

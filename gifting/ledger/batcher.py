@@ -89,8 +89,8 @@ class Batcher:
     def queued(self) -> int:
         return len(self._queue)
 
-    def submit(self, kind: int, sender: str | None, room: str, fields: bytes, done: Done) -> None:
-        """Queue one item; ``done`` is called with its result, or with the error that it ended in.
+    def submit(self, kind: int, sender: str | None, room: str, target: bytes | None, fields: bytes, done: Done) -> None:
+        """Queue one item (see :class:`Item`); ``done`` is called with its result, or with the error that it ended in.
 
         Raises:
             Overloaded: too much is queued already.
@@ -98,7 +98,7 @@ class Batcher:
         queued = len(self._queue)
         if queued >= self._queue_max:
             raise errors.Overloaded
-        self._queue.append(Item(kind, sender, room, fields, done, self._time()))
+        self._queue.append(Item(kind, sender, room, target, fields, done, self._time()))
         if not queued or queued + 1 == self._batch_max:
             self._settle()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgpack
 
@@ -41,13 +41,15 @@ Done = Callable[[Result | errors.GiftingError], None]
 class Item(NamedTuple):
     """One thing to commit: its kind, the partitions it touches, its other fields packed, and whom to tell.
 
-    ``sender`` is the base of the sender's partition, None for what is free; only what has a sender has a key, which
-    makes it safe to send again. ``sent`` says that it was sent before, and what became of it is not known.
+    ``sender`` is the base of the sender's partition, and ``target`` a gift in a room, packed; None for what is free.
+    Only what has a sender has a key, which makes it safe to send again. ``sent`` says that it was sent before, and what
+    became of it is not known.
     """
 
     kind: int
     sender: str | None
     room: str
+    target: bytes | None
     fields: bytes
     done: Done
     queued_at: float
@@ -101,13 +103,12 @@ class Line:
                 await self._connection.connect()
 
     async def write(self, batch: Sequence[Item]) -> None:
-        bases, values = _address(batch)
-        kinds = bytes([item.kind for item in batch])
+        bases, *packed = _address(batch)
         script = ("EVALSHA", scripts.sha("commit")) if self._loaded else ("EVAL", scripts.source("commit"))
         self._loaded = True
         async with asyncio.timeout(self._timeout):
             await self._connection.send_command(
-                *script, len(bases), *bases, self._now(), self._options, kinds, values, check_health=False
+                *script, len(bases), *bases, self._now(), self._options, *packed, check_health=False
             )
 
     async def read(self) -> bytes:
@@ -128,13 +129,28 @@ class Line:
         await self._connection.disconnect()
 
 
-def _address(batch: Sequence[Item]) -> tuple[list[str], bytes]:
-    """The partitions of a batch, each once, and the values of its items as the script reads them."""
-    numbers: dict[str, bytes] = {}
-    parts: list[bytes] = []
+def _address(batch: Sequence[Item]) -> tuple[list[str], bytes, bytes, bytes]:
+    """A batch as the script reads it: its partitions and targets, each once, and the kinds and values of its items."""
+    bases = _Places[str]()
+    targets = _Places[bytes]()
+    heads: list[bytes] = []
+    values: list[bytes] = []
     for item in batch:
-        for base in (item.sender, item.room):
-            if base is not None:
-                parts.append(numbers.get(base) or numbers.setdefault(base, pack(len(numbers) + 1)))
-        parts.append(item.fields)
-    return list(numbers), b"".join(parts)
+        if item.sender is None or item.target is None:
+            values += (bases.place(item.room), item.fields)
+        else:
+            if item.target not in targets:
+                heads += (bases.place(item.room), item.target)
+            values += (bases.place(item.sender), targets.place(item.target), item.fields)
+    kinds = bytes([item.kind for item in batch])
+    return list(bases), kinds, b"".join(heads), b"".join(values)
+
+
+T = TypeVar("T")
+
+
+class _Places(dict[T, bytes]):
+    """Things in the order in which they were first named; where one stands, from 1, as wire bytes."""
+
+    def place(self, thing: T) -> bytes:
+        return self.get(thing) or self.setdefault(thing, pack(len(self) + 1))

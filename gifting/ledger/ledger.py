@@ -17,13 +17,16 @@ from gifting.ledger.likes import Fold
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
 from gifting.model import economy, events
-from gifting.model.catalog import Catalog
+from gifting.model.catalog import Catalog, Gift
 from gifting.wire.codec import pack, unpack
 from gifting.wire.messages import MAX_COUNT
 
 log = logging.getLogger(__name__)
 
 GIFT, EVENT, LIKE = 1, 2, 3
+
+TARGETS_MAX = 20_000
+"""Gifts in rooms whose bytes are remembered, about 300 bytes each."""
 
 
 class Sender(NamedTuple):
@@ -43,6 +46,7 @@ class Ledger(Rooms):
         self.revocations = Revocations(self.redis, self.keys.revoked)
         self.batcher = Batcher(self.redis.connection_pool.make_connection, settings, now)
         self._likes: dict[str, Fold] = {}
+        self._targets: dict[tuple[RoomRef, str], bytes] = {}
 
     async def start(self) -> None:
         """Check that Redis, its data and the catalog fit the settings, and begin to take gifts.
@@ -116,27 +120,33 @@ class Ledger(Rooms):
         coins = gift.coins * count
         fields = pack(
             (
-                room.id,
-                room.host,
                 sender.id,
                 raw_key,
                 economy.key_time(raw_key),
                 economy.content_digest(sender.id, room.id, gift_id, str(count), message or ""),
-                gift_id,
                 count,
                 coins,
-                int(gift.streakable),
-                events.encode_about(room.to_user, self.catalog.wire(gift_id)),
                 sender.user,
                 events.encode_sent(count, coins, message),
             )
         )[1:]
-        self.batcher.submit(GIFT, sender.base, room.base, fields, done)
+        self.batcher.submit(GIFT, sender.base, room.base, self._target(room, gift), fields, done)
+
+    def _target(self, room: RoomRef, gift: Gift) -> bytes:
+        """A gift in a room, packed once for all who send it there."""
+        target = self._targets.get((room, gift.id))
+        if target is None:
+            about = events.encode_about(room.to_user, self.catalog.wire(gift.id))
+            target = pack((room.id, room.host, gift.id, int(gift.streakable), about))[1:]
+            while len(self._targets) >= TARGETS_MAX:
+                del self._targets[next(iter(self._targets))]
+            self._targets[room, gift.id] = target
+        return target
 
     def post(self, room: RoomRef, kind: str, fields: dict[str, Any], done: Done) -> None:
         """Log and publish a free event (comment, share, follow, member). Raises Overloaded."""
         blob = pack((room.id, room.host, events.encode_event(kind, fields)))[1:]
-        self.batcher.submit(EVENT, None, room.base, blob, done)
+        self.batcher.submit(EVENT, None, room.base, None, blob, done)
 
     def like(self, room: RoomRef, count: int, done: Done) -> None:
         """Add likes; they become one event with all others of the room within ``like_interval``."""
@@ -149,7 +159,7 @@ class Ledger(Rooms):
 
     def _send_likes(self, room: RoomRef, count: int, done: Done) -> None:
         blob = pack((room.id, room.host, events.encode_event("like", {"count": count}, decided=1), count))[1:]
-        self.batcher.submit(LIKE, None, room.base, blob, done)
+        self.batcher.submit(LIKE, None, room.base, None, blob, done)
 
     async def gift(
         self, sender: Sender, room: RoomRef, gift_id: str, key: str, count: int = 1, message: str | None = None

@@ -4,10 +4,11 @@
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep]
 --      [3]  the kinds of the items, a byte each: 1 gift, 2 event, 3 like
---      [4]  the values of the items, as msgpack, one after another; partitions are indices into KEYS
---           gift   sender's partition, room's partition, room, host, user, key, key time, digest, gift, count, coins,
---                  streakable 0|1, event bytes: what all events of this gift in this room begin with, the user, and
---                  count, coins and message
+--      [4]  targets, each a gift in a room, as msgpack values one after another; partitions are indices into KEYS
+--           room's partition, room, host, gift, streakable 0|1, event bytes that all events of the target begin with
+--      [5]  the items, likewise
+--           gift   sender's partition, index of the target, user, key, key time, digest, count, coins,
+--                  event bytes: the user, and count, coins and message
 --           event  room's partition, room, host, event bytes
 --           like   room's partition, room, host, event bytes, count
 -- returns   msgpack array, per item [duplicate 0|1, status, seq, coins left, repeat_count, streak]
@@ -26,22 +27,39 @@ local now = clock(ARGV[1])
 local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, log_keep =
   unpack(cmsgpack.unpack(ARGV[2]))
 local keys = dedupe.new('keys', dedupe_window, key_lead, 60000)
-local partitions, carry_fields = {}, {}
+local partitions = {}
 
 local function pack_result(status, seq, coins, repeat_count, streak)
   return cmsgpack.pack(status, seq or 0, coins or 0, repeat_count or 0, streak or 0)
 end
 
--- The readers take the values of an item after the offset where they end. No string is made of a whole item: Lua
--- interns strings by a sample of their bytes, and long ones that are nearly alike are slow to tell apart.
-local function read_gift(at, sender_at, host_at, id, host, user, key, key_time, digest, name, count, coins, streakable,
-    about, profile, known)
-  local sender, p = partitions[sender_at], partitions[host_at]
+-- The readers take the values of a target or an item after the offset where they end. No string is made of a whole
+-- item: Lua interns strings by a sample of their bytes, and long ones that are nearly alike are slow to tell apart.
+local function read_target(at, host_at, id, host, name, streakable, about)
+  local p = partitions[host_at]
+  return at, {
+    p = p, room = room.open(p, id), host = host, name = name, streak_suffix = streakable == 1 and '\n' .. name,
+    about = about,
+    -- A remainder is in units of its rate's denominator, so each denominator has its own.
+    carry = host .. '/' .. digits(rate_denominator),
+  }
+end
+
+local function read_targets(values)
+  local at, targets = 0, {}
+  while at >= 0 and #values > 0 do
+    at, targets[#targets + 1] = read_target(cmsgpack.unpack_limit(values, 6, at))
+  end
+  return targets
+end
+
+local function read_gift(targets, at, sender_at, target_at, user, key, key_time, digest, count, coins, profile, known)
+  local sender, target = partitions[sender_at], targets[target_at]
   local bucket, refused = dedupe.bucket(keys, sender.base, key_time, now)
   return at, {
-    sender = sender, p = p, room = room.open(p, id), host = host, user = user, key = key, bucket = bucket,
-    refused = refused, digest = digest, name = name, count = count, coins = coins, about = about, profile = profile,
-    known = known, streak = streakable == 1 and user .. '\n' .. name,
+    target = target, sender = sender, user = user, key = key, bucket = bucket, refused = refused, digest = digest,
+    count = count, coins = coins, profile = profile, known = known,
+    streak = target.streak_suffix and user .. target.streak_suffix,
   }
 end
 
@@ -49,12 +67,12 @@ local function read_event(at, host_at, id, host, event, count)
   return at, { room = room.open(partitions[host_at], id), host = host, event = event, likes = count }
 end
 
-local function read_items(kinds, values)
+local function read_items(kinds, targets, values)
   local at, items = 0, {}
   for i = 1, #kinds do
     local kind = string.byte(kinds, i)
     if kind == GIFT then
-      at, items[i] = read_gift(cmsgpack.unpack_limit(values, 15, at))
+      at, items[i] = read_gift(targets, cmsgpack.unpack_limit(values, 10, at))
     else
       at, items[i] = read_event(cmsgpack.unpack_limit(values, kind == LIKE and 5 or 4, at))
     end
@@ -62,29 +80,21 @@ local function read_items(kinds, values)
   return items
 end
 
--- A remainder is in units of its rate's denominator, so each denominator has its own.
-local function carry_of(host)
-  local field = carry_fields[host]
-  if not field then
-    field = host .. '/' .. digits(rate_denominator)
-    carry_fields[host] = field
-  end
-  return field
-end
-
 local function want(gift)
   if gift.bucket then
     hash.want(gift.bucket, gift.key)
   end
   hash.want(gift.sender.coins, gift.user)
-  hash.want(gift.p.diamonds, gift.host)
-  hash.want(gift.p.carry, carry_of(gift.host))
-  if gift.room and gift.streak then
-    streaks.want(gift.room, gift.streak)
+  if gift.target.room and gift.streak then
+    streaks.want(gift.target.room, gift.streak)
   end
 end
 
-local function load_wanted(items)
+local function load_wanted(targets, items)
+  for _, target in ipairs(targets) do
+    hash.want(target.p.diamonds, target.host)
+    hash.want(target.p.carry, target.carry)
+  end
   for _, item in ipairs(items) do
     if item.key then
       want(item)
@@ -101,59 +111,61 @@ local function load_wanted(items)
   end
 end
 
-local function earned(gift)
-  local raw = gift.coins * rate_numerator + tonumber(hash.get(gift.p.carry, carry_of(gift.host)) or 0)
+local function earned(target, coins)
+  local raw = coins * rate_numerator + tonumber(hash.get(target.p.carry, target.carry) or 0)
   return math.floor(raw / rate_denominator), raw % rate_denominator
 end
 
 -- Everything that can refuse a gift is asked here, before the first change. If nothing does: nil, milli-diamonds, carry.
 local function refusal(gift, balance)
-  if not is_amount(gift.coins) or gift.coins * rate_numerator + rate_denominator > MAX_AMOUNT then
+  local target, coins = gift.target, gift.coins
+  if not is_amount(coins) or coins * rate_numerator + rate_denominator > MAX_AMOUNT then
     return Status.BAD_AMOUNT
   end
-  local refused = room.refusal(gift.room, gift.host, gift.user)
+  local refused = room.refusal(target.room, target.host, gift.user)
   if refused then
     return refused
   end
-  if balance < gift.coins then
+  if balance < coins then
     return Status.INSUFFICIENT_COINS
   end
-  local diamonds, carry = earned(gift)
-  local before = tonumber(hash.get(gift.p.diamonds, gift.host) or 0)
-  if before + diamonds > MAX_AMOUNT or gift.room.coins + gift.coins > MAX_AMOUNT then
+  local diamonds, carry = earned(target, coins)
+  local before = tonumber(hash.get(target.p.diamonds, target.host) or 0)
+  if before + diamonds > MAX_AMOUNT or target.room.coins + coins > MAX_AMOUNT then
     return Status.WALLET_FULL
   end
   return nil, diamonds, carry
 end
 
 local function debit(gift, balance)
-  local p = gift.sender
+  local p, target = gift.sender, gift.target
   hash.put(p.coins, gift.user, balance - gift.coins)
   partition.add_total(p, 'spent', gift.coins)
-  partition.entry(p, DEBIT_HEADER, 'debit', now, gift.key, gift.user, gift.room.id, gift.host, gift.name, gift.count,
-    gift.coins)
+  partition.entry(p, DEBIT_HEADER, 'debit', now, gift.key, gift.user, target.room.id, target.host, target.name,
+    gift.count, gift.coins)
 end
 
 local function credit_host(gift, seq, diamonds, carry)
-  local p, r = gift.p, gift.room
-  hash.put(p.diamonds, gift.host, tonumber(hash.get(p.diamonds, gift.host) or 0) + diamonds)
-  hash.put(p.carry, carry_of(gift.host), carry)
+  local target = gift.target
+  local p, r, host = target.p, target.room, target.host
+  hash.put(p.diamonds, host, tonumber(hash.get(p.diamonds, host) or 0) + diamonds)
+  hash.put(p.carry, target.carry, carry)
   r.coins = r.coins + gift.coins
   r.diamonds = r.diamonds + diamonds
   room.count_spent(r, gift.user, gift.profile, gift.coins)
-  partition.entry(p, CREDIT_HEADER, 'credit', now, gift.key, gift.user, r.id, gift.host, seq, gift.coins, diamonds,
+  partition.entry(p, CREDIT_HEADER, 'credit', now, gift.key, gift.user, r.id, host, seq, gift.coins, diamonds,
     rate_numerator, rate_denominator)
 end
 
 -- Never refuses. Returns the gift's seq, its streak's count and its streak.
 local function credit(gift, diamonds, carry)
-  local r = gift.room
+  local r = gift.target.room
   local open = gift.streak and streaks.continue(r, gift, now, streak_window)
   local seq = r.seq + 1
   open = open or { first = seq, count = gift.count, coins = gift.coins, id = room.event_id(r, seq) }
   local ends = not gift.streak
   credit_host(gift, seq, diamonds, carry)
-  room.append(r, open.first, open.coins, ends and 1 or 0, gift.about, gift.profile, gift.known,
+  room.append(r, open.first, open.coins, ends and 1 or 0, gift.target.about, gift.profile, gift.known,
     gift_fields(r, now, open.count, ends, open.id, diamonds))
   return seq, open.count, open.first
 end
@@ -202,8 +214,9 @@ end
 for i, base in ipairs(KEYS) do
   partitions[i] = partition.new(base)
 end
-local items = read_items(ARGV[3], ARGV[4])
-load_wanted(items)
+local targets = read_targets(ARGV[4])
+local items = read_items(ARGV[3], targets, ARGV[5])
+load_wanted(targets, items)
 local results = {}
 for i, item in ipairs(items) do
   local commit = item.key and commit_gift or commit_event

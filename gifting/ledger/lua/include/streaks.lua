@@ -71,7 +71,7 @@ function streaks.continue(r, gift, now, window)
   if not streak then
     local first = r.seq + 1
     streak = {
-      first = first, count = 0, coins = 0, last = now, id = room.event_id(r, first), static = gift.about .. gift.profile,
+      first = first, count = 0, coins = 0, last = now, id = room.event_id(r, first), static = gift.target.about .. gift.profile,
     }
     r.streaks[field] = streak
   end
