@@ -2,7 +2,7 @@
 
 Three ways to do one durable gift on the same private Redis (``appendfsync always``), in turn, three rounds, medians:
 
-- ``batcher``: our batcher, 1,024 gifts in flight, batches of up to 256;
+- ``batcher``: our batcher, 2,048 gifts in flight, batches of up to 512;
 - ``await evalsha``: a plain one-gift script, awaited gift by gift;
 - ``redis-benchmark``: the same plain script from C, 16 pipelined (if redis-benchmark is installed).
 """
@@ -29,9 +29,9 @@ from gifting.model.economy import make_key
 
 SECONDS = 4.0
 ROUNDS = 3
-IN_FLIGHT = 1024
+IN_FLIGHT = 2048
 SENDERS = 200
-KEYS_READY = 300_000
+KEYS_READY = 400_000
 
 ONE_GIFT = """
 local balance = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)

@@ -56,7 +56,7 @@ class Settings:
     room_retention: float = _setting(7 * 86400.0, "How long an ended room's log and ranking are kept.", least=1)
     log_keep: int = _setting(100_000, "Events kept in a room's log for replay.", least=100)
 
-    batch_max: int = _setting(256, "Gifts in one ledger call at most.", least=1, most=1000)
+    batch_max: int = _setting(512, "Gifts in one ledger call at most.", least=1, most=1000)
     batch_queue: int = _setting(20_000, "Gifts that may wait for the ledger; more are refused as overloaded.", least=1)
     ledger_timeout: float = _setting(
         5.0, "How long a gift may wait for Redis before its sender is told to ask again.", least=0.1

@@ -64,6 +64,7 @@ def server_command(binary: Path, data_dir: Path, socket: Path, maxmemory: int) -
         "appendonly": "yes",
         "appenddirname": AOF_DIR,
         "appendfsync": "always",
+        "auto-aof-rewrite-min-size": "256mb",
         "no-appendfsync-on-rewrite": "no",
         "aof-load-truncated": "yes",
         "save": "",

@@ -5,17 +5,19 @@
 --   hash.get(h, field)         string, number or false
 --   hash.put(h, field, value)
 --   hash.flush(h)              write what changed
+-- Lengths are counted, here as in the other includes: `#` searches for the end each time.
 -- @include chunks
 local hash = {}
 
 function hash.new(key)
-  return { key = key, values = {}, wanted = {}, dirty = {} }
+  return { key = key, values = {}, wanted = {}, wants = 0, dirty = {} }
 end
 
 function hash.want(h, field)
   if h.values[field] == nil then
     h.values[field] = false
-    h.wanted[#h.wanted + 1] = field
+    h.wants = h.wants + 1
+    h.wanted[h.wants] = field
   end
 end
 
@@ -25,7 +27,7 @@ function hash.load(h)
   for i, field in ipairs(h.wanted) do
     h.values[field] = found[i]
   end
-  h.wanted = {}
+  h.wanted, h.wants = {}, 0
 end
 
 function hash.get(h, field)
@@ -43,10 +45,10 @@ function hash.put(h, field, value)
 end
 
 function hash.flush(h)
-  local args = {}
+  local args, n = {}, 0
   for field in pairs(h.dirty) do
-    args[#args + 1] = field
-    args[#args + 1] = h.values[field]
+    args[n + 1], args[n + 2] = field, h.values[field]
+    n = n + 2
   end
   call_in_chunks('HSET', h.key, args)
   h.dirty = {}

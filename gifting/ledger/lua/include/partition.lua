@@ -12,7 +12,7 @@ function partition.new(base)
   return {
     base = base, coins = hash.new(base .. ':coins'), totals = hash.new(base .. ':totals'),
     diamonds = hash.new(base .. ':diamonds'), carry = hash.new(base .. ':carry'),
-    entries = {}, rooms = {},
+    entries = {}, pieces = 0, rooms = {},
   }
 end
 
@@ -25,9 +25,9 @@ function partition.add_total(p, name, amount)
 end
 
 function partition.entry(p, header, ...)
-  local n = #p.entries
-  p.entries[n + 1] = header
-  p.entries[n + 2] = cmsgpack.pack(...)
+  local n = p.pieces
+  p.entries[n + 1], p.entries[n + 2] = header, cmsgpack.pack(...)
+  p.pieces = n + 2
 end
 
 function partition.load(p)
@@ -41,7 +41,7 @@ function partition.flush(p)
   hash.flush(p.totals)
   hash.flush(p.diamonds)
   hash.flush(p.carry)
-  if #p.entries > 0 then
+  if p.pieces > 0 then
     redis.call('XADD', p.base .. ':ledger', '*', 'e', table.concat(p.entries))
   end
 end

@@ -2,11 +2,12 @@
 -- @include chunks
 -- @include top
 local function update_ranking(r)
-  local users, scores, args = {}, {}, {}
+  local users, scores, args, n = {}, {}, {}, 0
   for user in pairs(r.spent) do
-    users[#users + 1] = user
+    n = n + 1
+    users[n] = user
   end
-  if #users == 0 then
+  if n == 0 then
     return nil
   end
   call_in_chunks('ZMSCORE', r.key .. '/top', users, scores)
@@ -14,8 +15,7 @@ local function update_ranking(r)
     if not scores[i] then
       redis.call('HSET', r.key .. '/users', user, r.users[user])
     end
-    args[#args + 1] = tonumber(scores[i] or 0) + r.spent[user]
-    args[#args + 1] = user
+    args[2 * i - 1], args[2 * i] = tonumber(scores[i] or 0) + r.spent[user], user
   end
   call_in_chunks('ZADD', r.key .. '/top', args)
   local rank = table.concat(redis.call('ZREVRANGE', r.key .. '/top', 0, 2), '\n')

@@ -30,9 +30,10 @@ function streaks.want(r, field)
 end
 
 function streaks.load(r)
-  local fields, found = {}, {}
+  local fields, found, n = {}, {}, 0
   for field in pairs(r.wanted or {}) do
-    fields[#fields + 1] = field
+    n = n + 1
+    fields[n] = field
   end
   call_in_chunks('HMGET', r.key .. '/streaks', fields, found)
   for i, field in ipairs(fields) do
@@ -95,17 +96,17 @@ local function forget_finished(p, r)
 end
 
 local function store_changed(p, r, window)
-  local fields, deadlines = {}, {}
+  local fields, deadlines, n, d = {}, {}, 0, 0
   for field, streak in pairs(r.streaks) do
     if streak and streak.changed then
-      fields[#fields + 1] = field
-      fields[#fields + 1] = cmsgpack.pack(streak.first, streak.count, streak.coins, streak.last)
+      fields[n + 1], fields[n + 2] = field, cmsgpack.pack(streak.first, streak.count, streak.coins, streak.last)
+      n = n + 2
       if streak.static then
-        fields[#fields + 1] = '=' .. field
-        fields[#fields + 1] = streak.static
+        fields[n + 1], fields[n + 2] = '=' .. field, streak.static
+        n = n + 2
       end
-      deadlines[#deadlines + 1] = streak.last + window
-      deadlines[#deadlines + 1] = r.id .. '\n' .. field
+      deadlines[d + 1], deadlines[d + 2] = streak.last + window, r.id .. '\n' .. field
+      d = d + 2
     end
   end
   call_in_chunks('HSET', r.key .. '/streaks', fields)
