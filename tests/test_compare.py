@@ -445,6 +445,7 @@ def test_the_peers_are_found_and_chosen_by_words_of_their_names() -> None:
     assert peers[0] is Gifting
     assert all(one.family == "gifting" for one in peers[: peers.index(Naive)])
     assert registry.chosen(peers, ["JSON", "naive"])[0] is GiftingJson
+    assert registry.chosen(peers, ["gifting"]) == [Gifting], "a whole name means that one"
     assert registry.chosen(peers, []) == peers
     with pytest.raises(ValueError, match="nobody"):
         registry.chosen(peers, ["nobody"])

@@ -38,14 +38,15 @@ def _is_peer(one: object, module: str) -> bool:
 
 
 def chosen(peers: Sequence[type[Peer]], wanted: Sequence[str]) -> list[type[Peer]]:
-    """Those whose name or family has one of the words in it, in whatever case; all if there are no words.
+    """Those that are called one of the words, or else have it in their name or family; all if there are no words.
 
     Raises:
         ValueError: a word that fits none.
     """
     found: dict[type[Peer], None] = {}
     for word in wanted:
-        fitting = [one for one in peers if word.lower() in f"{one.family} {one.name}".lower()]
+        fitting = [one for one in peers if word.lower() == one.name.lower()]
+        fitting = fitting or [one for one in peers if word.lower() in f"{one.family} {one.name}".lower()]
         if not fitting:
             raise ValueError(f"No peer is called {word!r}. There are: {', '.join(one.name for one in peers)}.")
         found |= dict.fromkeys(fitting)
