@@ -195,12 +195,11 @@ class Batcher:
 
     async def _lose_flights(self) -> None:
         """What has a key is said again, and the script tells what became of it; the rest is not known."""
-        await self._line.drop()
-        for batch in self._flights:
-            sent = [item._replace(sent=True) for item in batch]
-            give_up(item for item in sent if item.sender is None)
-            self._again += (item for item in sent if item.sender is not None)
+        lost = [item._replace(sent=True) for batch in self._flights for item in batch]
         self._flights.clear()
+        self._again += (item for item in lost if item.sender is not None)
+        await self._line.drop()
+        give_up(item for item in lost if item.sender is None)
 
     def _repeat(self) -> None:
         """Before all that was queued meanwhile."""
