@@ -20,9 +20,12 @@ class Door(HttpToolsProtocol):
     def __init__(self, hub: Hub, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._hub = hub
+        self._fresh = True
 
     def data_received(self, data: bytes) -> None:
-        upgrade = read_upgrade(data) if self.scope is None else None
+        # Only the first bytes can be a request that nothing came before: later ones may be the middle of another.
+        upgrade = read_upgrade(data) if self._fresh else None
+        self._fresh = False
         if upgrade is None:
             super().data_received(data)
             return
