@@ -618,6 +618,18 @@ def test_the_table_goes_between_the_marks_of_a_document(compared: Results) -> No
     assert BEGIN in (Path(__file__).parents[1] / "benchmarks" / "README.md").read_text()
 
 
+def test_newer_workloads_replace_the_older_ones(compared: Results) -> None:
+    sample = Sample(round=1, workload="idle", peer="Newcomer", case="5", figures={"kib_per_viewer": 1.0})
+    info = msgspec.structs.replace(compared.peers[0], name="Newcomer")
+    newer = msgspec.structs.replace(compared, peers=[info], samples=[sample])
+    found = compared.updated(newer)
+    assert [one for one in found.samples if one.workload == "idle"] == [sample]
+    others = [one for one in compared.samples if one.workload != "idle"]
+    assert others
+    assert [one for one in found.samples if one.workload != "idle"] == others
+    assert {one.name for one in found.peers} == {"Newcomer", *(one.name for one in compared.peers)}
+
+
 def test_results_survive_the_file(compared: Results, tmp_path: Path) -> None:
     compared.write(tmp_path / "new" / "x.json")
     assert results.read(tmp_path / "new" / "x.json") == compared

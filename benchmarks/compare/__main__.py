@@ -52,6 +52,9 @@ def main(
     from_file: Annotated[
         Path | None, typer.Option("--render", help="Print a results file as Markdown, draw its plots, and end.")
     ] = None,
+    update: Annotated[
+        Path | None, typer.Option(help="Results file in which the workloads run now replace what it has of them.")
+    ] = None,
     into: Annotated[Path | None, typer.Option(help="With --render: put it into this document, at its marks.")] = None,
 ) -> None:
     """Compare this server with its peers: the same work, the same load, on this machine."""
@@ -71,7 +74,8 @@ def main(
     if not show:
         ready = {info.name for info in results.peers if info.version is not None}
         cells = plan([one for one in peers if one.name in ready], workloads, options)
-        sys.exit(_compare(results, cells, options, out))
+        older = None if update is None else read(update)
+        sys.exit(_compare(results, cells, options, update or out / f"{results.date}.json", older))
 
 
 _OPTIONS = frozenset(one.name for one in fields(Options))
@@ -95,7 +99,7 @@ def _workloads(wanted: Sequence[str]) -> list[Workload]:
     return [one for name, one in names.items() if not wanted or name in wanted]
 
 
-def _compare(results: Results, cells: list[Cell], options: Options, out: Path) -> int:
+def _compare(results: Results, cells: list[Cell], options: Options, path: Path, older: Results | None) -> int:
     """0: all ran. 1: a peer failed somewhere. 2: it could not be run. 130: interrupted; what there is was written."""
     minutes = estimate(cells, options) / 60
     console.print(f"{len(cells)} runs, about {minutes:.0f} minutes.\n" if minutes > 1 else f"{len(cells)} runs.\n")
@@ -107,10 +111,10 @@ def _compare(results: Results, cells: list[Cell], options: Options, out: Path) -
         return 2
     except (KeyboardInterrupt, asyncio.CancelledError):
         status = 130
-    path = out / f"{results.date}.json"
+    results = older.updated(results) if older else results
     results.write(path)
     console.print(Markdown(render(results)))
-    for written in [path, *_draw(results, out)]:
+    for written in [path, *_draw(results, path.parent)]:
         console.print(f"Written: {written}")
     return status or int(any(sample.case == FAILED for sample in results.samples))
 

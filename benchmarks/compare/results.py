@@ -68,6 +68,14 @@ class Results(msgspec.Struct, kw_only=True):
         """Whether it did in any round."""
         return any(one.figures.get("behind") for one in self.of(workload, peer, case))
 
+    def updated(self, newer: Results) -> Results:
+        """These, with the workloads of ``newer`` in place of those of the same names: each is of one run as a whole."""
+        done = {sample.workload for sample in newer.samples}
+        names = {peer.name for peer in newer.peers}
+        kept = [sample for sample in self.samples if sample.workload not in done]
+        peers = [*newer.peers, *(peer for peer in self.peers if peer.name not in names)]
+        return msgspec.structs.replace(self, peers=peers, samples=[*kept, *newer.samples])
+
     def write(self, path: Path) -> None:
         """As JSON, for people to read too."""
         path.parent.mkdir(parents=True, exist_ok=True)
