@@ -255,3 +255,13 @@ async def test_more_than_can_be_held_is_read_from_the_log(world: World, monkeypa
         while len(reader.seqs) < 6:
             await asyncio.sleep(0)
     assert reader.seqs == [1, 2, 3, 4, 5, 6]
+
+
+async def test_each_is_told_of_the_snapshot_it_joins_with(world: World) -> None:
+    """One who waits for the log joins with an older snapshot than those who come meanwhile."""
+    older = await world.room.snapshot(0.0)
+    await world.send("ann", "spark")
+    newer = await world.room.snapshot(1.0)
+    assert (older["seq"], newer["seq"]) == (0, 1)
+    for found in (older, newer, newer, older, newer):
+        assert unpack(bytes(world.room.encode_snapshot(found, MSGPACK)))["seq"] == found["seq"]

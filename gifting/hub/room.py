@@ -90,6 +90,7 @@ class Room:
         self._tasks: set[asyncio.Task[None]] = set()
         self._snapshot: asyncio.Task[dict[str, Any]] | None = None
         self._snapshot_at = 0.0
+        self._encoded_of: dict[str, Any] | None = None
         self._encoded: dict[Codec, bytes] = {}
         self.lanes: dict[LaneName, Lane] = {}
 
@@ -253,10 +254,12 @@ class Room:
         if self._snapshot is None or now - self._snapshot_at > SNAPSHOT_AGE:
             self._snapshot = asyncio.create_task(self._ledger.snapshot(self.ref))
             self._snapshot_at = now
-            self._encoded = {}
         return await asyncio.shield(self._snapshot)
 
     def encode_snapshot(self, found: dict[str, Any], codec: Codec) -> msgspec.Raw:
+        """A snapshot as the reply to a join has it. Whoever waited for the log may still have an older one."""
+        if found is not self._encoded_of:
+            self._encoded_of, self._encoded = found, {}
         if codec not in self._encoded:
             self._encoded[codec] = codec.encode(found)
         return msgspec.Raw(self._encoded[codec])
