@@ -172,19 +172,3 @@ async def test_a_stop_tells_everyone(redis_client: Any, redis_url: str) -> None:
         assert set(kinds[:in_flight]) == {errors.OutcomeUnknown}
         assert set(kinds[in_flight:]) == {errors.LedgerUnavailable}
         assert 0 < in_flight <= FLIGHTS * BATCH
-
-
-async def test_a_pause_between_calls_that_are_not_full(redis_client: Any, redis_url: str) -> None:
-    async with till_at(redis_url, batch_pause=0.05) as till:
-        batcher = till.ledger.batcher
-        await asyncio.wait_for(batcher.drain(), 10)
-        calls = batcher.batches
-        for told in range(2, 12):  # each as soon as the one before was told: one call each, a pause apart
-            began = time.monotonic()
-            till.send(1)
-            await till.until(told)
-            assert time.monotonic() - began > 0.02
-        assert batcher.batches == calls + 10
-        till.send(GIFTS)
-        await till.check(redis_client)
-        assert batcher.batches < calls + 10 + GIFTS / BATCH + FLIGHTS, "full batches wait for nothing"

@@ -1,8 +1,8 @@
 """Group commit: while calls are in flight, gifts queue; when one returns, all that queued go out as the next call.
 
-Nothing waits for a timer, unless a pause between calls is asked for. A batch that is full does not wait for the call
-before it either: up to :data:`FLIGHTS` calls are in flight on one connection, so that Redis finds the next one waiting
-while the last one is being told. What one sender sends is committed in that order, also where calls had to be repeated.
+Nothing waits for a timer. A batch that is full does not wait for the call before it either: up to :data:`FLIGHTS` calls
+are in flight on one connection, so that Redis finds the next one waiting while the last one is being told. What one
+sender sends is committed in that order, also where calls had to be repeated.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ class Batcher:
     def __init__(self, connect: Callable[[], Any], settings: Settings, now: Callable[[], str] = str) -> None:
         self._batch_max = settings.batch_max
         self._queue_max = settings.batch_queue
-        self._pause = settings.batch_pause
         self._timeout = settings.ledger_timeout
         options = pack(
             (
@@ -76,10 +75,7 @@ class Batcher:
         self._sendable, self._flying, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._loop = asyncio.get_running_loop()
-        self._time = self._loop.time
-        self._next_at = 0.0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._time = asyncio.get_running_loop().time
         self.batches = 0
         self.items = 0
 
@@ -113,8 +109,6 @@ class Batcher:
     async def stop(self) -> None:
         """Stop at once; what is still queued was not sent, and is told so."""
         await end(self._tasks)
-        if self._alarm is not None:
-            self._alarm.cancel()
         for batch in (*self._flights, self._again):
             fail(batch, errors.OutcomeUnknown())
         fail(self._queue, errors.LedgerUnavailable("The server is shutting down."))
@@ -123,12 +117,10 @@ class Batcher:
         await self._line.close()
 
     def _settle(self) -> None:
-        """Say what is true now, and look again when the pause is over if it is all that holds the queue up."""
+        """Say what is true now."""
         _turn(self._sendable, self._may_send())
         _turn(self._flying, bool(self._flights))
         _turn(self._idle, not (self._queue or self._flights or self._again or self._writing))
-        if self._queue and self._alarm is None and self._time() < self._next_at:
-            self._alarm = self._loop.call_at(self._next_at, self._end_pause)
 
     def _may_send(self) -> bool:
         """Not while something is to be repeated, which goes first; beside a call in flight only a full batch."""
@@ -136,11 +128,7 @@ class Batcher:
             return False
         if self._flights:
             return len(self._queue) >= self._batch_max and len(self._flights) < FLIGHTS
-        return bool(self._queue) and (self._time() >= self._next_at or len(self._queue) >= self._batch_max)
-
-    def _end_pause(self) -> None:
-        self._alarm = None
-        self._settle()
+        return bool(self._queue)
 
     # Out.
 
@@ -160,7 +148,6 @@ class Batcher:
     async def _send(self, batch: list[Item]) -> None:
         """However the write ends, the batch is in flight then: its reply, or the lack of one, is read."""
         self._writing = True
-        self._next_at = self._time() + self._pause
         try:
             await self._line.write(batch)
         except Exception as error:  # also of what redis-py trips over when the connection goes away in mid-write
