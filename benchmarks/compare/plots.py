@@ -63,7 +63,7 @@ def _rates(results: Results, plt: Any) -> Any:
     axes.set(yscale="log", xlabel="events per second", ylabel="deliveries per server-CPU-second")
     axes.set_title(f"One room, {results.options['viewers']:,.0f} viewers (✕: fell behind)")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
