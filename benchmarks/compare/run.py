@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import platform
-import resource
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from benchmarks.compare.driver import compile_driver
 from benchmarks.compare.options import Options
 from benchmarks.compare.peer import Peer
+from benchmarks.compare.process import raise_file_limit
 from benchmarks.compare.registry import describe
 from benchmarks.compare.results import FAILED, Results, Sample
 from benchmarks.compare.workloads.workload import Workload
@@ -66,7 +66,7 @@ async def run(results: Results, cells: Sequence[Cell], options: Options, progres
     Raises:
         PeerError: the load can't be built.
     """
-    _raise_file_limit()
+    raise_file_limit()
     total, done = estimate(cells, options), 0.0
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
         program = await compile_driver(Path(folder))
@@ -101,8 +101,3 @@ def _processor() -> str:
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def _raise_file_limit() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -13,7 +13,7 @@ from benchmarks.micro import samples
 from benchmarks.micro.stage import Stage
 from gifting.hub.lane import Lane
 from gifting.ledger.batcher import Done
-from gifting.ledger.commit import _address
+from gifting.ledger.commit import pack_batch
 from gifting.wire.batch import read_batches
 from gifting.wire.codec import BINARY, JSON, MSGPACK
 from gifting.wire.framing import frame
@@ -68,7 +68,7 @@ def _pack_batch(stage: Stage) -> Call:
         stage.ledger.send_gift(stage.sender, stage.ref, samples.GIFT, samples.KEY, 1, None, done)
     items = stage.ledger.take_queue()
 
-    return lambda: _address(items)
+    return lambda: pack_batch(items)
 
 
 def _frame(stage: Stage) -> Call:

@@ -105,7 +105,6 @@ class Stage:
         connection = Connection(self.hub)
         connection.connection_made(NullTransport())
         connection.codec = codec
-        connection._engine = None
         connection.identity = Identity(samples.USER_ID, "viewer", "token", time.time() + TTL, name="Ann", level=12)
         connection.bucket = self.hub.limits.enter(f"user-{len(self.hub.connections)}", self.hub.time())
         self.hub.connections.add(connection)

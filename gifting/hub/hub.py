@@ -16,6 +16,7 @@ from gifting.hub.limits import Limits
 from gifting.hub.pacer import Pacer
 from gifting.hub.room import Counters, Room, RoomLedger
 from gifting.hub.subscription import Subscription
+from gifting.tasks import end
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
 from gifting.wire.tokens import Identity, Verifier
@@ -270,6 +271,4 @@ class Hub:
         self.pacer.stop()
         for room in self.rooms.values():
             room.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)

@@ -113,6 +113,7 @@ class Batcher:
             fail(batch, errors.OutcomeUnknown())
         fail(self._queue, errors.LedgerUnavailable("The server is shutting down."))
         self._flights.clear()
+        self._again.clear()
         self._queue.clear()
         await self._line.close()
 

@@ -103,7 +103,7 @@ class Line:
                 await self._connection.connect()
 
     async def write(self, batch: Sequence[Item]) -> None:
-        bases, *packed = _address(batch)
+        bases, *packed = pack_batch(batch)
         script = ("EVALSHA", scripts.sha("commit")) if self._loaded else ("EVAL", scripts.source("commit"))
         self._loaded = True
         async with asyncio.timeout(self._timeout):
@@ -129,7 +129,7 @@ class Line:
         await self._connection.disconnect()
 
 
-def _address(batch: Sequence[Item]) -> tuple[list[str], bytes, bytes, bytes]:
+def pack_batch(batch: Sequence[Item]) -> tuple[list[str], bytes, bytes, bytes]:
     """A batch as the script reads it: its partitions and targets, each once, and the kinds and values of its items."""
     bases = _Places[str]()
     targets = _Places[bytes]()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -29,10 +29,8 @@ class _Centrifuge(CentrifugePeer):
     def version(cls) -> str | None:
         return says([PROGRAM, "-version"], r"centrifuge v(\S+)")
 
-    @asynccontextmanager
-    async def run(self, directory: Path, rooms: Sequence[str]) -> AsyncIterator[Running]:
-        async with self._server(directory) as running:
-            yield running
+    def run(self, directory: Path, rooms: Sequence[str]) -> AbstractAsyncContextManager[Running]:
+        return self._server(directory)
 
     @asynccontextmanager
     async def _server(self, directory: Path, *more: str) -> AsyncIterator[Running]:

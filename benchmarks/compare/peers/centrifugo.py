@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -37,10 +37,8 @@ class _Centrifugo(CentrifugePeer):
         # built with `go install` it calls itself 0.0.0
         return go_module_version(found) or says([found, "version"], r"v(\d\S+)")
 
-    @asynccontextmanager
-    async def run(self, directory: Path, rooms: Sequence[str]) -> AsyncIterator[Running]:
-        async with self._server(directory, {"type": "memory"}) as running:
-            yield running
+    def run(self, directory: Path, rooms: Sequence[str]) -> AbstractAsyncContextManager[Running]:
+        return self._server(directory, {"type": "memory"})
 
     @asynccontextmanager
     async def _server(self, directory: Path, engine: dict[str, Any]) -> AsyncIterator[Running]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sys
 import time
@@ -19,13 +18,14 @@ from benchmarks.compare.giver import Giver
 from benchmarks.compare.peer import BINARY, TEXT, Opening, PeerError, Running
 from benchmarks.compare.process import free_port, process
 from benchmarks.compare.spec import Replies
+from gifting.bench.books import check_ledger
+from gifting.bench.options import Audit
 from gifting.bench.server import OVERRIDES
 from gifting.bench.usage import is_redis
 from gifting.load.operator import Operator
 from gifting.load.plan import TOKEN_TTL, Target
 from gifting.wire.tokens import issue
 
-AUDIT_WITHIN_S: Final = 120.0
 GIFT: Final = "spark"
 
 
@@ -157,17 +157,7 @@ async def audit(data: Path) -> None:
     Raises:
         PeerError: the books don't hold; with what it said.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gifting", "audit", "--data-dir", str(data)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(AUDIT_WITHIN_S):
-            said, _ = await process.communicate()
-    except TimeoutError:
-        process.terminate()
-        await process.wait()
-        raise PeerError(f"gifting audit took longer than {AUDIT_WITHIN_S:.0f} s.") from None
-    if process.returncode:
-        raise PeerError(f"gifting audit ended with {process.returncode}:\n{said.decode(errors='replace')}")
+    found = Audit()
+    await check_ledger(found, str(data))
+    if not found.passed:
+        raise PeerError("\n".join(found.problems))

@@ -11,7 +11,7 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -101,10 +101,8 @@ class _Nchan(Peer):
     def returning(self, room: str, number: int, position: str) -> Opening:
         return Opening(f"/sub/{room}?last_event_id={position}")
 
-    @asynccontextmanager
-    async def run(self, directory: Path, rooms: Sequence[str]) -> AsyncIterator[Running]:
-        async with self._server(directory) as running:
-            yield running
+    def run(self, directory: Path, rooms: Sequence[str]) -> AbstractAsyncContextManager[Running]:
+        return self._server(directory)
 
     @asynccontextmanager
     async def _server(self, directory: Path, upstream: str = "", redis: str = "") -> AsyncIterator[Running]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -34,10 +34,8 @@ class _SocketIoNode(SocketIoPeer):
             return None
         return f"{json.loads(package.read_text())['version']}, Node {node}"
 
-    @asynccontextmanager
-    async def run(self, directory: Path, rooms: Sequence[str]) -> AsyncIterator[Running]:
-        async with self._server(directory) as running:
-            yield running
+    def run(self, directory: Path, rooms: Sequence[str]) -> AbstractAsyncContextManager[Running]:
+        return self._server(directory)
 
     @asynccontextmanager
     async def _server(self, directory: Path, *more: str) -> AsyncIterator[Running]:

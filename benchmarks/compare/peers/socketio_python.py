@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -37,10 +37,8 @@ class _SocketIoPython(SocketIoPeer):
         opening = super().publisher(room, number)
         return opening._replace(messages=(*opening.messages, READY))
 
-    @asynccontextmanager
-    async def run(self, directory: Path, rooms: Sequence[str]) -> AsyncIterator[Running]:
-        async with self._server(directory) as running:
-            yield running
+    def run(self, directory: Path, rooms: Sequence[str]) -> AbstractAsyncContextManager[Running]:
+        return self._server(directory)
 
     @asynccontextmanager
     async def _server(self, directory: Path, *more: str) -> AsyncIterator[Running]:
