@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_settings_are_documented() -> None:
 def test_ops_errors_closes_and_metrics_are_documented() -> None:
     protocol = (ROOT / "docs" / "protocol.md").read_text()
     operations = (ROOT / "docs" / "operations.md").read_text()
-    for name in (*OPS, *events.LOGGED, *events.STATES):
+    for name in (*OPS, *get_args(events.Logged), *get_args(events.State)):
         assert f"`{name}`" in protocol or f"`{name} {{" in protocol, name
     for error in errors.all_errors():
         says = f"{error.status} | {'yes' if error.temporary else 'no'} | {error.help}"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gifting.hub.connection import Connection
     from gifting.hub.hub import GiftOutcome
     from gifting.hub.room import Room
+    from gifting.model.events import Logged
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def _like(connection: Connection, message: messages.Like) -> None:
 
 def _post(connection: Connection, message: Any) -> None:
     """comment, share, follow: the user, and the text if there is one, as an event of that name."""
-    kind = type(message).__struct_config__.tag
+    kind = cast("Logged", type(message).__struct_config__.tag)
     fields = {"user": connection.hub.sender_of(connection).user}
     if isinstance(message, messages.Comment):
         fields["text"] = message.text

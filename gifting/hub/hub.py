@@ -16,6 +16,7 @@ from gifting.hub.limits import Limits
 from gifting.hub.pacer import Pacer
 from gifting.hub.room import Counters, Room, RoomLedger
 from gifting.hub.subscription import Subscription
+from gifting.model.events import Logged
 from gifting.tasks import end
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
@@ -67,7 +68,7 @@ class HubLedger(RoomLedger, Protocol):
     def send_gift(
         self, sender: Any, room: Any, gift_id: str, key: str, count: int, message: str | None, done: Any
     ) -> None: ...
-    def post(self, room: Any, kind: str, fields: dict[str, Any], done: Any) -> None: ...
+    def post(self, room: Any, kind: Logged, fields: dict[str, Any], done: Any) -> None: ...
     def like(self, room: Any, count: int, done: Any) -> None: ...
     async def presence(self, room: Any, node: str, viewers: int) -> int: ...
     @property

@@ -15,6 +15,7 @@ from gifting.hub.lane import AllLane, Lane, LiveLane
 from gifting.hub.limits import Bucket
 from gifting.hub.pacer import Pacer
 from gifting.hub.subscription import Subscription
+from gifting.model.events import State
 from gifting.wire.batch import RoomBatch, Totals
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import Codec, pack, unpack
@@ -193,18 +194,19 @@ class Room:
             lane.push(batch)
         if batch.rank:
             top = [{"user": unpack(user), "coins": coins} for user, coins in batch.rank]
-            self.push_state({"type": "rank", "top": top})
+            self.push_state("rank", {"top": top})
 
     # State out.
 
-    def push_state(self, event: dict[str, Any]) -> None:
+    def push_state(self, kind: State, fields: dict[str, Any]) -> None:
+        event = pack({"type": kind, **fields})
         for lane in self.lanes.values():
-            lane.push_state(event["type"], pack(event))
+            lane.push_state(kind, event)
 
     def count_viewers(self, total: int) -> None:
         if total != self.viewers:
             self.viewers = total
-            self.push_state({"type": "viewers", "count": total})
+            self.push_state("viewers", {"count": total})
 
     def totals(self) -> dict[str, int]:
         return {**self._totals._asdict(), "viewers": self.viewers}

@@ -143,7 +143,7 @@ class Ledger(Rooms):
             self._targets[room, gift.id] = target
         return target
 
-    def post(self, room: RoomRef, kind: str, fields: dict[str, Any], done: Done) -> None:
+    def post(self, room: RoomRef, kind: events.Logged, fields: dict[str, Any], done: Done) -> None:
         """Log and publish a free event (comment, share, follow, member). Raises Overloaded."""
         blob = pack((room.id, room.host, events.encode_event(kind, fields)))[1:]
         self.batcher.submit(EVENT, None, room.base, None, blob, done)

@@ -7,16 +7,16 @@ An event is a msgpack map of a fixed number of fields. Here the map's header and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgpack
 
 _pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False, autoreset=True).pack
 
-LOGGED: Final = ("gift", "like", "comment", "share", "follow", "member", "stream_end")
+Logged = Literal["gift", "like", "comment", "share", "follow", "member", "stream_end"]
 """Types of events that are numbered, logged and replayed."""
 
-STATES: Final = ("viewers", "rank")
+State = Literal["viewers", "rank"]
 """Types of events that are neither: the snapshot covers them."""
 
 STAMP: Final = ("seq", "ts", "id")
@@ -58,7 +58,7 @@ def encode_sent(count: int, coins: int, message: str | None) -> bytes:
     return _pack(("count", count, "coins", coins, "message", message))[1:]
 
 
-def encode_event(kind: str, fields: Mapping[str, Any], decided: int = 0) -> bytes:
+def encode_event(kind: Logged, fields: Mapping[str, Any], decided: int = 0) -> bytes:
     """An event other than a gift, open at the end: Lua appends ``decided`` fields and :data:`STAMP`.
 
     A value that is ``bytes`` is wire bytes already.
