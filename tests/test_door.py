@@ -11,7 +11,7 @@ from test_handshake import HEADERS, request
 from uvicorn.server import ServerState
 
 from gifting.hub.door import Door
-from gifting.hub.handshake import Upgrade
+from gifting.hub.handshake import HeaderValues
 
 
 class Transport(asyncio.Transport):
@@ -40,11 +40,12 @@ class Connection(asyncio.Protocol):
     """Stands for the hub's: notes which way it was opened."""
 
     def __init__(self, **uvicorn: Any) -> None:
-        self.upgrade: Upgrade | None = None
+        self.target: str | None = None
         self.data = b""
 
-    def open(self, upgrade: Upgrade) -> None:
-        self.upgrade = upgrade
+    def open(self, target: str, key: str, values: HeaderValues) -> None:
+        self.target = target
+        assert values("Sec-WebSocket-Key") == (key,)
 
     def data_received(self, data: bytes) -> None:
         self.data += data
@@ -72,7 +73,7 @@ async def door() -> Any:
 
 async def test_a_whole_first_request_is_opened_at_once(door: Any) -> None:
     door.data_received(request(*HEADERS))
-    assert door.transport.protocol.upgrade.target == "/v1/ws?token=x"
+    assert door.transport.protocol.target == "/v1/ws?token=x"
     assert door.parser is None, "what holds it is let go of"
     assert door not in door.connections
 
@@ -81,7 +82,7 @@ async def test_a_request_in_pieces_goes_the_long_way_to_the_same_place(door: Any
     data = request(*HEADERS)
     door.data_received(data[:20])
     door.data_received(data[20:])
-    assert door.transport.protocol.upgrade is None
+    assert door.transport.protocol.target is None
     assert door.transport.protocol.data.startswith(b"GET /v1/ws?token=x HTTP/1.1\r\n")
     assert door.parser is None
 
@@ -90,7 +91,7 @@ async def test_what_looks_like_a_request_in_the_middle_of_another_is_none(door: 
     """A header's value that arrives by itself, as a proxy may send it on."""
     door.data_received(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Text: ")
     door.data_received(request(*HEADERS))
-    assert door.transport.protocol.upgrade is None
+    assert door.transport.protocol.target is None
     assert door.transport.protocol.data.startswith(b"GET /healthz HTTP/1.1\r\n"), "which is no address of a WebSocket"
 
 
@@ -99,5 +100,5 @@ async def test_a_second_request_goes_the_long_way(door: Any) -> None:
     await asyncio.gather(*door.tasks)
     assert b"204" in door.transport.written
     door.data_received(request(*HEADERS))
-    assert door.transport.protocol.upgrade is None
+    assert door.transport.protocol.target is None
     assert door.transport.protocol.data

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server import Server
+from test_handshake import HEADERS, request
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -234,3 +235,18 @@ def test_random_bytes_never_break_a_codec(blobs: list[bytes]) -> None:
                 codec.decode(blob)
             except Exception as error:
                 assert isinstance(codec.explain(blob, error)[1], BadRequest)
+
+
+async def test_a_request_that_is_no_upgrade_to_a_websocket_says_why(server: Server) -> None:
+    """These go the long way, where websockets answers."""
+    host, port = server.url.removeprefix("http://").split(":")
+    for changed in ("Sec-WebSocket-Version: 7", "Sec-WebSocket-Key: short"):
+        name = changed.partition(":")[0]
+        lines = [line for line in HEADERS if not line.startswith(name)] + [changed]
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request(*lines))
+        answer = await asyncio.wait_for(reader.read(), 10)
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        assert name.encode() in answer.partition(b"\r\n\r\n")[2]
+        writer.close()
+        await writer.wait_closed()

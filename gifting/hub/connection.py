@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from gifting.errors import GiftingError, RateLimited
 from gifting.hub.commands import run_command
-from gifting.hub.handshake import Hello, Upgrade, accept, read_hello, refuse
+from gifting.hub.handshake import HeaderValues, accept, read_hello, refuse
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import JSON, UNDECODABLE, Codec
 from gifting.wire.framing import PING, frame, measure, unmask
@@ -122,59 +122,42 @@ class Connection(asyncio.Protocol):
         self.heard_at = self.hub.time()
         self.pinged = False
         if self.identity is None:
-            self._shake_hands(data)
+            if not self.closing:
+                self._shake_hands(data)
         elif not self.closing or self._engine is not None:
             self._read_frames(self._tail + data if self._tail else data)
 
     # The upgrade.
 
-    def open(self, upgrade: Upgrade) -> None:
-        """The usual upgrade, in one step."""
+    def open(self, target: str, key: str, values: HeaderValues) -> None:
+        """Become a WebSocket, or say why not. What came is a valid request for one, with this ``key``."""
         try:
-            hello = read_hello(upgrade.target, upgrade.values, self.hub.origins)
-            self._enter(hello)
+            hello = read_hello(target, values, self.hub.origins)
+            self.codec = hello.codec
+            self.identity = self.hub.enter(self, hello.token)
         except GiftingError as error:
-            engine = ServerProtocol(logger=_quiet)
-            self._respond(engine, refuse(engine, error))
+            self._turn_away(refuse(error))
         else:
-            self._transport.write(accept(upgrade.headers["sec-websocket-key"], hello.subprotocol))
-
-    def _enter(self, hello: Hello) -> None:
-        self.codec = hello.codec
-        self.identity = self.hub.enter(self, hello.token)
+            self._transport.write(accept(key, hello.subprotocol))
 
     def _shake_hands(self, data: bytes) -> None:
-        if self.closing:
-            return
-        if self._engine is None:
-            self._engine = ServerProtocol(max_size=self.hub.settings.message_max, logger=_quiet)
-        engine = self._engine
+        """The long way: uvicorn hands over the whole head of a request that :func:`read_upgrade` did not take."""
+        engine = ServerProtocol(logger=_quiet)
         engine.receive_data(data)
-        for event in engine.events_received():
-            if isinstance(event, Request):
-                self._answer(engine, event)
-        if engine.handshake_exc is not None:
-            self._transport.close()
+        request = next((event for event in engine.events_received() if isinstance(event, Request)), None)
+        if request is None:
+            self._turn_away(b"")
+            return
+        response = engine.accept(request)
+        if response.status_code == 101:
+            self.open(request.path, request.headers["Sec-WebSocket-Key"], request.headers.get_all)
+        else:
+            self._turn_away(response.serialize())
 
-    def _answer(self, engine: ServerProtocol, request: Request) -> None:
-        try:
-            hello = read_hello(request.path, request.headers.get_all, self.hub.origins)
-            response = engine.accept(request)
-            if response.status_code == 101:
-                if hello.subprotocol:
-                    response.headers["Sec-WebSocket-Protocol"] = hello.subprotocol
-                self._enter(hello)
-        except GiftingError as error:
-            response = refuse(engine, error)
-        self._respond(engine, response)
-
-    def _respond(self, engine: ServerProtocol, response: Response) -> None:
-        engine.send_response(response)
-        self._transport.write(b"".join(engine.data_to_send()))
-        self._engine = None
-        if self.identity is None:
-            self.closing = True
-            self._transport.close()
+    def _turn_away(self, answer: bytes) -> None:
+        self.closing = True
+        self._transport.write(answer)
+        self._transport.close()
 
     # Frames in.
 

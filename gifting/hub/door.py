@@ -33,7 +33,7 @@ class Door(HttpToolsProtocol):
         connection = self._hub.protocol()
         connection.connection_made(self.transport)
         self.transport.set_protocol(connection)
-        connection.open(upgrade)
+        connection.open(upgrade.target, upgrade.key, upgrade.values)
         self._let_go()
 
     def handle_websocket_upgrade(self) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from websockets.datastructures import Headers
 from websockets.http11 import Response
-from websockets.server import ServerProtocol
 from websockets.utils import accept_key
 
 from gifting.errors import BadMessage, BadOrigin, BadToken, GiftingError, NotFound
@@ -38,6 +40,10 @@ class Upgrade(NamedTuple):
 
     target: str
     headers: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        return self.headers["sec-websocket-key"]
 
     def values(self, name: str) -> Sequence[str]:
         found = self.headers.get(name.lower())
@@ -129,15 +135,18 @@ def _find_token(values: HeaderValues, query: str) -> str:
     return tokens[0]
 
 
-def refuse(engine: ServerProtocol, error: GiftingError) -> Response:
+def refuse(error: GiftingError) -> bytes:
     """An HTTP answer in place of the upgrade: problem+json (RFC 9457), as the API gives it."""
-    response = engine.reject(error.status, "")
-    body = msgspec.json.encode(problem(error))
-    for name in ("Content-Type", "Content-Length"):
-        del response.headers[name]
-    response.headers["Content-Type"] = "application/problem+json"
-    response.headers["Content-Length"] = str(len(body))
-    return Response(response.status_code, response.reason_phrase, response.headers, body)
+    status, body = HTTPStatus(error.status), msgspec.json.encode(problem(error))
+    headers = Headers(
+        {
+            "Date": formatdate(usegmt=True),
+            "Connection": "close",
+            "Content-Type": "application/problem+json",
+            "Content-Length": str(len(body)),
+        }
+    )
+    return Response(status.value, status.phrase, headers, body).serialize()
 
 
 def problem(error: GiftingError) -> dict[str, object]:
