@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -36,12 +37,8 @@ errors = Console(stderr=True)
 AUDIT_TIMEOUT = 60.0
 """Seconds a single Redis call of an audit may take."""
 
-
-SOAK_ROOMS = 4
-"""Rooms of a soak at least: with one only, half of what may leak has no chance to."""
-
-SOAK_RATE = 200.0
-"""Gifts/s of a soak that was given no rate: lively, and half a core is left."""
+SOAK_FLAGS = frozenset({"senders", "viewers", "rooms", "rate", "json"})
+"""Flags of a bench that mean something to a soak too."""
 
 
 def main() -> None:
@@ -187,12 +184,12 @@ def bench(
     processes: Annotated[int, typer.Option(help="Load processes of each kind; 0: by cores.")] = 0,
     workers: Annotated[int, typer.Option(help="Server processes.")] = 1,
     json: Annotated[str, typer.Option(help="Write the result to this file.")] = "",
-    soak: Annotated[str, typer.Option(help="90s, 10m, 1h: churn on two nodes for so long. At least 4 rooms.")] = "",
+    soak: Annotated[str, typer.Option(help="90s, 10m, 1h: churn on two nodes for so long, in 4 rooms.")] = "",
     slope_max: Annotated[float | None, typer.Option(help="With --soak: MiB/h a node may grow.")] = None,
 ) -> None:
     """Measure: a server under load from other processes, then audited."""
-    if full and rate:
-        raise BadSetting("--max and --rate exclude each other.")
+    if full and (rate or soak):
+        raise BadSetting("--max goes with neither --rate nor --soak.")
     given = {name: value for name, value in locals().items() if name not in {"full", "soak", "slope_max"}}
     if soak:
         sys.exit(benching.run(_soak_options(soak, slope_max, given)))
@@ -202,19 +199,12 @@ def bench(
 
 
 def _soak_options(soak: str, slope_max: float | None, given: dict[str, Any]) -> benching.SoakOptions:
-    """What of the other flags means something to a soak. Raises BadSetting for one that does not."""
-    for name in ("url", "data_dir", "drain", "idle", "slow_reader", "floor"):
-        if given[name]:
-            raise BadSetting(f"--{name.replace('_', '-')} and --soak exclude each other.")
-    return benching.SoakOptions(
-        seconds=benching.parse_duration(soak),
-        senders=given["senders"],
-        viewers=given["viewers"],
-        rooms=max(given["rooms"], SOAK_ROOMS),
-        rate=given["rate"] or SOAK_RATE,
-        slope_max=slope_max,
-        json=given["json"],
-    )
+    """What was said, with a soak's own defaults for the rest. Raises BadSetting for a flag that means nothing to it."""
+    usual = {one.name: one.default for one in fields(benching.BenchOptions)}
+    said = {name: value for name, value in given.items() if value != usual[name]}
+    if strange := sorted(said.keys() - SOAK_FLAGS):
+        raise BadSetting(f"--soak takes no {', '.join('--' + name.replace('_', '-') for name in strange)}.")
+    return benching.SoakOptions(seconds=benching.parse_duration(soak), slope_max=slope_max, **said)
 
 
 @app.command()

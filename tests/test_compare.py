@@ -33,12 +33,13 @@ from benchmarks.compare.peer import BINARY, TEXT, KeepAlive, Opening, Peer, Peer
 from benchmarks.compare.peers.gifting import Gifting, GiftingJson
 from benchmarks.compare.peers.naive import Naive
 from benchmarks.compare.results import FAILED, PeerInfo, Results, Sample
-from benchmarks.compare.spec import Connection, Replies, encode, frame
+from benchmarks.compare.spec import Connection, Replies, encode
 from benchmarks.compare.table import BEGIN, END, insert, render
 from benchmarks.compare.workloads import WORKLOADS, fanout, latency, storm
 from gifting.config import load as settings
 from gifting.ledger.embedded import running_url
 from gifting.ledger.keys import Keys
+from gifting.load.socket import masked
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
@@ -275,7 +276,7 @@ async def test_viewers_drop_come_back_and_are_live_when_they_have_everything(pro
 
 async def test_events_are_published_when_they_are_due_in_turn_and_numbered(program: Path, tmp_path: Path) -> None:
     spec = tmp_path / "spec"
-    template = frame(TEXT, b'{"text":"' + body(0, 0, 0).encode() + b'"}')
+    template = masked(TEXT, b'{"text":"' + body(0, 0, 0).encode() + b'"}')
     async with Puppet(says()) as puppet:
         connections = [
             Connection(Opening("/x"), number, 1, template.replace(b"#0000", b"#%04d" % number), template.find(b"#"))
@@ -314,7 +315,7 @@ async def test_each_gift_has_a_key_of_its_own_and_waits_for_its_reply(program: P
             while len(self.heard) < count:
                 await self._hear(self.reader, self.writer)
 
-    template = frame(TEXT, b'{"key":"' + b"0" * 36 + b'"}')
+    template = masked(TEXT, b'{"key":"' + b"0" * 36 + b'"}')
     spec = tmp_path / "spec"
     async with Shop(reply) as puppet:  # type: ignore[arg-type]
         connection = Connection(Opening("/x"), template=template, offset=template.find(b"0" * 36))

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import random
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import msgpack
@@ -17,13 +18,13 @@ from proxy import Proxy
 from rich.console import Console
 
 from gifting import bench
-from gifting.bench.options import Audit
+from gifting.bench.options import Audit, BenchOptions
 from gifting.bench.soak import run as soaking
 from gifting.bench.soak.memory import fit
 from gifting.bench.soak.options import Memory, Slope, SoakOptions, SoakResult, parse_duration
 from gifting.bench.soak.render import render_soak
 from gifting.bench.soak.run import Soak, check_slopes, run_soak
-from gifting.cli import _soak_options
+from gifting.cli import SOAK_FLAGS, _soak_options
 from gifting.errors import BadSetting
 from gifting.load.books import decode_seqs
 from gifting.load.patrons import Patron
@@ -272,11 +273,16 @@ def test_options_have_bounds(wrong: dict[str, Any]) -> None:
         SoakOptions(**{"seconds": 60, **wrong})
 
 
-def test_flags_that_mean_nothing_to_a_soak_are_refused() -> None:
-    flags = {
-        "url": "", "data_dir": "", "drain": 0, "idle": 0, "slow_reader": 0.0, "floor": False,
-        "senders": 50, "viewers": 100, "rooms": 1, "rate": 0.0, "json": "",
-    }  # fmt: skip
-    assert _soak_options("10m", 5.0, flags) == SoakOptions(seconds=600, slope_max=5.0)
-    with pytest.raises(BadSetting, match="--slow-reader"):
-        _soak_options("10m", None, {**flags, "slow_reader": 3.0})
+USUAL = {one.name: one.default for one in fields(BenchOptions)}
+
+
+def test_a_soak_has_defaults_of_its_own() -> None:
+    assert _soak_options("10m", 5.0, USUAL) == SoakOptions(seconds=600, slope_max=5.0)
+    assert _soak_options("90s", None, USUAL | {"rooms": 2, "rate": 9.0}) == SoakOptions(seconds=90, rooms=2, rate=9.0)
+
+
+@pytest.mark.parametrize("name", sorted(USUAL.keys() - SOAK_FLAGS))
+def test_flags_that_mean_nothing_to_a_soak_are_refused(name: str) -> None:
+    other = not USUAL[name] if isinstance(USUAL[name], bool) else USUAL[name] + type(USUAL[name])(1)
+    with pytest.raises(BadSetting, match=f"--{name.replace('_', '-')}"):
+        _soak_options("10m", None, USUAL | {name: other})

@@ -102,8 +102,8 @@ class Peer(ABC):
         """The message with which a publisher sends ``body`` (ASCII without quotes or backslashes) to a room."""
 
     async def position(self, running: Running, room: str) -> str:
-        """Where a room stands now, for :meth:`returning`. Only of peers that replay."""
-        raise NotImplementedError
+        """Where a room stands now, for :meth:`returning`. Raises PeerError where the peer does not replay."""
+        raise PeerError(f"{self.name} does not replay.")
 
     def returning(self, room: str, number: int, position: str) -> Opening:
         """How a viewer comes back that has everything up to ``position``; without replay as it came."""

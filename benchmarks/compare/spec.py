@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.compare.marker import body
 from benchmarks.compare.peer import KeepAlive, Opening, Peer, PeerError
+from gifting.load.socket import masked
 
 HEADER: Final = struct.Struct("<7I")
 RECORD: Final = struct.Struct("<7I")
@@ -44,18 +45,6 @@ class Replies(NamedTuple):
     yes: bytes
 
 
-def frame(opcode: int, payload: bytes) -> bytes:
-    """A client's WebSocket frame, masked with zeros: the server's work is the same."""
-    size = len(payload)
-    if size < 126:
-        head = bytes((0x80 | opcode, 0x80 | size))
-    elif size < 1 << 16:
-        head = bytes((0x80 | opcode, 0x80 | 126)) + size.to_bytes(2, "big")
-    else:
-        head = bytes((0x80 | opcode, 0x80 | 127)) + size.to_bytes(8, "big")
-    return head + bytes(4) + payload
-
-
 def upgrade(port: int, opening: Opening) -> bytes:
     """The request that opens a WebSocket. No extensions are offered: compression is off everywhere."""
     lines = [
@@ -77,7 +66,7 @@ def publisher(peer: Peer, room: str, number: int, within: int) -> Connection:
         PeerError: the peer's message does not have the body in it as it is.
     """
     text = body(number, 0, 0)
-    template = frame(peer.opcode, peer.publish(room, text))
+    template = masked(peer.opcode, peer.publish(room, text))
     offset = template.find(text.encode())
     if offset < 0:
         raise PeerError(f"{peer.name} does not put a message's body into its bytes as it is.")
@@ -100,7 +89,7 @@ def encode(
     ping = keep_alive.ping if keep_alive else b""
     if len(ping) > PING_MAX:
         raise ValueError(f"A ping is longer than {PING_MAX} bytes: {ping!r}")
-    pong = frame(keep_alive.opcode, keep_alive.pong) if keep_alive else b""
+    pong = masked(keep_alive.opcode, keep_alive.pong) if keep_alive else b""
     needle, yes = replies or (b"", b"")
     records = [_record(port, connection) for connection in connections]
     head = HEADER.pack(len(records), port, at_once, len(ping), len(pong), len(needle), len(yes))
@@ -113,7 +102,7 @@ def _record(port: int, connection: Connection) -> bytes:
         raise ValueError(f"ready is longer than {TAIL_MAX} bytes: {opening.ready!r}")
     parts = (
         upgrade(port, opening),
-        b"".join(frame(opening.opcode, message) for message in opening.messages),
+        b"".join(masked(opening.opcode, message) for message in opening.messages),
         opening.ready,
         connection.template,
     )

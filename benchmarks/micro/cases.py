@@ -22,7 +22,7 @@ READERS: Final = 1000
 """Viewers of the fan-out."""
 
 BATCH: Final = 256
-"""Gifts of a full ledger batch, as ``batch_max`` has it."""
+"""Gifts of a busy ledger batch, and of a burst."""
 
 FRAME_EVENTS: Final = 16
 """Events of the frames and of the transcode: what a busy room sends in one."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 import sys
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import msgspec
 import psutil
@@ -23,8 +22,7 @@ from gifting.bench.options import Audit
 from gifting.bench.server import OVERRIDES
 from gifting.bench.usage import is_redis
 from gifting.load.operator import Operator
-from gifting.load.plan import TOKEN_TTL, Target
-from gifting.wire.tokens import issue
+from gifting.load.plan import Target
 
 GIFT: Final = "spark"
 
@@ -50,6 +48,7 @@ class Gifting(Giver):
     def __init__(self) -> None:
         self._secret = secrets.token_hex(32)
         self._tokens: dict[str, str] = {}
+        self._target: Target
         self._operator: Operator
 
     @classmethod
@@ -71,7 +70,8 @@ class Gifting(Giver):
         command = [sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", str(port)]
         environment = {**OVERRIDES, **self.settings, "GIFTING_DATA_DIR": str(data), "GIFTING_SECRET": self._secret}
         async with process(command, directory, "gifting", port, environment) as pid:
-            self._operator = Operator(Target.at(f"http://127.0.0.1:{port}", self._secret))
+            self._target = Target.at(f"http://127.0.0.1:{port}", self._secret)
+            self._operator = Operator(self._target)
             await self._operator.open_rooms(rooms)
             redis = [child.pid for child in psutil.Process(pid).children(recursive=True) if is_redis(child)]
             yield Running(port, [pid], redis)
@@ -110,9 +110,9 @@ class Gifting(Giver):
         join = self._encode({"op": "join", "id": 1, "lane": "all", **fields})
         return self._opening(f"viewer-{number}")._replace(messages=[join], ready=self.joined)
 
-    def _opening(self, user: str, role: Literal["viewer"] = "viewer") -> Opening:
+    def _opening(self, user: str) -> Opening:
         if user not in self._tokens:  # who comes back has the token still
-            self._tokens[user] = issue(self._secret, user, role, now=time.time(), ttl=TOKEN_TTL)
+            self._tokens[user] = self._target.token(user)
         headers = [("Authorization", f"Bearer {self._tokens[user]}"), ("Sec-WebSocket-Protocol", self.subprotocol)]
         return Opening("/v1/ws", headers, opcode=self.opcode)
 

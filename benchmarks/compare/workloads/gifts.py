@@ -14,8 +14,9 @@ from benchmarks.compare.load import ENTER_WITHIN_S, OPEN_AT_ONCE
 from benchmarks.compare.meter import Meter, Reading
 from benchmarks.compare.options import Options
 from benchmarks.compare.peer import Peer, PeerError
-from benchmarks.compare.spec import Connection, encode, frame
+from benchmarks.compare.spec import Connection, encode
 from benchmarks.compare.workloads.workload import Outcome, Workload
+from gifting.load.socket import masked
 
 ROOM = "room-0"
 COINS = 10_000_000
@@ -53,7 +54,7 @@ class Gifts(Workload):
 
 
 def _spec(peer: Giver, port: int, options: Options) -> bytes:
-    template = frame(peer.gift_opcode, peer.gift(ROOM, NO_KEY))
+    template = masked(peer.gift_opcode, peer.gift(ROOM, NO_KEY))
     offset = template.find(NO_KEY.encode())
     if offset < 0:
         raise PeerError(f"{peer.name} does not put a gift's key into its bytes as it is.")
