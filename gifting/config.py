@@ -58,6 +58,9 @@ class Settings:
 
     batch_max: int = _setting(512, "Gifts in one ledger call at most.", least=1, most=1000)
     batch_queue: int = _setting(20_000, "Gifts that may wait for the ledger; more are refused as overloaded.", least=1)
+    batch_pause: float = _setting(
+        0.0, "Pause after a ledger call before one that is not full; above 0 trades latency for CPU.", least=0, most=1
+    )
     ledger_timeout: float = _setting(
         5.0, "How long a gift may wait for Redis before its sender is told to ask again.", least=0.1
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
+from keys import new_key
 from proxy import Proxy
+from redis.asyncio import Redis
 
 from gifting import errors
 from gifting.config import load
@@ -18,14 +20,9 @@ from gifting.ledger.audit import audit
 from gifting.ledger.batcher import FLIGHTS
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
-from gifting.model.economy import make_key
 
 GIFTS = 600
 BATCH = 16
-
-
-def new_key() -> str:
-    return make_key(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 class Till:
@@ -172,3 +169,34 @@ async def test_a_stop_tells_everyone(redis_client: Any, redis_url: str) -> None:
         assert set(kinds[:in_flight]) == {errors.OutcomeUnknown}
         assert set(kinds[in_flight:]) == {errors.LedgerUnavailable}
         assert 0 < in_flight <= FLIGHTS * BATCH
+
+
+async def test_a_pause_after_a_call_that_is_not_full(redis_client: Any, redis_url: str) -> None:
+    async with till_at(redis_url, batch_pause=0.02) as till:
+        batcher = till.ledger.batcher
+        calls = batcher.batches
+        for told in range(2, 40):  # each as soon as the one before was told: a call each, a pause apart
+            began = time.monotonic()
+            till.send(1)
+            await till.until(told)
+            assert time.monotonic() - began > 0.005
+        assert batcher.batches == calls + 38
+        till.send(GIFTS)
+        await till.check(redis_client)
+        assert batcher.batches < calls + 38 + GIFTS / BATCH + 2 * FLIGHTS, "full batches wait for nothing"
+
+
+@pytest.mark.parametrize("pause", [0.0001, 0.001, 0.0033, 0.01])
+def test_no_pause_holds_anything_for_ever(redis_url: str, pause: float) -> None:
+    """What comes in while a pause ends, at whatever moment of it; on the server's own loop, with its coarse clock."""
+
+    async def send_and_check() -> None:
+        async with Redis.from_url(redis_url) as redis:
+            await redis.flushall()
+            async with till_at(redis_url, batch_pause=pause) as till:
+                for number in range(300):
+                    till.send(1)
+                    await asyncio.sleep(pause * (number % 7) / 5)
+                await till.check(redis)
+
+    uvloop.run(send_and_check())

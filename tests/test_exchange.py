@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgpack
 import pytest
+from keys import new_key
 from server import Server
 from websockets.asyncio.client import ClientConnection, connect
-
-from gifting.model.economy import make_key
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text(encoding="utf-8")
 CLOCK_FIELDS = {"ts", "started"}
@@ -60,10 +57,6 @@ def timeless(value: Any) -> Any:
 
 def in_any_order(messages: list[Any]) -> list[str]:
     return sorted(json.dumps(timeless(message), sort_keys=True) for message in messages)
-
-
-def new_key() -> str:
-    return make_key(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 async def hear(socket: ClientConnection, count: int) -> list[Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from keys import new_key
 from proxy import Proxy
 
 from gifting import errors
@@ -21,12 +21,7 @@ from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.ledger import Ledger, Sender
 from gifting.ledger.rooms import RoomRef
 from gifting.model.catalog import load_catalog
-from gifting.model.economy import make_key
 from gifting.wire.codec import unpack
-
-
-def new_key() -> str:
-    return make_key(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 @asynccontextmanager
@@ -201,7 +196,7 @@ async def test_every_streak_ends_once_however_many_sweep(redis_url: str, redis_c
     clock = [1_800_000_000_000]
 
     def key() -> str:
-        return make_key(clock[0], os.urandom(10))
+        return new_key(clock[0])
 
     ledgers = [Ledger(redis_url, load(environ={}), load_catalog(), lambda: str(clock[0])) for _ in range(3)]
     for ledger in ledgers:

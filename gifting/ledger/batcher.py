@@ -1,8 +1,8 @@
 """Group commit: while calls are in flight, gifts queue; when one returns, all that queued go out as the next call.
 
-Nothing waits for a timer. A batch that is full does not wait for the call before it either: up to :data:`FLIGHTS` calls
-are in flight on one connection, so that Redis finds the next one waiting while the last one is being told. What one
-sender sends is committed in that order, also where calls had to be repeated.
+Nothing waits for a timer, unless ``batch_pause`` asks for it. A batch that is full waits for nothing, not for the call
+before it either: up to :data:`FLIGHTS` calls are in flight on one connection, so that Redis finds the next one waiting
+while the last one is being told. What one sender sends is committed in that order, also where calls had to be repeated.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Batcher:
     def __init__(self, connect: Callable[[], Any], settings: Settings, now: Callable[[], str] = str) -> None:
         self._batch_max = settings.batch_max
         self._queue_max = settings.batch_queue
+        self._pause = settings.batch_pause
         self._timeout = settings.ledger_timeout
         options = pack(
             (
@@ -75,7 +76,9 @@ class Batcher:
         self._sendable, self._flying, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._time = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
+        self._resting: asyncio.TimerHandle | None = None
         self.batches = 0
         self.items = 0
 
@@ -109,6 +112,8 @@ class Batcher:
     async def stop(self) -> None:
         """Stop at once; what is still queued was not sent, and is told so."""
         await end(self._tasks)
+        if self._resting is not None:
+            self._resting.cancel()
         for batch in (*self._flights, self._again):
             fail(batch, errors.OutcomeUnknown())
         fail(self._queue, errors.LedgerUnavailable("The server is shutting down."))
@@ -124,12 +129,21 @@ class Batcher:
         _turn(self._idle, not (self._queue or self._flights or self._again or self._writing))
 
     def _may_send(self) -> bool:
-        """Not while something is to be repeated, which goes first; beside a call in flight only a full batch."""
+        """Not while something is to be repeated, which goes first; in a pause or beside a call only a full batch."""
         if self._again:
             return False
-        if self._flights:
+        if self._flights or self._resting is not None:
             return len(self._queue) >= self._batch_max and len(self._flights) < FLIGHTS
         return bool(self._queue)
+
+    def _rest(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = self._loop.call_later(self._pause, self._wake)
+
+    def _wake(self) -> None:
+        self._resting = None
+        self._settle()
 
     # Out.
 
@@ -149,6 +163,8 @@ class Batcher:
     async def _send(self, batch: list[Item]) -> None:
         """However the write ends, the batch is in flight then: its reply, or the lack of one, is read."""
         self._writing = True
+        if self._pause:
+            self._rest()
         try:
             await self._line.write(batch)
         except Exception as error:  # also of what redis-py trips over when the connection goes away in mid-write
