@@ -33,9 +33,10 @@
     │   ├── TooManyConnections      too_many_connections
     │   ├── TooManyRooms            too_many_rooms
     │   └── Overloaded              overloaded
-    ├── Unavailable               the ledger can't be asked
+    ├── Unavailable               the ledger can't be asked, or this node can't
     │   ├── LedgerUnavailable       ledger_unavailable
     │   ├── LedgerFull              ledger_full
+    │   ├── NotReady                not_ready
     │   └── OutcomeUnknown          outcome_unknown
     └── StartError                the server can't start
         ├── BadSetting              bad_setting
@@ -247,6 +248,11 @@ class LedgerUnavailable(Unavailable):
 class LedgerFull(Unavailable):
     code = "ledger_full"
     help = "Nothing was charged; the operator must give Redis more memory."
+
+
+class NotReady(Unavailable):
+    code = "not_ready"
+    help = "Send clients to another node until this one works again; its log says more."
 
 
 class OutcomeUnknown(Unavailable):

@@ -21,6 +21,7 @@ from gifting.api.metrics import Parts, make_registry
 from gifting.api.services import Services
 from gifting.config import Settings
 from gifting.errors import BadSetting, GiftingError
+from gifting.health import Health
 from gifting.hub.broker import Broker
 from gifting.hub.door import Door
 from gifting.hub.hub import Hub
@@ -123,6 +124,7 @@ class Node:
         self._listener = listener
         self._secret = find_secret(settings)
         self._url = url
+        self.health = Health()
         self.ledger = Ledger(url, settings, load_catalog(settings.catalog))
         self.hub = Hub(self.ledger, settings, self._secret, self.name)
         self._feed = connect(url, settings.heartbeat_timeout)
@@ -134,6 +136,7 @@ class Node:
             self.hub.receive,
             self.hub.resync,
         )
+        self.health.check("feed", lambda: "" if self.broker.healthy else "No events are heard from Redis.")
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Serve until ``stop`` is set, then drain. ``ready`` is called when clients may come.
@@ -173,7 +176,7 @@ class Node:
 
     def _config(self) -> uvicorn.Config:
         registry = make_registry(Parts(self.ledger, self.hub, self.broker), self.name)
-        services = Services(self.ledger, self.hub, self._secret, lambda: self.broker.healthy, registry)
+        services = Services(self.ledger, self.hub, self._secret, self.health, registry)
         return uvicorn.Config(
             make_app(services),
             ws=self.hub.protocol,  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gifting.api import types
 from gifting.api.services import Services
-from gifting.errors import BadMessage, Forbidden, LedgerUnavailable, NotFound, RateLimited
+from gifting.errors import BadMessage, Forbidden, NotFound, NotReady, RateLimited
 from gifting.hub.commands import gift_reply
 from gifting.wire.codec import unpack
 from gifting.wire.tokens import Identity, issue, token_room
@@ -53,8 +53,9 @@ async def health(call: Call) -> types.Health:
 
 
 async def ready(call: Call) -> types.Health:
-    if not call.services.ready():
-        raise LedgerUnavailable("The event feed from Redis is not heard of.")
+    problems = call.services.health.problems
+    if problems:
+        raise NotReady(" ".join(f"{part}: {why}" for part, why in problems.items()))
     return types.Health(ok=True)
 
 
@@ -174,7 +175,7 @@ async def revoke_overlay_token(call: Call) -> types.Health:
 
 ENDPOINTS = (
     Endpoint("GET", "/healthz", "Whether the process is alive", health, types.Health, token=False),
-    Endpoint("GET", "/readyz", "Whether it can take gifts and hears events", ready, types.Health, token=False),
+    Endpoint("GET", "/readyz", "Whether it works; names what does not", ready, types.Health, token=False),
     Endpoint("GET", "/v1/catalog", "All gifts", catalog, types.CatalogReply, token=False),
     Endpoint("POST", "/v1/rooms", "Begin a stream", open_room, types.RoomReply, types.OpenRoom, status=201),
     Endpoint("GET", "/v1/rooms", "Live rooms", list_rooms, types.RoomsReply),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
+from gifting.health import Health
 from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """``ready`` says whether the event feed is heard of; ``secret`` signs tokens."""
+    """``health`` says whether this node works; ``secret`` signs tokens."""
 
     ledger: Ledger
     hub: Hub
     secret: str
-    ready: Callable[[], bool]
+    health: Health
     metrics: CollectorRegistry
