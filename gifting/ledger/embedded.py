@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -51,15 +52,17 @@ class EmbeddedRedis:
     """One redis-server on a unix socket that has every write on disk before it answers.
 
     ``restarts`` counts how often the supervisor brought it back. ``maxmemory`` is in bytes, 0 for no limit.
+    ``env`` is added to the environment of redis-server.
     The directory's ``lock`` is held by this process; its ``redis.lock`` is handed down to redis-server, so
     that one which outlived its parent (kill -9) is noticed for sure, whatever its pid or socket.
     """
 
-    def __init__(self, data_dir: Path, *, maxmemory: int = 0) -> None:
+    def __init__(self, data_dir: Path, *, maxmemory: int = 0, env: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir.absolute()
         self.url = ""
         self.restarts = 0
         self._maxmemory = maxmemory
+        self._env = {**os.environ, **env} if env else None
         self._binary = Path()
         self._socket = self.data_dir / "redis.sock"
         self._log = self.data_dir / LOG_NAME
@@ -157,6 +160,7 @@ class EmbeddedRedis:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
+                env=self._env,
                 start_new_session=True,
                 pass_fds=[] if self._redis_lock is None else [self._redis_lock],
             )
