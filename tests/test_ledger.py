@@ -613,6 +613,47 @@ async def test_replay_gives_what_came_after(world: World) -> None:
         assert seqs == list(range(since + 1, 10))
 
 
+async def test_what_a_call_logs_is_cut_into_batches_of_a_bounded_size(redis_client: Redis, redis_url: str) -> None:
+    """One call of 512 gifts with long messages; each batch has the totals after it, and the audit reads them all."""
+    async with a_world(redis_url) as world:
+        await world.grant("ann", 1_000_000)
+        message = "\N{GRINNING FACE}" * 200
+        for gift in ("spark", "skateboard") * 256:
+            world.ledger.send_gift(world.sender("ann"), world.room, gift, world.key(), 1, message, lambda _: None)
+        await world.ledger.batcher.drain()
+        assert world.ledger.batcher.batches == 1
+        log = world.ledger.keys.log("host", "r1")
+        sizes = [len(fields[b"b"]) for _, fields in await world.redis.xrange(log)]
+        assert len(sizes) > 5
+        assert max(sizes) < 65_536 + 20_000
+        batches = [batch async for batch in world.ledger.batches(world.room, 0)]
+        assert [bool(batch.rank) for batch in batches] == [False] * (len(batches) - 1) + [True]
+        assert [entry.seq for batch in batches for entry in batch.entries()] == list(range(1, 513))
+        for batch, following in itertools.pairwise(batches):
+            spent = sum(unpack(following.events[entry.start : entry.end])["coins"] for entry in following.entries())
+            assert following.totals.coins - batch.totals.coins == spent
+        report = await audit(world.redis, world.ledger.keys)
+        assert not report.problems
+
+
+@pytest.mark.parametrize("size", [1, 100_000, 10**9])
+async def test_a_page_of_the_log_has_a_size(redis_client: Redis, redis_url: str, size: int) -> None:
+    async with a_world(redis_url) as world:
+        await world.grant("ann", 1_000_000)
+        for _ in range(3):
+            for _ in range(200):
+                key, text = world.key(), "x" * 200
+                world.ledger.send_gift(world.sender("ann"), world.room, "spark", key, 1, text, lambda _: None)
+            await world.ledger.batcher.drain()
+        page = await world.ledger.replay(world.room, 150, size)
+        assert page[0].first <= 151 <= page[0].last
+        assert sum(len(batch.events) for batch in page[:-1]) < size
+        assert sum(len(batch.events) for batch in page) < size + 66_000
+        if size == 10**9:
+            assert page[-1].last == 600
+        assert await world.ledger.replay(world.room, 600, size) == []
+
+
 async def test_batches_are_published_as_they_are_logged(world: World) -> None:
     async with world.redis.pubsub() as channel:
         await channel.subscribe(f"{world.room.base}:events")

@@ -18,7 +18,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from gifting import errors
-from gifting.wire.batch import FIELDS, RoomBatch, Totals, array_header, join_events, read_batches
+from gifting.wire.batch import FIELDS, RoomBatch, Totals, array_header, join_events, read_batches, split
 from gifting.wire.codec import CODECS, JSON, MSGPACK, UNDECODABLE, Codec, pack, unpack
 from gifting.wire.conflate import conflate
 from gifting.wire.framing import INCOMPLETE, frame, measure, unmask
@@ -125,6 +125,35 @@ def test_after_is_the_rest(blobs: list[bytes], first: int, data: st.DataObject) 
     assert [entry[3:] for entry in rest.entries()] == [entry[3:] for entry in whole.entries() if entry.seq > seq]
     assert (rest.last, rest.count, len(rest.index)) == (last, len(list(rest.entries())), rest.count * FIELDS)
     assert (rest.room, rest.totals, rest.rank) == ("r", whole.totals, whole.rank)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=9), min_size=1, max_size=12), st.integers(1, 50), st.integers(1, 30))
+def test_a_batch_is_cut_at_events(blobs: list[bytes], first: int, size: int) -> None:
+    last = first + len(blobs) - 1
+    index = tuple(number for at, blob in enumerate(blobs) for number in (len(blob), at, at + 1, at % 2))
+    whole = RoomBatch("r", last, len(blobs), index, Totals(1, 2, 3), b"".join(blobs))
+    parts = list(whole.pieces(size))
+    found = [(entry[0], part.events[entry.start : entry.end], *entry[3:]) for part in parts for entry in part.entries()]
+    assert found == [(entry[0], whole.events[entry.start : entry.end], *entry[3:]) for entry in whole.entries()]
+    for part, following in itertools.pairwise(parts):
+        assert part.last + 1 == following.first
+        assert len(part.events) + following.index[0] > size, "the next event would have fitted"
+    for part in parts:
+        assert part.last - part.first + 1 == part.count == len(part.index) // FIELDS
+        assert len(part.events) <= size or part.count == 1
+
+
+@given(st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=6), max_size=6), st.integers(1, 60))
+def test_runs_of_batches_keep_to_a_size(made: list[list[int]], size: int) -> None:
+    seq, batches = 0, []
+    for sizes in made:
+        seq += len(sizes)
+        index = tuple(number for length in sizes for number in (length, 0, 0, 0))
+        batches.append(RoomBatch("r", seq, len(sizes), index, Totals(0, 0, 0), bytes(sum(sizes))))
+    runs = split(batches, size)
+    assert [entry.seq for run in runs for part in run for entry in part.entries()] == list(range(1, seq + 1))
+    for run in runs:
+        assert sum(len(part.events) for part in run) <= size or (len(run), run[0].count) == (1, 1)
 
 
 @given(st.lists(st.tuples(st.integers(1, 2**53 - 1), st.integers(1, 5)), max_size=4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from gifting.api import types
@@ -16,8 +17,8 @@ from gifting.wire.tokens import Identity, issue, token_room
 
 ROOMS_LISTED = 1000
 EVENTS_MAX = 1000
-EVENTS_PAGE = 20
-"""Batches read at a time: a busy batch has some hundred events."""
+EVENTS_SIZE = 262_144
+"""Bytes of events after which a reply ends, however many were asked for."""
 
 TOP_MAX = 100
 
@@ -111,11 +112,13 @@ async def read_events(call: Call) -> types.EventsReply:
     room = await ledger.room(call.path["room"])
     since, limit = call.query["since"], call.query["limit"]
     events: list[Any] = []
-    async for batch in ledger.batches(room, since, EVENTS_PAGE):
-        events += [unpack(batch.events[entry.start : entry.end]) for entry in batch.entries()]
-        if len(events) >= limit:
+    size = 0
+    async for batch in ledger.batches(room, since):
+        for entry in islice(batch.entries(), limit - len(events)):
+            events.append(unpack(batch.events[entry.start : entry.end]))
+        size += len(batch.events)
+        if len(events) >= limit or size >= EVENTS_SIZE:
             break
-    events = events[:limit]
     gap = bool(events) and events[0]["seq"] > since + 1
     return types.EventsReply(room.id, events[-1]["seq"] if events else since, events, gap)
 

@@ -75,7 +75,9 @@ class RoomsReply(Struct):
 
 
 class EventsReply(Struct):
-    """Events after ``since``. ``seq`` is where to go on; ``gap`` says that the log no longer reaches back so far."""
+    """Events after ``since``: at most ``limit``, and fewer where they are large; none where there are no more.
+    ``seq`` is where to go on; ``gap`` says that the log no longer reaches back so far.
+    """
 
     room: str
     seq: int

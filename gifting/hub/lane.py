@@ -8,11 +8,11 @@ room's recent batches or else its log, and then shares again. A slow reader so n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gifting.hub.subscription import Subscription
-from gifting.wire.batch import RoomBatch, join_events
+from gifting.wire.batch import RoomBatch, join_events, split
 from gifting.wire.codec import Codec
 from gifting.wire.conflate import conflate
 from gifting.wire.framing import frame
@@ -104,7 +104,7 @@ class Lane(ABC):
         batches, states = self._pending, list(self._states.values())
         self._pending, self._states = [], {}
         self.due = now + self.interval
-        parts = _split(batches, self.room.settings.frame_max) or ([[]] if states else [])
+        parts = split(batches, self.room.settings.frame_max) or ([[]] if states else [])
         for part in parts:
             self.position = part[-1].last if part else self.position
             self._share(self.message(self.position, part, states, self._shown))
@@ -137,7 +137,7 @@ class Lane(ABC):
             if batches is None:
                 self.room.load_log(self, subscription)
                 return
-            self.give(subscription, next(iter(_split(batches, self.room.settings.frame_max))))
+            self.give(subscription, next(iter(split(batches, self.room.settings.frame_max))))
 
     def give(self, subscription: Subscription, batches: list[RoomBatch]) -> None:
         """Write batches that follow the subscription's position to it alone."""
@@ -184,16 +184,3 @@ class LiveLane(Lane):
         blobs = conflate(batches, self.room.settings.live_top, waiting) + states
         data = join_events(self.room.id, position, blobs, len(blobs), self.room.totals())
         return Message(data, len(blobs), frozenset(waiting))
-
-
-def _split(batches: Iterable[RoomBatch], size_max: int) -> list[list[RoomBatch]]:
-    """Runs of batches of at most about ``size_max`` bytes of events, or a single larger batch."""
-    parts: list[list[RoomBatch]] = []
-    size = size_max
-    for batch in batches:
-        size += len(batch.events)
-        if size > size_max:
-            parts.append([])
-            size = len(batch.events)
-        parts[-1].append(batch)
-    return parts

@@ -32,8 +32,8 @@ HEAL_PAUSE = 0.2
 HELD_MAX = 1000
 """Batches kept while a gap is being filled; with more the log is read again."""
 
-LOG_PAGE = 100
-"""Batches read from the log at a time."""
+LOG_PAGE = 65_536
+"""Bytes read from the log at a time, and one batch more at most."""
 
 
 class RoomRef(Protocol):
@@ -48,7 +48,7 @@ class RoomLedger(Protocol):
 
     async def snapshot(self, room: Any) -> dict[str, Any]: ...
 
-    async def replay(self, room: Any, since: int, limit: int) -> list[RoomBatch]: ...
+    async def replay(self, room: Any, since: int, size: int) -> list[RoomBatch]: ...
 
 
 class Counters:

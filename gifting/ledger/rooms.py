@@ -26,6 +26,9 @@ ROOMS_CACHED = 20_000
 SWEEP_MAX = 200
 """Streaks ended in one call."""
 
+LOG_PAGE = 262_144
+"""Bytes of a log read at a time."""
+
 SNAPSHOT_TOP = 10
 PRESENCE_STALE = 15.0
 """Seconds after which a silent node's viewers no longer count."""
@@ -54,10 +57,10 @@ class Rooms:
         self._now = now
         self._rooms: dict[str, RoomRef] = {}
 
-    async def _call(self, name: str, base: str, *args: Any, options: Any = None) -> Any:
+    async def _call(self, name: str, key: str, *args: Any, options: Any = None) -> Any:
         packed = (pack(options),) if options is not None else ()
         try:
-            return await scripts.call(self.redis, name, [base], *args, *packed)
+            return await scripts.call(self.redis, name, [key], *args, *packed)
         except REDIS_ERRORS as error:
             raise translate(error) from None
 
@@ -143,18 +146,14 @@ class Rooms:
     async def top(self, room: RoomRef, limit: int) -> list[dict[str, Any]]:
         return decode_top(msgpack.unpackb(await self._call("top", room.base, room.id, limit), raw=True))
 
-    async def replay(self, room: RoomRef, since: int, limit: int) -> list[RoomBatch]:
-        """The logged batches that hold what came after seq ``since``, ``limit`` batches at most.
+    async def replay(self, room: RoomRef, since: int, size: int) -> list[RoomBatch]:
+        """The logged batches that hold what came after seq ``since``: one, and more until they have ``size`` bytes.
 
-        The first may begin before (see :meth:`RoomBatch.after`) or, where the log no longer has it all, later.
+        The first may begin before (see :meth:`RoomBatch.after`) or, where the log no longer has it all, later. A batch
+        has 64 KiB and one event at most, but one written by an older version may have more than 1 MiB.
         """
-        try:
-            found = await self.redis.xrange(
-                self.keys.log(room.host, room.id), min=f"{since + 1}-0", max="+", count=limit
-            )
-        except REDIS_ERRORS as error:
-            raise translate(error) from None
-        return [batch for _, fields in found for batch in read_batches(fields[b"b"])]
+        log = self.keys.log(room.host, room.id)
+        return list(read_batches(await self._call("log_page", log, since, size)))
 
     async def presence(self, room: RoomRef, node: str, viewers: int) -> int:
         """Say how many viewers this node has; returns how many there are on all nodes."""
@@ -174,8 +173,8 @@ class Rooms:
                 wait = min(wait, next_due / 1000)
         return ended, wait
 
-    async def batches(self, room: RoomRef, since: int, page: int = 200) -> AsyncIterator[RoomBatch]:
-        """All logged batches after ``since``."""
+    async def batches(self, room: RoomRef, since: int, page: int = LOG_PAGE) -> AsyncIterator[RoomBatch]:
+        """All logged batches after ``since``, read in pages of about ``page`` bytes."""
         while found := await self.replay(room, since, page):
             for batch in found:
                 yield batch.after(since)

@@ -67,19 +67,42 @@ class RoomBatch:
 
     def after(self, seq: int) -> RoomBatch:
         """The part of this batch that comes after ``seq``."""
-        if seq < self.first:
-            return self
-        skipped = seq - self.first + 1
-        cut = sum(self.index[: skipped * FIELDS : FIELDS])
-        return RoomBatch(
-            self.room,
-            self.last,
-            self.count - skipped,
-            self.index[skipped * FIELDS :],
-            self.totals,
-            self.events[cut:],
-            self.rank,
-        )
+        return self if seq < self.first else self._part(seq - self.first + 1, self.count)
+
+    def up_to(self, seq: int) -> RoomBatch:
+        """The part that comes before what :meth:`after` gives, with the totals of the whole."""
+        return self if seq >= self.last else self._part(0, seq - self.first + 1)
+
+    def _part(self, start: int, end: int) -> RoomBatch:
+        """The events at the places ``start`` up to ``end``, which are counted from 0."""
+        skipped = sum(self.index[: start * FIELDS : FIELDS])
+        index = self.index[start * FIELDS : end * FIELDS]
+        events = self.events[skipped : skipped + sum(index[::FIELDS])]
+        return RoomBatch(self.room, self.first + end - 1, end - start, index, self.totals, events, self.rank)
+
+    def pieces(self, size: int) -> Iterator[RoomBatch]:
+        """This batch cut at events into parts of at most ``size`` bytes, or of a single larger event."""
+        rest, filled = self, 0
+        for entry in self.entries():
+            filled += entry.end - entry.start
+            if filled > size and entry.seq > rest.first:
+                yield rest.up_to(entry.seq - 1)
+                rest, filled = rest.after(entry.seq - 1), entry.end - entry.start
+        yield rest
+
+
+def split(batches: Iterable[RoomBatch], size: int) -> list[list[RoomBatch]]:
+    """Runs of batches of at most ``size`` bytes of events, or of a single larger event. Only a larger batch is cut."""
+    runs: list[list[RoomBatch]] = []
+    filled = size
+    for batch in batches:
+        for piece in (batch,) if len(batch.events) <= size else batch.pieces(size):
+            filled += len(piece.events)
+            if filled > size or not runs:
+                runs.append([])
+                filled = len(piece.events)
+            runs[-1].append(piece)
+    return runs
 
 
 def read_batches(payload: bytes) -> Iterator[RoomBatch]:

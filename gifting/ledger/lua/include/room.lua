@@ -6,11 +6,13 @@
 --   room.append(r, streak, weight, closes, ...)        log an event, given as two to four pieces of its wire bytes
 --   room.count_spent(r, user, profile, coins)          for the ranking; `profile` is the user as wire bytes
 --   room.flush(p, keep)                                write the partition's rooms, keep that many events; publish
--- The batch that is logged and published is described in wire/batch.py.
+-- The batches that are logged and published are described in wire/batch.py. What a call does in a room is one batch, or
+-- several where it is much, so that a page of the log has a bound in bytes.
 -- @include status
 -- @include digits
 -- @include ranking
 local room = {}
+local BATCH_SIZE = 65536 -- bytes of events after which a batch is full: it has so many and one event more at most
 
 function room.open(p, id)
   local r = p.rooms[id]
@@ -22,7 +24,7 @@ function room.open(p, id)
   r = found[1] and {
     id = id, key = key, state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
-    count = 0, pieces = {}, index = {}, spent = {}, users = {}, streaks = {},
+    count = 0, size = 0, pieces = {}, index = {}, full = {}, spent = {}, users = {}, streaks = {},
   }
   p.rooms[id] = r
   return r or nil
@@ -50,16 +52,28 @@ function room.stamp(r, now)
   return 'seq', seq, 'ts', now, 'id', room.event_id(r, seq)
 end
 
+-- The events so far are a batch, and the totals as they are now are those after it.
+local function close_batch(r)
+  r.full[#r.full + 1] = {
+    seq = r.seq, count = r.count, index = r.index, pieces = r.pieces, coins = r.coins, diamonds = r.diamonds, likes = r.likes,
+  }
+  r.count, r.size, r.pieces, r.index = 0, 0, {}, {}
+end
+
 -- The pieces are joined once per batch. To join each event would make long strings that differ in a few bytes only, and
 -- Lua, which interns every string by a sample of its bytes, is slow at those.
 function room.append(r, streak, weight, closes, first, second, third, fourth)
   third, fourth = third or '', fourth or ''
   local pieces, index, at = r.pieces, r.index, 4 * r.count
   pieces[at + 1], pieces[at + 2], pieces[at + 3], pieces[at + 4] = first, second, third, fourth
-  index[at + 1], index[at + 2], index[at + 3], index[at + 4] =
-    #first + #second + #third + #fourth, streak, weight, closes
+  local size = #first + #second + #third + #fourth
+  index[at + 1], index[at + 2], index[at + 3], index[at + 4] = size, streak, weight, closes
   r.count = r.count + 1
   r.seq = r.seq + 1
+  r.size = r.size + size
+  if r.size >= BATCH_SIZE then
+    close_batch(r)
+  end
 end
 
 function room.count_spent(r, user, profile, coins)
@@ -67,15 +81,28 @@ function room.count_spent(r, user, profile, coins)
   r.users[user] = profile
 end
 
--- Nine fields, as wire/batch.py reads them.
-local function pack_batch(r, rank)
-  return '\153' .. cmsgpack.pack(r.id, r.seq, r.count, r.index, r.coins, r.diamonds, r.likes, table.concat(r.pieces),
-    rank or false)
+-- Nine fields, as wire/batch.py reads them. Before the script's end the ranking is not known.
+local function pack_batch(r, batch, rank)
+  return '\153' .. cmsgpack.pack(r.id, batch.seq, batch.count, batch.index, batch.coins, batch.diamonds, batch.likes,
+    table.concat(batch.pieces), rank or false)
 end
 
-local function write(r, batch, keep)
-  redis.call('XADD', r.key .. '/log', 'MINID', '~', math.max(r.seq - keep + 1, 0),
-    digits(r.seq) .. '-' .. r.count, 'b', batch)
+local function log_batch(r, batch, packed, keep)
+  redis.call('XADD', r.key .. '/log', 'MINID', '~', math.max(batch.seq - keep + 1, 0),
+    digits(batch.seq) .. '-' .. batch.count, 'b', packed)
+end
+
+local function write(r, keep, published)
+  if r.count > 0 then
+    close_batch(r)
+  end
+  local rank = update_ranking(r)
+  for i, batch in ipairs(r.full) do
+    local packed = pack_batch(r, batch, i == #r.full and rank)
+    log_batch(r, batch, packed, keep)
+    published[#published + 1] = packed
+  end
+  r.full = {}
   redis.call('HSET', r.key, 'state', r.state, 'seq', r.seq, 'coins', r.coins, 'diamonds', r.diamonds,
     'likes', r.likes, 'rank', r.rank)
 end
@@ -83,10 +110,8 @@ end
 function room.flush(p, keep)
   local published = {}
   for _, r in pairs(p.rooms) do
-    if r and r.count > 0 then
-      local batch = pack_batch(r, update_ranking(r))
-      write(r, batch, keep)
-      published[#published + 1] = batch
+    if r and (r.count > 0 or #r.full > 0) then
+      write(r, keep, published)
     end
   end
   if #published > 0 then
