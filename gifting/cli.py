@@ -27,8 +27,9 @@ from gifting.ledger.audit import audit as run_audit
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import running_url
 from gifting.ledger.keys import Keys
+from gifting.model.ids import valid_id
 from gifting.node import Node, find_secret, listen, redis_for
-from gifting.wire.tokens import issue, valid_id
+from gifting.wire.tokens import issue
 from gifting.workers import run_workers
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)

@@ -7,6 +7,8 @@
     │   ├── BadMessage              bad_message
     │   ├── UnknownOp               unknown_op
     │   ├── MessageTooLarge         message_too_large
+    │   ├── MethodNotAllowed        method_not_allowed
+    │   ├── BadId                   bad_id
     │   ├── BadKey                  bad_key
     │   ├── BadAmount               bad_amount
     │   └── UnknownGift             unknown_gift
@@ -94,6 +96,17 @@ class MessageTooLarge(BadRequest):
     code = "message_too_large"
     help = "Send less in one message."
     status = 413
+
+
+class MethodNotAllowed(BadRequest):
+    code = "method_not_allowed"
+    help = "Use a method that the header `Allow` of this answer names."
+    status = 405
+
+
+class BadId(BadRequest):
+    code = "bad_id"
+    help = "Ids of users and rooms are 1 to 64 ASCII letters, digits and _ . : @ -"
 
 
 class BadKey(BadRequest):

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import Any
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gifting.api.endpoints import ENDPOINTS, Call, Endpoint, read_number
+from gifting.api.access import authorize
+from gifting.api.body import read_body, read_number, read_path
+from gifting.api.call import Call
+from gifting.api.endpoints import ENDPOINTS, Endpoint
 from gifting.api.openapi import document
 from gifting.api.pages import page_routes
 from gifting.api.services import Services
-from gifting.errors import BadMessage, BadToken, GiftingError, MessageTooLarge, NotFound
+from gifting.errors import BadMessage, BadToken, GiftingError, MethodNotAllowed, NotFound
 from gifting.hub.handshake import problem
-from gifting.wire.codec import UNDECODABLE
 from gifting.wire.tokens import Identity
 
 log = logging.getLogger(__name__)
 
 NOBODY = Identity(user="", role="viewer", token_id="", expires=0)
+CLIENT_LEFT = 499
+"""The status of an answer that nobody is there to read."""
+
+_BY_STATUS = {404: NotFound, 405: MethodNotAllowed}
 
 
 def make_app(services: Services) -> Starlette:
@@ -44,17 +49,28 @@ def make_app(services: Services) -> Starlette:
 
 async def _serve(services: Services, endpoint: Endpoint, request: Request) -> Response:
     try:
-        identity = services.hub.authenticate(_token(request)) if endpoint.token else NOBODY
-        query = {
-            name: read_number(name, request.query_params.get(name, str(default)), most)
-            for name, default, most in endpoint.query
-        }
-        body = await _body(request, endpoint, services.hub.settings.message_max)
-        base_url = str(request.base_url).rstrip("/")
-        reply = await endpoint.handler(Call(services, identity, dict(request.path_params), query, body, base_url))
+        reply = await endpoint.handler(await _read(services, endpoint, request))
     except GiftingError as error:
         return _problem(error)
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_LEFT)
+    except Exception:
+        log.exception("%s %s failed", endpoint.method, endpoint.path)
+        return _problem(GiftingError())
     return Response(msgspec.json.encode(reply), endpoint.status, media_type="application/json")
+
+
+async def _read(services: Services, endpoint: Endpoint, request: Request) -> Call:
+    """The request, understood and allowed. Raises what it is refused for."""
+    identity = services.hub.authenticate(_token(request)) if endpoint.access else NOBODY
+    path = read_path(request.path_params)
+    asked = request.query_params
+    query = {name: read_number(name, asked.get(name), usual, most) for name, usual, most in endpoint.query}
+    body = await read_body(request, endpoint.body, services.hub.settings.message_max)
+    call = Call(services, identity, path, query, body, str(request.base_url).rstrip("/"))
+    if endpoint.access is not None:
+        await authorize(endpoint.access, call)
+    return call
 
 
 def _token(request: Request) -> str:
@@ -64,21 +80,6 @@ def _token(request: Request) -> str:
     return token.strip()
 
 
-async def _body(request: Request, endpoint: Endpoint, most: int) -> Any:
-    """The body as the endpoint's type. Raises MessageTooLarge, BadMessage."""
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > most:
-            raise MessageTooLarge(f"The body may have {most} bytes.")
-    if endpoint.body is None:
-        return None
-    try:
-        return msgspec.json.decode(data or b"{}", type=endpoint.body)
-    except UNDECODABLE as error:
-        raise BadMessage(f"{error}.") from None
-
-
 def _problem(error: GiftingError) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
     return Response(msgspec.json.encode(problem(error)), error.status, headers, "application/problem+json")
@@ -86,9 +87,12 @@ def _problem(error: GiftingError) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    known = NotFound() if error.status_code == 404 else BadMessage(f"{error.detail}.")
+    known = _BY_STATUS.get(error.status_code, BadMessage)()
     reply = problem(known) | {"status": error.status_code}
-    return Response(msgspec.json.encode(reply), error.status_code, error.headers, "application/problem+json")
+    headers = dict(error.headers or {})
+    if error.status_code == MethodNotAllowed.status:
+        headers.setdefault("Allow", "GET, HEAD")  # static files leave it out
+    return Response(msgspec.json.encode(reply), error.status_code, headers, "application/problem+json")
 
 
 async def _on_crash(request: Request, error: Exception) -> Response:

@@ -44,7 +44,7 @@ def _operation(endpoint: Endpoint, refs: dict[type, dict[str, Any]]) -> dict[str
             str(endpoint.status): _content("Done", "application/json", refs[endpoint.reply]),
             "default": _content("Refused", "application/problem+json", refs[Problem]),
         },
-        "security": [{"token": []}] if endpoint.token else [],
+        "security": [{"token": []}] if endpoint.access else [],
     }
     if endpoint.body is not None:
         operation["requestBody"] = {

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from gifting.model.economy import MAX_AMOUNT
+from gifting.model.ids import ID
+from gifting.model.text import PLAIN
 from gifting.wire.messages import Count, GiftText, Id
 
-Title = Annotated[str, Meta(max_length=200)]
-Name = Annotated[str, Meta(max_length=64)]
-NewId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:@-]{1,64}\Z")]
+Title = Annotated[str, Meta(max_length=200, pattern=PLAIN)]
+Name = Annotated[str, Meta(max_length=64, pattern=PLAIN)]
+NewId = Annotated[str, Meta(pattern=ID)]
 
 
 class Health(Struct):
@@ -117,7 +119,7 @@ class GrantBody(Struct):
 
     coins: Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
     key: str
-    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: Annotated[str, Meta(min_length=1, max_length=200, pattern=PLAIN)]
 
 
 class GrantReply(Struct):

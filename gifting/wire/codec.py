@@ -9,6 +9,8 @@ import msgpack
 import msgspec
 
 from gifting.errors import BadMessage, BadRequest, UnknownOp
+from gifting.model.ids import ID
+from gifting.model.text import PLAIN, PLAIN_MEANS
 from gifting.wire.messages import OPS, AnyMessage
 
 UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -16,6 +18,17 @@ UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 TEXT: Final = 0x1
 BINARY: Final = 0x2
+
+
+_PATTERNS: Final = {f"`str` matching regex {ID!r}": "an id", f"`str` matching regex {PLAIN!r}": PLAIN_MEANS}
+
+
+def why(error: Exception) -> str:
+    """What was wrong with a value that could not be decoded, in words where the decoder shows a pattern."""
+    text = str(error)
+    for pattern, words in _PATTERNS.items():
+        text = text.replace(pattern, words)
+    return text
 
 
 class Codec:
@@ -57,7 +70,7 @@ class Codec:
         op = value.get("op")
         if isinstance(op, str) and op not in OPS:
             return reply_to, UnknownOp(f"There is no op {op[:40]!r}.")
-        return reply_to, BadMessage(f"{error}.")
+        return reply_to, BadMessage(f"{why(error)}.")
 
     def transcode(self, payload: bytes) -> bytes:
         """A server message in msgpack, as this codec says it."""

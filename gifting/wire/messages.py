@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from gifting.model.text import PLAIN
+
 MAX_INT = 2**53 - 1
 """Largest integer that Lua and JavaScript, which count in doubles, keep exact."""
 
@@ -15,8 +17,8 @@ MAX_COUNT = 9_999
 Uint = Annotated[int, Meta(ge=0, le=MAX_INT)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Count = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
-GiftText = Annotated[str, Meta(max_length=200)]
-CommentText = Annotated[str, Meta(min_length=1, max_length=500)]
+GiftText = Annotated[str, Meta(max_length=200, pattern=PLAIN)]
+CommentText = Annotated[str, Meta(min_length=1, max_length=500, pattern=PLAIN)]
 Lane = Literal["all", "live"]
 
 

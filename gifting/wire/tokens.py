@@ -10,6 +10,7 @@ import jwt
 import msgspec
 
 from gifting.errors import BadToken, TokenExpired
+from gifting.model.ids import valid_id
 
 Role = Literal["viewer", "overlay", "creator", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -131,11 +132,3 @@ class Verifier:
 def token_room(token_id: str) -> str:
     """The room that a token id belongs to; empty if to none."""
     return token_id.rpartition("~")[0]
-
-
-_ID_EXTRA = frozenset("_.:@-")
-
-
-def valid_id(text: str) -> bool:
-    """User and room ids: 1 to 64 ASCII letters, digits and ``_ . : @ -``."""
-    return 0 < len(text) <= 64 and all(char in _ID_EXTRA or (char.isascii() and char.isalnum()) for char in text)

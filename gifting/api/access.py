@@ -1,0 +1,80 @@
+"""Who may use an endpoint: a rule in each row of the table, checked in one place. What no rule allows is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gifting.api.call import Call
+from gifting.errors import Forbidden
+from gifting.wire.tokens import ROLES, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A rule.
+
+    A token that is bound to a room may use only what is about that room, and beyond it what is about no room and
+    belongs to its own user.
+
+    Args:
+        who: the rule in words, for those who are refused.
+        roles: those that may, whosever it is.
+        owners: those that may if it is theirs, as ``owner`` tells. An overlay is never one: its user is the host.
+        room: which room it is about; None: about none, or about all.
+    """
+
+    who: str
+    roles: frozenset[Role] = frozenset()
+    owners: frozenset[Role] = frozenset()
+    owner: Callable[[Call], Awaitable[str]] | None = None
+    room: Callable[[Call], str] | None = None
+
+
+async def authorize(access: Access, call: Call) -> None:
+    """Raises Forbidden, and RoomNotFound where only the room tells whose it is."""
+    role, bound = call.identity.role, call.identity.room
+    if bound and access.room is not None and access.room(call) != bound:
+        raise Forbidden(f"This token is for room {bound} only.")
+    if role in access.owners and access.owner is not None and await access.owner(call) == call.identity.user:
+        return
+    if role not in access.roles:
+        raise Forbidden(f"This is for {access.who}.")
+    if bound and access.room is None:
+        raise Forbidden(f"This token is for room {bound} only, and this is about more than that.")
+
+
+def _room_of_path(call: Call) -> str:
+    return call.path["room"]
+
+
+def _room_of_body(call: Call) -> str:
+    return str(call.body.room)
+
+
+async def _user_of_path(call: Call) -> str:
+    return call.path["user"]
+
+
+async def _host_of_body(call: Call) -> str:
+    return str(call.body.host)
+
+
+async def _host_of_room(call: Call) -> str:
+    return (await call.services.ledger.room(call.path["room"])).host
+
+
+_OPERATOR = frozenset[Role]({"operator"})
+_CREATOR = frozenset[Role]({"creator"})
+_PEOPLE = frozenset[Role]({"viewer", "creator"})
+
+PUBLIC: Access | None = None
+"""No token is needed, nor looked at."""
+
+OPERATORS = Access("operators", _OPERATOR)
+OPENER = Access("operators and the creator who is the host", _OPERATOR, _CREATOR, _host_of_body, _room_of_body)
+HOST = Access("operators and the room's host", _OPERATOR, _CREATOR, _host_of_room, _room_of_path)
+USER = Access("operators and the user", _OPERATOR, _PEOPLE, _user_of_path)
+SENDERS = Access("viewers, creators and operators", _PEOPLE | _OPERATOR, room=_room_of_path)
+WATCHERS = Access("everybody with a token", frozenset(ROLES), room=_room_of_path)
+MEMBERS = Access("everybody with a token", frozenset(ROLES))

@@ -1,0 +1,64 @@
+"""What a request brings, read and checked: path, query, body."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+
+from gifting.errors import BadId, BadMessage, MessageTooLarge
+from gifting.model.ids import valid_id, valid_token_id
+from gifting.wire.codec import UNDECODABLE, why
+
+PATH_IDS: Final = {"room": valid_id, "user": valid_id, "token_id": valid_token_id}
+"""The path parameters that are ids, and what such an id looks like."""
+
+
+def read_path(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Raises BadId."""
+    for name, value in parameters.items():
+        if name in PATH_IDS and not PATH_IDS[name](value):
+            raise BadId(f"{value[:40]!r} is no {name.removesuffix('_id')} id.")
+    return dict(parameters)
+
+
+def read_number(name: str, text: str | None, usual: int, most: int) -> int:
+    """A whole-number query parameter. Raises BadMessage."""
+    if text is None:
+        return usual
+    if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= most):
+        raise BadMessage(f"{name} is {text[:20]!r}; it must be a whole number of at most {most}.")
+    return int(text)
+
+
+async def read_body(request: Request, kind: type | None, most: int) -> Any:
+    """The body as ``kind``; None if none is wanted. Raises MessageTooLarge, BadMessage, and ClientDisconnect."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > most:
+            raise MessageTooLarge(f"The body may have {most} bytes.")
+    return None if kind is None else decode_body(bytes(data) or b"{}", kind)
+
+
+def decode_body(data: bytes, kind: type) -> Any:
+    """JSON as ``kind``, in which no name is said twice: of two amounts, nobody knows which was meant.
+
+    Raises:
+        BadMessage: anything else.
+    """
+    try:
+        body: Any = msgspec.json.decode(data, type=kind)
+        json.loads(data, object_pairs_hook=_once, parse_int=len)
+    except UNDECODABLE as error:
+        raise BadMessage(f"{why(error)}.") from None
+    return body
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise BadMessage("A name is there twice in one map.")

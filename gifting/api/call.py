@@ -1,0 +1,19 @@
+"""One request, as the handlers and the rules of access see it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from gifting.api.services import Services
+from gifting.wire.tokens import Identity
+
+
+class Call(NamedTuple):
+    """Who makes it (NOBODY where no token is needed), its values and body, and the server's parts."""
+
+    services: Services
+    identity: Identity
+    path: dict[str, str]
+    query: dict[str, int]
+    body: Any
+    base_url: str

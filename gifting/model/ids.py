@@ -1,0 +1,25 @@
+"""What an id may look like, wherever one comes in: paths, bodies, messages, tokens."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+ID: Final = r"\A[A-Za-z0-9_.:@-]{1,64}\Z"
+"""User and room ids: 1 to 64 ASCII letters, digits and ``_ . : @ -``; so none can pass for another or hide."""
+
+TOKEN_ID: Final = r"\A[A-Za-z0-9_.:@~-]{1,128}\Z"  # noqa: S105
+"""Token ids: as the others, with a ``~`` between the room and what makes them unique."""
+
+_is_id = re.compile(ID).match
+_is_token_id = re.compile(TOKEN_ID).match
+
+
+def valid_id(text: str) -> bool:
+    """Whether ``text`` can be a user's or a room's id."""
+    return _is_id(text) is not None
+
+
+def valid_token_id(text: str) -> bool:
+    """Whether ``text`` can be the id of a token."""
+    return _is_token_id(text) is not None
