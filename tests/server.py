@@ -63,6 +63,12 @@ class Server:
     def token(self, user: str, role: Role = "viewer", ttl: float = 1000, **claims: Any) -> str:
         return issue(SECRET, user, role, now=time.time(), ttl=ttl, **claims)
 
+    def caller(self, user: str, role: Role, **claims: Any) -> Operator:
+        """The HTTP API with a token of that kind."""
+        caller = Operator(Target.at(self.url, SECRET))
+        caller._token = self.token(user, role, **claims)
+        return caller
+
     async def room(self, room: str, host: str = "host") -> None:
         await self.operator.call("POST", "/v1/rooms", {"room": room, "host": host, "title": "A test"})
 

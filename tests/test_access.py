@@ -16,8 +16,6 @@ from gifting.api.body import PATH_IDS
 from gifting.api.endpoints import ENDPOINTS
 from gifting.api.openapi import document
 from gifting.errors import BadToken, Forbidden, GiftingError
-from gifting.load.operator import Operator
-from gifting.load.plan import Target
 from gifting.wire.tokens import ROLES, Role
 
 pytestmark = pytest.mark.attack
@@ -87,10 +85,8 @@ async def ask(server: Server, case: Case) -> str:
     body = BODIES.get(case.endpoint)
     if body is not None and path.endswith(("gifts", "grants")):
         body = {**body, "key": new_key()}
-    caller = Operator(Target.at(server.url, ""))
-    caller._token = server.token(case.user, case.role, room=case.claim)
     try:
-        await caller.call(method, path, body)
+        await server.caller(case.user, case.role, room=case.claim).call(method, path, body)
     except Forbidden:
         return "n"
     except BadToken:
@@ -117,8 +113,7 @@ async def test_every_endpoint_lets_in_whom_the_table_says(server: Server) -> Non
 
 
 async def test_a_token_bound_to_a_room_has_no_power_elsewhere(server: Server) -> None:
-    bound = Operator(Target.at(server.url, ""))
-    bound._token = server.token("op", "operator", room="r1")
+    bound = server.caller("op", "operator", room="r1")
     for method, path, body in (
         ("POST", "/v1/users/ann/grants", {"coins": 1000, "key": new_key(), "reason": "mine now"}),
         ("DELETE", "/v1/rooms/r2", None),

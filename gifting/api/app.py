@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -35,9 +36,10 @@ _BY_STATUS = {404: NotFound, 405: MethodNotAllowed}
 
 def make_app(services: Services) -> Starlette:
     """The application; everything it needs is in ``services``."""
-    routes = [
-        Route(endpoint.path, partial(_serve, services, endpoint), methods=[endpoint.method]) for endpoint in ENDPOINTS
-    ]
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in ENDPOINTS:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    routes = [Route(path, partial(_serve, services, of), methods=list(of)) for path, of in by_path.items()]
     openapi = Response(msgspec.json.encode(document()), media_type="application/json")
     routes.append(Route("/openapi.json", lambda request: openapi))
     routes.append(Route("/metrics", partial(_metrics, services)))
@@ -47,7 +49,8 @@ def make_app(services: Services) -> Starlette:
     return app
 
 
-async def _serve(services: Services, endpoint: Endpoint, request: Request) -> Response:
+async def _serve(services: Services, by_method: Mapping[str, Endpoint], request: Request) -> Response:
+    endpoint = by_method["GET" if request.method == "HEAD" else request.method]
     try:
         reply = await endpoint.handler(await _read(services, endpoint, request))
     except GiftingError as error:
