@@ -29,7 +29,7 @@ from gifting.ledger.embedded import running_url
 from gifting.ledger.keys import Keys
 from gifting.model.ids import valid_id
 from gifting.node import Node, find_secret, listen, redis_for
-from gifting.wire.tokens import issue
+from gifting.wire.tokens import LEVEL_MAX, Rules, issue, verify
 from gifting.workers import run_workers
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -115,7 +115,7 @@ def token(
     ttl: Annotated[float, typer.Option(help="Seconds it is valid.", min=1)] = 86400.0,
     name: Annotated[str, typer.Option(help="Shown name.")] = "",
     picture: Annotated[str, typer.Option(help="URL of a picture.")] = "",
-    level: Annotated[int, typer.Option(help="Shown level.", min=0)] = 0,
+    level: Annotated[int, typer.Option(help="Shown level.", min=0, max=LEVEL_MAX)] = 0,
     data_dir: Annotated[str | None, typer.Option(help="Where the signing secret is kept.")] = None,
 ) -> None:
     """Print a token (a JWT) for a user."""
@@ -123,8 +123,13 @@ def token(
         raise BadSetting("User and room ids are 1 to 64 letters, digits and _ . : @ -")
     if role is RoleName.overlay and not room:
         raise BadSetting("An overlay token needs --room.")
-    secret = find_secret(config.load({"data_dir": data_dir}))
-    print(issue(secret, user, role.value, now=time.time(), ttl=ttl, room=room, name=name, picture=picture, level=level))
+    settings = config.load({"data_dir": data_dir})
+    secret, rules, now = find_secret(settings), Rules.of(settings), time.time()
+    made = issue(
+        secret, user, role.value, now=now, ttl=ttl, room=room, name=name, picture=picture, level=level, rules=rules
+    )
+    verify(secret, made, now=now, rules=rules)  # a name or a life that no server takes is refused here
+    print(made)
 
 
 @app.command()

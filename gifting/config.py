@@ -32,6 +32,16 @@ class Settings:
     secret: str = _setting(
         "", "Key that signs tokens, 32 bytes or more. Empty: made once, kept in the data directory (mode 0600)."
     )
+    token_leeway: float = _setting(
+        30.0, "How far the clock of who issues tokens may be ahead (`iat`, `nbf`).", least=0, most=300
+    )
+    token_ttl_max: float = _setting(
+        366 * 86400.0, "Longest life of a token (`exp` - `iat`).", least=60, most=366 * 86400.0
+    )
+    token_issuer: str = _setting("", "The `iss` that every token must have. Empty: any.")
+    token_audience: str = _setting(
+        "", "The `aud` that every token must have. Empty: tokens must have none, for they are for somebody else."
+    )
     catalog: str = _setting("", "TOML file with the gifts. Empty: the one in the package.")
     origins: str = _setting(
         "", "Page origins that may open a WebSocket, comma-separated, exact. The server's own origin always may."

@@ -16,6 +16,7 @@
     │   ├── BadToken                bad_token
     │   ├── TokenExpired            token_expired
     │   ├── TokenRevoked            token_revoked
+    │   ├── TokenInUrl              token_in_url
     │   ├── BadOrigin               bad_origin
     │   └── Forbidden               forbidden
     ├── Refused                   understood and allowed, but the rules say no; nothing was charged
@@ -145,6 +146,14 @@ class TokenRevoked(Denied):
     code = "token_revoked"
     help = "Get a new token from the host of the room."
     status = 401
+
+
+class TokenInUrl(Denied):
+    code = "token_in_url"
+    help = (
+        "Only overlay tokens may be in an address, since addresses are logged. Send it as `Authorization: Bearer ...` "
+        "or, from a browser, as subprotocol `gifting.token.TOKEN` beside `gifting.v1.json`."
+    )
 
 
 class BadOrigin(Denied):

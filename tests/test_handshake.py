@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from gifting.hub.handshake import accept, read_upgrade
+from gifting.errors import BadMessage, BadToken
+from gifting.hub.handshake import Hello, accept, read_hello, read_upgrade
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HEADERS = (
@@ -95,3 +96,36 @@ def test_whatever_comes(data: bytes) -> None:
     assert read_upgrade(b"GET /v1/ws" + data + b"\r\n\r\n") is None or websockets_accepts(
         b"GET /v1/ws" + data + b"\r\n\r\n"
     )
+
+
+def hello(target: str = "/v1/ws", **headers: str) -> Hello:
+    found = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+    return read_hello(target, lambda name: (found[name.lower()],) if name.lower() in found else (), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("given", "token", "in_url"),
+    [
+        ({"Authorization": "Bearer abc"}, "abc", False),
+        ({"Authorization": "bearer  abc "}, "abc", False),
+        ({"Sec_WebSocket_Protocol": "gifting.v1.json, gifting.token.a.b-c_"}, "a.b-c_", False),
+        ({"Sec_WebSocket_Protocol": "gifting.token.a.b.c,gifting.v1.json"}, "a.b.c", False),
+        ({"target": "/v1/ws?token=abc"}, "abc", True),
+        ({"target": "/v1/ws?token=abc", "Authorization": "Bearer xyz"}, "xyz", False),
+        ({"target": "/v1/ws?token=abc", "Authorization": "Basic xyz"}, "abc", True),
+        ({"target": "/v1/ws?token=abc", "Authorization": "Bearer "}, "abc", True),
+    ],
+)
+def test_where_a_token_may_be(given: dict[str, str], token: str, in_url: bool) -> None:
+    found = hello(**given)
+    assert (found.token, found.in_url) == (token, in_url)
+    assert found.subprotocol in (None, "gifting.v1.json")
+
+
+def test_a_token_is_no_subprotocol_to_select() -> None:
+    """A browser fails a connection for which nothing it offered is selected; so it must offer a real one beside it."""
+    with pytest.raises(BadMessage) as refusal:
+        hello(Sec_WebSocket_Protocol="gifting.token.secret")
+    assert "secret" not in str(refusal.value)
+    with pytest.raises(BadToken):
+        hello(Sec_WebSocket_Protocol="gifting.v1.json, gifting.token.")

@@ -101,7 +101,7 @@ async def page(stage: Stage) -> AsyncIterator[Page]:
         page = await browser.open(f"{stage.url}/static/keys.js")
         await page.evaluate("""(async () => {
             const { GiftingClient } = await import('/static/gifting.js');
-            window.client = new GiftingClient({ token: 'a token', rooms: [{ room: 'r1', lane: 'all' }] });
+            window.client = new GiftingClient({ token: 'a.token', rooms: [{ room: 'r1', lane: 'all' }] });
             window.seen = [];
             window.snapshots = [];
             client.on('event', ({ event }) => seen.push(event.seq));

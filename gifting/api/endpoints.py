@@ -14,7 +14,7 @@ from gifting.api.call import Call
 from gifting.errors import NotFound, NotReady, RateLimited
 from gifting.hub.commands import gift_reply
 from gifting.wire.codec import unpack
-from gifting.wire.tokens import issue, token_room
+from gifting.wire.tokens import Rules, issue, token_room
 
 ROOMS_LISTED = 1000
 EVENTS_MAX = 1000
@@ -124,7 +124,8 @@ async def grant(call: Call) -> types.GrantReply:
 async def make_overlay_token(call: Call) -> types.OverlayTokenReply:
     room = await call.services.ledger.room(call.path["room"])
     now, ttl = time.time(), call.body.ttl
-    token = issue(call.services.secret, room.host, "overlay", now=now, ttl=ttl, room=room.id)
+    rules = Rules.of(call.services.hub.settings)
+    token = issue(call.services.secret, room.host, "overlay", now=now, ttl=ttl, room=room.id, rules=rules)
     made = call.services.hub.authenticate(token)
     url = f"{call.base_url}/overlay?token={token}"
     return types.OverlayTokenReply(token, made.token_id, room.id, int(made.expires), url)

@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
         try:
             hello = read_hello(target, values, self.hub.origins)
             self.codec = hello.codec
-            self.identity = self.hub.enter(self, hello.token)
+            self.identity = self.hub.enter(self, hello.token, in_url=hello.in_url)
         except GiftingError as error:
             self._turn_away(refuse(error))
         else:

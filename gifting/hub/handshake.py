@@ -23,14 +23,18 @@ from gifting.wire.codec import CODECS, JSON, Codec
 
 PATH = "/v1/ws"
 
+TOKEN_PREFIX = "gifting.token."  # noqa: S105
+"""Begins the subprotocol by which a browser, which can't set headers, sends its token. It is never selected."""
+
 HeaderValues = Callable[[str], Sequence[str]]
 """All values of the header of a name."""
 
 
 class Hello(NamedTuple):
-    """What a client asked for."""
+    """What a client asked for. ``in_url`` says that its token was in the address."""
 
     token: str
+    in_url: bool
     codec: Codec
     subprotocol: str | None
 
@@ -103,8 +107,10 @@ def read_hello(target: str, values: HeaderValues, allowed_origins: frozenset[str
     if path != PATH:
         raise NotFound(f"WebSockets are at {PATH}.")
     _check_origin(values, allowed_origins)
-    codec, subprotocol = _choose_codec(values("Sec-WebSocket-Protocol"))
-    return Hello(_find_token(values, query), codec, subprotocol)
+    offered = [name.strip() for header in values("Sec-WebSocket-Protocol") for name in header.split(",")]
+    codec, subprotocol = _choose_codec(offered)
+    token = _token_of_header(values) or _token_of_browser(offered)
+    return Hello(token or _token_of_url(query), not token, codec, subprotocol)
 
 
 def _check_origin(values: HeaderValues, allowed: frozenset[str]) -> None:
@@ -114,8 +120,7 @@ def _check_origin(values: HeaderValues, allowed: frozenset[str]) -> None:
             raise BadOrigin(f"Pages of {origin[:100]} may not connect.")
 
 
-def _choose_codec(headers: Sequence[str]) -> tuple[Codec, str | None]:
-    offered = [name.strip() for header in headers for name in header.split(",")]
+def _choose_codec(offered: Sequence[str]) -> tuple[Codec, str | None]:
     if not offered:
         return JSON, None
     for name in offered:
@@ -124,11 +129,19 @@ def _choose_codec(headers: Sequence[str]) -> tuple[Codec, str | None]:
     raise BadMessage(f"The subprotocols here are {' and '.join(CODECS)}.")
 
 
-def _find_token(values: HeaderValues, query: str) -> str:
+def _token_of_header(values: HeaderValues) -> str:
     for header in values("Authorization"):
         scheme, _, token = header.partition(" ")
-        if scheme.lower() == "bearer" and token:
+        if scheme.lower() == "bearer":
             return token.strip()
+    return ""
+
+
+def _token_of_browser(offered: Sequence[str]) -> str:
+    return next((name.removeprefix(TOKEN_PREFIX) for name in offered if name.startswith(TOKEN_PREFIX)), "")
+
+
+def _token_of_url(query: str) -> str:
     tokens = parse_qs(query, max_num_fields=20).get("token")
     if not tokens:
         raise BadToken("There is no token.")

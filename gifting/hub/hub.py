@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, Protocol
 
 from gifting.config import Settings
-from gifting.errors import BadToken, GiftingError, TokenRevoked
+from gifting.errors import BadToken, GiftingError, TokenInUrl, TokenRevoked
 from gifting.hub.connection import Connection
 from gifting.hub.limits import Limits
 from gifting.hub.pacer import Pacer
@@ -20,7 +20,7 @@ from gifting.model.events import Logged
 from gifting.tasks import end
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
-from gifting.wire.tokens import Identity, Verifier
+from gifting.wire.tokens import Identity, Rules, Verifier
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self.connections: set[Connection] = set()
         self._opening: dict[str, asyncio.Task[Room]] = {}
-        self._verifier = Verifier(secret)
+        self._verifier = Verifier(secret, Rules.of(settings))
         self._node = node
         self._revoked: frozenset[str] = frozenset()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,15 +109,22 @@ class Hub:
 
     # Connections.
 
-    def authenticate(self, token: str) -> Identity:
-        """Who a token speaks for. Raises BadToken, TokenExpired, TokenRevoked."""
+    def authenticate(self, token: str, *, in_url: bool = False) -> Identity:
+        """Who a token speaks for; ``in_url`` says that it came in an address, where proxies log it.
+
+        Raises:
+            BadToken, TokenExpired, TokenRevoked.
+            TokenInUrl: only an overlay's may be there, which can't spend.
+        """
         identity = self._verifier.verify(token, now=time.time())
+        if in_url and identity.role != "overlay":
+            raise TokenInUrl
         if identity.token_id in self._revoked:
             raise TokenRevoked
         return identity
 
-    def enter(self, connection: Connection, token: str) -> Identity:
-        identity = self.authenticate(token)
+    def enter(self, connection: Connection, token: str, *, in_url: bool) -> Identity:
+        identity = self.authenticate(token, in_url=in_url)
         connection.bucket = self.limits.enter(identity.user, self.time())
         self.connections.add(connection)
         return identity

@@ -1,29 +1,39 @@
-"""Tokens: JWTs (RFC 7519) signed with HS256 that say who is there and in which role."""
+"""Tokens: JWTs (RFC 7519) signed with HS256 that say who is there and in which role. docs/tokens.md has them all."""
 
 from __future__ import annotations
 
 import secrets
 from hashlib import sha256
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import jwt
 import msgspec
+from msgspec import Meta, Struct
 
+from gifting.config import Settings
 from gifting.errors import BadToken, TokenExpired
-from gifting.model.ids import valid_id
+from gifting.model.ids import ID, TOKEN_ID
+from gifting.model.text import PLAIN
 
 Role = Literal["viewer", "overlay", "creator", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
 ALGORITHM = "HS256"
+
+TOKEN_MAX: Final = 4096
+"""Bytes of a token; a longer one is refused before anything is read of it."""
+
 KNOWN_MAX = 20_000
 """Good tokens remembered, about 100 bytes each besides what their connections hold anyway."""
 
 NAME_MAX = 64
 PICTURE_MAX = 300
+LEVEL_MAX = 2**31
+
+_jws = jwt.PyJWS()
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """Who a token speaks for. ``expires`` is in seconds since 1970; an overlay is bound to its ``room``."""
+class Identity(Struct, frozen=True, gc=False):
+    """Who a token speaks for. ``expires`` and ``issued`` are in seconds since 1970; an overlay is bound to its room."""
 
     user: str
     role: Role
@@ -33,21 +43,44 @@ class Identity(msgspec.Struct, frozen=True):
     name: str = ""
     picture: str = ""
     level: int = 0
+    issued: float = 0.0
 
     def public(self) -> dict[str, Any]:
         """The user as everybody in the room sees it."""
         return {"id": self.user, "name": self.name or self.user, "picture": self.picture, "level": self.level}
 
 
-class _Claims(msgspec.Struct):
-    sub: str
+class Rules(Struct, frozen=True):
+    """What is asked of every token besides its signature. Times are seconds; an empty name is not asked for."""
+
+    leeway: float = 30.0
+    ttl_max: float = 366 * 86400.0
+    issuer: str = ""
+    audience: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Rules:
+        return cls(settings.token_leeway, settings.token_ttl_max, settings.token_issuer, settings.token_audience)
+
+
+class _Claims(Struct):
+    """Every claim that is looked at. ``NumericDate`` may have a fraction; msgspec takes neither NaN nor infinity."""
+
+    sub: Annotated[str, Meta(pattern=ID)]
     role: Role
-    jti: str
-    exp: int
-    room: str = ""
-    name: str = ""
-    picture: str = ""
-    level: int = 0
+    jti: Annotated[str, Meta(pattern=TOKEN_ID)]
+    exp: float
+    iat: float
+    nbf: float = 0.0
+    iss: str = ""
+    aud: str | list[str] = ""
+    room: Annotated[str, Meta(pattern=rf"{ID}|\A\Z")] = ""
+    name: Annotated[str, Meta(max_length=NAME_MAX, pattern=PLAIN)] = ""
+    picture: Annotated[str, Meta(max_length=PICTURE_MAX, pattern=PLAIN)] = ""
+    level: Annotated[int, Meta(ge=0, le=LEVEL_MAX)] = 0
+
+
+_read_claims = msgspec.json.Decoder(_Claims).decode
 
 
 def issue(
@@ -61,6 +94,7 @@ def issue(
     name: str = "",
     picture: str = "",
     level: int = 0,
+    rules: Rules | None = None,
 ) -> str:
     """A signed token, valid ``ttl`` seconds from ``now``. The id of one for a room begins with the room."""
     unique = secrets.token_urlsafe(12)
@@ -68,8 +102,10 @@ def issue(
         "sub": user,
         "role": role,
         "jti": f"{room}~{unique}" if room else unique,
-        "iat": int(now),
+        "iat": round(now, 3),
         "exp": int(now + ttl),
+        "iss": rules.issuer if rules else "",
+        "aud": rules.audience if rules else "",
         "room": room,
         "name": name[:NAME_MAX],
         "picture": picture,
@@ -78,41 +114,66 @@ def issue(
     return jwt.encode({key: value for key, value in claims.items() if value != ""}, secret, algorithm=ALGORITHM)
 
 
-def verify(secret: str, token: str, *, now: float) -> Identity:
+def verify(secret: str, token: str, *, now: float, rules: Rules | None = None) -> Identity:
     """Who ``token`` speaks for.
 
     Raises:
-        BadToken: not a token of this server, or a claim of the wrong form.
+        BadToken: not a token of this server or not for it, a claim of the wrong form, or not valid yet.
         TokenExpired: it was one.
     """
+    if len(token) > TOKEN_MAX:
+        raise BadToken(f"A token has {TOKEN_MAX} bytes at most.")
     try:
-        raw = jwt.decode(
-            token,
-            secret,
-            algorithms=[ALGORITHM],
-            options={"verify_exp": False, "verify_iat": False, "verify_nbf": False, "require": ["sub", "exp", "jti"]},
-        )
-        claims = msgspec.convert(raw, _Claims)
-    except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeError) as error:
-        raise BadToken(f"{error}.") from None
-    if not valid_id(claims.sub) or (claims.room and not valid_id(claims.room)):
-        raise BadToken("The user or room id has characters that ids don't have.")
+        claims = _read_claims(_jws.decode(token.encode("ascii"), secret, algorithms=[ALGORITHM]))
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:  # msgspec's and base64's are ValueErrors
+        raise BadToken(f"{str(error).rstrip('.')}.") from None
     if claims.role == "overlay" and not claims.room:
         raise BadToken("An overlay token names its room.")
-    if len(claims.picture) > PICTURE_MAX or len(claims.name) > NAME_MAX:
-        raise BadToken("The name or picture is too long.")
+    _check_party(claims, rules or Rules())
+    _check_times(claims, now, rules or Rules())
+    return Identity(
+        claims.sub,
+        claims.role,
+        claims.jti,
+        claims.exp,
+        claims.room,
+        claims.name,
+        claims.picture,
+        claims.level,
+        claims.iat,
+    )
+
+
+def _check_party(claims: _Claims, rules: Rules) -> None:
+    """Whom it is from and for. A token that is for somebody must find that somebody here (RFC 7519, section 4.1.3)."""
+    if rules.issuer and claims.iss != rules.issuer:
+        raise BadToken("The token is of another issuer than GIFTING_TOKEN_ISSUER says.")
+    audience = [claims.aud] if isinstance(claims.aud, str) else claims.aud
+    if (rules.audience or any(audience)) and rules.audience not in audience:
+        raise BadToken("The token is for another audience than GIFTING_TOKEN_AUDIENCE says.")
+
+
+def _check_times(claims: _Claims, now: float, rules: Rules) -> None:
+    """Clocks may differ by the leeway where a token begins; where it ends, it ends.
+
+    With ``iat`` and ``exp`` both bounded, a token that is revoked can't outlive what is remembered of that.
+    """
+    if claims.iat > now + rules.leeway:
+        raise BadToken("The token is issued in the future (iat); check the clock of its issuer.")
+    if claims.nbf > now + rules.leeway:
+        raise BadToken("The token is not valid yet (nbf).")
+    if claims.exp - claims.iat > rules.ttl_max:
+        raise BadToken(f"A token may last {rules.ttl_max:.0f} s (exp - iat); this one lasts longer.")
     if claims.exp <= now:
         raise TokenExpired
-    return Identity(
-        claims.sub, claims.role, claims.jti, claims.exp, claims.room, claims.name, claims.picture, claims.level
-    )
 
 
 class Verifier:
     """:func:`verify` for one secret. Remembers the tokens it found good: clients come back with the one they have."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, rules: Rules) -> None:
         self._secret = secret
+        self._rules = rules
         self._known: dict[bytes, Identity] = {}
 
     def verify(self, token: str, *, now: float) -> Identity:
@@ -120,7 +181,7 @@ class Verifier:
         digest = sha256(token.encode(errors="replace")).digest()
         identity = self._known.get(digest)
         if identity is None:
-            identity = verify(self._secret, token, now=now)
+            identity = verify(self._secret, token, now=now, rules=self._rules)
             while len(self._known) >= KNOWN_MAX:
                 del self._known[next(iter(self._known))]
             self._known[digest] = identity

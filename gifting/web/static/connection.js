@@ -3,6 +3,7 @@
 import { claims } from "./keys.js";
 
 const SUBPROTOCOL = "gifting.v1.json";
+const TOKEN_PREFIX = "gifting.token.";
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15_000;
 const OPEN_TIMEOUT = 10_000;
@@ -130,9 +131,8 @@ export class Connection {
   }
 
   #open() {
-    const url = new URL(this.#url);
-    if (this.token) url.searchParams.set("token", this.token);
-    const socket = new WebSocket(url, SUBPROTOCOL);
+    // A page can't set headers, and addresses are logged: the token goes beside the subprotocol.
+    const socket = new WebSocket(this.#url, this.token ? [SUBPROTOCOL, TOKEN_PREFIX + this.token] : [SUBPROTOCOL]);
     this.#socket = socket;
     this.#openedAt = Infinity;
     this.#timer = setTimeout(() => this.#lost(1006, "no answer"), OPEN_TIMEOUT);
