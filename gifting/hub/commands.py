@@ -49,7 +49,7 @@ def _check_role(connection: Connection, message: AnyMessage) -> None:
         raise errors.Forbidden("This token is for another room.")
 
 
-def _spawn(connection: Connection, message: Message, work: Awaitable[None]) -> None:
+def _spawn(connection: Connection, message: Message, work: Awaitable[None]) -> asyncio.Task[None]:
     """Run a command that has to wait; its error is its reply."""
 
     async def run() -> None:
@@ -66,22 +66,41 @@ def _spawn(connection: Connection, message: Message, work: Awaitable[None]) -> N
             connection.pending -= 1
 
     connection.pending += 1
-    connection.hub.spawn(run())
+    return connection.hub.spawn(run())
 
 
 def _in_room(connection: Connection, message: Any, action: Callable[[Any], None]) -> None:
-    """Do something in a room: at once if the room is known, else when it has been found."""
+    """Do something in a room: at once if the room is known, else when it has been found.
+
+    What the connection sends meanwhile waits behind it, so that its gifts and events are taken in the order of sending.
+    """
     room = connection.hub.ledger.known_room(message.room)
-    if room is not None:
+    if room is not None and connection.turn is None:
         action(room)
         return
     if connection.pending >= PENDING_MAX:
         raise errors.RateLimited
+    turn = _spawn(connection, message, _in_turn(connection, message.room, action, connection.turn))
+    connection.turn = turn
 
-    async def find() -> None:
-        action(await connection.hub.ledger.room(message.room))
+    def over(_: object) -> None:
+        if connection.turn is turn:
+            connection.turn = None
 
-    _spawn(connection, message, find())
+    turn.add_done_callback(over)
+
+
+async def _in_turn(
+    connection: Connection, room_id: str, action: Callable[[Any], None], before: asyncio.Task[None] | None
+) -> None:
+    """Rooms are looked for side by side, so that a slow Redis costs one time-out; what is to be done waits its turn."""
+    try:
+        room = await connection.hub.ledger.room(room_id)
+    finally:
+        if before is not None:
+            await asyncio.wait([before])
+    if not connection.closing:
+        action(room)
 
 
 # Gifts and other events.

@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         "pinged",
         "sender",
         "subscriptions",
+        "turn",
     )
 
     def __init__(self, hub: Hub, *, config: Any = None, server_state: Any = None, app_state: Any = None) -> None:
@@ -73,6 +74,7 @@ class Connection(asyncio.Protocol):
         self.sender: Any = None
         self.subscriptions: dict[str, Subscription] = {}
         self.pending = 0
+        self.turn: asyncio.Task[None] | None = None
         self.heard_at = hub.time()
         self.paused_at: float | None = None
         self.pinged = False

@@ -102,10 +102,11 @@ class Hub:
         """What uvicorn makes of an upgrade."""
         return Connection(self, **uvicorn)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # Connections.
 
