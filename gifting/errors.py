@@ -45,7 +45,8 @@
         ├── BadSetting              bad_setting
         ├── BadCatalog              bad_catalog
         ├── NoRedis                 no_redis
-        └── DataDirInUse            data_dir_in_use
+        ├── DataDirInUse            data_dir_in_use
+        └── DiskFailed              disk_failed
 
 Every class carries a ``code`` (stable, for programs), a ``help`` sentence (for people: what to do), ``temporary``
 (whether trying the same again can help) and the HTTP ``status`` it becomes.
@@ -306,6 +307,11 @@ class NoRedis(StartError):
 class DataDirInUse(StartError):
     code = "data_dir_in_use"
     help = "Stop the other server, or give another --data-dir."
+
+
+class DiskFailed(StartError):
+    code = "disk_failed"
+    help = "Nothing is acknowledged until all of it is on disk: free or mend the disk, then start again."
 
 
 def all_errors(root: type[GiftingError] = GiftingError) -> Iterator[type[GiftingError]]:

@@ -17,6 +17,9 @@ VERSION_TIMEOUT = 10.0
 """Longest wait for ``redis-server --version``, seconds."""
 AOF_DIR = "appendonlydir"
 LOG_NAME = "redis.log"
+PID_NAME = "redis.pid"
+START = 'umask 077 && echo $$ >"$0" && exec "$@"'
+"""What ``sh`` does: its process becomes the server's, whose files are private, and whose id is known from the start."""
 
 
 def find_binary() -> Path:
@@ -53,10 +56,11 @@ def _major_version(binary: Path) -> int:
 
 def server_command(binary: Path, data_dir: Path, socket: Path, maxmemory: int) -> list[str]:
     """A server that answers on ``socket`` only, and only with what is on disk. ``maxmemory`` is in bytes."""
+    pid_file = str(data_dir / PID_NAME)
     settings = {
         "dir": str(data_dir),
         "logfile": LOG_NAME,
-        "pidfile": str(data_dir / "redis.pid"),
+        "pidfile": pid_file,
         "daemonize": "no",
         "port": "0",
         "unixsocket": str(socket),
@@ -71,4 +75,5 @@ def server_command(binary: Path, data_dir: Path, socket: Path, maxmemory: int) -
         "maxmemory-policy": "noeviction",
         "maxmemory": str(maxmemory),
     }
-    return [str(binary), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+    flags = (part for name, value in settings.items() for part in (f"--{name}", value))
+    return ["/bin/sh", "-c", START, pid_file, str(binary), *flags]

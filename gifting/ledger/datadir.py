@@ -1,30 +1,48 @@
-"""The data directory's locks, and its entry on disk."""
+"""The data directory: whose it is, its entry on disk, and its locks."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+from gifting.errors import BadSetting
+from gifting.ledger.aof import sync_directory
+
 if sys.platform != "win32":
     import fcntl
+
+log = logging.getLogger(__name__)
 
 POLL = 0.02
 """Pause between two looks at something waited for, seconds."""
 
 
-def make_durable(folder: Path) -> None:
-    """Makes the directory of the append-only files and puts its entry on disk, which Redis leaves out."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for parent in (folder.parent, folder.parent.parent):
+def make_private(data_dir: Path) -> None:
+    """Makes the directory where it is missing, on disk, and closes it to others where it is open.
+
+    Raises:
+        BadSetting: it belongs to another user, who could change what is in it.
+        OSError: it can't be made or closed.
+    """
+    missing = [path for path in (data_dir, *data_dir.parents) if not path.exists()]
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in missing:
         with suppress(PermissionError):
-            entry = os.open(parent, os.O_RDONLY)
-            try:
-                os.fsync(entry)
-            finally:
-                os.close(entry)
+            sync_directory(path.parent)
+    found = data_dir.stat()
+    if found.st_uid != os.geteuid():
+        raise BadSetting(
+            f"data_dir {data_dir} belongs to user {found.st_uid}, and this is user {os.geteuid()}. "
+            "Give a directory of its own, or name one to be made inside."
+        )
+    if (mode := stat.S_IMODE(found.st_mode)) & 0o077:
+        data_dir.chmod(0o700)
+        log.warning("%s had mode %04o: others of this machine could get in. It has 0700 now.", data_dir, mode)
 
 
 def flock(path: Path) -> int | None:

@@ -19,8 +19,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 
 from gifting.errors import BadSetting, DataDirInUse, NoRedis
-from gifting.ledger.binary import AOF_DIR, LOG_NAME, find_binary, server_command
-from gifting.ledger.datadir import POLL, flock, make_durable, poll_flock
+from gifting.ledger.aof import mark_clean, settle
+from gifting.ledger.binary import LOG_NAME, PID_NAME, find_binary, server_command
+from gifting.ledger.datadir import POLL, flock, make_private, poll_flock
 
 __all__ = ["EmbeddedRedis", "find_binary"]
 
@@ -84,7 +85,8 @@ class EmbeddedRedis:
         Raises:
             DataDirInUse: another server has the directory.
             NoRedis: there is no redis-server, or it failed; the detail ends with its last words.
-            BadSetting: the directory can't be made or written.
+            BadSetting: the directory can't be made or written, or is somebody else's.
+            DiskFailed: what is to be loaded can't be put on disk first.
         """
         if self._lock is not None:
             raise DataDirInUse(f"{self.data_dir} is in use by this very server.")
@@ -107,12 +109,11 @@ class EmbeddedRedis:
                 self._release()
 
     async def _start(self) -> None:
-        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_private, self.data_dir)
         self._lock = flock(self.data_dir / "lock")
         if self._lock is None:
             raise DataDirInUse(f"{self.data_dir} is in use by another server.")
         self._binary = await asyncio.to_thread(find_binary)
-        await asyncio.to_thread(make_durable, self.data_dir / AOF_DIR)
         self._redis_lock = await self._take_over()
         self._place_socket()
         self._process = await self._spawn()
@@ -126,7 +127,10 @@ class EmbeddedRedis:
         if (lock := flock(path)) is not None:
             return lock
         log.warning("A redis-server of an earlier run still uses %s; shutting it down.", self.data_dir)
-        await _shut_down(old)
+        if await _listens(old):
+            await _shut_down(old)
+        else:
+            _kill_group(self._noted_pid())  # the server is gone, but a rewrite that it began goes on
         lock = await poll_flock(path, STOP_TIMEOUT)
         if lock is None and (pid := await _ask_pid(old)):
             with suppress(ProcessLookupError):
@@ -149,7 +153,14 @@ class EmbeddedRedis:
             if path.parent != self.data_dir:
                 path.parent.rmdir()
 
+    def _noted_pid(self) -> int:
+        """The process id that the last server began with; 0 if that was not noted."""
+        with suppress(OSError, ValueError):
+            return int((self.data_dir / PID_NAME).read_text())
+        return 0
+
     async def _spawn(self) -> asyncio.subprocess.Process:
+        await asyncio.to_thread(settle, self.data_dir)
         if self._log.exists() and self._log.stat().st_size > LOG_MAX:
             self._log.replace(self._log.with_suffix(".log.1"))
         with self._log.open("ab") as out:
@@ -186,12 +197,18 @@ class EmbeddedRedis:
             file.seek(max(self._log_start, self._log.stat().st_size - LOG_TAIL))
             return file.read(LOG_TAIL).decode(errors="replace").strip() or "nothing."
 
+    def _has_synced(self) -> bool:
+        """Whether a server that ended in order says so, and that its last sync worked."""
+        words = self._last_words()
+        return "bye bye" in words and "to fsync" not in words
+
     async def _supervise(self) -> None:
         clock = asyncio.get_running_loop().time
         pause = BACKOFF_MIN
         while self._process is not None:
             begun = clock()
             status = await self._process.wait()
+            _kill_group(self._process.pid)
             if clock() - begun > STABLE_AFTER:
                 pause = BACKOFF_MIN
             log.error("redis-server ended (%s); restart in %.2f s, see %s", status, pause, self._log)
@@ -200,7 +217,7 @@ class EmbeddedRedis:
             try:
                 self._process = await self._spawn()
                 self.restarts += 1
-            except OSError:
+            except Exception:
                 log.exception("redis-server could not be started")
 
     async def _end(self) -> None:
@@ -209,6 +226,8 @@ class EmbeddedRedis:
                 self._supervisor.cancel()
                 await asyncio.wait([self._supervisor])
             await _signal(self._process, signal.SIGTERM, STOP_TIMEOUT)
+            if self._process is not None and self._process.returncode == 0 and self._has_synced():
+                mark_clean(self.data_dir)
         finally:
             await _signal(self._process, signal.SIGKILL, KILL_TIMEOUT)
 
@@ -236,10 +255,27 @@ def _client(socket: Path) -> Redis:
     return Redis(unix_socket_path=str(socket), socket_timeout=QUERY_TIMEOUT, retry=Retry(NoBackoff(), 0))
 
 
+async def _listens(socket: Path) -> bool:
+    """Whether there is a server behind a socket, even one that does not answer."""
+    try:
+        _, writer = await asyncio.open_unix_connection(socket)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    writer.close()
+    return True
+
+
 async def _shut_down(socket: Path) -> None:
     async with _client(socket) as client:
         with suppress(RedisError):
             await client.shutdown(now=True, force=True)
+
+
+def _kill_group(pid: int) -> None:
+    """End what a server that is gone has begun: a rewrite outlives it, and would fill the disk."""
+    if pid > 1:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 async def _ask_pid(socket: Path) -> int | None:
