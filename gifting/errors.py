@@ -228,7 +228,10 @@ class KeyExpired(Refused):
 
 class KeyInFuture(Refused):
     code = "key_in_future"
-    help = "The key's own timestamp is in the future; check the clock against `ping`, then make a new key."
+    help = (
+        "Nothing was charged by this attempt. The key's own timestamp is ahead of `ping`; "
+        "the same key becomes good when its time comes."
+    )
 
 
 class Limited(GiftingError):

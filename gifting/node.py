@@ -28,6 +28,7 @@ from gifting.hub.hub import Hub
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.ledger import Ledger
+from gifting.ledger.upkeep import PERIOD
 from gifting.model.catalog import load_catalog
 from gifting.tasks import end
 
@@ -125,7 +126,7 @@ class Node:
         self._secret = find_secret(settings)
         self._url = url
         self.health = Health()
-        self.ledger = Ledger(url, settings, load_catalog(settings.catalog))
+        self.ledger = Ledger(url, settings, load_catalog(settings.catalog), health=self.health)
         self.hub = Hub(self.ledger, settings, self._secret, self.name)
         self._feed = connect(url, settings.heartbeat_timeout)
         self.broker = Broker(
@@ -147,10 +148,14 @@ class Node:
         try:
             await self.ledger.start()
             async with asyncio.TaskGroup() as group:
-                regular = [
-                    group.create_task(work)
-                    for work in (self.broker.run(), self.hub.watch(), self.hub.count_viewers(), self._sweep())
-                ]
+                works = (
+                    self.broker.run(),
+                    self.hub.watch(),
+                    self.hub.count_viewers(),
+                    self._sweep(),
+                    self._maintain(),
+                )
+                regular = [group.create_task(work) for work in works]
                 await self.broker.ready()
                 gc.collect()
                 gc.freeze()
@@ -199,6 +204,15 @@ class Node:
                 log.warning("can't end streaks: %s", error)
                 wait = SWEEP_RETRY
             await asyncio.sleep(wait)
+
+    async def _maintain(self) -> None:
+        """For ever: the ledger's upkeep. Every node does it."""
+        while True:
+            await asyncio.sleep(PERIOD)
+            try:
+                await self.ledger.maintain()
+            except GiftingError as error:
+                log.warning("can't do the ledger's upkeep: %s", error)
 
     async def _stop(self) -> None:
         await self.hub.stop()

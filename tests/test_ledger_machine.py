@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 from gifting import config, errors
 from gifting.ledger.audit import audit
 from gifting.ledger.batcher import Result
+from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.rooms import RoomRef
 from gifting.ledger.status import Status
@@ -66,6 +67,8 @@ START = 1_700_000_000_000
 WINDOW, LEAD, STREAK = 600_000, 60_000, 3_000
 GRANT_WINDOW = 30 * 86_400_000
 PASSES = (1, 700, STREAK, STREAK, STREAK + 1, STREAK + 1, 60_000, WINDOW, WINDOW + 1, -500)
+STEPS = (-GRANT_WINDOW, -780_000, -WINDOW, -LEAD - 1, LEAD + 1, WINDOW, 780_000, GRANT_WINDOW, 400 * 86_400_000)
+"""What a clock may jump by: 780 s is the window and more."""
 KEY_AGES = (0, 0, 0, 0, 1, 59_999, WINDOW, WINDOW + 1, -LEAD, -LEAD - 1)
 GRANT_AGES = (0, 0, 0, GRANT_WINDOW, GRANT_WINDOW + 1, -LEAD, -LEAD - 1)
 AMOUNTS = st.one_of(st.integers(1, 3000), st.sampled_from([10**12, 2**52, MAX_AMOUNT - 1, MAX_AMOUNT]))
@@ -144,6 +147,20 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(passes=st.sampled_from(PASSES))
     def time_passes(self, passes: int) -> None:
         self.clock += passes
+
+    @rule(step=st.sampled_from(STEPS), data=st.data())
+    def the_clock_steps(self, step: int, data: st.DataObject) -> None:
+        """And back, or not; what was sent before is sent again in between."""
+        self.clock += step
+        self.send(data, 4)
+        if data.draw(st.booleans()):
+            self.clock -= step
+
+    @rule()
+    def forget(self) -> None:
+        """As when a node believes the clock."""
+        self.reference.forget(self.clock)
+        self.run(self.ledger.upkeep.floors.raise_to(self.clock, held=HOLD_MAX))
 
     @rule(data=st.data(), coins=AMOUNTS, age=st.sampled_from(GRANT_AGES))
     def grant(self, data: st.DataObject, coins: int, age: int) -> None:

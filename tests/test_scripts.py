@@ -43,13 +43,24 @@ def test_there_are_the_scripts_that_are_named() -> None:
 def test_a_command_says_what_it_takes_and_returns(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     lines = header(path)
-    assert re.match(r"#!lua( flags=no-writes)?\n", text)
+    assert re.match(r"#!lua( flags=(no-writes|allow-oom))?\n", text)
     assert lines[0].startswith(f"-- {path.stem}: ")
     kinds = [match[1] for line in lines if (match := re.match(r"-- (KEYS|ARGV|returns) +\S", line))]
     assert kinds == ["KEYS", "ARGV", "returns"]
-    documented = {int(number) for line in lines for number in re.findall(r"^-- (?:ARGV|    ) \[(\d)\]", line)}
-    assert documented == {int(number) for number in re.findall(r"ARGV\[(\d)\]", code(path))}
-    assert not re.findall(r"KEYS\[(?!1\])", code(path))
+    for array in ("KEYS", "ARGV"):
+        assert {int(number) for number in re.findall(rf"{array}\[(\d)\]", code(path))} <= numbered(lines, array)
+    assert len(numbered(lines, "ARGV")) == len(set(re.findall(r"ARGV\[\d\]", code(path))))
+
+
+def numbered(lines: list[str], array: str) -> set[int]:
+    """The numbers under which a header lists the values of KEYS or ARGV."""
+    section, found = "", set()
+    for line in lines:
+        if match := re.match(r"-- (KEYS|ARGV|returns)? *(?:\[(\d)\+?\]|\S)", line):
+            section = match[1] or section
+            if section == array and match[2]:
+                found.add(int(match[2]))
+    return found
 
 
 @pytest.mark.parametrize(

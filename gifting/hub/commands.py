@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -226,7 +225,7 @@ def _refresh(connection: Connection, message: messages.Refresh) -> None:
 
 
 def _ping(connection: Connection, message: messages.Ping) -> None:
-    connection.reply(message.id, {"ts": time.time_ns() // 1_000_000})
+    connection.reply(message.id, {"ts": connection.hub.ledger.now_ms()})
 
 
 _COMMANDS: dict[type[Message], Callable[[Connection, Any], None]] = {

@@ -8,8 +8,11 @@ key                             type    holds
 ``{pNN}:carry``                 hash    host/denominator → remainder of the diamond division
 ``{pNN}:totals``                hash    ``issued``, ``spent``: coins, over all users of the partition
 ``{pNN}:ledger``                stream  every change, as :mod:`gifting.ledger.entries` reads it
-``{pNN}:keys:B``                hash    key of a gift → digest and result; B is the key's minute; expires
+``{pNN}:keys:B``                hash    key of a gift → digest and result; B is the key's minute
+``{pNN}:keys``                  zset    these buckets' names, by when their minute is over (ms)
 ``{pNN}:grants:B``              hash    the same of grants; B is the key's day
+``{pNN}:grants``                zset    the same of grants
+``{pNN}:floors``                hash    ``keys``, ``grants``: a key made before (ms) is refused; never falls
 ``{pNN}:directory``             hash    room → host (by the room's partition; all else of a room by its host's)
 ``{pNN}:live``                  zset    live rooms by start
 ``{pNN}:streaks``               zset    open streaks (``room\\nuser\\ngift``) by deadline

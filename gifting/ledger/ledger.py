@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -12,10 +13,12 @@ from redis.exceptions import ResponseError
 
 from gifting import errors
 from gifting.config import Settings
+from gifting.health import Health
 from gifting.ledger.batcher import Batcher, Done, Result
 from gifting.ledger.likes import Fold
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
+from gifting.ledger.upkeep import Upkeep
 from gifting.model import economy, events
 from gifting.model.catalog import Catalog, Gift
 from gifting.wire.codec import pack, unpack
@@ -38,10 +41,22 @@ class Sender(NamedTuple):
 
 
 class Ledger(Rooms):
-    """One process' way to the books in Redis at ``url``; see :class:`Rooms` for ``now``."""
+    """One process' way to the books in Redis at ``url``; see :class:`Rooms` for ``now``.
 
-    def __init__(self, url: str, settings: Settings, catalog: Catalog, now: Callable[[], str] = str) -> None:
+    ``health`` is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        catalog: Catalog,
+        now: Callable[[], str] = str,
+        health: Health | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(url, settings, now)
+        self.upkeep = Upkeep(self.redis, self.keys, settings, health or Health(), now, monotonic)
         self.catalog = catalog
         self.revocations = Revocations(self.redis, self.keys.revoked)
         self.batcher = Batcher(self.redis.connection_pool.make_connection, settings, now)
@@ -60,6 +75,7 @@ class Ledger(Rooms):
             await self.redis.hsetnx(self.keys.meta, "partitions", str(len(self.keys.bases)))
             found = int(await self.redis.hget(self.keys.meta, "partitions"))
             await self._check_durable()
+            await self.upkeep.round()
         except REDIS_ERRORS as error:
             raise errors.NoRedis(f"Redis can't be used: {str(error).rstrip('.')}.") from None
         if found != len(self.keys.bases):
@@ -87,6 +103,17 @@ class Ledger(Rooms):
         for name, value in wanted.items():
             if (is_now := found.get(name)) != value:
                 log.warning("Redis has %s %s: acknowledged gifts can be lost. Set it to %s.", name, is_now, value)
+
+    async def maintain(self) -> None:
+        """One round of :class:`Upkeep`. Raises LedgerFull, OutcomeUnknown."""
+        try:
+            await self.upkeep.round()
+        except REDIS_ERRORS as error:
+            raise translate(error) from None
+
+    def now_ms(self) -> int:
+        """Redis' time, by which keys are judged, without asking it."""
+        return self.upkeep.clock.now_ms()
 
     async def flush(self, timeout: float) -> None:
         """Finish what is queued, for ``timeout`` seconds at most."""

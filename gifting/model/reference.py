@@ -26,6 +26,13 @@ class Rules:
     key_lead: int = 60_000
     streak_window: int = 3_000
 
+    def window(self, kind: str) -> int:
+        return self.grant_window if kind == "grant" else self.dedupe_window
+
+
+BUCKETS = {"gift": 60_000, "grant": 86_400_000}
+"""What is forgotten at once, in ms of the keys' own times."""
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -51,7 +58,11 @@ class Reply(NamedTuple):
 
 
 class Reference:
-    """All balances and rooms. ``partition`` of a user: within it keys are unique and issued coins are summed."""
+    """All balances and rooms. ``partition`` of a user: within it keys are unique and issued coins are summed.
+
+    A key is judged in this order: below the floor it has expired; what is stored under it is told again; then its time
+    must be within the window and the lead. So, whatever the clock does, what was used or has expired stays so.
+    """
 
     def __init__(self, rules: Rules, partition: Callable[[str], Hashable] = lambda user: 0) -> None:
         self.rules = rules
@@ -63,6 +74,13 @@ class Reference:
         self.spent: Counter[Hashable] = Counter()
         self.rooms: dict[str, Room] = {}
         self._keys: dict[Hashable, tuple[Hashable, Reply]] = {}
+        self._floors: Counter[str] = Counter()
+
+    def forget(self, now: int) -> None:
+        """What no window reaches any more is forgotten, and refused for ever."""
+        for kind, width in BUCKETS.items():
+            floor = (now - self.rules.window(kind)) // width * width
+            self._floors[kind] = max(self._floors[kind], floor)
 
     def grant(self, now: int, user: str, coins: int, key: str, reason: str) -> Reply:
         def run() -> Reply:
@@ -73,32 +91,27 @@ class Reference:
             return Reply(False, "ok", coins=self.coins[user])
 
         home = self.partition(user)
-        return self._once(now, self.rules.grant_window, ("grant", home, key), (user, coins, reason), run)
+        return self._once(now, ("grant", home, key), (user, coins, reason), run)
 
     def gift(self, now: int, key: str, sent: Sent) -> Reply:
         user = sent.user["id"]
         content = (user, sent.room, sent.gift.id, sent.count, sent.message or "")
         name = ("gift", self.partition(user), key)
-        return self._once(now, self.rules.dedupe_window, name, content, lambda: self._gift(now, sent))
+        return self._once(now, name, content, lambda: self._gift(now, sent))
 
-    def _once(
-        self,
-        now: int,
-        window: int,
-        name: tuple[str, Hashable, str],
-        content: Hashable,
-        run: Callable[[], Reply],
-    ) -> Reply:
-        made = key_time(parse_key(name[2]))
-        if now - made > window:
+    def _once(self, now: int, name: tuple[str, Hashable, str], content: Hashable, run: Callable[[], Reply]) -> Reply:
+        kind, _, key = name
+        made = key_time(parse_key(key))
+        if made < self._floors[kind]:
             return Reply(False, "key_expired")
+        if name in self._keys:
+            kept, reply = self._keys[name]
+            return reply._replace(duplicate=True) if kept == content else Reply(False, "key_reused")
         if made - now > self.rules.key_lead:
             return Reply(False, "key_in_future")
-        if name not in self._keys:
-            self._keys[name] = (content, run())
-            return self._keys[name][1]
-        kept, reply = self._keys[name]
-        return reply._replace(duplicate=True) if kept == content else Reply(False, "key_reused")
+        expired = now - made > self.rules.window(kind)
+        self._keys[name] = (content, Reply(False, "key_expired") if expired else run())
+        return self._keys[name][1]
 
     def _gift(self, now: int, sent: Sent) -> Reply:
         user, host, coins = sent.user["id"], sent.host["id"], sent.gift.coins * sent.count

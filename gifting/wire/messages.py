@@ -75,7 +75,7 @@ class Refresh(Message, frozen=True, tag="refresh", kw_only=True):
 
 
 class Ping(Message, frozen=True, tag="ping", kw_only=True):
-    """Answered with the server's clock, ``ts`` in ms: keys must be near it."""
+    """Answered with Redis' time, ``ts`` in ms: keys must be near it."""
 
 
 AnyMessage = Join | Leave | SendGift | Like | Comment | Share | Follow | Refresh | Ping

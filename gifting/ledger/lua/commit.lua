@@ -55,9 +55,9 @@ end
 
 local function read_gift(targets, at, sender_at, target_at, user, key, key_time, digest, count, coins, profile, known)
   local sender, target = partitions[sender_at], targets[target_at]
-  local bucket, refused = dedupe.bucket(keys, sender.base, key_time, now)
   return at, {
-    target = target, sender = sender, user = user, key = key, bucket = bucket, refused = refused, digest = digest,
+    target = target, sender = sender, user = user, key = key, digest = digest, key_time = key_time,
+    bucket = dedupe.bucket(keys, sender.base, key_time),
     count = count, coins = coins, profile = profile, known = known,
     streak = target.streak_suffix and user .. target.streak_suffix,
   }
@@ -182,17 +182,18 @@ local function decide(gift)
 end
 
 local function commit_gift(gift)
-  if gift.refused then
-    return FRESH, pack_result(gift.refused)
+  if not gift.bucket then
+    return FRESH, pack_result(Status.KEY_EXPIRED)
   end
   local status, stored = dedupe.check(gift.bucket, gift.key, gift.digest)
   if stored then
     return DUPLICATE, stored
   end
-  if status then
+  status = status or dedupe.refusal(keys, gift.key_time, now)
+  if status and status ~= Status.KEY_EXPIRED then
     return FRESH, pack_result(status)
   end
-  stored = decide(gift)
+  stored = status and pack_result(status) or decide(gift)
   dedupe.keep(gift.bucket, gift.key, gift.digest, stored)
   return FRESH, stored
 end
@@ -222,7 +223,7 @@ for i, item in ipairs(items) do
   local commit = item.key and commit_gift or commit_event
   results[2 * i - 1], results[2 * i] = commit(item)
 end
-dedupe.flush(keys, now)
+dedupe.flush(keys)
 for _, p in ipairs(partitions) do
   partition.flush(p)
   streaks.flush(p, streak_window)

@@ -31,24 +31,25 @@ local function issue(balance)
   return balance + coins
 end
 
-local bucket, status = dedupe.bucket(grants, p.base, key_time, now)
-local stored
-if bucket then
-  status, stored = dedupe.check(bucket, key, digest)
+local bucket = dedupe.bucket(grants, p.base, key_time)
+if not bucket then
+  return cmsgpack.pack({ Status.KEY_EXPIRED, 0, 0 })
 end
+local status, stored = dedupe.check(bucket, key, digest)
 if stored then
   local kept, after = cmsgpack.unpack(stored)
   return cmsgpack.pack({ kept, 1, after })
 end
-if status then
+status = status or dedupe.refusal(grants, key_time, now)
+if status and status ~= Status.KEY_EXPIRED then
   return cmsgpack.pack({ status, 0, 0 })
 end
 local balance = partition.balance(p, user)
-status = decide(balance, tonumber(hash.get(p.totals, 'issued') or 0))
+status = status or decide(balance, tonumber(hash.get(p.totals, 'issued') or 0))
 if status == Status.OK then
   balance = issue(balance)
 end
 dedupe.keep(bucket, key, digest, cmsgpack.pack(status, balance))
-dedupe.flush(grants, now)
+dedupe.flush(grants)
 partition.flush(p)
 return cmsgpack.pack({ status, 0, balance })

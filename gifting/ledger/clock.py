@@ -1,0 +1,58 @@
+"""Redis' clock, by which keys and streaks are judged, as this process knows it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+STEP: Final = 1000
+"""Ms by which Redis' clock and this process' monotonic one part, from one measurement to the next, in a step."""
+
+SLEW: Final = 0.05
+"""Seconds a measurement may take for its time to be taken over; a slower one only tells of a step."""
+
+
+class Clock:
+    """How far Redis' clock is ahead of this process' monotonic one, which never steps.
+
+    ``steps`` counts how often the two have parted at once, whichever way.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.monotonic = monotonic
+        self.steps = 0
+        self._offset: float | None = None
+        self._since = 0.0
+
+    def now_ms(self) -> int:
+        """Redis' time; before the first measurement this machine's."""
+        if self._offset is None:
+            return time.time_ns() // 1_000_000
+        return round(self.monotonic() * 1000 + self._offset)
+
+    @property
+    def held(self) -> float:
+        """Seconds for which the clock has been seen to go on without a step; 0 before the first measurement."""
+        return 0.0 if self._offset is None else self.monotonic() - self._since
+
+    def measure(self, redis_ms: int, asked: float) -> float:
+        """Redis answered ``redis_ms`` to a question of the monotonic time ``asked``. Returns the step in ms, or 0."""
+        answered = self.monotonic()
+        earliest, latest = redis_ms - answered * 1000, redis_ms - asked * 1000
+        middle = (earliest + latest) / 2
+        if self._offset is None:
+            self._offset, self._since = middle, answered
+            return 0.0
+        if self._offset - STEP <= latest and earliest <= self._offset + STEP:
+            if answered - asked <= SLEW:
+                self._offset = middle
+            return 0.0
+        step = middle - self._offset
+        self._offset, self._since = middle, answered
+        self.steps += 1
+        log.warning("Redis' clock stepped by %+.1f s: no key is forgotten until it has held", step / 1000)
+        return step

@@ -1,0 +1,60 @@
+"""Upkeep: what every node does every few seconds so that the books stay what they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from gifting.config import Settings
+from gifting.health import Health
+from gifting.ledger.clock import Clock
+from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.floors import Floors
+from gifting.ledger.keys import Keys
+
+PERIOD: Final = 5.0
+"""Seconds between two rounds."""
+
+
+class Upkeep:
+    """Watches Redis' clock and forgets old keys by it. ``now`` gives the time in ms, or '' for Redis' own."""
+
+    def __init__(
+        self,
+        redis: BinaryRedis,
+        keys: Keys,
+        settings: Settings,
+        health: Health,
+        now: Callable[[], str] = str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._redis = redis
+        self._health = health
+        self._now = now
+        self.clock = Clock(monotonic)
+        self.floors = Floors(redis, keys, settings)
+
+    async def round(self) -> None:
+        """Once around. Raises RedisError, OSError."""
+        now = await self._measure()
+        await self.floors.raise_to(now, self.clock.held)
+        self._tell(now)
+
+    async def _measure(self) -> int:
+        asked = self.clock.monotonic()
+        given = self._now()
+        if given:
+            now = int(given)
+        else:
+            seconds, micros = await self._redis.time()
+            now = seconds * 1000 + micros // 1000
+        self.clock.measure(now, asked)
+        return now
+
+    def _tell(self, now: int) -> None:
+        """Of a clock that was ahead for longer than floors wait, and has gone back."""
+        if outage := self.floors.outage(now):
+            self._health.fail("clock", f"Redis' clock was ahead: gifts are refused as key_expired for {outage:.0f} s.")
+        else:
+            self._health.mend("clock")
