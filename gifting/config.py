@@ -27,6 +27,9 @@ class Settings:
     redis: str = _setting(
         "", "Redis URL (redis://, rediss:// or unix://). Empty: start a private one in the data directory."
     )
+    allow_unsafe_redis: bool = _setting(
+        False, "Run on a Redis whose settings can lose acknowledged gifts, or that does not tell them; only warn."
+    )
     data_dir: str = _setting("gifting-data", "Where the private Redis and the signing secret live.")
     workers: int = _setting(1, "Server processes that share the port.", least=1, most=64)
     secret: str = _setting(
@@ -156,7 +159,8 @@ class Setting:
         return ENV_PREFIX + self.name.upper()
 
 
-_TYPES: dict[str, type] = {"str": str, "int": int, "float": float}
+_TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+_BOOLS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 def table() -> Iterator[Setting]:
@@ -188,6 +192,6 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
 
 def _parse(row: Setting, text: str) -> Any:
     try:
-        return row.type(text)
-    except ValueError:
+        return _BOOLS[text.lower()] if row.type is bool else row.type(text)
+    except (ValueError, KeyError):
         raise BadSetting(f"{row.env} is {text!r}; it must be a {row.type.__name__}.") from None

@@ -28,6 +28,7 @@ from gifting.hub.hub import Hub
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.ledger import Ledger
+from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
 from gifting.model.catalog import load_catalog
 from gifting.tasks import end
@@ -148,13 +149,15 @@ class Node:
         try:
             await self.ledger.start()
             async with asyncio.TaskGroup() as group:
-                works = (
+                works = [
                     self.broker.run(),
                     self.hub.watch(),
                     self.hub.count_viewers(),
                     self._sweep(),
                     self._maintain(),
-                )
+                ]
+                if not self.settings.allow_unsafe_redis:
+                    works.append(watch_safety(self.ledger.redis, self.health))
                 regular = [group.create_task(work) for work in works]
                 await self.broker.ready()
                 gc.collect()

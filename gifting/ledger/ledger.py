@@ -9,8 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from redis.exceptions import ResponseError
-
 from gifting import errors
 from gifting.config import Settings
 from gifting.health import Health
@@ -18,6 +16,7 @@ from gifting.ledger.batcher import Batcher, Done, Result
 from gifting.ledger.likes import Fold
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
+from gifting.ledger.safety import require_safe
 from gifting.ledger.upkeep import Upkeep
 from gifting.model import economy, events
 from gifting.model.catalog import Catalog, Gift
@@ -68,13 +67,14 @@ class Ledger(Rooms):
 
         Raises:
             NoRedis: it can't be reached.
-            BadSetting: the data was made with another number of partitions, or a gift is too dear for the diamond rate.
+            BadSetting: the data was made with another number of partitions, a gift is too dear for the diamond rate, or
+                Redis is set up to lose acknowledged gifts.
         """
         self._check_rate()
         try:
+            await require_safe(self.redis, allow_unsafe=self.settings.allow_unsafe_redis)
             await self.redis.hsetnx(self.keys.meta, "partitions", str(len(self.keys.bases)))
             found = int(await self.redis.hget(self.keys.meta, "partitions"))
-            await self._check_durable()
             await self.upkeep.round()
         except REDIS_ERRORS as error:
             raise errors.NoRedis(f"Redis can't be used: {str(error).rstrip('.')}.") from None
@@ -91,18 +91,6 @@ class Ledger(Rooms):
                 f"diamonds_per_coin is {self.settings.diamonds_per_coin}: with {dearest} coins in one send that is no "
                 "longer exact. Use a simpler fraction."
             )
-
-    async def _check_durable(self) -> None:
-        """An acknowledged gift is only as safe as Redis keeps it: say so where it is set up to lose some."""
-        wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
-        try:
-            found = await self.redis.config_get(*wanted)
-        except ResponseError:
-            log.warning("this Redis does not tell its settings; it must have %s", wanted)
-            return
-        for name, value in wanted.items():
-            if (is_now := found.get(name)) != value:
-                log.warning("Redis has %s %s: acknowledged gifts can be lost. Set it to %s.", name, is_now, value)
 
     async def maintain(self) -> None:
         """One round of :class:`Upkeep`. Raises LedgerFull, OutcomeUnknown."""
