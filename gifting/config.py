@@ -13,6 +13,9 @@ from gifting.errors import BadSetting
 
 ENV_PREFIX = "GIFTING_"
 
+FRAME_MAX_MOST = 4 << 20
+"""The clients of this package take four times as much."""
+
 
 def _setting(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
     return field(default=default, metadata={"help": help, "least": least, "most": most})
@@ -99,8 +102,19 @@ class Settings:
         8, "Gift events per frame of lane `live`, highest first; as many others, newest first.", least=1, most=100
     )
     like_interval: float = _setting(0.25, "Likes of a room are folded into one event per this long.", least=0, most=5)
-    frame_max: int = _setting(262_144, "Events are joined into frames up to about this size.", least=4096)
+    frame_max: int = _setting(
+        262_144, "Events are joined into frames up to this size.", least=4096, most=FRAME_MAX_MOST
+    )
     recent_max: int = _setting(1_048_576, "Recent events kept in memory per room for catching up.", least=4096)
+    replay_loads: int = _setting(
+        8, "Log pages read at once for those who catch up, one per connection; others wait in turn.", least=1, most=64
+    )
+    replay_rate: float = _setting(
+        4_194_304.0, "Bytes per second of missed events that a user, role and room may be given.", least=65_536
+    )
+    replay_burst: int = _setting(
+        16_777_216, "Bytes of missed events that a user, role and room may be given at once.", least=65_536
+    )
     write_buffer: int = _setting(
         65_536, "Unsent bytes after which a subscriber is skipped until it drains.", least=1024
     )

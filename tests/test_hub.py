@@ -14,6 +14,7 @@ from gifting import errors
 from gifting.config import load
 from gifting.hub import room as rooms
 from gifting.hub.pacer import Pacer
+from gifting.hub.replays import Replays
 from gifting.hub.room import Counters, Room
 from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
@@ -23,6 +24,7 @@ from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import MSGPACK, unpack
 from gifting.wire.framing import measure
+from gifting.wire.tokens import Identity
 
 
 class Socket:
@@ -30,6 +32,7 @@ class Socket:
 
     def __init__(self) -> None:
         self.codec = MSGPACK
+        self.identity = Identity("viewer", "viewer", "token", 2e9)
         self.paused = False
         self.closing = False
         self.closed: CloseCode | None = None
@@ -87,11 +90,12 @@ async def world(redis_url: str, redis_client: Any) -> AsyncIterator[World]:
     ref = await ledger.open_room("r1", "host", "Host", "")
     for user in ("ann", "bob", "cleo"):
         await ledger.grant(user, 1_000_000, make_key(clock[0], os.urandom(10)), "test", "op")
-    room = Room(ref, ledger, settings, Pacer(0.05), Counters(), 0.0)
+    room = Room(ref, ledger, settings, Pacer(0.05), Replays(settings), Counters(), 0.0)
     await room.open()
     yield World(ledger, room, clock)
     room.close()
     room.pacer.stop()
+    await room.replays.stop()
     await ledger.stop()
 
 
@@ -243,18 +247,19 @@ async def test_deliveries_are_counted_as_they_are_made(world: World) -> None:
     assert (made.frames, made.events) == (3, 5)
 
 
-async def test_more_than_can_be_held_is_read_from_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "HELD_MAX", 2)
+async def test_more_than_can_be_held_is_read_from_the_log(world: World) -> None:
     reader, _ = world.join("all")
-    for _ in range(6):
+    for _ in range(40):
         await world.send("ann", "spark")
     batches = [batch async for batch in world.ledger.batches(await world.ledger.room("r1"), 0)]
     for batch in batches[1:]:  # the first is lost, the rest come while the gap is being filled
         world.room.receive(batch)
+    held = sum(len(batch.events) for batch in world.room._held)
+    assert held <= world.room.settings.recent_max + len(batches[0].events) < sum(len(batch.events) for batch in batches)
     async with asyncio.timeout(10):
-        while len(reader.seqs) < 6:
+        while len(reader.seqs) < 40:
             await asyncio.sleep(0)
-    assert reader.seqs == [1, 2, 3, 4, 5, 6]
+    assert reader.seqs == list(range(1, 41))
 
 
 async def test_each_is_told_of_the_snapshot_it_joins_with(world: World) -> None:

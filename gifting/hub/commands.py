@@ -171,6 +171,7 @@ def _event_done(connection: Connection, reply_to: int, outcome: GiftOutcome | er
 def _join(connection: Connection, message: messages.Join) -> None:
     """At once where the room and its snapshot are at hand, as they are when many come; else when they have come."""
     room = connection.hub.rooms.get(message.room)
+    _check_replay(connection, message, room)
     if room is not None and (found := room.snapshot_at_hand(connection.hub.time())) is not None:
         reaches = message.since is None or room.reaches(message.since)
         if reaches is not None:
@@ -181,10 +182,22 @@ def _join(connection: Connection, message: messages.Join) -> None:
     _spawn(connection, message, _join_room(connection, message))
 
 
+def _check_replay(connection: Connection, message: messages.Join, room: Room | None) -> None:
+    """Raises RateLimited if there is something to replay, and too much was lately."""
+    if message.since is None or (room is not None and message.since == room.seq):
+        return
+    if debt := connection.hub.replays.debt(connection):
+        raise errors.RateLimited(f"Too much was replayed to this user; join again in {debt:.1f} s.")
+
+
 async def _join_room(connection: Connection, message: messages.Join) -> None:
     room = await connection.hub.open_room(message.room)
     found = await room.snapshot(connection.hub.time())
-    gap = message.since is not None and not await room.has_log_since(message.since)
+    gap = False
+    if message.since is not None:
+        reaches, cost = await room.log_reaches(message.since)
+        connection.hub.replays.charge(connection, cost)
+        gap = not reaches
     if not connection.closing:
         _enter_room(connection, message, room, found, gap=gap)
 

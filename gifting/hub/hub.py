@@ -14,6 +14,7 @@ from gifting.errors import BadToken, GiftingError, TokenInUrl, TokenRevoked
 from gifting.hub.connection import Connection
 from gifting.hub.limits import Limits
 from gifting.hub.pacer import Pacer
+from gifting.hub.replays import Replays
 from gifting.hub.room import Counters, Room, RoomLedger
 from gifting.hub.subscription import Subscription
 from gifting.model.events import Logged
@@ -90,6 +91,7 @@ class Hub:
             settings.message_rate, settings.message_burst, settings.user_connections, settings.connections
         )
         self.pacer = Pacer(settings.flush_pause)
+        self.replays = Replays(settings)
         self.rooms: dict[str, Room] = {}
         self.connections: set[Connection] = set()
         self._opening: dict[str, asyncio.Task[Room]] = {}
@@ -168,7 +170,7 @@ class Hub:
 
     async def _open(self, room_id: str) -> Room:
         ref = await self.ledger.room(room_id)
-        room = Room(ref, self.ledger, self.settings, self.pacer, self.counters, self.time())
+        room = Room(ref, self.ledger, self.settings, self.pacer, self.replays, self.counters, self.time())
         self.rooms[room_id] = room
         try:
             await room.open()
@@ -281,4 +283,5 @@ class Hub:
         self.pacer.stop()
         for room in self.rooms.values():
             room.close()
+        await self.replays.stop()
         await end(self._tasks)

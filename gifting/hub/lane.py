@@ -2,7 +2,10 @@
 
 Those who have everything up to ``position`` share each frame. The others are *behind*: they came back with an older
 ``since``, or their socket was full and they were skipped. One that can take data again is caught up by itself, from the
-room's recent batches or else its log, and then shares again. A slow reader so never delays another.
+room's recent batches or else its log, and then shares again. A slow reader so never delays another. Little is given at
+once; more than a page by ``hub/replays.py``.
+
+A frame has ``frame_max`` bytes at most, or a single event; so what waits in a socket is ``write_buffer`` and one frame.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gifting.hub.memo import Memo
+from gifting.hub.replays import PAGE
 from gifting.hub.subscription import Subscription
 from gifting.wire.batch import RoomBatch, join_events, split
 from gifting.wire.codec import Codec
@@ -31,6 +36,12 @@ class Message(NamedTuple):
 
 NOTHING_SHOWN: frozenset[int] = frozenset()
 
+HEAD_MAX = 512
+"""Bytes of a message besides its events: the room's id, seq, totals."""
+
+MEMO_SIZE = 1_048_576
+"""Bytes of frames for those who are behind that a lane keeps for others who lack the same."""
+
 
 class Lane(ABC):
     """The subscribers of one lane of one room."""
@@ -47,7 +58,8 @@ class Lane(ABC):
         self._sharing: dict[Codec, dict[Subscription, Any]] = {}
         self._behind: set[Subscription] = set()
         self._shown = NOTHING_SHOWN
-        self._memo: tuple[tuple[int, int, Codec, frozenset[int]], bytes, Message] | None = None
+        self._frame_max = room.settings.frame_max
+        self._memo: Memo[Message] = Memo(MEMO_SIZE)
 
     # Who is in.
 
@@ -104,22 +116,31 @@ class Lane(ABC):
         batches, states = self._pending, list(self._states.values())
         self._pending, self._states = [], {}
         self.due = now + self.interval
-        parts = split(batches, self.room.settings.frame_max) or ([[]] if states else [])
-        for part in parts:
+        for part in split(batches, self._room_for(states)) or ([[]] if states else []):
             self.position = part[-1].last if part else self.position
             self._share(self.message(self.position, part, states, self._shown))
             states = []
+        if not self._behind:
+            self._memo.clear()
         for subscription in tuple(self._behind):
             self.catch_up(subscription)
+
+    def _room_for(self, states: list[bytes]) -> int:
+        """Bytes that a frame has left for events."""
+        return max(self._frame_max - HEAD_MAX - sum(map(len, states)), 1)
 
     def _share(self, message: Message) -> None:
         self._shown = message.shown
         for codec, group in self._sharing.items():
             if group:
                 self.room.counters.count(message.events, len(group))
-                data = frame(codec.opcode, codec.transcode(message.data))
+                data = self._frames(codec, message)
                 for write in tuple(group.values()):
                     write(data)
+
+    def _frames(self, codec: Codec, message: Message) -> bytes:
+        """A message as its readers get it; as JSON, which is longer, it may be more than one frame."""
+        return b"".join([frame(codec.opcode, part) for part in codec.transcode(message.data, self._frame_max)])
 
     # Catching up.
 
@@ -133,26 +154,42 @@ class Lane(ABC):
                 return
             if subscription.position > self.position:
                 return  # its snapshot is newer than what has come by; the next flush looks again
-            batches = self.room.recent_after(subscription.position, self.position)
-            if batches is None:
-                self.room.load_log(self, subscription)
+            missed = self.room.recent_after(subscription.position, self.position)
+            runs = split(missed, self._page) if missed else []
+            if len(runs) != 1 and not (runs and self._key(subscription, runs[0]) in self._memo):
+                self.room.replays.request(subscription)
                 return
-            self.give(subscription, next(iter(split(batches, self.room.settings.frame_max))))
+            self.give(subscription, runs[0])
+
+    def give_page(self, subscription: Subscription, batches: list[RoomBatch]) -> None:
+        """Write batches that follow the subscription's position to it alone, as far as its socket takes them."""
+        for run in split(batches, self._page):
+            if subscription.can_take:
+                self.give(subscription, run)
+
+    @property
+    def _page(self) -> int:
+        return min(PAGE, self._room_for([]))
 
     def give(self, subscription: Subscription, batches: list[RoomBatch]) -> None:
-        """Write batches that follow the subscription's position to it alone."""
+        """Write what has the size of a frame; who has it made for itself pays for all that it was made of."""
         position = batches[-1].last
-        key = (subscription.position, position, subscription.codec, subscription.shown)
-        if self._memo is None or self._memo[0] != key:
-            # After a reconnect storm many lack the same.
-            rest = [batches[0].after(subscription.position), *batches[1:]]
-            message = self.message(position, rest, [], subscription.shown)
-            data = frame(subscription.codec.opcode, subscription.codec.transcode(message.data))
-            self._memo = key, data, message
-        _, data, message = self._memo
+        key = self._key(subscription, batches)
+        made = self._memo.get(key)
+        cost = len(made[0]) if made else sum(len(batch.events) for batch in batches)
+        if made is None:
+            message = self.message(position, batches, [], subscription.shown)
+            made = self._frames(subscription.codec, message), message
+            self._memo.put(key, *made)
+        data, message = made
         subscription.position, subscription.shown = position, message.shown
         self.room.counters.count(message.events, 1)
+        self.room.replays.charge(subscription.connection, cost)
         subscription.write(data)
+
+    def _key(self, subscription: Subscription, batches: list[RoomBatch]) -> tuple[int, int, Codec, frozenset[int]]:
+        """What a frame depends on that follows a subscription's position."""
+        return subscription.position, batches[-1].last, subscription.codec, subscription.shown
 
     @abstractmethod
     def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:

@@ -14,9 +14,10 @@ from gifting.errors import GiftingError
 from gifting.hub.lane import AllLane, Lane, LiveLane
 from gifting.hub.limits import Bucket
 from gifting.hub.pacer import Pacer
+from gifting.hub.replays import PAGE, Replays
 from gifting.hub.subscription import Subscription
 from gifting.model.events import State
-from gifting.wire.batch import RoomBatch, Totals
+from gifting.wire.batch import RoomBatch, Totals, split
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import Codec, pack, unpack
 from gifting.wire.messages import Lane as LaneName
@@ -28,12 +29,6 @@ SNAPSHOT_AGE = 0.25
 
 HEAL_PAUSE = 0.2
 """Seconds until a log that can't be read is tried again."""
-
-HELD_MAX = 1000
-"""Batches kept while a gap is being filled; with more the log is read again."""
-
-LOG_PAGE = 65_536
-"""Bytes read from the log at a time, and one batch more at most."""
 
 
 class RoomRef(Protocol):
@@ -69,12 +64,20 @@ class Room:
     """A room with subscribers on this node. :meth:`open` must have returned before it is used."""
 
     def __init__(
-        self, ref: RoomRef, ledger: RoomLedger, settings: Settings, pacer: Pacer, counters: Counters, now: float
+        self,
+        ref: RoomRef,
+        ledger: RoomLedger,
+        settings: Settings,
+        pacer: Pacer,
+        replays: Replays,
+        counters: Counters,
+        now: float,
     ) -> None:
         self.ref = ref
         self.id = ref.id
         self.settings = settings
         self.pacer = pacer
+        self.replays = replays
         self.counters = counters
         self.seq = -1
         self.viewers_here = 0
@@ -86,9 +89,9 @@ class Room:
         self._recent: deque[RoomBatch] = deque()
         self._recent_size = 0
         self._held: list[RoomBatch] = []
+        self._held_size = 0
         self._overflowed = False
         self._healing: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._snapshot: asyncio.Task[dict[str, Any]] | None = None
         self._snapshot_at = 0.0
         self._encoded_of: dict[str, Any] | None = None
@@ -107,7 +110,7 @@ class Room:
         self._release()
 
     def close(self) -> None:
-        for task in (*self._tasks, self._healing, self._snapshot):
+        for task in (self._healing, self._snapshot):
             if task is not None:
                 task.cancel()
 
@@ -130,15 +133,17 @@ class Room:
         if self.seq < 0 or self._healing is not None:
             self._hold(batch)
         elif batch.first > self.seq + 1:
-            self._held.append(batch)
+            self._hold(batch)
             self.heal()
         elif batch.last > self.seq:
             self._pass_on(batch.after(self.seq))
 
     def _hold(self, batch: RoomBatch) -> None:
-        self._overflowed = len(self._held) >= HELD_MAX
+        """Keep what comes while a gap is being filled, as much as is kept of what came lately; the log has the rest."""
+        self._overflowed = self._overflowed or self._held_size >= self.settings.recent_max
         if not self._overflowed:
             self._held.append(batch)
+            self._held_size += len(batch.events)
 
     def heal(self) -> None:
         """Fetch from the log what the feed may have lost."""
@@ -154,7 +159,7 @@ class Room:
     async def _read_log(self) -> bool:
         """Pass on what the log has beyond what came by; whether it could be read."""
         try:
-            while batches := await self._ledger.replay(self.ref, self.seq, LOG_PAGE):
+            while batches := await self._read_page():
                 for batch in batches:
                     if batch.first > self.seq + 1:
                         self._lose_track(batch.first - 1)
@@ -164,9 +169,13 @@ class Room:
             return False
         return True
 
+    async def _read_page(self) -> list[RoomBatch]:
+        async with self.replays.reading:
+            return await self._ledger.replay(self.ref, self.seq, PAGE)
+
     def _release(self) -> None:
         """Take up what was held back; where some of it did not fit, the log is read once more."""
-        held, self._held = self._held, []
+        held, self._held, self._held_size = self._held, [], 0
         for batch in held:
             self.receive(batch)
         if self._overflowed:
@@ -214,33 +223,24 @@ class Room:
     # Catching up.
 
     def recent_after(self, seq: int, last: int) -> list[RoomBatch] | None:
-        """The recent batches with events after ``seq``, up to ``last``; None if they no longer reach back so far."""
+        """The recent events after ``seq``, up to ``last``, which ends a batch; None if they don't reach back so far."""
         if not self._recent or self._recent[0].first > seq + 1:
             return None
-        return [batch for batch in self._recent if seq < batch.last <= last]
+        return [batch.after(seq) for batch in self._recent if seq < batch.last <= last]
 
-    def load_log(self, lane: Lane, subscription: Subscription) -> None:
-        """Catch a subscription up from the log; the lane goes on when the page has been written."""
-        subscription.loading = True
-        task = asyncio.create_task(self._load_page(lane, subscription), name=f"catch up {self.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def missed_by(self, subscription: Subscription, size: int) -> list[RoomBatch]:
+        """What follows a subscription's position, about ``size`` bytes of it; nothing where the log has it no longer.
 
-    async def _load_page(self, lane: Lane, subscription: Subscription) -> None:
-        try:
-            found = await self._ledger.replay(self.ref, subscription.position, LOG_PAGE)
-        except GiftingError:
-            found = []
-        finally:
-            subscription.loading = False
-        if not lane.is_behind(subscription):
-            return  # it has left meanwhile
-        page = [batch for batch in found if batch.last <= lane.position]
-        if not page or page[0].first > subscription.position + 1:
-            subscription.connection.close(CloseCode.RESYNC)
-        elif subscription.can_take:
-            lane.give(subscription, page)
-            lane.catch_up(subscription)
+        Raises:
+            GiftingError: the log can't be read.
+        """
+        position, last = subscription.position, subscription.lane.position
+        recent = self.recent_after(position, last)
+        if recent is not None:
+            return next(iter(split(recent, size)), [])
+        found = await self._ledger.replay(self.ref, position, size)
+        page = [batch.after(position) for batch in found if batch.last <= last]
+        return page if page and page[0].first == position + 1 else []
 
     # Snapshots.
 
@@ -272,10 +272,10 @@ class Room:
             return False
         return True if seq == self.seq or self.recent_after(seq, self.seq) is not None else None
 
-    async def has_log_since(self, seq: int) -> bool:
-        """:meth:`reaches`, asking the log."""
+    async def log_reaches(self, seq: int) -> tuple[bool, int]:
+        """:meth:`reaches`, asking the log; and how many bytes had to be read to know."""
         reaches = self.reaches(seq)
         if reaches is not None:
-            return reaches
+            return reaches, 0
         found = await self._ledger.replay(self.ref, seq, 1)
-        return bool(found) and found[0].first <= seq + 1
+        return bool(found) and found[0].first <= seq + 1, sum(len(batch.events) for batch in found)

@@ -31,5 +31,10 @@ class Subscription:
         self.loading = False
 
     @property
+    def is_behind(self) -> bool:
+        """Whether it is in, and waits to be caught up."""
+        return self.lane.is_behind(self)
+
+    @property
     def can_take(self) -> bool:
         return not (self.loading or self.connection.paused or self.connection.closing)

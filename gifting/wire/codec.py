@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgpack
@@ -72,9 +72,20 @@ class Codec:
             return reply_to, UnknownOp(f"There is no op {op[:40]!r}.")
         return reply_to, BadMessage(f"{why(error)}.")
 
-    def transcode(self, payload: bytes) -> bytes:
-        """A server message in msgpack, as this codec says it."""
-        return self.encode(unpack(payload)) if self.opcode == TEXT else payload
+    def transcode(self, payload: bytes, size: int) -> list[bytes]:
+        """Room events in msgpack as this codec says them: one message, several where that would pass ``size`` bytes."""
+        return [payload] if self.opcode == BINARY else list(self._fit(unpack(payload), size))
+
+    def _fit(self, message: dict[str, Any], size: int) -> Iterator[bytes]:
+        """A message in as few parts as fit, or of a single event each. State events, which come last, have no seq."""
+        data, events = self.encode(message), message["events"]
+        if len(data) <= size or len(events) < 2:
+            yield data
+            return
+        first, rest = events[: len(events) // 2], events[len(events) // 2 :]
+        reached = next((event["seq"] for event in reversed(first) if "seq" in event), message["seq"])
+        yield from self._fit({"room": message["room"], "seq": reached, "events": first}, size)
+        yield from self._fit(message | {"events": rest}, size)
 
 
 MSGPACK = Codec(

@@ -1,0 +1,217 @@
+"""Whoever comes back with an old ``since`` gets what it missed, and costs no more than it is allowed to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keys import new_key
+from server import Server
+from test_handshake import HEADERS, request
+from test_hub import Socket
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from gifting.config import Settings, load
+from gifting.hub.pacer import Pacer
+from gifting.hub.replays import PAGE, Replays
+from gifting.hub.room import Counters, Room
+from gifting.hub.subscription import Subscription
+from gifting.ledger.ledger import Ledger
+from gifting.model.catalog import load_catalog
+from gifting.wire.codec import JSON, MSGPACK, Codec, unpack
+from gifting.wire.framing import measure
+
+pytestmark = pytest.mark.attack
+
+LOG_SIZE = 30_000_000
+TEXT = "\N{GRINNING FACE}" * 200
+"""The longest message that a gift can have: its event has about 1.2 kB."""
+
+UNLIMITED = {"replay_rate": 1e9, "replay_burst": 1_000_000_000}
+
+
+@asynccontextmanager
+async def a_ledger(redis_url: str, settings: Settings) -> AsyncIterator[Ledger]:
+    ledger = Ledger(redis_url, settings, load_catalog())
+    await ledger.start()
+    try:
+        yield ledger
+    finally:
+        await ledger.stop()
+
+
+async def fill_log(ledger: Ledger, size: int = LOG_SIZE) -> int:
+    """Gifts as they come in a rush, hundreds in each call, until the log of ``r1`` has ``size`` bytes; the last seq."""
+    await ledger.grant("ann", 1_000_000, new_key(), "test", "op")
+    sender = ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
+    room = await ledger.open_room("r1", "host", "Host", "")
+    log = ledger.keys.log("host", "r1")
+    while (await ledger.redis.memory_usage(log) or 0) < size:
+        for _ in range(4_000):
+            ledger.send_gift(sender, room, "spark", new_key(), 1, TEXT, lambda _: None)
+        await ledger.batcher.drain()
+    return int((await ledger.snapshot(room))["seq"])
+
+
+class Recorder(Socket):
+    """Takes everything, and remembers it as it came."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.codec = codec
+        self.payloads: list[bytes] = []
+
+    def write_frame(self, data: bytes) -> None:
+        at = 0
+        while at < len(data):
+            _, start, at_end = measure(data, at)
+            self.payloads.append(data[start:at_end])
+            at = at_end
+
+
+async def longest_pause(until: Any) -> float:
+    """The longest time, in seconds, that the loop did not come to a timer of 1 ms until ``until()``."""
+    longest, before = 0.0, time.perf_counter()
+    while not until():
+        await asyncio.sleep(0.001)
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+    return longest
+
+
+@pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=lambda codec: codec.name)
+async def test_a_long_past_comes_whole_in_small_frames_and_stalls_nobody(
+    redis_url: str, redis_client: Any, codec: Codec
+) -> None:
+    settings = load(UNLIMITED, environ={})
+    async with a_ledger(redis_url, settings) as ledger:
+        last = await fill_log(ledger)
+        replays = Replays(settings)
+        room = Room(await ledger.room("r1"), ledger, settings, Pacer(0.05), replays, Counters(), 0.0)
+        await room.open()
+        reader = Recorder(codec)
+        subscription = Subscription(reader, room, room.lanes["all"], 0, False)  # type: ignore[arg-type]
+        room.subscribe(subscription)
+        async with asyncio.timeout(30):
+            stalled = await longest_pause(lambda: subscription.position == last)
+        room.close()
+        room.pacer.stop()
+        await replays.stop()
+    seqs = [event["seq"] for payload in reader.payloads for event in codec.decode_any(payload)["events"]]
+    assert seqs == list(range(1, last + 1))
+    assert max(map(len, reader.payloads)) <= settings.frame_max
+    assert stalled < 0.1
+
+
+async def test_no_frame_is_larger_than_it_may_be_whatever_is_in_it() -> None:
+    """Control characters have one byte as msgpack and six as JSON."""
+    events = [{"type": "comment", "text": "\x00" * 500, "seq": seq} for seq in range(1, 101)]
+    message = {"room": "r1", "seq": 100, "events": [*events, {"type": "viewers", "count": 3}], "totals": {"coins": 1}}
+    parts = JSON.transcode(MSGPACK.encode(message), 8_192)
+    read = [json.loads(part) for part in parts]
+    assert max(map(len, parts)) <= 8_192
+    assert [event for part in read for event in part["events"]] == message["events"]
+    assert [part["seq"] for part in read[:-1]] == [part["events"][-1]["seq"] for part in read[:-1]]
+    assert (read[-1]["seq"], read[-1]["totals"]) == (100, {"coins": 1})
+
+
+# Against a server.
+
+
+@pytest.fixture
+async def server(redis_url: str, redis_client: Any, tmp_path: Path) -> AsyncIterator[Server]:
+    """A server that has nothing of the long log of its room ``r1`` in memory."""
+    async with a_ledger(redis_url, load({}, environ={})) as ledger:
+        await fill_log(ledger)
+    async with Server(tmp_path / "data", redis_url, **UNLIMITED) as server:
+        yield server
+
+
+def resident(server: Server) -> int:
+    """Bytes of memory that the server has."""
+    assert server.process is not None
+    pages = Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def deaf_sockets(server: Server, count: int) -> Iterator[None]:
+    """Connections of one overlay that ask for all of the past, and then read nothing."""
+    host, port = server.url.removeprefix("http://").split(":")
+    opened = []
+    try:
+        for _ in range(count):
+            deaf = socket.socket()
+            opened.append(deaf)
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect((host, int(port)))
+            token = server.token("host", "overlay", room="r1")
+            deaf.sendall(request(*HEADERS, first=f"GET /v1/ws?token={token} HTTP/1.1"))
+            assert deaf.recv(12) == b"HTTP/1.1 101"
+            payload = json.dumps({"op": "join", "id": 1, "room": "r1", "since": 0}).encode()
+            deaf.sendall(bytes((0x81, 0x80 | len(payload))) + bytes(4) + payload)
+        yield
+    finally:
+        for deaf in opened:
+            deaf.close()
+
+
+def dial(server: Server, token: str, codec: Codec = MSGPACK) -> connect:
+    headers = {"Authorization": f"Bearer {token}"}
+    url = server.url.replace("http", "ws") + "/v1/ws"
+    return connect(url, subprotocols=[Subprotocol(codec.subprotocol)], additional_headers=headers, compression=None)
+
+
+async def test_those_who_do_not_read_cost_little_memory_and_delay_nobody(server: Server) -> None:
+    before = resident(server)
+    with deaf_sockets(server, 20):
+        async with dial(server, server.token("bob")) as socket:
+            await socket.send(MSGPACK.encode({"op": "join", "id": 1, "room": "r1", "since": 0, "lane": "all"}))
+            reply = unpack(await socket.recv(decode=False))
+            seen = 0
+            async with asyncio.timeout(30):
+                while seen < reply["room"]["seq"]:
+                    message = unpack(await socket.recv(decode=False))
+                    assert [event["seq"] for event in message["events"]] == list(range(seen + 1, message["seq"] + 1))
+                    seen = message["seq"]
+        assert resident(server) - before < 24 << 20
+
+
+async def test_what_is_replayed_is_paid_for(redis_url: str, redis_client: Any, tmp_path: Path) -> None:
+    """One link, many joins: what they may have is bounded, and then they are told when to come back."""
+    async with a_ledger(redis_url, load({}, environ={})) as ledger:
+        last = await fill_log(ledger, 4_000_000)
+    burst = 1 << 20
+    async with Server(tmp_path / "data", redis_url, replay_rate=65_536, replay_burst=burst) as server:
+        overlay = server.token("host", "overlay", room="r1")
+        got, refused = 0, None
+        async with dial(server, overlay) as socket:
+            for number in range(1, 80):
+                since = number % 7
+                await socket.send(MSGPACK.encode({"op": "join", "id": number, "room": "r1", "since": since}))
+                async with asyncio.timeout(10):
+                    while "re" not in (message := unpack(data := await socket.recv(decode=False))):
+                        got += len(data)
+                if not message["ok"]:
+                    refused = message["error"]
+                    break
+            assert refused is not None
+            assert (refused["code"], refused["temporary"]) == ("rate_limited", True)
+            assert got < burst + 4 * PAGE
+            # What costs nothing is never refused, and nobody else pays.
+            await socket.send(MSGPACK.encode({"op": "join", "id": 100, "room": "r1"}))
+            assert unpack(await socket.recv(decode=False))["ok"]
+            await socket.send(MSGPACK.encode({"op": "join", "id": 101, "room": "r1", "since": last}))
+            assert unpack(await socket.recv(decode=False))["ok"]
+        async with dial(server, server.token("bob")) as socket:
+            await socket.send(MSGPACK.encode({"op": "join", "id": 1, "room": "r1", "since": 0}))
+            assert unpack(await socket.recv(decode=False))["ok"]
