@@ -22,6 +22,7 @@ from gifting import errors
 from gifting.client import Client
 from gifting.client.inbox import Inbox
 from gifting.client.reconnect import LONGEST_PAUSE, backoff, hinted_pause, socket_url, told
+from gifting.client.sending import Sending
 
 WITHIN = 20.0
 
@@ -256,6 +257,116 @@ async def scripted(*, joins: list[dict[str, Any]], closes: list[int]) -> AsyncIt
     options: Any = {"subprotocols": ["gifting.v1.msgpack"], "compression": None}
     async with serve(handle, "127.0.0.1", 0, **options) as running:
         yield f"ws://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}"
+
+
+class Forgetful:
+    """A server that answers gifts and questions about them as it is told; ``LOST``: it closes instead."""
+
+    LOST: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(self, gifts: list[dict[str, Any]], statuses: list[dict[str, Any]]) -> None:
+        self._answers = {"send_gift": gifts, "gift_status": statuses}
+        self.keys: dict[str, list[str]] = {"send_gift": [], "gift_status": []}
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[str]:
+        options: Any = {"subprotocols": ["gifting.v1.msgpack"], "compression": None}
+        async with serve(self._handle, "127.0.0.1", 0, **options) as running:
+            yield f"ws://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}"
+
+    async def _handle(self, socket: ServerConnection) -> None:
+        async for data in socket:
+            message = msgpack.unpackb(data)
+            answer: dict[str, Any] = {"ok": True, "ts": time.time_ns() // 1_000_000}
+            if message["op"] != "ping":
+                self.keys[message["op"]].append(message["key"])
+                answers = self._answers[message["op"]]
+                answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if answer is self.LOST:
+                await socket.close(4000)
+                return
+            await socket.send(msgpack.packb({"re": message["id"], **answer}))
+
+
+def refused(code: str) -> dict[str, Any]:
+    error = errors.by_code(code)
+    return {"ok": False, "error": {"code": code, "message": error.help, "temporary": error.temporary}}
+
+
+LOST = Forgetful.LOST
+RESULT = {"seq": 7, "event_id": "r1.7", "coins": 3, "repeat_count": 2, "streak_id": "r1.6"}
+ACCEPTED = {"ok": True, "state": "accepted", "room": "r1", "gift": "spark", "count": 1, "spent": 1, "ts": 1, **RESULT}
+REFUSED = {"ok": True, "state": "refused", "error": refused("insufficient_coins")["error"]}
+OPEN = {"ok": True, "state": "open"}
+UNKNOWN = {"ok": True, "state": "unknown"}
+TOO_OLD = refused("key_expired")
+TAKEN = {"ok": True, "duplicate": True, **RESULT}
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("gifts", "statuses", "outcome"),
+    [
+        ([LOST, TOO_OLD], [ACCEPTED], RESULT),
+        ([LOST, LOST, LOST, refused("unknown_gift")], [ACCEPTED], RESULT),
+        ([LOST, TOO_OLD], [LOST, refused("rate_limited"), ACCEPTED], RESULT),
+        ([LOST, TOO_OLD], [REFUSED], errors.InsufficientCoins),
+        ([LOST, TOO_OLD], [UNKNOWN], errors.KeyExpired),
+        ([LOST, TOO_OLD], [OPEN], errors.OutcomeUnknown),
+        ([LOST, TOO_OLD], [refused("unknown_op")], errors.OutcomeUnknown),
+        ([LOST, TOO_OLD], [{**ACCEPTED, "count": 2}], errors.KeyReused),
+        ([LOST, refused("forbidden")], [LOST], errors.OutcomeUnknown),
+        ([LOST, refused("room_not_found"), TAKEN], [OPEN], RESULT),
+        ([refused("outcome_unknown"), TOO_OLD], [ACCEPTED], RESULT),
+        ([refused("outcome_unknown"), TOO_OLD], [UNKNOWN], errors.KeyExpired),
+        ([LOST], [ACCEPTED], RESULT),
+        ([LOST], [OPEN], errors.OutcomeUnknown),
+        ([refused("ledger_unavailable"), refused("insufficient_coins")], [], errors.InsufficientCoins),
+        ([TOO_OLD], [], errors.KeyExpired),
+    ],
+)
+async def test_of_a_gift_in_doubt_only_the_ledger_is_believed(
+    gifts: list[dict[str, Any]], statuses: list[dict[str, Any]], outcome: Any
+) -> None:
+    server = Forgetful([*gifts], [*statuses])
+    deadline = 0.5 if gifts[-1] is LOST or outcome is errors.OutcomeUnknown else WITHIN
+    async with server.run() as url, Client(url, "t", deadline=deadline) as client:
+        key = client.new_key()
+        sending = Sending(client._link, {"room": "r1", "gift": "spark", "count": 1, "key": key}, used=False)
+        if isinstance(outcome, dict):
+            reply = await sending.finish()
+            assert reply["duplicate"]
+            assert {name: reply[name] for name in RESULT} == RESULT
+        else:
+            with pytest.raises(outcome) as refusal:
+                await sending.finish()
+            certain = "a new key is safe" in str(refusal.value)
+            assert certain == (statuses == [UNKNOWN])
+            assert key in str(refusal.value) or outcome is not errors.OutcomeUnknown
+    assert set(server.keys["send_gift"]) == {key}
+    assert set(server.keys["gift_status"]) <= {key}
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("gift", "status", "outcome"),
+    [
+        (TOO_OLD, ACCEPTED, RESULT),
+        (TOO_OLD, UNKNOWN, errors.KeyExpired),
+        (refused("unknown_gift"), OPEN, errors.UnknownGift),
+        (refused("bad_key"), OPEN, errors.BadKey),
+        (refused("forbidden"), OPEN, errors.Forbidden),
+    ],
+)
+async def test_a_key_that_was_given_may_have_been_used(
+    gift: dict[str, Any], status: dict[str, Any], outcome: Any
+) -> None:
+    async with Forgetful([gift], [status]).run() as url, Client(url, "t") as client:
+        if isinstance(outcome, dict):
+            assert (await client.send_gift("r1", "spark", key=client.new_key()))["seq"] == 7
+        else:
+            with pytest.raises(outcome):
+                await client.send_gift("r1", "spark", key=client.new_key())
 
 
 def joined(seq: int, *, gap: bool = False) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import gifting.web
+from gifting import errors
 from gifting.model.catalog import Gift, load_catalog
 from gifting.web.art import gift_svg
 
@@ -38,6 +39,11 @@ class Stage:
         self.forget_replies = 0
         self.joins: list[dict[str, Any]] = []
         self.gifts: list[dict[str, Any]] = []
+        self.asked: list[str] = []
+        self.refusals: list[str] = []
+        """The codes that gifts are refused with, in turn, the last for ever; none: they are accepted."""
+        self.status: dict[str, Any] = {}
+        """What a question about a gift is answered with."""
         self.url = ""
         self._sockets: set[WebSocket] = set()
 
@@ -78,6 +84,13 @@ class Stage:
                 self.forget_replies -= 1
                 await ws.close(1011)
                 return
+            if self.refusals:
+                code = self.refusals.pop(0) if len(self.refusals) > 1 else self.refusals[0]
+                error = {"code": code, "message": "No.", "temporary": errors.by_code(code).temporary}
+                reply |= {"ok": False, "error": error}
+        elif ask["op"] == "gift_status":
+            self.asked.append(ask["key"])
+            reply |= self.status
         await ws.send_json(reply)
 
 
@@ -166,8 +179,46 @@ async def test_a_gift_of_unknown_outcome_names_its_key(page: Page, stage: Stage)
     stage.forget_replies = 99
     failure = await page.evaluate("""client.sendGift('r1', 'spark', 1, '', { tries: 2 })
         .catch(({ code, temporary, key }) => ({ code, temporary, key }))""")
-    assert failure == {"code": "disconnected", "temporary": True, "key": stage.gifts[0]["key"]}
+    assert failure == {"code": "outcome_unknown", "temporary": True, "key": stage.gifts[0]["key"]}
     assert len(stage.gifts) == 2
+
+
+RESULT = {"seq": 7, "event_id": "r1.7", "coins": 3, "repeat_count": 1, "streak_id": "r1.7"}
+ACCEPTED = {"state": "accepted", "room": "r1", "gift": "spark", "count": 1, "spent": 1, "ts": 1, **RESULT}
+REFUSED = {"state": "refused", "error": {"code": "insufficient_coins", "message": "Too few.", "temporary": False}}
+SEND = "client.sendGift('r1', 'spark', 1, '', {}).catch(({ code, message }) => ({ code, message }))"
+
+
+@pytest.mark.attack
+async def test_of_a_gift_in_doubt_only_the_ledger_is_believed(page: Page, stage: Stage) -> None:
+    stage.forget_replies = 1
+    for refusals, status, outcome in (
+        (["key_expired"], ACCEPTED, RESULT),
+        (["outcome_unknown", "unknown_gift"], ACCEPTED, RESULT),
+        (["outcome_unknown", "key_expired"], {**ACCEPTED, "count": 2}, "key_reused"),
+        (["outcome_unknown", "key_expired"], REFUSED, "insufficient_coins"),
+        (["outcome_unknown", "key_expired"], {"state": "unknown"}, "key_expired"),
+        (["outcome_unknown", "forbidden"], {}, "outcome_unknown"),
+    ):
+        stage.refusals, stage.status = [*refusals], status
+        reply = await page.evaluate(SEND)
+        assert reply == {**RESULT, "duplicate": True} if outcome is RESULT else reply["code"] == outcome, refusals
+        assert stage.asked.pop() == stage.gifts[-1]["key"] == stage.gifts[-2]["key"]
+        assert ("a new key is safe" in str(reply)) == (status == {"state": "unknown"})
+    stage.refusals = ["key_expired"]
+    assert (await page.evaluate(SEND))["code"] == "key_expired"
+    assert stage.asked == []
+
+
+@pytest.mark.attack
+async def test_a_gift_that_is_open_is_said_again_and_a_given_key_is_asked_about(page: Page, stage: Stage) -> None:
+    stage.refusals, stage.status = ["outcome_unknown", "room_not_found"], {"state": "open"}
+    reply = await page.evaluate("client.sendGift('r1', 'spark', 1, '', { tries: 3 }).catch(({ code }) => code)")
+    assert reply == "outcome_unknown"
+    assert len({gift["key"] for gift in stage.gifts}) == 1
+    stage.refusals, stage.status = ["key_expired"], ACCEPTED
+    again = SEND.replace("{}", f"{{ key: '{stage.gifts[0]['key']}' }}")
+    assert await page.evaluate(again) == {**RESULT, "duplicate": True}
 
 
 async def test_waiting_alerts_are_bounded_and_the_highest_come_first(page: Page) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from gifting.client.inbox import Inbox, Room
 from gifting.client.link import Link
-from gifting.errors import OutcomeUnknown
+from gifting.client.sending import Sending
 from gifting.model.economy import make_key
 
 
@@ -99,23 +99,33 @@ class Client:
     ) -> dict[str, Any]:
         """Send ``count`` of ``gift``, charged once however often it has to be said.
 
-        It is said again, with the same key, when there was no reply or a temporary error.
+        It is said again, with the same key, when there was no reply or a temporary error. Where a reply was lost, or
+        ``key`` is given, a refusal is checked by :meth:`gift_status` before it is raised.
 
         Returns:
-            ``seq, event_id, coins`` (balance left) ``, repeat_count, streak_id, duplicate``.
+            ``seq, event_id, coins`` (balance left) ``, repeat_count, streak_id, duplicate``. Of a gift accepted so long
+            ago that only the ledger knows it, ``coins``, ``repeat_count`` and ``streak_id`` may be missing.
 
         Raises:
-            OutcomeUnknown: no reply within ``deadline``; its text has the key, to ask again later.
-            GiftingError: any other refusal; nothing was charged.
+            OutcomeUnknown: it could not be found out within ``deadline``; its text has the key, to ask again later.
+            GiftingError: any other refusal; nothing was charged. Only then is a new key safe.
         """
-        key = key or self.new_key()
-        fields: dict[str, Any] = {"room": room, "gift": gift, "count": count, "key": key}
+        fields: dict[str, Any] = {"room": room, "gift": gift, "count": count, "key": key or self.new_key()}
         if message is not None:
             fields["message"] = message
-        try:
-            return await self._link.insist("send_gift", fields)
-        except (TimeoutError, ConnectionError) as error:
-            raise OutcomeUnknown(f"The gift with key {key} got no reply.") from error
+        return await Sending(self._link, fields, used=key is not None).finish()
+
+    async def gift_status(self, key: str) -> dict[str, Any]:
+        """What became of the gift with ``key``, however long ago it was sent.
+
+        Returns:
+            ``state``, one of ``accepted`` (with ``room, gift, count, spent, ts, seq, event_id`` and, while they are
+            remembered, ``coins, repeat_count, streak_id``), ``refused`` (with ``error``), ``open`` (never seen, and
+            can still be accepted: send it again with the same key), ``unknown`` (never seen, and can't be accepted
+            any more: nothing was charged, and a new key is safe).
+        """
+        reply = await self._link.insist("gift_status", {"key": key})
+        return {name: value for name, value in reply.items() if name not in {"re", "ok"}}
 
     def new_key(self) -> str:
         """A UUIDv7 by the server's clock, as last seen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Any, Final, TypeAlias
 
@@ -48,7 +49,7 @@ class Link:
         self.last_error: Exception | None = None
         self._inbox = inbox
         self._reply_timeout = reply_timeout
-        self._deadline = deadline
+        self.deadline = deadline
         self._last_id = 0
         self._calls: dict[int, Call] = {}
         self._socket: ClientConnection | None = None
@@ -67,11 +68,15 @@ class Link:
             self._task = None
 
     async def ask(
-        self, op: str, fields: dict[str, Any], room: Room | None = None, *, seconds: float | None = None
+        self, op: str, fields: dict[str, Any], room: Room | None = None, *, within: float = math.inf
     ) -> dict[str, Any]:
-        """Say it once. Raises ConnectionError, TimeoutError or what the reply says."""
-        seconds = self._reply_timeout if seconds is None else seconds
-        async with asyncio.timeout(seconds):
+        """Say it once, and wait ``reply_timeout`` seconds, or ``within`` if that is less.
+
+        Raises:
+            ConnectionError, TimeoutError: it may or may not have arrived.
+            GiftingError: what the reply says.
+        """
+        async with asyncio.timeout(min(self._reply_timeout, within)):
             socket = await self.connected()
             future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             number, message = self._message(op, fields, Call(future, room))
@@ -93,11 +98,11 @@ class Link:
             TimeoutError: whether it was done is not known.
         """
         clock = asyncio.get_running_loop().time
-        give_up = clock() + self._deadline
+        give_up = clock() + self.deadline
         unsure = False
         for pause in backoff():
             try:
-                return await self.ask(op, fields, room, seconds=min(self._reply_timeout, give_up - clock()))
+                return await self.ask(op, fields, room, within=give_up - clock())
             except (ConnectionError, TimeoutError, GiftingError) as error:
                 final = isinstance(error, GiftingError) and not error.temporary
                 unsure = unsure or isinstance(error, ConnectionError | TimeoutError | OutcomeUnknown)
@@ -109,6 +114,11 @@ class Link:
                     raise
             await asyncio.sleep(pause)
         raise AssertionError("backoff() never ends")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed for good."""
+        return self._ended is not None
 
     async def connected(self) -> ClientConnection:
         while self._socket is None:

@@ -9,15 +9,13 @@
 
 import { backoff, Connection, GiftingError } from "./connection.js";
 import { uuid7 } from "./keys.js";
+import { Sending } from "./sending.js";
 
 export { GiftingError };
 
 const MAX_SENDING = 64;
 const GIFT_TRIES = 8;
 const GIFT_TIME = 60_000;
-const GIFT_REPLY = 8_000;
-const RETRY_FIRST = 250;
-const RETRY_LONGEST = 5_000;
 /** A room may be opened after its overlay is, so this refusal is asked about again as well. */
 const ROOM_NOT_FOUND = "room_not_found";
 
@@ -107,40 +105,42 @@ export class GiftingClient {
   }
 
   /**
-   * Send a gift once: whatever happens on the way, it is asked again with the same key until the outcome is known.
+   * Send a gift once: whatever happens on the way, it is said again with the same key until the outcome is known. Where a
+   * reply was lost, or `key` is given, a refusal is checked by `giftStatus` before it is told.
    * @param {string} room
    * @param {string} gift catalog id
    * @param {number} [count]
    * @param {string} [message]
    * @param {{key?: string, tries?: number, within?: number}} [options] `key`: of an earlier try, see `GiftingError.key`
-   * @returns {Promise<object>} the reply; rejects with a GiftingError
+   * @returns {Promise<object>} the reply; rejects with a GiftingError. Of code `outcome_unknown`: ask again with its
+   *   `key`. Of any other: nothing was charged, and a new key is safe.
    */
   async sendGift(room, gift, count = 1, message = "", { key = "", tries = GIFT_TRIES, within = GIFT_TIME } = {}) {
     if (this.#sending >= MAX_SENDING) throw new GiftingError("too_many_pending", "Too many gifts at once.", true);
-    const fields = { room, gift, count, key, ...(message ? { message } : {}) };
+    const way = {
+      ready: (deadline) => this.#untilJoined(room, deadline),
+      request: (op, fields, timeout) => this.request(op, fields, timeout),
+      newKey: () => uuid7(this.now()),
+    };
+    const sending = new Sending(way, { room, gift, count, key, ...(message ? { message } : {}) });
     this.#sending++;
     try {
-      return await this.#sendUntilKnown(fields, tries, performance.now() + within);
+      return await sending.finish(tries, performance.now() + within);
     } catch (error) {
-      error.key = fields.key;
+      error.key = sending.key;
       throw error;
     } finally {
       this.#sending--;
     }
   }
 
-  async #sendUntilKnown(fields, tries, deadline) {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await this.#untilJoined(fields.room, deadline);
-        fields.key ||= uuid7(this.now());
-        return await this.request("send_gift", fields, Math.min(GIFT_REPLY, deadline - performance.now()));
-      } catch (error) {
-        const pause = backoff(attempt, RETRY_FIRST, RETRY_LONGEST);
-        if (!error.temporary || attempt + 1 >= tries || performance.now() + pause >= deadline) throw error;
-        await new Promise((resolve) => setTimeout(resolve, pause));
-      }
-    }
+  /**
+   * What became of the gift with `key`, however long ago it was sent.
+   * @returns {Promise<object>} its `state`: `accepted`, `refused` (with `error`), `open` (send it again with the same
+   *   key) or `unknown` (nothing was charged, and a new key is safe)
+   */
+  giftStatus(key) {
+    return this.request("gift_status", { key });
   }
 
   #untilJoined(room, deadline) {

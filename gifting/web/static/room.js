@@ -17,6 +17,8 @@ const token = new URLSearchParams(location.search).get("token") ?? "";
 const client = new GiftingClient({ token, rooms: [{ room, lane: "live" }] });
 const feed = new Feed();
 const top = new Top();
+/** Gifts of unknown outcome, by gift. @type {Map<string, {key: string, note: string}>} */
+const unsure = new Map();
 let ended = false;
 let likes = 0;
 let noticeTimer = 0;
@@ -97,18 +99,29 @@ function onRefused({ error }) {
   return stay(error.message);
 }
 
-/** The key is made per press, so every press is one gift, and a retry of it is not another. */
+/**
+ * The key is made per press, so every press is one gift, and a retry of it is not another. After a gift of which nobody
+ * knows whether it was sent, the next press of the same gift asks about that one, by its key.
+ */
 async function sendGift(gift, button) {
-  const note = byId("note").value.trim();
-  byId("note").value = "";
+  const { key, note } = unsure.get(gift.id) ?? { key: "", note: byId("note").value.trim() };
+  unsure.delete(gift.id);
+  if (!key) byId("note").value = "";
   pop(button);
   try {
-    const reply = await client.sendGift(room, gift.id, 1, note);
-    showBalance(reply.coins);
+    const reply = await client.sendGift(room, gift.id, 1, note, { key });
+    if (reply.coins !== undefined) showBalance(reply.coins);
+    if (key) say(`The ${gift.name} was sent, and paid once.`, "info");
   } catch (error) {
+    if (error.code === "outcome_unknown") return keepUnsure(gift, error.key, note);
     byId("note").value ||= note;
     say(error.message);
   }
+}
+
+function keepUnsure(gift, key, note) {
+  unsure.set(gift.id, { key, note });
+  stay(`Nobody knows yet whether the ${gift.name} was sent. Press it again to find out; it is paid once at most.`);
 }
 
 async function comment(submit) {

@@ -1,0 +1,98 @@
+"""A gift on its way: said again with its key until what became of it is certain, or the time is over."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from gifting.client.link import Link
+from gifting.client.reconnect import backoff, told
+from gifting.errors import BadKey, Denied, GiftingError, KeyExpired, KeyReused, Limited, OutcomeUnknown
+
+STATUS_WITHIN: Final = 2.0
+"""Seconds to wait for what became of a gift; the last question may go beyond the deadline by so much."""
+
+NEVER_CHARGED: Final = "Nothing was charged, and by this key nothing can be any more: a new key is safe."
+
+_CONTENT: Final = ("room", "gift", "count")
+_RESULT: Final = ("seq", "event_id", "coins", "repeat_count", "streak_id")
+
+
+class Sending:
+    """One gift.
+
+    It is in doubt as soon as a message may have arrived whose reply did not. From then on no refusal is believed, since
+    the server may have forgotten what it answered first; ``gift_status``, which looks into the ledger, decides.
+
+    Args:
+        fields: of ``send_gift``, its key among them.
+        used: the key may have been sent before.
+    """
+
+    def __init__(self, link: Link, fields: dict[str, Any], *, used: bool) -> None:
+        self._link = link
+        self._fields = fields
+        self._used = used
+        self._in_doubt = False
+
+    async def finish(self) -> dict[str, Any]:
+        """What the server says of the gift.
+
+        Raises:
+            OutcomeUnknown: within the deadline that could not be found out.
+            GiftingError: it was refused.
+        """
+        clock = asyncio.get_running_loop().time
+        give_up = clock() + self._link.deadline
+        for pause in backoff():
+            try:
+                return await self._link.ask("send_gift", self._fields, within=give_up - clock())
+            except (ConnectionError, TimeoutError, GiftingError) as error:
+                self._in_doubt = self._in_doubt or _tells_nothing(error)
+                over = self._link.ended or isinstance(error, Denied) or clock() + pause >= give_up
+                if (found := await self._settle(error, over)) is not None:
+                    return found
+            await asyncio.sleep(pause)
+        raise AssertionError("backoff() never ends")
+
+    async def _settle(self, error: Exception, over: bool) -> dict[str, Any] | None:
+        """What became of the gift; None: say it again. Raises what it ends with."""
+        final = isinstance(error, GiftingError) and not error.temporary
+        if self._is_sure(error):
+            if final or over:
+                raise error
+            return None
+        found = self._judge(await self._ask(), error) if final or over else None
+        if found is None and over:
+            raise OutcomeUnknown(f"The gift with key {self._fields['key']} got no reply.") from error
+        return found
+
+    def _is_sure(self, error: Exception) -> bool:
+        """Whether ``error`` is all there is to know: nothing of this key was charged before."""
+        return not self._in_doubt and (not self._used or isinstance(error, BadKey | Denied | Limited))
+
+    async def _ask(self) -> dict[str, Any]:
+        """What the ledger knows of the key; nothing if it can't be asked."""
+        try:
+            return await self._link.ask("gift_status", {"key": self._fields["key"]}, within=STATUS_WITHIN)
+        except (ConnectionError, TimeoutError, GiftingError):
+            return {}
+
+    def _judge(self, status: dict[str, Any], error: Exception) -> dict[str, Any] | None:
+        match status.get("state"):
+            case "accepted":
+                if any(status[name] != self._fields[name] for name in _CONTENT):
+                    raise KeyReused
+                return {**{name: status[name] for name in _RESULT if name in status}, "duplicate": True}
+            case "refused":
+                raise told(status["error"]["code"], status["error"]["message"])
+            case "unknown":
+                raise KeyExpired(NEVER_CHARGED)
+            case "open" if not self._in_doubt:
+                raise error
+        return None
+
+
+def _tells_nothing(error: Exception) -> bool:
+    """Whether the gift may have been charged all the same."""
+    return not isinstance(error, GiftingError) or isinstance(error, OutcomeUnknown) or type(error) is GiftingError

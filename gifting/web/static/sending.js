@@ -1,0 +1,114 @@
+/** A gift on its way: said again with its key until what became of it is certain, or the time is over. */
+
+import { backoff, GiftingError } from "./connection.js";
+
+const GIFT_REPLY = 8_000;
+const STATUS_REPLY = 2_000;
+const RETRY_FIRST = 250;
+const RETRY_LONGEST = 5_000;
+/** Errors that do not say whether the gift was charged: the reply is missing, or says so itself. */
+const TELLS_NOTHING = new Set(["disconnected", "timeout", "outcome_unknown", "internal"]);
+/** After these nothing more can be asked. */
+const DENIED = new Set(["forbidden", "bad_token", "token_expired", "token_revoked"]);
+/** Refusals that stand for themselves, even if the key was used before: none of them says to make a new one. */
+const LIMITED = new Set(["bad_key", "rate_limited", "overloaded", "too_many_pending"]);
+const RESULT = ["seq", "event_id", "coins", "repeat_count", "streak_id"];
+const NEVER_CHARGED = "Nothing was charged, and by this key nothing can be any more: a new key is safe.";
+
+/**
+ * @typedef {object} Way how the gift travels
+ * @property {(deadline: number) => Promise<void>} ready waits for the room
+ * @property {(op: string, fields: object, timeout: number) => Promise<object>} request
+ * @property {() => string} newKey
+ */
+
+export class Sending {
+  #way;
+  #fields;
+  #used;
+  #inDoubt = false;
+
+  /**
+   * It is in doubt as soon as a message may have arrived whose reply did not. From then on no refusal is believed,
+   * since the server may have forgotten what it answered first; `gift_status`, which looks into the ledger, decides.
+   * @param {Way} way
+   * @param {{room: string, gift: string, count: number, key: string, message?: string}} fields an empty key is made
+   *   late; one that is there may have been sent before
+   */
+  constructor(way, fields) {
+    this.#way = way;
+    this.#fields = fields;
+    this.#used = Boolean(fields.key);
+  }
+
+  get key() {
+    return this.#fields.key;
+  }
+
+  /** @returns {Promise<object>} what the server says of the gift; rejects with a GiftingError */
+  async finish(tries, deadline) {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#say(deadline);
+      } catch (error) {
+        const pause = backoff(attempt, RETRY_FIRST, RETRY_LONGEST);
+        const over = isEnd(error) || attempt + 1 >= tries || performance.now() + pause >= deadline;
+        const found = await this.#settle(error, over);
+        if (found) return found;
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    }
+  }
+
+  async #say(deadline) {
+    await this.#way.ready(deadline);
+    this.#fields.key ||= this.#way.newKey();
+    try {
+      return await this.#way.request("send_gift", this.#fields, Math.min(GIFT_REPLY, deadline - performance.now()));
+    } catch (error) {
+      this.#inDoubt ||= TELLS_NOTHING.has(error.code);
+      throw error;
+    }
+  }
+
+  /** What became of the gift; null: say it again. Throws what it ends with. */
+  async #settle(error, over) {
+    const final = !error.temporary;
+    if (!this.#inDoubt && (!this.#used || LIMITED.has(error.code) || DENIED.has(error.code))) {
+      if (final || over) throw error;
+      return null;
+    }
+    const found = final || over ? this.#judge(await this.#ask(), error) : null;
+    if (!found && over) throw new GiftingError("outcome_unknown", "It could not be found out whether it was sent.", true);
+    return found;
+  }
+
+  /** What the ledger knows of the key; nothing if it can't be asked. */
+  async #ask() {
+    try {
+      return await this.#way.request("gift_status", { key: this.key }, STATUS_REPLY);
+    } catch {
+      return {};
+    }
+  }
+
+  #judge(status, error) {
+    const { room, gift, count } = this.#fields;
+    if (status.state === "accepted") {
+      if (status.room !== room || status.gift !== gift || status.count !== count) {
+        throw new GiftingError("key_reused", "This key was used for something else.", false);
+      }
+      const known = RESULT.filter((name) => name in status).map((name) => [name, status[name]]);
+      return { ...Object.fromEntries(known), duplicate: true };
+    }
+    if (status.state === "refused") throw new GiftingError(status.error.code, status.error.message, false);
+    if (status.state === "unknown") throw new GiftingError("key_expired", NEVER_CHARGED, false);
+    if (status.state === "open" && !this.#inDoubt) throw error;
+    return null;
+  }
+}
+
+/** Whether trying on is no use: the token is refused, or the connection was closed for good. */
+function isEnd(error) {
+  return DENIED.has(error.code) || (error.code === "disconnected" && !error.temporary);
+}
