@@ -113,6 +113,10 @@ async def wallet(call: Call) -> types.Wallet:
     return types.Wallet(coins, diamonds)
 
 
+async def gift_status(call: Call) -> dict[str, Any]:
+    return await call.services.ledger.gift_status(call.path["user"], call.path["key"])
+
+
 async def grant(call: Call) -> types.GrantReply:
     body: types.GrantBody = call.body
     coins, duplicate = await call.services.ledger.grant(
@@ -167,6 +171,7 @@ ENDPOINTS = (
     ),
     Endpoint("POST", "/v1/rooms/{room}/gifts", "Send a gift", SENDERS, send_gift, types.GiftReply, types.SendGiftBody),
     Endpoint("GET", "/v1/users/{user}/wallet", "Coins and diamonds", USER, wallet, types.Wallet),
+    Endpoint("GET", "/v1/users/{user}/gifts/{key}", "What became of a gift", USER, gift_status, types.GiftStatusReply),
     Endpoint("POST", "/v1/users/{user}/grants", "Issue coins", OPERATORS, grant, types.GrantReply, types.GrantBody),
     Endpoint(
         "POST",

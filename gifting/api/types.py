@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -105,6 +105,31 @@ class GiftReply(Struct):
     repeat_count: int
     streak_id: str
     duplicate: bool
+
+
+class GiftStatusError(Struct):
+    code: str
+    message: str
+
+
+class GiftStatusReply(Struct, omit_defaults=True):
+    """What became of a gift. ``state`` is ``accepted`` (its result follows; ``coins``, ``repeat_count`` and
+    ``streak_id`` only while they are remembered), ``refused`` (``error`` says why), ``open`` (never seen: send it again
+    with the same key) or ``unknown`` (never seen, and can't be accepted any more: only then is a new key safe).
+    """
+
+    state: Literal["accepted", "refused", "open", "unknown"]
+    room: str | None = None
+    gift: str | None = None
+    count: int | None = None
+    spent: int | None = None
+    ts: int | None = None
+    seq: int | None = None
+    event_id: str | None = None
+    coins: int | None = None
+    repeat_count: int | None = None
+    streak_id: str | None = None
+    error: GiftStatusError | None = None
 
 
 class Wallet(Struct):

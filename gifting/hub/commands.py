@@ -142,6 +142,17 @@ def gift_reply(room: str, result: GiftOutcome) -> dict[str, Any]:
     }
 
 
+def _gift_status(connection: Connection, message: messages.GiftStatus) -> None:
+    if connection.pending >= PENDING_MAX:
+        raise errors.RateLimited
+    _spawn(connection, message, _tell_status(connection, message))
+
+
+async def _tell_status(connection: Connection, message: messages.GiftStatus) -> None:
+    assert connection.identity is not None
+    connection.reply(message.id, await connection.hub.ledger.gift_status(connection.identity.user, message.key))
+
+
 def _like(connection: Connection, message: messages.Like) -> None:
     done = partial(_event_done, connection, message.id)
     _in_room(connection, message, lambda room: connection.hub.ledger.like(room, message.count, done))
@@ -245,6 +256,7 @@ _COMMANDS: dict[type[Message], Callable[[Connection, Any], None]] = {
     messages.Join: _join,
     messages.Leave: _leave,
     messages.SendGift: _send_gift,
+    messages.GiftStatus: _gift_status,
     messages.Like: _like,
     messages.Comment: _post,
     messages.Share: _post,

@@ -13,6 +13,7 @@ key                             type    holds
 ``{pNN}:grants:B``              hash    the same of grants; B is the key's day
 ``{pNN}:grants``                zset    the same of grants
 ``{pNN}:floors``                hash    ``keys``, ``grants``: a key made before (ms) is refused; never falls
+``{pNN}:peaks``                 zset    ids (ms) at which the ledger's were stuck when the clock had gone back
 ``{pNN}:directory``             hash    room → host (by the room's partition; all else of a room by its host's)
 ``{pNN}:live``                  zset    live rooms by start
 ``{pNN}:streaks``               zset    open streaks (``room\\nuser\\ngift``) by deadline

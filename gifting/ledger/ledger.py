@@ -14,6 +14,7 @@ from gifting.config import Settings
 from gifting.health import Health
 from gifting.ledger.batcher import Batcher, Done, Result
 from gifting.ledger.likes import Fold
+from gifting.ledger.lookup import Lookup
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
 from gifting.ledger.safety import require_safe
@@ -55,7 +56,8 @@ class Ledger(Rooms):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(url, settings, now)
-        self.upkeep = Upkeep(self.redis, self.keys, settings, health or Health(), now, monotonic)
+        self._lookup = Lookup(self.redis, self.keys, settings)
+        self.upkeep = Upkeep(self.redis, self.keys, settings, health or Health(), self._lookup, now, monotonic)
         self.catalog = catalog
         self.revocations = Revocations(self.redis, self.keys.revoked)
         self.batcher = Batcher(self.redis.connection_pool.make_connection, settings, now)
@@ -193,6 +195,13 @@ class Ledger(Rooms):
 
         self.send_gift(sender, room, gift_id, key, count, message, done)
         return await waiting
+
+    async def gift_status(self, user: str, key: str) -> dict[str, Any]:
+        """What became of a user's gift, as the protocol says it; without limit of time. See :meth:`Lookup.status`."""
+        try:
+            return await self._lookup.status(user, key)
+        except REDIS_ERRORS:
+            raise errors.LedgerUnavailable from None
 
     # Coins.
 

@@ -12,6 +12,7 @@ from gifting.ledger.clock import Clock
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.floors import Floors
 from gifting.ledger.keys import Keys
+from gifting.ledger.lookup import Lookup
 
 PERIOD: Final = 5.0
 """Seconds between two rounds."""
@@ -26,22 +27,29 @@ class Upkeep:
         keys: Keys,
         settings: Settings,
         health: Health,
+        lookup: Lookup,
         now: Callable[[], str] = str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
         self._health = health
+        self._lookup = lookup
         self._now = now
+        self._looked = False
         self.clock = Clock(monotonic)
         self.floors = Floors(redis, keys, settings)
 
     async def round(self) -> None:
         """Once around. Raises RedisError, OSError."""
-        now = await self._measure()
+        now, step = await self._measure()
+        if step < 0 or not self._looked:
+            await self._lookup.note_peaks(now)
+            self._looked = True
         await self.floors.raise_to(now, self.clock.held)
         self._tell(now)
 
-    async def _measure(self) -> int:
+    async def _measure(self) -> tuple[int, float]:
+        """The time, and by how much the clock has stepped, in ms."""
         asked = self.clock.monotonic()
         given = self._now()
         if given:
@@ -49,8 +57,7 @@ class Upkeep:
         else:
             seconds, micros = await self._redis.time()
             now = seconds * 1000 + micros // 1000
-        self.clock.measure(now, asked)
-        return now
+        return now, self.clock.measure(now, asked)
 
     def _tell(self, now: int) -> None:
         """Of a clock that was ahead for longer than floors wait, and has gone back."""

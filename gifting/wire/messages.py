@@ -50,6 +50,12 @@ class SendGift(Message, frozen=True, tag="send_gift", kw_only=True):
     message: GiftText | None = None
 
 
+class GiftStatus(Message, frozen=True, tag="gift_status", kw_only=True):
+    """Ask what became of an own gift. ``key`` is the gift's."""
+
+    key: str
+
+
 class Like(Message, frozen=True, tag="like", kw_only=True):
     room: Id
     count: Count = 1
@@ -78,5 +84,5 @@ class Ping(Message, frozen=True, tag="ping", kw_only=True):
     """Answered with Redis' time, ``ts`` in ms: keys must be near it."""
 
 
-AnyMessage = Join | Leave | SendGift | Like | Comment | Share | Follow | Refresh | Ping
-OPS = frozenset({"join", "leave", "send_gift", "like", "comment", "share", "follow", "refresh", "ping"})
+AnyMessage = Join | Leave | SendGift | GiftStatus | Like | Comment | Share | Follow | Refresh | Ping
+OPS = frozenset({"join", "leave", "send_gift", "gift_status", "like", "comment", "share", "follow", "refresh", "ping"})

@@ -1,0 +1,220 @@
+"""What became of a gift, by its key and without limit of time: from the key's bucket while it is remembered, else from
+the ledger.
+
+An item of a ledger stream is found by time: the gift was taken between its key's time less the lead and that plus the
+window, by Redis' clock, which also makes the items' ids. Only where that clock went back are the ids stuck at the
+highest it had reached; such peaks are kept (:meth:`Lookup.note_peaks`) and searched too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgpack
+
+from gifting import errors
+from gifting.config import Settings
+from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.entries import Credit, Debit, Entry, parse_entries
+from gifting.ledger.floors import kinds
+from gifting.ledger.keys import Keys
+from gifting.ledger.status import Status
+from gifting.model.economy import key_time, parse_key
+
+MARGIN: Final = 60_000
+"""Ms searched beyond where an entry should be: what a clock may go back by before it is noticed."""
+
+SOON: Final = 30_000
+"""Ms after a key's time that are searched first: most gifts are taken at once."""
+
+PAGE: Final = 262_144
+"""Bytes of a stream read at a time, about."""
+
+READ_MAX: Final = 256 << 20
+"""Bytes of a stream read for one answer; the outcome stays unknown then."""
+
+PAGE_ITEMS: Final = 500
+DUTY: Final = 3.0
+"""Pause after a page, in times what reading it took: a search takes a quarter of Redis at most."""
+
+WAITING_MAX: Final = 32
+"""Searches that wait for the one that runs; more are refused as overloaded."""
+
+PEAKS_MAX: Final = 1000
+"""Peaks kept of a partition."""
+
+DIGEST_SIZE: Final = 8
+_E = TypeVar("_E", Debit, Credit)
+
+
+class Stored(NamedTuple):
+    """A result as a bucket holds it."""
+
+    status: int
+    seq: int
+    coins: int
+    repeat_count: int
+    streak: int
+
+
+def read_record(record: bytes) -> Stored:
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(record[DIGEST_SIZE:])
+    return Stored(*unpacker)
+
+
+class Lookup:
+    """Answers one search at a time, and one of a user; what a bucket knows to be refused or open costs no search."""
+
+    def __init__(self, redis: BinaryRedis, keys: Keys, settings: Settings) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._kind = kinds(settings)[0]
+        self._lead = round(settings.key_lead * 1000)
+        self._searching = asyncio.Lock()
+        self._users: set[str] = set()
+
+    async def status(self, user: str, key: str) -> dict[str, Any]:
+        """What ``gift_status`` answers (docs/protocol.md).
+
+        Raises:
+            BadKey, RateLimited, Overloaded: nothing was looked for.
+            OutcomeUnknown: the ledger has half of the gift, or too much had to be read.
+            RedisError, OSError
+        """
+        raw = parse_key(key)
+        floor, stored = await self._remembered(user, raw)
+        if stored is None and key_time(raw) >= floor:
+            return {"state": "open"}
+        if stored is not None and stored.status != Status.OK:
+            return _refused(Status(stored.status).error())
+        async with self._turn(user):
+            return await self._search(user, raw, stored)
+
+    async def _remembered(self, user: str, key: bytes) -> tuple[int, Stored | None]:
+        """The floor, and what is stored under the key, at one moment."""
+        base, time = self._keys.base(user), key_time(key)
+        pipe = self._redis.pipeline(transaction=True).hget(f"{base}:floors", self._kind.name)
+        floor, record = await pipe.hget(f"{base}:{self._kind.name}:{time // self._kind.width}", key).execute()
+        floor = int(floor or 0)
+        return floor, None if record is None or time < floor else read_record(record)
+
+    def _turn(self, user: str) -> _Turn:
+        if user in self._users:
+            raise errors.RateLimited("One gift is being looked up for this user.")
+        if len(self._users) > WAITING_MAX:
+            raise errors.Overloaded("Too many gifts are being looked up.")
+        return _Turn(self._searching, self._users, user)
+
+    async def _search(self, user: str, key: bytes, stored: Stored | None) -> dict[str, Any]:
+        base, time = self._keys.base(user), key_time(key)
+        first, last = time - self._lead - MARGIN, time + self._kind.window + MARGIN
+        spans = [(time - MARGIN, time + SOON), (time + SOON + 1, last), (first, time - MARGIN - 1)]
+        debit = await self._find(Debit, base, key, spans)
+        if debit is None and stored is not None:
+            raise errors.OutcomeUnknown("The gift was taken, but is not in the ledger.")
+        if debit is None:
+            return {"state": "unknown"}
+        if debit.user != user:
+            return _refused(errors.KeyReused())
+        return await self._accepted(debit, stored)
+
+    async def _accepted(self, debit: Debit, stored: Stored | None) -> dict[str, Any]:
+        if stored is None:
+            span = (debit.ts - MARGIN, debit.ts + MARGIN)
+            credit = await self._find(Credit, self._keys.base(debit.host), debit.key, [span])
+            if credit is None:
+                raise errors.OutcomeUnknown("The gift was debited, but not credited; the operator must look.")
+            seq = credit.seq
+        else:
+            seq = stored.seq
+        found = {
+            "state": "accepted",
+            "room": debit.room,
+            "gift": debit.gift,
+            "count": debit.gifts,
+            "spent": debit.coins,
+            "ts": debit.ts,
+            "seq": seq,
+            "event_id": f"{debit.room}.{seq}",
+        }
+        if stored is not None:
+            found |= {
+                "coins": stored.coins,
+                "repeat_count": stored.repeat_count,
+                "streak_id": f"{debit.room}.{stored.streak}",
+            }
+        return found
+
+    async def _find(self, kind: type[_E], base: str, key: bytes, spans: list[tuple[int, int]]) -> _E | None:
+        """The entry of that kind and key, in spans of time (ms) or where the ids were stuck."""
+        last = max(end for _, end in spans)
+        stuck: list[bytes] = await self._redis.zrange(f"{base}:peaks", f"({last}", "+inf", byscore=True)
+        left = READ_MAX
+        for first, end in [*spans, *((int(peak), int(peak)) for peak in stuck)]:
+            async for data in self._read(f"{base}:ledger", max(first, 0), max(end, 0)):
+                if key in data and (entry := next(_matching(kind, key, data), None)):
+                    return entry
+                left -= len(data)
+                if left < 0:
+                    raise errors.OutcomeUnknown("The ledger has too much of that time.")
+        return None
+
+    async def _read(self, stream: str, first: int, last: int) -> AsyncIterator[bytes]:
+        """The items of a span of time, in pages of about :data:`PAGE` bytes."""
+        loop, start, items = asyncio.get_running_loop(), str(first), 4
+        while True:
+            began = loop.time()
+            page = await self._redis.xrange(stream, min=start, max=str(last), count=items)
+            took = loop.time() - began
+            for _, fields in page:
+                yield fields[b"e"]
+            if len(page) < items:
+                return
+            start = f"({page[-1][0].decode()}"
+            size = sum(len(fields[b"e"]) for _, fields in page)
+            items = min(max(items * PAGE // size, 1), 2 * items, PAGE_ITEMS)
+            await asyncio.sleep(DUTY * took)
+
+    async def note_peaks(self, now: int) -> None:
+        """The clock may have gone back: keep the ids that are stuck ahead of ``now``. Raises RedisError, OSError."""
+        pipe = self._redis.pipeline(transaction=False)
+        for base in self._keys.bases:
+            pipe.xrevrange(f"{base}:ledger", count=1)
+        for base, found in zip(self._keys.bases, await pipe.execute(), strict=True):
+            peak = int(found[0][0].partition(b"-")[0]) if found else 0
+            if peak > now:
+                await self._redis.zadd(f"{base}:peaks", {str(peak): peak})
+                await self._redis.zremrangebyrank(f"{base}:peaks", 0, -PEAKS_MAX - 1)
+
+
+class _Turn:
+    """A search's place in the queue, while the context lasts."""
+
+    def __init__(self, lock: asyncio.Lock, users: set[str], user: str) -> None:
+        self._lock = lock
+        self._users = users
+        self._user = user
+
+    async def __aenter__(self) -> None:
+        self._users.add(self._user)
+        try:
+            await self._lock.acquire()
+        except asyncio.CancelledError:
+            self._users.discard(self._user)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+        self._users.discard(self._user)
+
+
+def _matching(kind: type[_E], key: bytes, data: bytes) -> Iterator[_E]:
+    entries: Iterator[Entry] = parse_entries(data)
+    return (entry for entry in entries if isinstance(entry, kind) and entry.key == key)
+
+
+def _refused(error: errors.GiftingError) -> dict[str, Any]:
+    return {"state": "refused", "error": {"code": error.code, "message": error.message}}
