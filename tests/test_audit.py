@@ -5,158 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import msgpack
 import pytest
 
-from gifting import config
+from gifting.errors import BadSetting, InsufficientCoins
 from gifting.ledger import audit as audit_module
+from gifting.ledger import stream as ledger_stream
 from gifting.ledger.audit import audit
 from gifting.ledger.audit import rooms as audit_rooms
-from gifting.ledger.audit import stream as audit_stream
-from gifting.ledger.audit.report import PROBLEMS_MAX, Findings
+from gifting.ledger.audit.causes import EXAMPLES_MAX
+from gifting.ledger.audit.report import KEPT_MAX, Findings
 from gifting.ledger.entries import parse_entries
-from gifting.ledger.ledger import Ledger, Sender
-from gifting.ledger.rooms import RoomRef
-from gifting.model.catalog import load_catalog
-from gifting.model.economy import make_key
+from gifting.ledger.keys import Keys
+from gifting.ledger.status import Status
 from gifting.wire.batch import read_batches
 from gifting.wire.codec import pack, unpack
-
-STREAKABLE, PLAIN = "spark", "skateboard"
-USERS = ("ann", "bob", "cid", "dee")
-START = 1_800_000_000_000
-
-
-class World:
-    """A ledger with its own clock, in which gifts are sent one after another."""
-
-    def __init__(self, url: str, **settings: Any) -> None:
-        self.now = START
-        # 1/7 leaves a remainder at nearly every gift.
-        flags = {"diamonds_per_coin": "1/7", **settings}
-        self.ledger = Ledger(url, config.load(flags, environ={}), load_catalog(), now=lambda: str(self.now))
-        self.redis = self.ledger.redis
-        self.rooms: dict[str, RoomRef] = {}
-
-    def key(self) -> str:
-        return make_key(self.now, os.urandom(10))
-
-    def sender(self, user: str) -> Sender:
-        return self.ledger.sender(user, {"id": user, "name": user, "picture": "", "level": 1})
-
-    def base(self, name: str) -> str:
-        return self.ledger.keys.base(name)
-
-    def room(self, name: str) -> str:
-        ref = self.rooms[name]
-        return self.ledger.keys.room(ref.host, ref.id)
-
-    async def open(self, room: str, host: str) -> None:
-        self.rooms[room] = await self.ledger.open_room(room, host, host, "title")
-
-    async def grant(self, user: str, coins: int) -> None:
-        await self.ledger.grant(user, coins, self.key(), "bought", "operator")
-
-    async def send(self, user: str, room: str, gift: str, count: int = 1) -> None:
-        await self.ledger.gift(self.sender(user), self.rooms[room], gift, self.key(), count)
-
-    async def post(self, room: str) -> None:
-        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.ledger.post(self.rooms[room], "comment", {"text": "hello"}, waiting.set_result)
-        await waiting
-
-    async def like(self, room: str) -> None:
-        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.ledger.like(self.rooms[room], 3, waiting.set_result)
-        await waiting
-
-    async def problems(self) -> set[str]:
-        report = await audit(self.redis, self.ledger.keys)
-        return {problem.name for problem in report.problems}
-
-    async def rewrite(self, stream: str, change: Callable[[int, bytes], bytes | None]) -> None:
-        """Write a stream anew, each item changed as ``change`` (of its place and value) says; None leaves it out."""
-        items = await self.redis.xrange(stream)
-        await self.redis.delete(stream)
-        for place, (item_id, fields) in enumerate(items):
-            ((name, value),) = fields.items()
-            if (changed := change(place, value)) is not None:
-                await self.redis.xadd(stream, {name: changed}, id=item_id)
-
-    async def change_entries(self, base: str, change: Callable[[list[Any]], Iterator[list[Any]]]) -> None:
-        """Write a partition's ledger anew, each entry replaced by what ``change`` yields."""
-
-        def item(_: int, value: bytes) -> bytes:
-            unpacker = msgpack.Unpacker(raw=True)
-            unpacker.feed(value)
-            return b"".join(pack(new) for entry in unpacker for new in change(entry))
-
-        await self.rewrite(f"{base}:ledger", item)
-
-    async def change_event(self, room: str, wanted: Callable[[Any], bool], change: dict[str, Any]) -> None:
-        """Change fields of the first logged event that is ``wanted``; the batch's index follows."""
-        done = False
-
-        def item(_: int, value: bytes) -> bytes:
-            nonlocal done
-            (batch,) = read_batches(value)
-            index, events = list(batch.index), b""
-            for place, entry in enumerate(batch.entries()):
-                event = unpack(batch.events[entry.start : entry.end])
-                if not done and wanted(event):
-                    done = True
-                    event |= change
-                events += pack(event)
-                index[4 * place] = len(pack(event))
-            return pack((batch.room, batch.last, batch.count, index, *batch.totals, events, None))
-
-        await self.rewrite(f"{self.room(room)}/log", item)
-        assert done
-
-    async def append_event(self, room: str, event: dict[str, Any], index: tuple[int, int, int]) -> None:
-        """Log one more event; ``index`` is its streak, weight and whether it closes."""
-        key = self.room(room)
-        state = {name.decode(): value for name, value in (await self.redis.hgetall(key)).items()}
-        seq = await self.redis.hincrby(key, "seq", 1)
-        blob = pack({**event, "seq": seq, "id": f"{room}.{seq}", "ts": self.now})
-        kept = [int(state[name]) for name in ("coins", "diamonds", "likes")]
-        batch = pack((room, seq, 1, (len(blob), *index), *kept, blob, None))
-        await self.redis.xadd(f"{key}/log", {"b": batch}, id=f"{seq}-1")
-
-
-@asynccontextmanager
-async def a_world(url: str, **settings: Any) -> AsyncIterator[World]:
-    world = World(url, **settings)
-    await world.ledger.start()
-    try:
-        yield world
-    finally:
-        await world.ledger.stop()
+from tests.books import PLAIN, START, STREAKABLE, USERS, World, a_full_world, a_world
 
 
 @pytest.fixture
 async def world(redis_url: str, redis_client: Any) -> AsyncIterator[World]:
-    """Three rooms: ``r1`` live with an open streak, ``r2`` live and quiet, ``r3`` ended."""
-    async with a_world(redis_url) as world:
-        for room, host in (("r1", "hal"), ("r2", "ida"), ("r3", "hal")):
-            await world.open(room, host)
-        for user in USERS:
-            await world.grant(user, 1000)
-        for user in USERS:
-            await world.send(user, "r1", STREAKABLE, 2)
-            await world.send(user, "r3", STREAKABLE)
-            world.now += 1000
-        await world.send("ann", "r1", PLAIN, 2)
-        await asyncio.gather(
-            *(world.send("bob", "r1", STREAKABLE) for _ in range(5)), world.post("r1"), world.like("r1")
-        )
-        world.now += 5000
-        await world.ledger.sweep()
-        await world.send("bob", "r1", STREAKABLE, 3)
-        await world.ledger.end_room(world.rooms["r3"])
+    async with a_full_world(redis_url) as world:
         yield world
 
 
@@ -170,14 +40,49 @@ async def test_sound_books_are_clean_and_counted(world: World) -> None:
     assert report.lines()[-1] == "clean"
 
 
-async def test_nothing_at_all_is_clean(redis_url: str, redis_client: Any) -> None:
+async def test_books_without_an_entry_are_clean(redis_url: str, redis_client: Any) -> None:
     async with a_world(redis_url) as world:
-        await world.ledger.redis.flushall()
         assert (await audit(world.redis, world.ledger.keys)).clean
+
+
+async def test_nothing_at_all_is_not_called_clean(world: World) -> None:
+    for keys in (Keys("gifting", 8), Keys("other", 16)):
+        with pytest.raises(BadSetting, match="no such books"):
+            await audit(world.redis, keys)
 
 
 async def test_an_ended_room_may_lose_its_log_and_ranking(world: World) -> None:
     await world.redis.delete(f"{world.room('r3')}/log", f"{world.room('r3')}/top")
+    assert await world.problems() == set()
+
+
+async def test_a_key_below_the_floor_may_be_forgotten(world: World) -> None:
+    for base in world.ledger.keys.bases:
+        await world.redis.hset(f"{base}:floors", mapping={"keys": world.now + 1, "grants": world.now + 1})
+        for name in await world.redis.keys(f"{base}:[kg]*s:*"):
+            await world.redis.delete(name)
+    assert await world.problems() == set()
+
+
+async def test_a_refused_key_needs_no_entry(world: World) -> None:
+    with pytest.raises(InsufficientCoins):
+        await world.send("ann", "r2", PLAIN, 999)
+    report = await audit(world.redis, world.ledger.keys)
+    assert (report.problems, report.keys) == ([], 4 + 15 + 1)
+
+
+async def test_keys_that_came_after_the_cut_have_their_entries_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = audit_module.take_cut
+
+    async def before_more(*args: Any) -> Any:
+        cut = await taken(*args)
+        await world.grant("eve", 5)
+        await world.send("ann", "r2", PLAIN)
+        return cut
+
+    monkeypatch.setattr(audit_module, "take_cut", before_more)
     assert await world.problems() == set()
 
 
@@ -381,6 +286,47 @@ async def lost_ledger_entry(world: World) -> None:
     await world.redis.xdel(f"{world.base('dee')}:ledger", first[0])
 
 
+async def a_bucket(world: World, kind: str = "keys") -> tuple[str, bytes, bytes]:
+    """A bucket that has something, and a key and what is kept of it."""
+    for base in world.ledger.keys.bases:
+        for name in await world.redis.keys(f"{base}:{kind}:*"):
+            key, value = next(iter((await world.redis.hgetall(name)).items()))
+            return name.decode(), key, value
+    raise AssertionError
+
+
+async def forgotten_gift(world: World) -> None:
+    bucket, key, _ = await a_bucket(world)
+    await world.redis.hdel(bucket, key)
+
+
+async def forgotten_grants(world: World) -> None:
+    bucket, _, _ = await a_bucket(world, "grants")
+    await world.redis.delete(bucket)
+
+
+async def misplaced_key(world: World) -> None:
+    bucket, key, value = await a_bucket(world)
+    stem, _, number = bucket.rpartition(":")
+    await world.redis.hdel(bucket, key)
+    await world.redis.hset(f"{stem}:{int(number) + 1}", key, value)
+
+
+async def key_before_its_effects(world: World) -> None:
+    bucket, key, value = await a_bucket(world)
+    await world.redis.hset(bucket, key[:-1] + bytes((key[-1] ^ 1,)), value)
+
+
+async def key_kept_as_refused(world: World) -> None:
+    bucket, key, value = await a_bucket(world)
+    await world.redis.hset(bucket, key, value[:8] + bytes((Status.WALLET_FULL,)) + value[9:])
+
+
+async def garbage_kept(world: World) -> None:
+    bucket, key, _ = await a_bucket(world)
+    await world.redis.hset(bucket, key, b"short")
+
+
 async def room_lost(world: World) -> None:
     await world.redis.delete(world.room("r1"))
 
@@ -491,7 +437,7 @@ def an_event(wanted: Callable[[Any], bool], **change: Any) -> Callable[[World], 
 
 
 async def gift_never_credited(world: World) -> None:
-    gift = {"type": "gift", "user": {"id": "ann"}, "gift": {"id": PLAIN}, "count": 1, "repeat_count": 1}
+    gift = {"type": "gift", "user": {"id": "ann"}, "gift": {"id": PLAIN, "coins": 0}, "count": 1, "repeat_count": 1}
     await world.append_event(
         "r2", {**gift, "repeat_end": True, "streak_id": "r2.1", "coins": 0, "diamonds": 0}, (1, 0, 1)
     )
@@ -549,13 +495,21 @@ TAMPERED: dict[Callable[[World], Awaitable[None]], str] = {
     wrong_diamonds: "diamonds_wrong",
     other_room_debited: "credit_differs",
     other_gift_debited: "event_differs",
-    other_gift_count_debited: "event_differs",
+    other_gift_count_debited: "event_differs price_wrong",
     float_amount: "ledger_entry_broken",
     unknown_entry: "ledger_entry_broken",
-    lone_debit: "debit_without_credit",
+    lone_debit: "debit_without_credit entry_without_key",
     lone_credit: "credit_without_debit credit_without_event",
     earlier_credit: "credit_out_of_order event_without_credit",
-    lost_ledger_entry: "balance_differs totals_differ negative_balance",
+    lost_ledger_entry: (
+        "ledger_items_deleted key_without_entry ledger_incomplete balance_differs totals_differ negative_balance"
+    ),
+    forgotten_gift: "entry_without_key",
+    forgotten_grants: "entry_without_key",
+    misplaced_key: "entry_without_key",
+    key_before_its_effects: "key_without_entry",
+    key_kept_as_refused: "key_differs",
+    garbage_kept: "kept_key_broken entry_without_key",
     room_lost: "room_missing",
     room_unlisted: "room_missing",
     room_of_another: "wrong_host",
@@ -576,8 +530,8 @@ TAMPERED: dict[Callable[[World], Awaitable[None]], str] = {
     an_event(a_gift, id="r1.77"): "event_misnumbered",
     an_event(a_gift, user={"id": "zoe"}): "event_differs streak_mixed",
     an_event(a_plain_gift, user={"id": "zoe"}): "event_differs",
-    an_event(a_plain_gift, coins=1): "event_differs batch_totals_wrong batch_index_wrong",
-    an_event(a_plain_gift, count=1, repeat_count=1): "event_differs",
+    an_event(a_plain_gift, coins=1): "event_differs price_wrong batch_totals_wrong batch_index_wrong",
+    an_event(a_plain_gift, count=1, repeat_count=1): "event_differs price_wrong",
     an_event(a_plain_gift, repeat_count=9): "repeat_count_wrong",
     an_event(a_plain_gift, repeat_end=False): "batch_index_wrong open_streaks_differ",
     an_event(a_plain_gift, streak_id="r9.1"): "streak_id_wrong",
@@ -587,7 +541,7 @@ TAMPERED: dict[Callable[[World], Awaitable[None]], str] = {
     an_event(an_end, diamonds=1): "event_without_credit batch_totals_wrong",
     gift_never_credited: "event_without_credit",
     second_end: "streak_ended_twice",
-    end_again_with_gift: "gift_after_streak_end event_without_credit",
+    end_again_with_gift: "gift_after_streak_end event_without_credit price_wrong",
     streak_forgotten: "open_streaks_differ",
     ended_without_streak_end: "streak_never_ended stream_end_wrong",
     end_not_logged: "stream_end_wrong",
@@ -603,17 +557,23 @@ async def test_what_is_wrong_is_named(world: World, tamper: Callable[[World], Aw
 
 def test_only_so_many_problems_are_told_but_all_are_counted() -> None:
     findings = Findings()
-    for number in range(PROBLEMS_MAX + 5):
-        findings.found("balance_differs", str(number))
+    for number in range(KEPT_MAX + 5):
+        findings.found("balance_differs", str(number), f"wallet {number}")
+    findings.found("ranking_differs", "too", "rank")
     report = findings.report()
-    assert (len(report.problems), report.total, report.clean) == (PROBLEMS_MAX, PROBLEMS_MAX + 5, False)
-    assert report.lines()[-1] == f"{PROBLEMS_MAX + 5} discrepancies"
+    assert (len(report.problems), report.total, report.clean) == (KEPT_MAX + 1, KEPT_MAX + 6, False)
+    assert report.lines()[1:] == [
+        *(f"balance_differs: {number}" for number in range(EXAMPLES_MAX)),
+        f"balance_differs: ... and {KEPT_MAX} more",
+        "ranking_differs: too",
+        f"{KEPT_MAX + 6} discrepancies",
+    ]
 
 
 async def test_a_live_ledger_is_always_clean(
     redis_url: str, redis_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_stream, "PAGE", 16)
+    monkeypatch.setattr(ledger_stream, "PAGE", 16)
     stop = asyncio.Event()
     async with a_world(redis_url, streak_window=0.05, log_keep=100, like_interval=0.0, batch_max=8) as world:
         busy = [asyncio.create_task(_be_busy(world, number, stop)) for number in range(12)]

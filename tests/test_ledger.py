@@ -23,12 +23,12 @@ from gifting.ledger.audit import audit
 from gifting.ledger.batcher import Result
 from gifting.ledger.connect import MAX_CONNECTIONS
 from gifting.ledger.embedded import EmbeddedRedis
-from gifting.ledger.entries import read_ledger
 from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.keys import Keys
 from gifting.ledger.ledger import GIFT, LIKE, Ledger, Sender
 from gifting.ledger.rooms import SWEEP_MAX, RoomRef
 from gifting.ledger.status import Status
+from gifting.ledger.stream import LAST, read_ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.economy import MAX_AMOUNT, diamonds_for, key_time, make_key, parse_key
 from gifting.model.events import encode_event, encode_host
@@ -359,7 +359,7 @@ async def test_the_largest_balance_is_exact(redis_client: Redis, redis_url: str)
             assert (await world.send()).coins == left
             assert await world.ledger.wallet("ann") == (left, 0)
             assert await world.ledger.wallet("host") == (0, (MAX_AMOUNT - left) * 500)
-        (grant, *_) = [entry async for entry in read_ledger(world.redis, world.base("ann"))]
+        (grant, *_) = [entry async for _, _, entry in read_ledger(world.redis, {world.base("ann"): LAST})]
         assert grant.coins == MAX_AMOUNT
 
 
@@ -380,7 +380,8 @@ async def test_remainders_are_carried(redis_client: Redis, redis_url: str, rate:
 async def test_the_stream_has_an_entry_of_each_side(world: World) -> None:
     key = world.key()
     await world.send(count=3, key=key)
-    entries = [entry for base in world.ledger.keys.bases async for entry in read_ledger(world.redis, base)]
+    ends = dict.fromkeys(world.ledger.keys.bases, LAST)
+    entries = [entry async for _, _, entry in read_ledger(world.redis, ends)]
     assert sorted(type(entry).__name__ for entry in entries) == ["Credit", "Debit", "Grant"]
     assert [entry.key for entry in entries if entry.coins == 3] == [parse_key(key)] * 2
 

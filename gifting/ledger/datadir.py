@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gifting.errors import BadSetting
 from gifting.ledger.aof import sync_directory
+from gifting.ledger.binary import AOF_DIR
 
 if sys.platform != "win32":
     import fcntl
@@ -20,6 +21,12 @@ log = logging.getLogger(__name__)
 
 POLL = 0.02
 """Pause between two looks at something waited for, seconds."""
+
+
+def has_data(data_dir: Path) -> bool:
+    """Whether a server has ever run in a directory. Writes nothing."""
+    folder = data_dir / AOF_DIR
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def make_private(data_dir: Path) -> None:

@@ -10,15 +10,16 @@ One item of a partition's stream holds the entries of one call, one msgpack arra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple, assert_never
 
 import msgpack
+from msgpack.exceptions import UnpackException
 
-from gifting.ledger.connect import BinaryRedis
+from gifting.model.economy import MAX_AMOUNT
 
-PAGE = 500
-"""Stream items read at a time."""
+UNREADABLE: Final = (UnpackException, ArithmeticError, LookupError, TypeError, ValueError)
+"""What reading bytes that something else has written may raise."""
 
 
 class Grant(NamedTuple):
@@ -55,11 +56,12 @@ class Credit(NamedTuple):
 
 
 Entry = Grant | Debit | Credit
-_KINDS: dict[bytes, Any] = {b"grant": Grant, b"debit": Debit, b"credit": Credit}
-_KEY = 1
+_KINDS: Final[dict[bytes, type[Any]]] = {b"grant": Grant, b"debit": Debit, b"credit": Credit}
+_KEY: Final = 1
 
 
 def parse_entries(data: bytes) -> Iterator[Entry]:
+    """The entries of one stream item. Raises one of :data:`UNREADABLE` for what is none."""
     unpacker = msgpack.Unpacker(raw=True, use_list=False, max_buffer_size=0)
     unpacker.feed(data)
     for kind, *values in unpacker:
@@ -71,11 +73,23 @@ def parse_entries(data: bytes) -> Iterator[Entry]:
         )
 
 
-async def read_ledger(redis: BinaryRedis, base: str, last: str = "+") -> AsyncIterator[Entry]:
-    """All entries of a partition in order, up to the stream item ``last``."""
-    start = "-"
-    while page := await redis.xrange(f"{base}:ledger", min=start, max=last, count=PAGE):
-        for item_id, fields in page:
-            for entry in parse_entries(fields[b"e"]):
-                yield entry
-            start = f"({item_id.decode()}"
+def plausible(entry: Entry) -> bool:
+    """Whether an entry has a key, names and numbers such as the scripts write."""
+    texts: tuple[Any, ...]
+    amounts: tuple[Any, ...]
+    match entry:
+        case Grant():
+            texts, amounts = (entry.user, entry.reason, entry.operator), (entry.coins,)
+        case Debit():
+            texts, amounts = (entry.user, entry.room, entry.host, entry.gift), (entry.gifts, entry.coins)
+        case Credit():
+            texts = (entry.user, entry.room, entry.host)
+            amounts = (entry.seq, entry.coins, entry.diamonds + 1, entry.numerator, entry.denominator)
+        case _:
+            assert_never(entry)
+    return (
+        type(entry.key) is bytes
+        and len(entry.key) == 16
+        and all(type(text) is str for text in texts)
+        and all(type(amount) is int and 1 <= amount <= MAX_AMOUNT for amount in amounts)
+    )

@@ -2,8 +2,9 @@
 
 Live or stopped. One MULTI/EXEC takes a consistent cut: all balances, the state and ranking of each live room, and
 where each stream ends; the streams are then read up to there, in pages. What must hold: balances, diamonds and
-remainders follow from the entries; keys are unique; each debit has its credit and each credit its event; nothing is
-negative or too large; coins are conserved; room logs are gapless, and their streaks count right and end once.
+remainders follow from the entries; keys are unique, and kept as long as they could be used again; each debit has its
+credit, each credit its event, each event its price; nothing is negative or too large; coins are conserved; room logs
+are gapless, and their streaks count right and end once.
 
 What it costs: the cut holds Redis for as long as it takes to copy all balances and the rankings of live rooms. This
 process keeps about 150 bytes per gift and the books of all users, and computes some 30 µs per gift. It needs one Redis:
@@ -12,30 +13,44 @@ a transaction can't span a cluster.
 
 from __future__ import annotations
 
+from gifting.errors import BadSetting
+from gifting.ledger.audit import about
+from gifting.ledger.audit.balances import compare
 from gifting.ledger.audit.books import Books
+from gifting.ledger.audit.causes import Problem
 from gifting.ledger.audit.cut import take_cut
-from gifting.ledger.audit.report import AuditReport, Findings, Problem
+from gifting.ledger.audit.find import find_books
+from gifting.ledger.audit.kept import audit_kept
+from gifting.ledger.audit.report import AuditReport, Findings
 from gifting.ledger.audit.rooms import audit_rooms
-from gifting.ledger.audit.stream import read_entries
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
+from gifting.ledger.stream import read_ledger
 
-__all__ = ["AuditReport", "Problem", "audit"]
+__all__ = ["AuditReport", "Problem", "audit", "find_books"]
 
 
 async def audit(redis: BinaryRedis, keys: Keys) -> AuditReport:
-    """Check everything that must always hold; the report names what does not.
+    """Check everything that must always hold; the report names what does not, by cause.
 
     Raises:
+        BadSetting: there are no books under ``keys``, or over another number of partitions.
         RedisError, OSError: Redis could not be read.
     """
     findings = Findings()
+
+    def broken(base: str, item_id: str, why: str) -> None:
+        findings.found("ledger_entry_broken", f"{base}:ledger {item_id}: {why}.", about.stream(base))
+
     cut = await take_cut(redis, keys, findings)
+    if (partitions := cut.meta.get("partitions")) != str(len(keys.bases)):
+        raise BadSetting(f"There are no such books: {keys.meta} says {partitions} partitions, not {len(keys.bases)}.")
     books = Books(keys, findings)
-    async for base, entry in read_entries(redis, cut.ledger_ends, findings):
+    async for base, _, entry in read_ledger(redis, cut.ledger_ends, broken=broken):
         books.enter(base, entry)
     books.close()
-    books.compare(cut)
+    compare(keys, books.balances, cut.balances, findings)
+    await audit_kept(redis, keys, cut, books, findings)
     await audit_rooms(redis, keys, cut, books.rooms, findings)
-    findings.users = len(cut.coins.keys() | cut.diamonds.keys())
+    findings.users = len(cut.balances.coins.keys() | cut.balances.diamonds.keys())
     return findings.report()

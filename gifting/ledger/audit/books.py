@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, assert_never
 
-from gifting.ledger.audit.cut import Cut
+from gifting.ledger.audit import about
+from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.entries import Credit, Debit, Entry, Grant
 from gifting.ledger.keys import Keys
-from gifting.model.economy import MAX_AMOUNT, diamonds_for
+from gifting.model.economy import diamonds_for
 
 UNKNOWN: Final = 0
 """Digest of a credit whose gift is not known."""
 
-_DEBITED, _CREDITED = 1, 2
+DEBITED, CREDITED, GRANTED, GIFT_KEPT, GRANT_KEPT = 1, 2, 4, 8, 16
+"""What the books know of a key."""
 
 
 def gift_digest(user: str, gift: str, gifts: int, coins: int, diamonds: int) -> int:
@@ -38,7 +41,7 @@ class RoomBook:
 
 
 class Books:
-    """Enter all entries, each partition's in order; then :meth:`close`, then :meth:`compare`.
+    """Enter all entries, each partition's in order, then :meth:`close`: the balances must be ``balances``.
 
     What an entry with a problem should have been is entered, or nothing if its key came before: one wrong entry is one
     problem, unless the balances were wrong too.
@@ -48,12 +51,9 @@ class Books:
         self._keys = keys
         self._numbers = {base: bytes((number,)) for number, base in enumerate(keys.bases)}
         self._findings = findings
-        self._coins: Counter[str] = Counter()
-        self._diamonds: Counter[str] = Counter()
-        self._carry: dict[str, int] = {}
-        self._totals: Counter[str] = Counter()
-        self._granted: set[bytes] = set()
-        self._sides: dict[bytes, int] = {}
+        self.balances = Balances()
+        self._overdrawn: set[str] = set()
+        self._known: dict[bytes, int] = {}
         self._debits: dict[bytes, Debit] = {}
         self._credits: dict[bytes, tuple[Credit, int]] = {}
         self.rooms: dict[str, RoomBook] = {}
@@ -61,66 +61,108 @@ class Books:
     def enter(self, base: str, entry: Entry) -> None:
         owner = entry.host if isinstance(entry, Credit) else entry.user
         if self._keys.base(owner) != base:
-            self._findings.found("wrong_partition", f"{base}:ledger has an entry of {owner}, which belongs elsewhere.")
-        if isinstance(entry, Grant):
-            self._grant(base, entry)
-        elif isinstance(entry, Debit):
-            self._debit(base, entry)
-        else:
-            self._credit(entry)
+            self._findings.found(
+                "wrong_partition",
+                f"{base}:ledger has an entry of {owner}, which belongs elsewhere.",
+                about.stream(base),
+            )
+        match entry:
+            case Grant():
+                self._grant(base, entry)
+            case Debit():
+                self._debit(base, entry)
+            case Credit():
+                self._credit(entry)
+            case _:
+                assert_never(entry)
 
     def _grant(self, base: str, grant: Grant) -> None:
         key = grant.key + self._numbers[base]
-        if key in self._granted:
-            self._findings.found("key_twice", f"Grant {grant.key.hex()} of {grant.user} is entered again.")
+        if not self._first(key, GRANTED):
+            self._twice(base, grant, f"Grant {grant.key.hex()} of {grant.user} is entered again.", _paid(base, grant))
             return
         self._findings.grants += 1
-        self._granted.add(key)
-        self._coins[grant.user] += grant.coins
-        self._totals[f"{base} issued"] += grant.coins
+        self.balances.coins[grant.user] += grant.coins
+        self.balances.totals[f"{base} issued"] += grant.coins
 
     def _debit(self, base: str, debit: Debit) -> None:
         key = debit.key + self._numbers[base]
-        if not self._first(key, _DEBITED):
-            self._findings.found("key_twice", f"Gift {debit.key.hex()} of {debit.user} is debited again.")
+        if not self._first(key, DEBITED):
+            self._twice(base, debit, f"Gift {debit.key.hex()} of {debit.user} is debited again.", _paid(base, debit))
             return
         self._findings.gifts += 1
-        self._totals[f"{base} spent"] += debit.coins
-        self._coins[debit.user] -= debit.coins
-        if self._coins[debit.user] < 0:
-            self._findings.found("negative_balance", f"{debit.user} had too little for gift {debit.key.hex()}.")
+        self.balances.totals[f"{base} spent"] += debit.coins
+        self._take(debit)
+        if debit.coins % debit.gifts:
+            self._findings.found(
+                "price_wrong",
+                f"Gift {debit.key.hex()} of {debit.user}: {debit.coins} coins for {debit.gifts}.",
+                about.gift(base, debit.key),
+            )
         if key in self._credits:
-            self._match(debit, *self._credits.pop(key))
+            self._match(base, debit, *self._credits.pop(key))
         else:
             self._debits[key] = debit
 
+    def _take(self, debit: Debit) -> None:
+        """From the sender's wallet; the first time that it had too little is told."""
+        user = debit.user
+        left = self.balances.coins[user] - debit.coins
+        self.balances.coins[user] = left
+        if left < 0 and user not in self._overdrawn:
+            self._overdrawn.add(user)
+            sentence = f"{user} had {-left} coins too few for gift {debit.key.hex()}."
+            self._findings.found("negative_balance", sentence, about.wallet(user))
+
     def _credit(self, credit: Credit) -> None:
-        key = credit.key + self._numbers[self._keys.base(credit.user)]
-        if not self._first(key, _CREDITED):
-            self._findings.found("key_twice", f"Gift {credit.key.hex()} is credited to {credit.host} again.")
+        base = self._keys.base(credit.user)
+        key = credit.key + self._numbers[base]
+        if not self._first(key, CREDITED):
+            sentence = f"Gift {credit.key.hex()} is credited to {credit.host} again."
+            self._twice(base, credit, sentence, _earned(credit))
             return
         credit = credit._replace(diamonds=self._earn(credit))
         place = self._enter_room(credit)
         if key in self._debits:
-            self._match(self._debits.pop(key), credit, place)
+            self._match(base, self._debits.pop(key), credit, place)
         else:
             self._credits[key] = credit, place
 
     def _first(self, key: bytes, side: int) -> bool:
-        before = self._sides.get(key, 0)
-        self._sides[key] = before | side
+        before = self._known.get(key, 0)
+        self._known[key] = before | side
         return not before & side
 
+    def keep(self, base: str, key: bytes, entered: int, kept: int) -> bool:
+        """Note that a key is kept; returns whether it was entered."""
+        key += self._numbers[base]
+        known = self._known.get(key, 0)
+        if known & entered:
+            self._known[key] = known | kept
+        return bool(known & entered)
+
+    def unkept(self, entered: int, kept: int) -> Iterator[tuple[str, bytes]]:
+        """The keys that were entered and are not kept, each with its partition."""
+        for key, known in self._known.items():
+            if known & (entered | kept) == entered:
+                yield self._keys.bases[key[-1]], key[:-1]
+
+    def _twice(self, base: str, entry: Entry, sentence: str, shakes: Iterable[str]) -> None:
+        self._findings.found("key_twice", sentence, about.gift(base, entry.key), shakes=shakes)
+
     def _earn(self, credit: Credit) -> int:
-        account = f"{credit.host}/{credit.denominator}"
+        carry, account = self.balances.carry, f"{credit.host}/{credit.denominator}"
         rate = (credit.numerator, credit.denominator)
-        diamonds, self._carry[account] = diamonds_for(credit.coins, rate, self._carry.get(account, 0))
+        diamonds, carry[account] = diamonds_for(credit.coins, rate, carry[account])
         if diamonds != credit.diamonds:
             self._findings.found(
                 "diamonds_wrong",
                 f"Gift {credit.key.hex()} earned {credit.host} {credit.diamonds}, not {diamonds}.",
+                about.gift(self._keys.base(credit.user), credit.key),
+                about.earnings(credit.host),  # a remainder before it may be what is wrong
+                shakes=_earned(credit),
             )
-        self._diamonds[credit.host] += diamonds
+        self.balances.diamonds[credit.host] += diamonds
         return diamonds
 
     def _enter_room(self, credit: Credit) -> int:
@@ -133,18 +175,26 @@ class Books:
         book.ranked[credit.user] += credit.coins
         if book.seqs and credit.seq <= book.seqs[-1]:
             self._findings.found(
-                "credit_out_of_order", f"{credit.room}: seq {credit.seq} is credited after {book.seqs[-1]}."
+                "credit_out_of_order",
+                f"{credit.room}: seq {credit.seq} is credited after {book.seqs[-1]}.",
+                about.event(credit.room, credit.seq),
+                shakes=_earned(credit),
             )
             return -1
         book.seqs.append(credit.seq)
         book.digests.append(UNKNOWN)
         return len(book.seqs) - 1
 
-    def _match(self, debit: Debit, credit: Credit, place: int) -> None:
+    def _match(self, base: str, debit: Debit, credit: Credit, place: int) -> None:
         paid = (debit.user, debit.room, debit.host, debit.coins)
         earned = (credit.user, credit.room, credit.host, credit.coins)
         if paid != earned:
-            self._findings.found("credit_differs", f"Gift {debit.key.hex()}: debit {paid}, credit {earned}.")
+            self._findings.found(
+                "credit_differs",
+                f"Gift {debit.key.hex()}: debit {paid}, credit {earned}.",
+                about.gift(base, debit.key),
+                shakes=(*_paid(base, debit), *_earned(credit)),
+            )
         elif place >= 0:
             self.rooms[credit.room].digests[place] = gift_digest(
                 debit.user, debit.gift, debit.gifts, debit.coins, credit.diamonds
@@ -153,25 +203,32 @@ class Books:
     def close(self) -> None:
         """All is entered: what has found no other side now has none."""
         for debit in self._debits.values():
-            self._findings.found("debit_without_credit", f"Gift {debit.key.hex()} of {debit.user} to {debit.room}.")
+            base = self._keys.base(debit.user)
+            self._findings.found(
+                "debit_without_credit",
+                f"Gift {debit.key.hex()} of {debit.user} to {debit.room}, {debit.coins} coins.",
+                about.stream(self._keys.base(debit.host)),
+                about.gift(base, debit.key),
+                shakes=(*_paid(base, debit), *_earned(debit)),
+            )
         for credit, _ in self._credits.values():
-            self._findings.found("credit_without_debit", f"Gift {credit.key.hex()} to {credit.room}, seq {credit.seq}.")
+            base = self._keys.base(credit.user)
+            self._findings.found(
+                "credit_without_debit",
+                f"Gift {credit.key.hex()} of {credit.user} to {credit.room}, seq {credit.seq}, {credit.coins} coins.",
+                about.stream(base),
+                about.gift(base, credit.key),
+                shakes=(*_paid(base, credit), *_earned(credit)),
+            )
 
-    def compare(self, cut: Cut) -> None:
-        """Hold the balances of the cut against these books."""
-        findings = self._findings
-        findings.differ("balance_differs", "coins", self._coins, cut.coins)
-        findings.differ("diamonds_differ", "milli-diamonds", self._diamonds, cut.diamonds)
-        findings.differ("carry_differs", "remainder", self._carry, cut.carry)
-        findings.differ("totals_differ", "coins", self._totals, cut.totals)
-        issued, spent = (sum(value for key, value in cut.totals.items() if key.endswith(f" {name}"))
-                         for name in ("issued", "spent"))  # fmt: skip
-        kept = sum(cut.coins.values())
-        if issued != kept + spent:
-            findings.found("conservation_broken", f"{issued} coins issued, but {kept} in wallets and {spent} spent.")
-        for book in (cut.coins, cut.diamonds, cut.carry, cut.totals):
-            for key, value in book.items():
-                if value < 0:
-                    findings.found("negative_balance", f"{key} has {value}.")
-                elif value > MAX_AMOUNT:
-                    findings.found("amount_too_large", f"{key} has {value}.")
+
+def _paid(base: str, entry: Entry) -> tuple[str, ...]:
+    """What goes wrong with the payer's or buyer's side; ``base`` is that user's partition."""
+    return about.stream(base), about.totals(base), about.wallet(entry.user)
+
+
+def _earned(entry: Debit | Credit) -> tuple[str, ...]:
+    """What goes wrong with the host's side of a gift."""
+    room = entry.room
+    names = (about.earnings(entry.host), about.room(room), about.rank(room, entry.user))
+    return (*names, about.event(room, entry.seq)) if isinstance(entry, Credit) else names

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import msgpack
+from redis.exceptions import ResponseError
 
+from gifting.ledger.audit import about
+from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.entries import UNREADABLE
 from gifting.ledger.keys import Keys
 
 PAGE: Final = 500
@@ -40,15 +46,10 @@ class RoomState:
 
 @dataclass(slots=True)
 class Cut:
-    """Books are by user, host or host/denominator; ``totals`` by partition and name; ``directory`` is room → host.
+    """``ledger_ends`` is by partition, ``directory`` room → host; ``missing`` are its rooms that are nowhere else."""
 
-    ``missing`` are rooms of the directory that are nowhere else.
-    """
-
-    coins: dict[str, int] = field(default_factory=dict)
-    diamonds: dict[str, int] = field(default_factory=dict)
-    carry: dict[str, int] = field(default_factory=dict)
-    totals: dict[str, int] = field(default_factory=dict)
+    meta: dict[str, str] = field(default_factory=dict)
+    balances: Balances = field(default_factory=Balances)
     ledger_ends: dict[str, str] = field(default_factory=dict)
     directory: dict[str, str] = field(default_factory=dict)
     rooms: dict[str, RoomState] = field(default_factory=dict)
@@ -60,6 +61,7 @@ async def take_cut(redis: BinaryRedis, keys: Keys, findings: Findings) -> Cut:
     reader = _Reader(keys, findings)
     others = await _read_ended(redis, keys, reader)
     pipe = redis.pipeline(transaction=True)
+    pipe.hgetall(keys.meta)
     for base in keys.bases:
         for part in ("coins", "diamonds", "carry", "totals", "directory"):
             pipe.hgetall(f"{base}:{part}")
@@ -68,11 +70,28 @@ async def take_cut(redis: BinaryRedis, keys: Keys, findings: Findings) -> Cut:
         key = keys.room(host, room)
         pipe.hgetall(key).zrange(f"{key}/top", 0, -1, withscores=True).hgetall(f"{key}/streaks")
     replies = iter(await pipe.execute())
+    reader.cut.meta = {text(name): text(value) for name, value in next(replies).items()}
     for base in keys.bases:
         reader.partition(base, *(next(replies) for _ in range(6)))
     for room, _ in others:
         reader.live_room(room, next(replies), next(replies), next(replies))
+    await _check_streams(redis, keys, findings)
     return reader.cut
+
+
+async def _check_streams(redis: BinaryRedis, keys: Keys, findings: Findings) -> None:
+    """A ledger stream only grows; Redis counts what was ever added to it."""
+    pipe = redis.pipeline(transaction=False)
+    for base in keys.bases:
+        pipe.xinfo_stream(f"{base}:ledger")
+    for base, info in zip(keys.bases, await pipe.execute(raise_on_error=False), strict=True):
+        if isinstance(info, ResponseError):  # there is no such stream
+            continue
+        length, added = info["length"], info["entries-added"]
+        if added > length:
+            last = text(info["max-deleted-entry-id"])
+            sentence = f"{base}:ledger has lost {added - length} of {added} items, the last was {last}."
+            findings.found("ledger_items_deleted", sentence, about.stream(base))
 
 
 async def _read_ended(redis: BinaryRedis, keys: Keys, reader: _Reader) -> list[tuple[str, str]]:
@@ -80,7 +99,7 @@ async def _read_ended(redis: BinaryRedis, keys: Keys, reader: _Reader) -> list[t
     names: list[tuple[str, str]] = []
     for base in keys.bases:
         found = await redis.hgetall(f"{base}:directory")
-        names += ((room.decode(), host.decode()) for room, host in found.items())
+        names += ((text(room), text(host)) for room, host in found.items())
     others = []
     for at in range(0, len(names), PAGE):
         page = names[at : at + PAGE]
@@ -106,31 +125,38 @@ class _Reader:
     def partition(
         self, base: str, coins: Any, diamonds: Any, carry: Any, totals: Any, directory: Any, last: Any
     ) -> None:
-        cut = self.cut
-        for book, name, found in ((cut.coins, "coins", coins), (cut.diamonds, "diamonds", diamonds)):
-            self._add(book, base, name, found)
-        self._add(cut.carry, base, "carry", carry)
+        cut, kept = self.cut, self.cut.balances
+        self._add(kept.coins, base, "coins", coins, about.wallet)
+        self._add(kept.diamonds, base, "diamonds", diamonds, about.earnings)
+        self._add(kept.carry, base, "carry", carry, about.earnings)
         for name, value in totals.items():
-            cut.totals[f"{base} {name.decode()}"] = self._number(value, f"{base}:totals {name.decode()}")
-        cut.directory.update((room.decode(), host.decode()) for room, host in directory.items())
+            number = self._number(value, f"{base}:totals {text(name)}", about.totals(base))
+            kept.totals[f"{base} {text(name)}"] = number
+        cut.directory.update((text(room), text(host)) for room, host in directory.items())
         if last:
             cut.ledger_ends[base] = last[0][0].decode()
 
-    def _add(self, book: dict[str, int], base: str, name: str, found: dict[bytes, bytes]) -> None:
+    def _add(
+        self, book: Counter[str], base: str, name: str, found: dict[bytes, bytes], tag: Callable[[str], str]
+    ) -> None:
+        place = f"{base}:{name}"
         for field_, value in found.items():
-            key = field_.decode()
+            key = text(field_)
             owner = key.rpartition("/")[0] if name == "carry" else key
             if self._keys.base(owner) != base:
-                self._findings.found("wrong_partition", f"{base}:{name} has {key}, which belongs elsewhere.")
-            book[key] = book.get(key, 0) + self._number(value, f"{base}:{name} {key}")
+                self._findings.found("wrong_partition", f"{place} has {key}, which belongs elsewhere.", tag(owner))
+            if _NUMBER.fullmatch(value):
+                book[key] += int(value)
+            else:
+                self._number(value, f"{place} {key}", tag(owner))
 
     def room(self, room: str, state: dict[bytes, bytes]) -> RoomState | None:
         if b"state" not in state:
             return None
         seq, coins, diamonds, likes = (
-            self._number(state.get(name, b""), f"{room}, {name.decode()}") for name in _COUNTED
+            self._number(state.get(name, b""), f"{room}, {name.decode()}", about.room(room)) for name in _COUNTED
         )
-        host, live = state.get(b"host", b"").decode(), state[b"state"] == b"live"
+        host, live = text(state.get(b"host", b"")), state[b"state"] == b"live"
         found = RoomState(host, live, seq, coins, diamonds, likes)
         self.cut.rooms[room] = found
         return found
@@ -140,22 +166,39 @@ class _Reader:
         if found is None:
             self.cut.missing.add(room)
             return
-        found.top = {user.decode(): int(coins) for user, coins in top}
+        found.top = scores(top)
         found.streaks = {}
         for name, record in streaks.items():
             if not name.startswith(b"="):
-                first, count, coins = _read_streak(record)
-                found.streaks[first] = OpenStreak(count, coins)
+                self._streak(room, found.streaks, text(name), record)
 
-    def _number(self, value: bytes, where: str) -> int:
+    def _streak(self, room: str, streaks: dict[int, OpenStreak], name: str, record: bytes) -> None:
+        try:
+            first, count, coins, *_ = unpack_all(record)
+        except UNREADABLE as error:
+            self._findings.found("open_streaks_differ", f"{room}, streak {name!r}: {error!r}.", about.log(room))
+        else:
+            streaks[first] = OpenStreak(count, coins)
+
+    def _number(self, value: bytes, where: str, tag: str) -> int:
         if _NUMBER.fullmatch(value):
             return int(value)
-        self._findings.found("not_a_number", f"{where} is {value[:40]!r}.")
+        self._findings.found("not_a_number", f"{where} is {value[:40]!r}.", tag)
         return 0
 
 
-def _read_streak(record: bytes) -> tuple[int, int, int]:
+def text(name: bytes) -> str:
+    """A name that somebody else may have written."""
+    return name.decode(errors="backslashreplace")
+
+
+def scores(pairs: Iterable[tuple[bytes, float]]) -> dict[str, int]:
+    """A ranking; -1 for a score that is no whole number."""
+    return {text(user): int(score) if score.is_integer() else -1 for user, score in pairs}
+
+
+def unpack_all(record: bytes) -> list[Any]:
+    """Msgpack values one after another. Raises one of :data:`UNREADABLE`."""
     unpacker = msgpack.Unpacker(max_buffer_size=0)
     unpacker.feed(record)
-    first, count, coins, *_ = unpacker
-    return first, count, coins
+    return list(unpacker)

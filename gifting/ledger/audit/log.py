@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any
 
+from gifting.ledger.audit import about
 from gifting.ledger.audit.books import UNKNOWN, RoomBook, gift_digest
 from gifting.ledger.audit.cut import RoomState
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.audit.streaks import Streaks
-from gifting.ledger.audit.stream import UNREADABLE
+from gifting.ledger.entries import UNREADABLE
 from gifting.wire.batch import FIELDS, Entry, RoomBatch, Totals, read_batches
 from gifting.wire.codec import unpack
 
@@ -82,10 +83,14 @@ class LogAudit:
             if event["coins"] or event["diamonds"]:
                 self._found("event_without_credit", seq, "the end of a streak with an amount")
             return
+        price, count, coins = event["gift"]["coins"], event["count"], event["coins"]
+        if price * count != coins:
+            self._found("price_wrong", seq, f"{coins} coins for {count} {event['gift']['id']} of {price}")
         self._pass_credits(seq)
         book, place = self._book, self._credit
         if place == len(book.seqs) or book.seqs[place] != seq:
-            self._found("event_without_credit", seq, f"{event['coins']} coins of {event['user']['id']}")
+            user = event["user"]["id"]
+            self._found("event_without_credit", seq, f"{event['coins']} coins of {user}", about.rank(self._room, user))
             return
         self._credit += 1
         said = gift_digest(event["user"]["id"], event["gift"]["id"], event["count"], event["coins"], event["diamonds"])
@@ -107,30 +112,26 @@ class LogAudit:
             coins,
             diamonds,
         ) or now.likes < before.likes:
-            self._found(
-                "batch_totals_wrong",
-                batch.last,
-                f"{now} after {before}, {coins} coins and {diamonds} diamonds",
-            )
+            told = f"{now} after {before}, {coins} coins and {diamonds} diamonds"
+            self._found("batch_totals_wrong", batch.last, told)
 
     def close(self) -> None:
         """All of the log up to the room's seq is read."""
         state = self._state
         self._pass_credits(self.next)
         if self.next != state.seq + 1:
-            self._findings.found("room_seq_differs", f"{self._room} is at {state.seq}, its log at {self.next - 1}.")
+            self._found("room_seq_differs", state.seq, f"the log is at {self.next - 1}")
             return
         self._streaks.close(state)
         if self._ended == state.live:
             self._found("stream_end_wrong", state.seq, f"live is {state.live}, its end was logged: {self._ended}")
         if self._totals is not None and self._totals.likes != state.likes:
-            self._findings.found(
-                "room_totals_differ",
-                f"{self._room} has {state.likes} likes, its log says {self._totals.likes}.",
-            )
+            sentence = f"{self._room} has {state.likes} likes, its log says {self._totals.likes}."
+            self._findings.found("room_totals_differ", sentence, about.room(self._room))
 
-    def _found(self, name: str, seq: int, what: str) -> None:
-        self._findings.found(name, f"{self._room}, seq {seq}: {what}.")
+    def _found(self, name: str, seq: int, what: str, *tags: str) -> None:
+        told = f"{self._room}, seq {seq}: {what}."
+        self._findings.found(name, told, about.event(self._room, seq), about.log(self._room), *tags)
 
 
 def _broken(batch: RoomBatch, room: str, first: int, last: int, more: list[RoomBatch]) -> str:

@@ -2,45 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-PROBLEMS_MAX: Final = 100
-"""Problems that are told; the rest is only counted."""
+from gifting.ledger.audit.causes import Group, Problem, group
 
-
-class Problem(NamedTuple):
-    """What did not hold: a stable name, and a sentence."""
-
-    name: str
-    sentence: str
+KEPT_MAX: Final = 1000
+"""Problems of each name that are kept, to tell what follows from what; the rest is only counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """What was looked at, and what did not hold; ``total`` counts all problems."""
+    """What was looked at, and what did not hold, by cause; ``total`` counts all problems, also those not kept.
+
+    ``keys`` are those kept to know a gift or grant again.
+    """
 
     grants: int
     gifts: int
-    events: int
-    rooms: int
     users: int
+    rooms: int
+    events: int
+    keys: int
     total: int
     problems: list[Problem]
+    groups: list[Group]
 
     @property
     def clean(self) -> bool:
         return not self.total
 
+    @property
+    def causes(self) -> int:
+        """Problems that follow from no other."""
+        return sum(group.count for group in self.groups)
+
     def lines(self) -> list[str]:
         """The report for people."""
-        lines = [
-            f"{self.grants} grants, {self.gifts} gifts, {self.users} users, {self.rooms} rooms, "
-            f"{self.events} logged events"
-        ]
-        lines += [f"{name}: {sentence}" for name, sentence in self.problems]
-        return [*lines, "clean" if self.clean else f"{self.total} discrepancies"]
+        lines = [", ".join(f"{count} {_SHOWN[name]}" for name, count in self.counts().items())]
+        for one in self.groups:
+            lines += _told(one, "")
+            for following in one.follows:
+                lines += _told(following, "  ")
+        return [*lines, self._verdict()]
+
+    def counts(self) -> dict[str, int]:
+        """What was looked at."""
+        return {name: getattr(self, name) for name in _SHOWN}
+
+    def _verdict(self) -> str:
+        if self.clean:
+            return "clean"
+        told = "1 discrepancy" if self.causes == 1 else f"{self.causes} discrepancies"
+        if follow := self.total - self.causes:
+            told += f", and {follow} that follow{'s' * (follow == 1)} from {'it' if self.causes == 1 else 'them'}"
+        return told
+
+    def as_json(self) -> dict[str, Any]:
+        """The report for programs; docs/operations.md describes it."""
+        return {
+            "clean": self.clean,
+            "counts": self.counts(),
+            "discrepancies": self.causes,
+            "following": self.total - self.causes,
+            "groups": [one.as_json() for one in self.groups],
+        }
+
+
+_SHOWN: Final = {
+    "grants": "grants",
+    "gifts": "gifts",
+    "users": "users",
+    "rooms": "rooms",
+    "events": "logged events",
+    "keys": "kept keys",
+}
+
+
+def _told(one: Group, margin: str) -> Iterator[str]:
+    for sentence in one.examples:
+        yield f"{margin}{one.name}: {sentence}"
+    if more := one.count - len(one.examples):
+        yield f"{margin}{one.name}: ... and {more} more"
 
 
 @dataclass(slots=True)
@@ -49,24 +94,36 @@ class Findings:
 
     grants: int = 0
     gifts: int = 0
-    events: int = 0
-    rooms: int = 0
     users: int = 0
-    total: int = 0
+    rooms: int = 0
+    events: int = 0
+    keys: int = 0
     problems: list[Problem] = field(default_factory=list)
+    _found: Counter[str] = field(default_factory=Counter)
 
-    def found(self, name: str, sentence: str) -> None:
-        self.total += 1
-        if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(Problem(name, sentence))
+    def found(self, name: str, sentence: str, *about: str, shakes: Iterable[str] = ()) -> None:
+        """Note what does not hold: what it is about, and what else is then wrong too, as tags of ``about.py``."""
+        self._found[name] += 1
+        if self._found[name] <= KEPT_MAX:
+            self.problems.append(Problem(name, sentence, about, tuple(shakes)))
 
-    def differ(self, name: str, what: str, expected: Mapping[str, int], actual: Mapping[str, int]) -> None:
-        """Compare two books; what is missing is 0."""
+    def differ(
+        self,
+        name: str,
+        what: str,
+        expected: Mapping[str, int],
+        actual: Mapping[str, int],
+        about: Callable[[str], str],
+        shakes: Callable[[str], Iterable[str]] = lambda _: (),
+    ) -> None:
+        """Compare two books; what is missing is 0. ``about`` and ``shakes`` give tags for an account that differs."""
         for key in sorted(expected.keys() | actual.keys()):
             said, kept = expected.get(key, 0), actual.get(key, 0)
             if said != kept:
-                self.found(name, f"{what} of {key}: {said} by the ledger, Redis has {kept}.")
+                sentence = f"{what} of {key}: {said} by the ledger, Redis has {kept}."
+                self.found(name, sentence, about(key), shakes=shakes(key))
 
     def report(self) -> AuditReport:
-        counts: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return AuditReport(**counts)
+        counts = {name: getattr(self, name) for name in _SHOWN}
+        groups = group(self.problems, self._found)
+        return AuditReport(**counts, total=self._found.total(), problems=self.problems, groups=groups)

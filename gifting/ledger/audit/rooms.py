@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
+from gifting.ledger.audit import about
 from gifting.ledger.audit.books import RoomBook
-from gifting.ledger.audit.cut import Cut, RoomState
+from gifting.ledger.audit.cut import Cut, RoomState, scores
 from gifting.ledger.audit.log import LogAudit
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
@@ -18,7 +20,7 @@ PAGE: Final = 50
 async def audit_rooms(redis: BinaryRedis, keys: Keys, cut: Cut, books: dict[str, RoomBook], findings: Findings) -> None:
     """All rooms of the cut. One that was opened while the cut was being prepared is in the directory only."""
     for room in books.keys() - (cut.directory.keys() - cut.missing):
-        findings.found("room_missing", f"{room} has credits, but is not there.")
+        findings.found("room_missing", f"{room} has credits, but is not there.", about.room(room))
     for room, state in cut.rooms.items():
         findings.rooms += 1
         book = books.get(room) or RoomBook(state.host)
@@ -30,21 +32,24 @@ async def audit_rooms(redis: BinaryRedis, keys: Keys, cut: Cut, books: dict[str,
 
 def _check_totals(room: str, state: RoomState, book: RoomBook, findings: Findings) -> None:
     if book.host != state.host:
-        findings.found("wrong_host", f"{room} is of {state.host}, its credits went to {book.host}.")
+        sentence = f"{room} is of {state.host}, its credits went to {book.host}."
+        findings.found("wrong_host", sentence, about.room(room))
     for name, credited, kept in (
         ("coins", book.coins, state.coins),
         ("diamonds", book.diamonds, state.diamonds),
     ):
         if credited != kept:
-            findings.found("room_totals_differ", f"{room} has {kept} {name}, credited were {credited}.")
+            sentence = f"{room} has {kept} {name}, credited were {credited}."
+            findings.found("room_totals_differ", sentence, about.room(room))
 
 
 async def _check_ranking(redis: BinaryRedis, key: str, state: RoomState, book: RoomBook, findings: Findings) -> None:
     top = state.top
     if top is None:
-        top = {user.decode(): int(coins) for user, coins in await redis.zrange(f"{key}/top", 0, -1, withscores=True)}
+        top = scores(await redis.zrange(f"{key}/top", 0, -1, withscores=True))
     if top or state.live:
-        findings.differ("ranking_differs", f"coins in {key.rpartition(':room:')[2]}", book.ranked, top)
+        room = key.rpartition(":room:")[2]
+        findings.differ("ranking_differs", f"coins in {room}", book.ranked, top, partial(about.rank, room))
 
 
 async def _read_log(redis: BinaryRedis, key: str, state: RoomState, log: LogAudit) -> None:

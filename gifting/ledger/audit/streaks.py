@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gifting.ledger.audit import about
 from gifting.ledger.audit.cut import OpenStreak, RoomState
 from gifting.ledger.audit.report import Findings
 from gifting.wire.batch import Entry
@@ -66,7 +67,9 @@ class Streaks:
             told, kept = self._open.get(first), known.get(first)
             if told != kept:
                 name = "open_streaks_differ" if state.live else "streak_never_ended"
-                self._findings.found(name, f"{self._room}.{first}: {told} by the log, Redis has {kept}.")
+                sentence = f"{self._room}.{first}: {told} by the log, Redis has {kept}."
+                self._findings.found(name, sentence, about.log(self._room))
 
     def _found(self, name: str, entry: Entry, what: str) -> None:
-        self._findings.found(name, f"{self._room}, seq {entry.seq}: {what}.")
+        told = f"{self._room}, seq {entry.seq}: {what}."
+        self._findings.found(name, told, about.event(self._room, entry.seq), about.log(self._room))

@@ -1,0 +1,97 @@
+"""Balances: as the ledger says they must be, and as Redis has them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gifting.ledger.audit import about
+from gifting.ledger.audit.report import Findings
+from gifting.ledger.keys import Keys
+from gifting.model.economy import MAX_AMOUNT
+
+NAMED_MAX: Final = 5
+"""Wallets named in one sentence."""
+
+ISSUED, SPENT = "issued", "spent"
+
+
+@dataclass(slots=True)
+class Balances:
+    """Coins by user, milli-diamonds by host, remainders by ``host/denominator``, totals by ``partition name``."""
+
+    coins: Counter[str] = field(default_factory=Counter)
+    diamonds: Counter[str] = field(default_factory=Counter)
+    carry: Counter[str] = field(default_factory=Counter)
+    totals: Counter[str] = field(default_factory=Counter)
+
+    def sum(self, name: str) -> int:
+        """A total, over all partitions."""
+        return sum(value for key, value in self.totals.items() if key.endswith(f" {name}"))
+
+
+def compare(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> None:
+    """Hold what Redis has kept against what the ledger has told."""
+    accounted = _account_for(keys, told, kept, findings)
+
+    def shakes(tag: str) -> tuple[str, ...]:
+        return () if tag in accounted else (about.CONSERVATION,)
+
+    differ = findings.differ
+    differ("totals_differ", "coins", told.totals, kept.totals, _of_totals, lambda name: shakes(_of_totals(name)))
+    differ("balance_differs", "coins", told.coins, kept.coins, about.wallet, lambda user: shakes(about.wallet(user)))
+    differ("diamonds_differ", "milli-diamonds", told.diamonds, kept.diamonds, about.earnings)
+    differ("carry_differs", "remainder", told.carry, kept.carry, _of_carry)
+    _check_range(kept.coins, about.wallet, findings)
+    _check_range(kept.diamonds, about.earnings, findings)
+    _check_range(kept.carry, _of_carry, findings)
+    _check_range(kept.totals, _of_totals, findings)
+    issued, spent, here = kept.sum(ISSUED), kept.sum(SPENT), kept.coins.total()
+    if issued != here + spent:
+        sentence = f"{issued} coins issued, but {here} in wallets and {spent} spent."
+        findings.found("conservation_broken", sentence, about.CONSERVATION)
+
+
+def _account_for(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> set[str]:
+    """Where wallets and totals differ alike, it is the ledger that does not tell of it. Returns tags of what does."""
+    wallets: dict[str, dict[str, int]] = {}
+    for user in told.coins.keys() | kept.coins.keys():
+        if more := kept.coins[user] - told.coins[user]:
+            wallets.setdefault(keys.base(user), {})[user] = more
+    accounted: set[str] = set()
+    for base, changes in wallets.items():
+        issued, spent = (kept.totals[name] - told.totals[name] for name in (f"{base} {ISSUED}", f"{base} {SPENT}"))
+        users = _accounted(changes, issued - spent) if issued or spent else []
+        if users:
+            names = ", ".join(f"{user} {changes[user]:+}" for user in sorted(users)[:NAMED_MAX])
+            sentence = f"{base}:ledger lacks {issued:+} coins issued and {spent:+} spent, which wallets show: {names}."
+            tags = {about.totals(base), *map(about.wallet, users)}
+            findings.found("ledger_incomplete", sentence, about.stream(base), shakes=tags)
+            accounted |= tags
+    return accounted
+
+
+def _accounted(changes: Mapping[str, int], net: int) -> list[str]:
+    """The users whose wallets changed by what the totals say: one of them, else all together, else nobody."""
+    alone = [user for user, more in changes.items() if more == net]
+    if alone:
+        return alone[:1]
+    return list(changes) if sum(changes.values()) == net else []
+
+
+def _check_range(book: Mapping[str, int], tag: Callable[[str], str], findings: Findings) -> None:
+    for key, value in book.items():
+        if value < 0:
+            findings.found("negative_balance", f"{key} has {value}.", tag(key))
+        elif value > MAX_AMOUNT:
+            findings.found("amount_too_large", f"{key} has {value}.", tag(key))
+
+
+def _of_totals(name: str) -> str:
+    return about.totals(name.rpartition(" ")[0])
+
+
+def _of_carry(account: str) -> str:
+    return about.earnings(account.rpartition("/")[0])

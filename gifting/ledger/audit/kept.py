@@ -1,0 +1,132 @@
+"""Kept keys against the ledger, both ways: what was accepted has its entry, and what was entered is known again.
+
+Keys are read after the cut, in pages, without holding Redis. That is sound because above a partition's floor none is
+ever taken away: what was entered before the cut must be there. What is there without an entry may have come after the
+cut; then the rest of the ledger has it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from math import inf
+from typing import Any, Final, NamedTuple
+
+from gifting.ledger.audit import about
+from gifting.ledger.audit.books import DEBITED, GIFT_KEPT, GRANT_KEPT, GRANTED, Books
+from gifting.ledger.audit.cut import Cut, text, unpack_all
+from gifting.ledger.audit.report import Findings
+from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.entries import UNREADABLE, Debit, Grant
+from gifting.ledger.keys import Keys
+from gifting.ledger.status import Status
+from gifting.ledger.stream import LAST, read_ledger
+from gifting.model.economy import key_time
+
+SCAN_COUNT: Final = 1000
+"""Keys, or fields of a bucket, that one call looks at."""
+
+DIGEST_SIZE: Final = 8
+
+
+class _Kind(NamedTuple):
+    """Keys of gifts, or of grants: ms that a bucket spans, the setting of their window, and their bits in the books."""
+
+    name: str
+    what: str
+    width: int
+    window: str
+    entered: int
+    kept: int
+
+
+_KINDS: Final = (
+    _Kind("keys", "gift", 60_000, "dedupe_window", DEBITED, GIFT_KEPT),
+    _Kind("grants", "grant", 86_400_000, "grant_window", GRANTED, GRANT_KEPT),
+)
+
+
+class _Bucket(NamedTuple):
+    name: str
+    base: str
+    kind: _Kind
+    number: int
+
+
+async def audit_kept(redis: BinaryRedis, keys: Keys, cut: Cut, books: Books, findings: Findings) -> None:
+    """Compare all buckets with the books, which must be as of the cut."""
+    unknown: dict[tuple[str, str, bytes], str] = {}
+    async for bucket in _buckets(redis, keys):
+        async for key, value in redis.hscan_iter(bucket.name, count=SCAN_COUNT):
+            findings.keys += 1
+            if _check(bucket, key, value, books, findings):
+                unknown[bucket.kind.what, bucket.base, key] = bucket.name
+    await _find_later(redis, keys, cut, unknown)
+    for (what, base, key), bucket_name in unknown.items():
+        sentence = f"{what.title()} {key.hex()} is kept as accepted in {bucket_name}, but the ledger has no such entry."
+        findings.found("key_without_entry", sentence, about.stream(base))
+    await _find_holes(redis, keys, cut, books, findings)
+
+
+async def _buckets(redis: BinaryRedis, keys: Keys) -> AsyncIterator[_Bucket]:
+    bases = {base: base for base in keys.bases}
+    kinds = {kind.name: kind for kind in _KINDS}
+    form = re.compile(r"(.*):(keys|grants):(\d+)", re.DOTALL)
+    prefix = re.sub(r"([*?\[\]\\])", r"\\\1", keys.bases[0].rpartition("{")[0])
+    async for name in redis.scan_iter(match=f"{prefix}{{p*:[kg]*s:*", count=SCAN_COUNT):
+        found = form.fullmatch(text(name))
+        if found and found[1] in bases:
+            yield _Bucket(found[0], found[1], kinds[found[2]], int(found[3]))
+
+
+def _check(bucket: _Bucket, key: bytes, value: bytes, books: Books, findings: Findings) -> bool:
+    """Whether the ledger, as far as it was read, lacks the entry of an accepted key."""
+    kind = bucket.kind
+    told = f"{kind.what.title()} {key.hex()} in {bucket.name}"
+    try:
+        accepted = Status(unpack_all(value[DIGEST_SIZE:])[0]) == Status.OK
+        right = len(key) == 16 and key_time(key) // kind.width == bucket.number
+    except UNREADABLE as error:
+        findings.found("kept_key_broken", f"{told}: {error!r}.", about.gift(bucket.base, key))
+        return False
+    entered = books.keep(bucket.base, key, kind.entered, kind.kept if right else 0)
+    if entered and not accepted:
+        findings.found("key_differs", f"{told} is kept as refused, but entered.", about.gift(bucket.base, key))
+    return accepted and not entered
+
+
+async def _find_later(redis: BinaryRedis, keys: Keys, cut: Cut, unknown: dict[Any, str]) -> None:
+    """Take out what was entered after the cut."""
+    if not unknown:
+        return
+    ends = dict.fromkeys(keys.bases, LAST)
+    async for base, _, entry in read_ledger(redis, ends, cut.ledger_ends, broken=lambda *_: None):
+        if isinstance(entry, Debit):
+            unknown.pop(("gift", base, entry.key), None)
+        elif isinstance(entry, Grant):
+            unknown.pop(("grant", base, entry.key), None)
+
+
+async def _find_holes(redis: BinaryRedis, keys: Keys, cut: Cut, books: Books, findings: Findings) -> None:
+    """What could be charged again. Floors are read last: they only rise, and a bucket below one may be gone."""
+    seconds, _ = await redis.time()
+    floors: dict[tuple[str, str], float] = {}
+    for base in keys.bases:
+        found = await redis.hgetall(f"{base}:floors")
+        for kind in _KINDS:
+            floors[base, kind.name] = _floor(found.get(kind.name.encode()), cut.meta.get(kind.window), seconds)
+    for kind in _KINDS:
+        for base, key in books.unkept(kind.entered, kind.kept):
+            if key_time(key) >= floors[base, kind.name]:
+                sentence = f"{base}: {kind.what} {key.hex()} is entered, but not kept: it could be entered again."
+                findings.found("entry_without_key", sentence, about.gift(base, key))
+
+
+def _floor(kept: bytes | None, window: str | None, now: int) -> float:
+    """Ms from which on keys must be known. Where no floor was set yet only the window says so, else nothing does."""
+    try:
+        if kept is not None:
+            return int(kept)
+        return inf if window is None else (now - float(window)) * 1000
+    except ValueError:
+        return 0
