@@ -83,11 +83,33 @@ class Settings:
 
     message_max: int = _setting(4096, "Largest message from a client.", least=256, most=1 << 20)
     message_rate: float = _setting(
-        100.0, "Messages a user may send per second, over all connections of a process.", least=1
+        100.0, "Messages a user may send per second, over all connections of a process; every frame is one.", least=1
     )
     message_burst: int = _setting(200, "Messages a user may send at once.", least=1)
-    user_connections: int = _setting(20, "Connections per user and process.", least=1)
-    connections: int = _setting(50_000, "Connections per process.", least=1)
+    byte_rate: float = _setting(
+        65_536.0, "Bytes a user may send per second, control frames and refused ones too.", least=256
+    )
+    byte_burst: int = _setting(262_144, "Bytes a user may send at once.", least=1024)
+    flood_timeout: float = _setting(
+        10.0, "Who sends more than allowed is read more slowly, and after this long without a rest closed.", least=0.1
+    )
+    user_connections: int = _setting(
+        20, "Connections per process of one user in one role and, where the token names one, room.", least=1
+    )
+    connections: int = _setting(
+        50_000, "Sockets per process, HTTP too; less where the limit of open files is lower.", least=1
+    )
+    address_connections: int = _setting(
+        1000, "Sockets per process from one address; 0: any number. Trusted proxies may have any number.", least=0
+    )
+    forwarded_allow_ips: str = _setting(
+        "127.0.0.1,::1",
+        "Trusted proxies, whose X-Forwarded headers are believed: addresses or networks, comma-separated; * is all.",
+    )
+    head_max: int = _setting(16_384, "Largest head of a request, its address included.", least=1024, most=1 << 20)
+    head_timeout: float = _setting(
+        10.0, "How long a request's head may take to arrive, and then its body; also a new socket's silence.", least=0.1
+    )
     connection_rooms: int = _setting(10, "Rooms one connection may have joined.", least=1)
     member_rate: float = _setting(
         10.0, "`member` events per second and room; joins beyond it only count as viewers.", least=0

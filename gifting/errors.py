@@ -9,6 +9,9 @@
     │   ├── MessageTooLarge         message_too_large
     │   ├── MethodNotAllowed        method_not_allowed
     │   ├── BadId                   bad_id
+    │   ├── HeadTooLarge            head_too_large
+    │   ├── RequestTimeout          request_timeout
+    │   ├── UpgradeRequired         upgrade_required
     │   ├── BadKey                  bad_key
     │   ├── BadAmount               bad_amount
     │   └── UnknownGift             unknown_gift
@@ -34,6 +37,7 @@
     ├── Limited                   too much at once; later it will work
     │   ├── RateLimited             rate_limited
     │   ├── TooManyConnections      too_many_connections
+    │   ├── ServerFull              server_full
     │   ├── TooManyRooms            too_many_rooms
     │   └── Overloaded              overloaded
     ├── Unavailable               the ledger can't be asked, or this node can't
@@ -109,6 +113,25 @@ class MethodNotAllowed(BadRequest):
 class BadId(BadRequest):
     code = "bad_id"
     help = "Ids of users and rooms are 1 to 64 ASCII letters, digits and _ . : @ -"
+
+
+class HeadTooLarge(BadRequest):
+    code = "head_too_large"
+    help = "Send a shorter address and fewer headers."
+    status = 431
+
+
+class RequestTimeout(BadRequest):
+    code = "request_timeout"
+    help = "Send the whole request at once."
+    temporary = True
+    status = 408
+
+
+class UpgradeRequired(BadRequest):
+    code = "upgrade_required"
+    help = "Ask for a WebSocket of version 13 (RFC 6455)."
+    status = 426
 
 
 class BadKey(BadRequest):
@@ -247,6 +270,12 @@ class RateLimited(Limited):
 class TooManyConnections(Limited):
     code = "too_many_connections"
     help = "Close a connection first, or try again later."
+
+
+class ServerFull(Limited):
+    code = "server_full"
+    help = "Try again later; the operator can raise --connections or the limit of open files."
+    status = 503
 
 
 class TooManyRooms(Limited):

@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 BACKLOG = 4096
 """Connections that may wait to be accepted: a room's worth of viewers coming back at once."""
 
+RECEIVE_BUFFER = 32_768
+"""Bytes that the kernel keeps of what a client sends and nobody reads yet: some eight of the largest messages."""
+
 SWEEP_RETRY = 0.5
 """Seconds until the next sweep after one that failed."""
 
@@ -100,6 +103,7 @@ def listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:

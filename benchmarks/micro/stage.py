@@ -24,7 +24,10 @@ TTL: Final = 86_400.0
 """Seconds the identities on stage last."""
 
 UNLIMITED: Final = 1_000_000_000
-"""Messages at once: a loop that measures sends more than any viewer may."""
+"""Messages and bytes: a loop that measures sends more than any viewer may."""
+
+ALLOWED: Final = ("message_rate", "message_burst", "byte_rate", "byte_burst")
+"""The settings that say what a viewer may."""
 
 
 class NullTransport(asyncio.Transport):
@@ -86,7 +89,7 @@ class Stage:
         self._loop.close()
 
     async def _build(self) -> None:
-        settings = load({"message_rate": float(UNLIMITED), "message_burst": UNLIMITED}, environ={})
+        settings = load(dict.fromkeys(ALLOWED, UNLIMITED), environ={})
         self.ledger = OfflineLedger("redis://127.0.0.1:1", settings, self.catalog)
         host = events.encode_host({"id": samples.HOST, "name": "Host"})
         self.ref = RoomRef(samples.ROOM, samples.HOST, self.ledger.keys.base(samples.HOST), host)
@@ -106,7 +109,8 @@ class Stage:
         connection.connection_made(NullTransport())
         connection.codec = codec
         connection.identity = Identity(samples.USER_ID, "viewer", "token", time.time() + TTL, name="Ann", level=12)
-        connection.bucket = self.hub.limits.enter(f"user-{len(self.hub.connections)}", self.hub.time())
+        user = Identity(f"user-{len(self.hub.connections)}", "viewer", "token", 0)
+        connection.allowance = self.hub.limits.enter(user, self.hub.time())
         self.hub.connections.add(connection)
         return connection
 

@@ -99,7 +99,7 @@ async def read_top(call: Call) -> dict[str, Any]:
 
 async def send_gift(call: Call) -> dict[str, Any]:
     hub, ledger, identity = call.services.hub, call.services.ledger, call.identity
-    if not hub.limits.visit(identity.user, hub.time()):
+    if not hub.limits.visit(identity, hub.time()):
         raise RateLimited
     room = await ledger.room(call.path["room"])
     body: types.SendGiftBody = call.body

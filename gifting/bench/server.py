@@ -30,6 +30,8 @@ READY_LINE: Final = re.compile(rb"gifting is ready on (http://\S+)")
 OVERRIDES: Final = {
     "GIFTING_MESSAGE_RATE": "1000000",
     "GIFTING_MESSAGE_BURST": "1000000",
+    "GIFTING_BYTE_RATE": "1000000000",
+    "GIFTING_BYTE_BURST": "1000000000",
     "GIFTING_USER_CONNECTIONS": "1000",
     "GIFTING_MEMBER_RATE": "0",
 }

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from gifting import errors
+from gifting.hub.costs import COSTS
 from gifting.hub.subscription import Subscription
 from gifting.wire import messages
 from gifting.wire.messages import AnyMessage, Message
@@ -29,6 +30,12 @@ READ_ONLY = (messages.Join, messages.Leave, messages.Ping, messages.Refresh)
 
 
 def run_command(connection: Connection, message: AnyMessage) -> None:
+    """Do what a client says, unless it has been told that the connection is over: then nothing is done any more."""
+    if connection.closing:
+        return
+    cost = COSTS.get(type(message))
+    if cost is not None:
+        connection.allowance.charge(connection.heard_at, messages=cost)
     try:
         _check_role(connection, message)
         _COMMANDS[type(message)](connection, message)

@@ -12,34 +12,35 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
-from gifting.errors import GiftingError, RateLimited
+from gifting.errors import GiftingError
 from gifting.hub.commands import run_command
 from gifting.hub.handshake import HeaderValues, accept, read_hello, refuse
 from gifting.wire.close import CloseCode
-from gifting.wire.codec import JSON, UNDECODABLE, Codec
-from gifting.wire.framing import PING, frame, measure, unmask
+from gifting.wire.codec import JSON, TEXT, UNDECODABLE, Codec
+from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR, Engine
+from gifting.wire.framing import CLOSE, PING, frame, measure, unmask
 
 if TYPE_CHECKING:
     from gifting.hub.hub import Hub
-    from gifting.hub.limits import Bucket
+    from gifting.hub.limits import Allowance
     from gifting.hub.subscription import Subscription
     from gifting.wire.tokens import Identity
-
-# websockets tells of every connection that ends; that is no news here.
-_quiet = logging.getLogger("gifting.websocket")
-_quiet.setLevel(logging.WARNING)
 
 CLOSE_TIMEOUT = 5.0
 """Seconds for a peer to answer a close frame."""
 
+FRAMES_AT_ONCE = 64
+"""Frames of one connection taken before others get their turn: about a millisecond."""
+
 _TEXT_FRAME = 0x81
 _BINARY_FRAME = 0x82
 _PONG_FRAME = 0x8A
+_OPCODE = 0x0F
+_CONTROL_MAX = 125
+_HEAD_MAX = 14
 _PING = frame(PING, b"")
 
 
@@ -48,14 +49,14 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_engine",
-        "_fragments",
         "_out",
         "_tail",
         "_transport",
-        "bucket",
+        "allowance",
         "closing",
         "codec",
         "heard_at",
+        "held",
         "hub",
         "identity",
         "paused_at",
@@ -70,7 +71,7 @@ class Connection(asyncio.Protocol):
         self.hub = hub
         self.codec: Codec = JSON
         self.identity: Identity | None = None
-        self.bucket: Bucket | None = None
+        self.allowance: Allowance = None  # type: ignore[assignment]
         self.sender: Any = None
         self.subscriptions: dict[str, Subscription] = {}
         self.pending = 0
@@ -79,9 +80,9 @@ class Connection(asyncio.Protocol):
         self.paused_at: float | None = None
         self.pinged = False
         self.closing = False
+        self.held = False
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
-        self._engine: ServerProtocol | None = None
-        self._fragments: list[Frame] | None = None
+        self._engine: Engine | None = None
         self._tail = b""
         self._out: list[bytes] = []
 
@@ -99,6 +100,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
         self._engine = None
+        self._tail = b""
         self._out.clear()
         self.hub.leave(self)
 
@@ -112,7 +114,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.paused_at = None
         self.heard_at = self.hub.time()
-        if not self._transport.is_closing():
+        if self.held:
+            self.hub.loop.call_soon(self.read_on)
+        elif not self._transport.is_closing():
             self._transport.resume_reading()
         for subscription in tuple(self.subscriptions.values()):
             subscription.lane.catch_up(subscription)
@@ -126,6 +130,8 @@ class Connection(asyncio.Protocol):
         if self.identity is None:
             if not self.closing:
                 self._shake_hands(data)
+        elif self.held:
+            self._tail += data  # the last of what was on its way
         elif not self.closing or self._engine is not None:
             self._read_frames(self._tail + data if self._tail else data)
 
@@ -144,7 +150,7 @@ class Connection(asyncio.Protocol):
 
     def _shake_hands(self, data: bytes) -> None:
         """The long way: uvicorn hands over the whole head of a request that :func:`read_upgrade` did not take."""
-        engine = ServerProtocol(logger=_quiet)
+        engine = ServerProtocol(logger=logging.getLogger("gifting.websocket"))
         engine.receive_data(data)
         request = next((event for event in engine.events_received() if isinstance(event, Request)), None)
         if request is None:
@@ -164,81 +170,105 @@ class Connection(asyncio.Protocol):
     # Frames in.
 
     def _read_frames(self, data: bytes) -> None:
-        start, size = 0, len(data)
-        message_max = self.hub.settings.message_max
+        """Take whole frames, as many as the allowance pays for and one pass may; the rest waits, and the peer too."""
+        start, size, now, left = 0, len(data), self.heard_at, FRAMES_AT_ONCE
+        take, message_max = self.allowance.take, self.hub.settings.message_max
         while start < size:
             mask, payload, end = measure(data, start)
-            if not end or (end > size and end - payload <= message_max):
+            sound = mask < payload and end <= payload + message_max
+            if not end or (sound and end > size):
+                if not start and not take(now):  # a frame in many pieces costs as many
+                    self._hold(throttled=True)
                 break
+            if not left or self.paused_at is not None or not take(now, (end if sound else size) - start):
+                self._hold(throttled=left > 0)
+                break
+            left -= 1
             first = data[start]
-            if mask == payload or end - payload > message_max:
-                self._read_odd(data[start:])
-                return
-            if self._fragments is None and not self.closing and first in (_TEXT_FRAME, _BINARY_FRAME):
-                self._read_message(first, unmask(data, mask, payload, end))
-            elif first != _PONG_FRAME or self._engine is not None:
+            if not sound:
+                self._read_violation(data[start : start + _HEAD_MAX], malformed=end < 0)
+                end = size
+            elif self._engine is None and first in (_TEXT_FRAME, _BINARY_FRAME):
+                self._read_message(first & _OPCODE, unmask(data, mask, payload, end))
+            elif first != _PONG_FRAME or end > payload + _CONTROL_MAX or self._engine is not None:
                 self._read_odd(data[start:end])
             start = end
         self._tail = data[start:]
 
+    def _hold(self, throttled: bool) -> None:
+        """Read no more for now; what is here waits in the tail."""
+        self.held = True
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+        if self.paused_at is None:
+            if throttled:
+                self.hub.throttle.hold(self)
+            else:
+                self.hub.loop.call_soon(self.read_on)
+
+    def used_up(self, now: float) -> bool:
+        """Whether the allowance has nothing for this connection at ``now``."""
+        return self.allowance.used_up(now)
+
+    def read_on(self) -> None:
+        """Go on with the tail, if nothing is in the way any more."""
+        if self._transport.is_closing():
+            self._tail = b""
+        elif self.held and self.paused_at is None:
+            self.held = False
+            self.heard_at = self.hub.time()
+            self._read_frames(self._tail)
+            if not self.held and self.paused_at is None and not self._transport.is_closing():
+                self._transport.resume_reading()
+
     def _read_odd(self, data: bytes) -> None:
-        """Frames that the fast lane does not take: control frames, fragments, violations."""
+        """One frame that the fast lane does not take: a control frame, a fragment, a violation; or after a close."""
+        if self.closing and data[0] & _OPCODE != CLOSE:
+            return
         engine = self._engine or self._new_engine()
-        engine.receive_data(data)
-        for event in engine.events_received():
-            if isinstance(event, Frame):
-                self._collect(event)
+        message = engine.receive(data)
+        if message is not None and not self.closing:
+            self._read_message(*message)
         self._after_engine(engine)
 
-    def _new_engine(self) -> ServerProtocol:
-        self._engine = ServerProtocol(state=State.OPEN, max_size=self.hub.settings.message_max, logger=_quiet)
+    def _read_violation(self, head: bytes, malformed: bool) -> None:
+        engine = self._engine or self._new_engine()
+        if malformed:
+            engine.fail(PROTOCOL_ERROR, "a size in more bytes than it takes")
+        else:
+            engine.receive(head)  # which is all it needs to refuse it
+        self._after_engine(engine)
+
+    def _new_engine(self) -> Engine:
+        self._engine = Engine(self.hub.settings.message_max)
         return self._engine
 
-    def _collect(self, event: Frame) -> None:
-        if event.opcode in (Opcode.TEXT, Opcode.BINARY):
-            self._fragments = [event]
-        elif event.opcode is Opcode.CONT and self._fragments is not None:
-            self._fragments.append(event)
-        else:
-            return
-        if event.fin and self._fragments is not None:
-            fragments, self._fragments = self._fragments, None
-            first = _TEXT_FRAME if fragments[0].opcode is Opcode.TEXT else _BINARY_FRAME
-            self._read_message(first, b"".join(fragment.data for fragment in fragments))
-
-    def _after_engine(self, engine: ServerProtocol) -> None:
-        written = b"".join(data for data in engine.data_to_send() if data != SEND_EOF)
+    def _after_engine(self, engine: Engine) -> None:
+        written = engine.answers()
         if written and not self._transport.is_closing():
             self.flush()
             self._transport.write(written)
-        if engine.state is not State.OPEN:
-            self.closing = True
-            if engine.eof_sent:
-                self._transport.close()
-        elif self._fragments is None:
+        self.closing = self.closing or engine.closing
+        if engine.over:
+            self._transport.close()
+        elif not engine.busy:
             self._engine = None
 
-    def _read_message(self, first: int, data: bytes) -> None:
-        if first == _TEXT_FRAME:
+    def _read_message(self, opcode: int, data: bytes) -> None:
+        if opcode == TEXT:
             try:
                 data.decode()
             except UnicodeDecodeError as error:
                 engine = self._engine or self._new_engine()
-                engine.fail(1007, f"{error.reason} at position {error.start}")
+                engine.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
                 self._after_engine(engine)
                 return
-        assert self.bucket is not None
-        allowed = self.bucket.take(self.heard_at)
         try:
             message = self.codec.decode(data)
         except UNDECODABLE as error:
-            reply_to, reason = self.codec.explain(data, error)
-            self.refuse(reply_to, reason)
-            return
-        if allowed:
-            run_command(self, message)
+            self.refuse(*self.codec.explain(data, error))
         else:
-            self.refuse(message.id, RateLimited())
+            run_command(self, message)
 
     # Out.
 
@@ -280,8 +310,8 @@ class Connection(asyncio.Protocol):
         for subscription in tuple(self.subscriptions.values()):
             self.hub.unsubscribe(subscription)
         engine = self._engine or self._new_engine()
-        engine.send_close(code, hint or code.reason)
-        self._transport.write(b"".join(engine.data_to_send()))
+        engine.close(code, hint or code.reason)
+        self._transport.write(engine.answers())
         if self.paused:
             self._transport.resume_reading()
         self.hub.loop.call_later(CLOSE_TIMEOUT, self.abort)

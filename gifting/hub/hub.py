@@ -12,11 +12,12 @@ from typing import Any, Protocol
 from gifting.config import Settings
 from gifting.errors import BadToken, GiftingError, TokenInUrl, TokenRevoked
 from gifting.hub.connection import Connection
-from gifting.hub.limits import Limits
+from gifting.hub.limits import Limits, Rates
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import Replays
 from gifting.hub.room import Counters, Room, RoomLedger
 from gifting.hub.subscription import Subscription
+from gifting.hub.throttle import Throttle
 from gifting.model.events import Logged
 from gifting.tasks import end
 from gifting.wire.batch import RoomBatch
@@ -88,9 +89,9 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.time = self.loop.time
         self.counters = Counters()
-        self.limits = Limits(
-            settings.message_rate, settings.message_burst, settings.user_connections, settings.connections
-        )
+        rates = Rates(settings.message_rate, settings.message_burst, settings.byte_rate, settings.byte_burst)
+        self.limits = Limits(rates, settings.user_connections)
+        self.throttle = Throttle(self.loop, settings.flood_timeout)
         self.pacer = Pacer(settings.flush_pause)
         self.replays = Replays(settings)
         self.rooms: dict[str, Room] = {}
@@ -130,7 +131,7 @@ class Hub:
 
     def enter(self, connection: Connection, token: str, *, in_url: bool) -> Identity:
         identity = self.authenticate(token, in_url=in_url)
-        connection.bucket = self.limits.enter(identity.user, self.time())
+        connection.allowance = self.limits.enter(identity, self.time())
         self.connections.add(connection)
         return identity
 
@@ -140,7 +141,8 @@ class Hub:
         if connection in self.connections:
             self.connections.discard(connection)
             assert connection.identity is not None
-            self.limits.leave(connection.identity.user)
+            self.limits.leave(connection.identity)
+            self.throttle.forget(connection)
 
     def refresh(self, connection: Connection, token: str) -> None:
         """Give a connection a newer token. Raises BadToken if it is somebody else's."""
@@ -282,6 +284,7 @@ class Hub:
 
     async def stop(self) -> None:
         self.pacer.stop()
+        self.throttle.stop()
         for room in self.rooms.values():
             room.close()
         await self.replays.stop()

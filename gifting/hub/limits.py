@@ -1,8 +1,17 @@
-"""How much one user may do: messages and new connections by a token bucket, open connections by count."""
+"""How much one user may do, by (user, role, room): messages and bytes that come in, and open connections.
+
+What comes in is paid for before it is looked at, so that what is refused costs its sender as much as what is taken. Who
+has used up an allowance is not refused but not read for a while: see ``hub/throttle.py``.
+"""
 
 from __future__ import annotations
 
 from gifting.errors import RateLimited, TooManyConnections
+from gifting.wire.tokens import Identity
+
+Who = tuple[str, str, str]
+"""User, role and room of a token: each such has an allowance of its own, so that a link that is given away can't use up
+its owner's."""
 
 
 class Bucket:
@@ -27,71 +36,111 @@ class Bucket:
         return True
 
 
-VISITORS_MAX = 10_000
-"""Users without a connection whose buckets are remembered; beyond it the oldest are forgotten."""
+class Rates:
+    """What everybody is allowed: messages and bytes, so many per second and so many at once."""
+
+    __slots__ = ("byte_cost", "byte_span", "message_cost", "message_span")
+
+    def __init__(self, message_rate: float, message_burst: float, byte_rate: float, byte_burst: float) -> None:
+        self.message_cost = 1 / message_rate
+        self.message_span = message_burst / message_rate
+        self.byte_cost = 1 / byte_rate
+        self.byte_span = byte_burst / byte_rate
 
 
-class User:
-    """One user's allowance while connected."""
+class Allowance:
+    """What one (user, role, room) may still send here: two token buckets, of messages and of bytes.
 
-    __slots__ = ("bucket", "connections")
+    Each is kept as the time (seconds) at which it is full again, which says all. It is used up when that is a whole
+    burst away. The last that is taken may overdraw it.
+    """
 
-    def __init__(self, bucket: Bucket) -> None:
-        self.bucket = bucket
+    __slots__ = ("_bytes_full_at", "_messages_full_at", "_rates", "connections")
+
+    def __init__(self, rates: Rates) -> None:
+        self._rates = rates
+        self._messages_full_at = 0.0
+        self._bytes_full_at = 0.0
         self.connections = 0
+
+    def take(self, now: float, size: int = 0, messages: float = 1) -> bool:
+        """Pay for ``messages`` of ``size`` bytes in all. False, and nothing is taken, if the allowance is used up."""
+        rates = self._rates
+        messages_full_at, bytes_full_at = self._messages_full_at, self._bytes_full_at
+        if messages_full_at - now >= rates.message_span or bytes_full_at - now >= rates.byte_span:
+            return False
+        self._messages_full_at = (messages_full_at if messages_full_at > now else now) + messages * rates.message_cost
+        self._bytes_full_at = (bytes_full_at if bytes_full_at > now else now) + size * rates.byte_cost
+        return True
+
+    def charge(self, now: float, size: int = 0, messages: float = 0) -> None:
+        """Pay for what turned out to cost more than was taken. A debt is a burst at most; what is above is let off."""
+        rates = self._rates
+        self._messages_full_at = min(
+            max(self._messages_full_at, now) + messages * rates.message_cost, now + 2 * rates.message_span
+        )
+        self._bytes_full_at = min(max(self._bytes_full_at, now) + size * rates.byte_cost, now + 2 * rates.byte_span)
+
+    def used_up(self, now: float) -> bool:
+        """Whether nothing can be taken at ``now``."""
+        rates = self._rates
+        return self._messages_full_at - now >= rates.message_span or self._bytes_full_at - now >= rates.byte_span
+
+
+VISITORS_MAX = 10_000
+"""Allowances without a connection that are remembered; beyond it the oldest are forgotten."""
 
 
 class Limits:
-    """The users that are connected to this process."""
+    """The allowances of all who are connected to this process, and of those who were here last."""
 
-    def __init__(self, rate: float, burst: int, user_connections: int, connections: int) -> None:
-        self._rate = rate
-        self._burst = burst
+    def __init__(self, rates: Rates, user_connections: int) -> None:
+        self._rates = rates
         self._user_connections = user_connections
-        self._connections = connections
-        self._users: dict[str, User] = {}
-        self._visitors: dict[str, Bucket] = {}
+        self._users: dict[Who, Allowance] = {}
+        self._visitors: dict[Who, Allowance] = {}
         self.connected = 0
 
-    def enter(self, user: str, now: float) -> Bucket:
+    def enter(self, identity: Identity, now: float) -> Allowance:
         """One more connection. Raises TooManyConnections, RateLimited."""
-        if self.connected >= self._connections:
-            raise TooManyConnections("This server is full.")
-        entry = self._find(user, now)
+        who = _who(identity)
+        entry = self._find(who)
         if entry.connections >= self._user_connections:
             raise TooManyConnections(f"This user has {entry.connections} connections here.")
-        if not entry.bucket.take(now):
-            self._remember(user, entry)
+        if not entry.take(now):
+            self._remember(who, entry)
             raise RateLimited("This user connects too often.")
         entry.connections += 1
-        self._users[user] = entry
+        self._users[who] = entry
         self.connected += 1
-        return entry.bucket
+        return entry
 
-    def leave(self, user: str) -> None:
-        entry = self._users[user]
+    def leave(self, identity: Identity) -> None:
+        who = _who(identity)
+        entry = self._users[who]
         entry.connections -= 1
         self.connected -= 1
-        self._remember(user, entry)
+        self._remember(who, entry)
 
-    def _remember(self, user: str, entry: User) -> None:
-        """Who has gone finds the bucket as it was: to come back often is no way to send more."""
+    def visit(self, identity: Identity, now: float, size: int = 0, messages: float = 1) -> bool:
+        """Whether a user may do one more thing, connected or not; as :meth:`Allowance.take`."""
+        who = _who(identity)
+        entry = self._find(who)
+        allowed = entry.take(now, size, messages)
+        self._remember(who, entry)
+        return allowed
+
+    def _remember(self, who: Who, entry: Allowance) -> None:
+        """Who has gone finds the allowance as it was: to come back often is no way to send more."""
         if not entry.connections:
-            self._users.pop(user, None)
-            self._visitors[user] = entry.bucket
+            self._users.pop(who, None)
+            self._visitors[who] = entry
             while len(self._visitors) > VISITORS_MAX:
                 del self._visitors[next(iter(self._visitors))]
 
-    def visit(self, user: str, now: float) -> bool:
-        """Whether a user may do one more thing, connected or not."""
-        entry = self._find(user, now)
-        allowed = entry.bucket.take(now)
-        self._remember(user, entry)
-        return allowed
+    def _find(self, who: Who) -> Allowance:
+        return self._users.get(who) or self._visitors.pop(who, None) or Allowance(self._rates)
 
-    def _find(self, user: str, now: float) -> User:
-        entry = self._users.get(user)
-        if entry is None:
-            bucket = self._visitors.pop(user, None)
-            entry = User(bucket or Bucket(self._rate, self._burst, now))
-        return entry
+
+def _who(identity: Identity) -> Who:
+    return identity.user, identity.role, identity.room

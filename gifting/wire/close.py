@@ -12,6 +12,7 @@ class CloseCode(IntEnum):
     TOO_SLOW = 4001
     RESYNC = 4002
     PING_TIMEOUT = 4003
+    TOO_FAST = 4004
     TOKEN_EXPIRED = 4501
     TOKEN_REVOKED = 4502
 

@@ -17,6 +17,7 @@ _MEDIUM: Final = Struct("!BBH").pack
 _LONG: Final = Struct("!BBQ").pack
 
 FIN: Final = 0x80
+CLOSE: Final = 0x8
 PING: Final = 0x9
 
 
@@ -31,13 +32,14 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 
 INCOMPLETE: Final = (0, 0, 0)
+MALFORMED: Final = (-1, -1, -1)
 
 
 def measure(data: bytes, start: int) -> tuple[int, int, int]:
     """Where the client frame at ``start`` has its mask, its payload and its end.
 
-    The end may lie past what has arrived. :data:`INCOMPLETE` while the header itself has not arrived.
-    A frame without a mask has ``mask == payload``.
+    The end may lie past what has arrived. :data:`INCOMPLETE` while the header itself has not arrived, :data:`MALFORMED`
+    where the size takes more bytes than it needs, or is none. A frame without a mask has ``mask == payload``.
     """
     if len(data) < start + 2:
         return INCOMPLETE
@@ -45,10 +47,13 @@ def measure(data: bytes, start: int) -> tuple[int, int, int]:
     size = second & 0x7F
     mask = start + 2
     if size >= 126:
+        least, most = (126, 65535) if size == 126 else (65536, 2**63 - 1)
         mask += 2 if size == 126 else 8
         if len(data) < mask:
             return INCOMPLETE
         size = int.from_bytes(data[start + 2 : mask], "big")
+        if not least <= size <= most:
+            return MALFORMED
     payload = mask + 4 if second & 0x80 else mask
     return mask, payload, payload + size
 
