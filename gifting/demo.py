@@ -155,7 +155,7 @@ def _print_links(console: Console, url: str, secret: str) -> None:
     for room, (host, _) in ROOMS.items():
         overlay = issue(secret, host, "overlay", now=time.time(), ttl=TOKEN_TTL, room=room)
         watch = issue(secret, "you", "viewer", now=time.time(), ttl=TOKEN_TTL, name="You")
-        for line in (room, f"  overlay  {url}/overlay?token={overlay}", f"  room     {url}/rooms/{room}?token={watch}"):
+        for line in (room, f"  overlay  {url}/overlay#token={overlay}", f"  room     {url}/rooms/{room}#token={watch}"):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 

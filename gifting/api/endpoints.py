@@ -131,7 +131,7 @@ async def make_overlay_token(call: Call) -> types.OverlayTokenReply:
     rules = Rules.of(call.services.hub.settings)
     token = issue(call.services.secret, room.host, "overlay", now=now, ttl=ttl, room=room.id, rules=rules)
     made = call.services.hub.authenticate(token)
-    url = f"{call.base_url}/overlay?token={token}"
+    url = f"{call.base_url}/overlay#token={token}"
     return types.OverlayTokenReply(token, made.token_id, room.id, int(made.expires), url)
 
 

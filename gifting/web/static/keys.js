@@ -1,4 +1,6 @@
-/** Gift keys (UUIDv7) and what a token says about itself. */
+/** Gift keys (UUIDv7), the page's token, and what a token says about itself. */
+
+const STORED = "gifting.token:";
 
 /**
  * A new UUIDv7 (RFC 9562).
@@ -31,4 +33,26 @@ export function claims(token) {
   } catch {
     return {};
   }
+}
+
+/**
+ * The token of this page's address (`#token=…`), taken out of it at once: addresses are kept in histories, shown on
+ * screens and sent on. The tab remembers it for a reload; a newer one in the address wins.
+ * @param {(token: string) => boolean} [inQuery] whether a token may also come as `?token=…`, which servers log
+ * @returns {string} "" if there is none
+ */
+export function takeToken(inQuery = () => false) {
+  const url = new URL(location.href);
+  const fragment = new URLSearchParams(url.hash.slice(1));
+  const asked = url.searchParams.get("token") ?? "";
+  const given = fragment.get("token") || (inQuery(asked) ? asked : "");
+  fragment.delete("token");
+  url.searchParams.delete("token");
+  url.hash = fragment.toString();
+  history.replaceState(history.state, "", url);
+  // A new fragment alone loads nothing.
+  addEventListener("hashchange", () => new URLSearchParams(location.hash.slice(1)).has("token") && location.reload());
+  if (given) sessionStorage.setItem(STORED + url.pathname, given);
+  const token = given || sessionStorage.getItem(STORED + url.pathname) || "";
+  return /^[\w.-]+$/.test(token) ? token : "";
 }

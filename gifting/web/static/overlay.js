@@ -1,16 +1,16 @@
-/** Gift alerts for a browser source: /overlay?token=…[&debug] */
+/** Gift alerts for a browser source: /overlay#token=…[&debug] (or, of an overlay token, /overlay?token=…) */
 
 import { Alerts } from "./alerts.js";
 import { avatar, calm, coins, el, glide, nameOf, number, picture, pop, typed } from "./dom.js";
 import { GiftingClient } from "./gifting.js";
-import { claims } from "./keys.js";
+import { claims, takeToken } from "./keys.js";
 
 /** Long enough that a burst is drawn once, short enough to look immediate. */
 const DRAW_PAUSE = 40;
 const LEAVE_TIME = 320;
 
-const query = new URLSearchParams(location.search);
-const token = query.get("token") ?? "";
+const debug = /[?&#]debug\b/.test(location.search + location.hash);
+const token = takeToken((asked) => claims(asked).role === "overlay");
 const room = claims(token).room ?? "";
 const list = document.querySelector("#alerts");
 const status = document.querySelector("#status");
@@ -93,8 +93,8 @@ function tell(state, reason) {
 }
 
 function start() {
-  status.hidden = !query.has("debug");
-  if (!room) return tell("closed", "the address needs ?token= with an overlay token");
+  status.hidden = !debug;
+  if (!room) return tell("closed", "the address needs #token= with an overlay token");
   const client = new GiftingClient({ token, rooms: [{ room, lane: "all" }] });
   client.on("event", ({ event }) => {
     const now = performance.now();

@@ -1,8 +1,8 @@
-/** A viewer's page: /rooms/{room}?token=… */
+/** A viewer's page: /rooms/{room}#token=… */
 
 import { pop } from "./dom.js";
 import { GiftingClient } from "./gifting.js";
-import { claims } from "./keys.js";
+import { claims, takeToken } from "./keys.js";
 import { Feed, showBalance, showGifts, showNotice, showSnapshot, showState, showTotals, Top } from "./room-view.js";
 
 const LIKE_PAUSE = 400;
@@ -13,7 +13,7 @@ const TOP_PAUSE = 5_000;
 
 const byId = (id) => document.getElementById(id);
 const room = decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
-const token = new URLSearchParams(location.search).get("token") ?? "";
+const token = takeToken();
 const client = new GiftingClient({ token, rooms: [{ room, lane: "live" }] });
 const feed = new Feed();
 const top = new Top();
@@ -167,7 +167,7 @@ function start() {
   top.reset([]);
   byId("talk").addEventListener("submit", comment);
   byId("like").addEventListener("click", like);
-  if (!token) return stay("This page's address needs a token: add ?token=… to it.");
+  if (!token) return stay("This page's address needs a token: add #token=… to it.");
   client.on("event", onEvent);
   client.on("snapshot", onSnapshot);
   client.on("totals", onTotals);
