@@ -65,13 +65,19 @@ class PageError(Exception):
 
 
 class Page:
-    """One tab. ``errors`` collects what it logged as an error, exceptions and policy violations among it."""
+    """One tab.
+
+    ``errors`` collects what it logged as an error, exceptions and policy violations among it; ``console`` all that it
+    logged; ``requests`` the address of every request, of navigations and WebSockets too, and its Referer.
+    """
 
     def __init__(self, browser: Browser, target: str, session: str) -> None:
         self._browser = browser
         self._target = target
         self._session = session
         self.errors: list[str] = []
+        self.console: list[str] = []
+        self.requests: list[tuple[str, str]] = []
 
     async def call(self, method: str, **params: Any) -> Any:
         return await self._browser.call(method, params, self._session)
@@ -120,6 +126,13 @@ class Page:
         await self._browser.call("Target.closeTarget", {"targetId": self._target})
 
     def on_event(self, method: str, params: dict[str, Any]) -> None:
+        if method in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"):
+            self.console.append(json.dumps(params))
+        elif method == "Network.requestWillBeSent":
+            headers = {name.lower(): value for name, value in params["request"]["headers"].items()}
+            self.requests.append((params["request"]["url"], headers.get("referer", "")))
+        elif method == "Network.webSocketCreated":
+            self.requests.append((params["url"], ""))
         if method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description") or details["text"])
@@ -205,7 +218,7 @@ class Browser:
         attached = await self.call("Target.attachToTarget", {"targetId": target, "flatten": True})
         page = Page(self, target, attached["sessionId"])
         self._pages[attached["sessionId"]] = page
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             await page.call(f"{domain}.enable")
         await page.resize(width, height)
         answer = await page.call("Page.navigate", url=url)

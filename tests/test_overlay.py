@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from browser import Browser, Page, require_browser
@@ -56,7 +57,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 def address(server: Server, origin: str = "") -> str:
     token = server.token("host", "overlay", room="r1")
-    return f"{origin or server.url}/overlay?token={token}&debug"
+    return f"{origin or server.url}/overlay#token={token}&debug"
 
 
 async def overlay(browser: Browser, url: str) -> Page:
@@ -241,7 +242,7 @@ async def test_the_room_page_says_what_is_wrong(browser: Browser, server: Server
     poor = await viewer(browser, server, "poor")
     await poor.evaluate("document.querySelector('[data-gift=crown]').click()")
     await poor.wait_for("document.querySelector('#notice').textContent.includes('more coins')")
-    lost = await browser.open(f"{server.url}/rooms/nowhere?token={server.token('ann')}")
+    lost = await browser.open(f"{server.url}/rooms/nowhere#token={server.token('ann')}")
     await lost.wait_for("document.querySelector('#notice').textContent.includes('room id')")
     none = await browser.open(f"{server.url}/rooms/r1")
     await none.wait_for("document.querySelector('#notice').textContent.includes('needs a token')")
@@ -249,10 +250,62 @@ async def test_the_room_page_says_what_is_wrong(browser: Browser, server: Server
 
 async def viewer(browser: Browser, server: Server, user: str) -> Page:
     """A room page that has joined and knows the viewer's coins."""
-    page = await browser.open(f"{server.url}/rooms/r1?token={server.token(user)}")
+    page = await browser.open(f"{server.url}/rooms/r1#token={server.token(user)}")
     await page.wait_for("document.querySelector('#live').textContent === 'live'")
     await page.wait_for("document.querySelector('#balance').textContent")
     return page
+
+
+# Tokens and addresses.
+
+
+@pytest.mark.attack
+async def test_no_address_referrer_or_console_shows_a_token(browser: Browser, server: Server) -> None:
+    viewing, watching = server.token("ann"), server.token("host", "overlay", room="r1")
+    expired, malformed = server.token("ann", ttl=-10), "not a token; it is secret"
+    pages = [
+        await browser.open(f"{server.url}/rooms/r1#token={viewing}"),
+        await browser.open(f"{server.url}/overlay#token={watching}&debug"),
+        await browser.open(f"{server.url}/rooms/r1#token={expired}"),
+        await browser.open(f"{server.url}/overlay#token={server.token('ann', room='elsewhere')}&debug"),
+        await browser.open(f"{server.url}/rooms/r1#token={quote(malformed)}"),
+    ]
+    await pages[0].wait_for("document.querySelector('#live').textContent === 'live'")
+    await pages[1].wait_for("document.querySelector('#status.joined')")
+    await pages[2].wait_for("document.querySelector('#notice').textContent.includes('new token')", 20)
+    await pages[3].wait_for("document.querySelector('#status.refused')")
+    await pages[4].wait_for("document.querySelector('#notice').textContent.includes('needs a token')")
+    secrets = [token.split(".")[-1] for token in (viewing, watching, expired)] + ["secret"]
+    for page in pages:
+        assert await page.evaluate("location.href.includes('token')") is False
+        shown = [*page.console, *(part for request in page.requests for part in request)]
+        if page is not pages[3]:
+            assert "/v1/" in str(page.requests) or page is pages[4]
+        assert not [line for line in shown for secret in secrets if secret in unquote(line.partition("#")[0])]
+        assert {referrer for _, referrer in page.requests} <= {"", server.url + "/"}
+    assert not [secret for secret in secrets if secret in (server.data_dir.parent / "server.log").read_text()]
+
+
+async def test_a_reload_keeps_the_token_and_a_newer_one_wins(browser: Browser, server: Server) -> None:
+    page = await overlay(browser, address(server))
+    await page.call("Page.reload")
+    await page.wait_for("document.querySelector('#status.joined')")
+    await server.room("r2", "other")
+    other = server.token("other", "overlay", room="r2")
+    await page.evaluate(f"void (location.hash = '#token={other}&debug')")
+    await page.wait_for("document.querySelector('#status.joined') && location.hash === '#debug='")
+    async with Client(server.url, server.token("ann")) as ann:
+        await ann.send_gift("r2", "castle")
+    await page.wait_for("document.querySelector('.card')")
+
+
+async def test_only_an_overlay_token_may_come_as_a_query(browser: Browser, server: Server) -> None:
+    old = await overlay(browser, address(server).replace("#", "?"))
+    assert await old.evaluate("location.search") == "?debug="
+    for path in ("/overlay", "/rooms/r1"):
+        page = await browser.open(f"{server.url}{path}?token={server.token('ann', room='r1')}&debug")
+        await page.wait_for("document.body.innerText.includes('#token=')")
+        assert "/v1/ws" not in str(page.requests)
 
 
 async def test_the_javascript_client_pays_once_and_sees_all_in_order(browser: Browser, server: Server) -> None:
