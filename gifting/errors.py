@@ -22,7 +22,7 @@
     │   ├── TokenInUrl              token_in_url
     │   ├── BadOrigin               bad_origin
     │   └── Forbidden               forbidden
-    ├── Refused                   understood and allowed, but the rules say no; nothing was charged
+    ├── Refused                   understood and allowed, but the rules say no; this attempt charged nothing
     │   ├── NotFound                not_found
     │   ├── RoomNotFound            room_not_found
     │   ├── RoomEnded               room_ended
@@ -43,8 +43,10 @@
     ├── Unavailable               the ledger can't be asked, or this node can't
     │   ├── LedgerUnavailable       ledger_unavailable
     │   ├── LedgerFull              ledger_full
+    │   ├── LedgerHalted            ledger_halted
     │   ├── NotReady                not_ready
-    │   └── OutcomeUnknown          outcome_unknown
+    │   ├── OutcomeUnknown          outcome_unknown
+    │   └── Unconfirmed             unconfirmed
     └── StartError                the server can't start
         ├── BadSetting              bad_setting
         ├── BadCatalog              bad_catalog
@@ -66,7 +68,9 @@ class GiftingError(Exception):
     """The root: catch it to catch everything this package raises on purpose."""
 
     code: ClassVar[str] = "internal"
-    help: ClassVar[str] = "Something failed inside the server. Try again; if it stays, tell the operator."
+    help: ClassVar[str] = (
+        "Something failed inside the server. Try again, a gift with the same key; if it stays, tell the operator."
+    )
     temporary: ClassVar[bool] = True
     status: ClassVar[int] = 500
 
@@ -246,14 +250,17 @@ class KeyReused(Refused):
 
 class KeyExpired(Refused):
     code = "key_expired"
-    help = "The key's own timestamp is too old; check the clock against `ping`, then make a new key."
+    help = (
+        "This attempt charged nothing; an earlier one with this key may have. Ask with `gift_status`: only `unknown` "
+        "says that a new key is safe."
+    )
 
 
 class KeyInFuture(Refused):
     code = "key_in_future"
     help = (
-        "Nothing was charged by this attempt. The key's own timestamp is ahead of `ping`; "
-        "the same key becomes good when its time comes."
+        "This attempt charged nothing; the key's own timestamp is ahead of `ping`. Send it again with the same key "
+        "when its time has come, or ask with `gift_status`: only `unknown` says that a new key is safe."
     )
 
 
@@ -264,7 +271,7 @@ class Limited(GiftingError):
 
 class RateLimited(Limited):
     code = "rate_limited"
-    help = "Slow down and send it again with the same key."
+    help = "This attempt charged nothing; slow down, then try again, a gift with the same key."
 
 
 class TooManyConnections(Limited):
@@ -286,7 +293,7 @@ class TooManyRooms(Limited):
 
 class Overloaded(Limited):
     code = "overloaded"
-    help = "Nothing was charged; send it again with the same key in a moment."
+    help = "This attempt charged nothing; try again in a moment, a gift with the same key."
     status = 503
 
 
@@ -297,12 +304,17 @@ class Unavailable(GiftingError):
 
 class LedgerUnavailable(Unavailable):
     code = "ledger_unavailable"
-    help = "Nothing was charged; send it again with the same key in a moment."
+    help = "This attempt charged nothing; try again in a moment, a gift with the same key."
 
 
 class LedgerFull(Unavailable):
     code = "ledger_full"
-    help = "Nothing was charged; the operator must give Redis more memory."
+    help = "This attempt charged nothing; the operator must give Redis more memory."
+
+
+class LedgerHalted(Unavailable):
+    code = "ledger_halted"
+    help = "This attempt charged nothing; nothing is written before the operator has checked the books."
 
 
 class NotReady(Unavailable):
@@ -312,7 +324,16 @@ class NotReady(Unavailable):
 
 class OutcomeUnknown(Unavailable):
     code = "outcome_unknown"
-    help = "Send it again with the same key: you get the result, and are charged once at most."
+    help = (
+        "It may have happened or not. Send it again with the same key: you get the result, and are charged once at "
+        "most. Where that says `key_expired`, ask with `gift_status`."
+    )
+
+
+class Unconfirmed(Unavailable):
+    code = "unconfirmed"
+    help = "It may have happened or not, and charged nothing. Look whether it did before you do it again."
+    temporary = False
 
 
 class StartError(GiftingError):

@@ -31,7 +31,7 @@ from gifting.ledger.ledger import Ledger
 from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
 from gifting.model.catalog import load_catalog
-from gifting.tasks import end
+from gifting.tasks import Vital, end
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,8 @@ class Node:
         self._secret = find_secret(settings)
         self._url = url
         self.health = Health()
-        self.ledger = Ledger(url, settings, load_catalog(settings.catalog), health=self.health)
+        self.vital = Vital(self.health)
+        self.ledger = Ledger(url, settings, load_catalog(settings.catalog), vital=self.vital)
         self.hub = Hub(self.ledger, settings, self._secret, self.name)
         self._feed = connect(url, settings.heartbeat_timeout)
         self.broker = Broker(

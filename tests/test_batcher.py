@@ -135,7 +135,7 @@ async def test_free_events_are_not_said_again(redis_client: Any, redis_url: str)
         proxy.mute = False
         proxy.cut()
         _, event, gift = await till.everyone()
-        assert isinstance(event, errors.OutcomeUnknown)
+        assert isinstance(event, errors.Unconfirmed)
         assert gift.status == 0
 
 

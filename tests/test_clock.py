@@ -13,6 +13,7 @@ from gifting.health import Health
 from gifting.ledger.clock import Clock
 from gifting.ledger.floors import HOLD, HOLD_MAX, PIECE, kinds
 from gifting.model.economy import key_time, make_key, parse_key
+from gifting.tasks import Vital
 from tests.test_ledger import LEAD, START, WINDOW, World, a_world
 
 MINUTE = 60_000
@@ -215,7 +216,7 @@ def test_this_machines_clock_where_nothing_was_measured() -> None:
 
 async def test_a_new_time_must_hold_before_floors_follow_it(redis_client: Redis, redis_url: str) -> None:
     hands, health = Hands(), Health()
-    async with a_world(redis_url, hands=hands, health=health, partitions=1) as world:
+    async with a_world(redis_url, hands=hands, vital=Vital(health), partitions=1) as world:
         floors = world.ledger.upkeep.floors
 
         async def floor() -> int:
@@ -246,7 +247,7 @@ async def test_a_new_time_must_hold_before_floors_follow_it(redis_client: Redis,
 
 async def test_a_long_step_that_is_taken_back_is_told(redis_client: Redis, redis_url: str) -> None:
     hands, health = Hands(), Health()
-    async with a_world(redis_url, hands=hands, health=health, partitions=1) as world:
+    async with a_world(redis_url, hands=hands, vital=Vital(health), partitions=1) as world:
         await world.grant("ann", 10)
         world.clock[0] += 100 * WINDOW
         await world.ledger.maintain()

@@ -17,7 +17,6 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gifting import config, errors
-from gifting.health import Health
 from gifting.ledger import scripts
 from gifting.ledger.audit import audit
 from gifting.ledger.batcher import Result
@@ -32,6 +31,7 @@ from gifting.ledger.stream import LAST, read_ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.economy import MAX_AMOUNT, diamonds_for, key_time, make_key, parse_key
 from gifting.model.events import encode_event, encode_host
+from gifting.tasks import Vital
 from gifting.wire.codec import pack, unpack
 
 START = 1_700_000_000_000
@@ -99,7 +99,8 @@ class World:
         options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000))
         bases = [ann.base, self.room.base]
         kinds = bytes((GIFT,))
-        reply = await scripts.call(self.redis, "commit", bases, str(self.clock[0]), options, kinds, target, item)
+        args = (str(self.clock[0]), options, kinds, target, item, "", "")
+        reply = await scripts.call(self.redis, "commit", bases, *args)
         (values,) = msgpack.unpackb(reply)
         return Result(*values)
 
@@ -118,12 +119,12 @@ class World:
 
 @asynccontextmanager
 async def a_world(
-    url: str, hands: Callable[[], float] = time.monotonic, health: Health | None = None, **flags: Any
+    url: str, hands: Callable[[], float] = time.monotonic, vital: Vital | None = None, **flags: Any
 ) -> AsyncIterator[World]:
     """``hands`` is the process' own clock."""
     clock = [START]
     settings = config.load(flags, environ={})
-    ledger = Ledger(url, settings, load_catalog(), lambda: str(clock[0]), health, hands)
+    ledger = Ledger(url, settings, load_catalog(), lambda: str(clock[0]), vital, hands)
     try:
         await ledger.start()
         world = World(ledger, clock)
@@ -527,7 +528,8 @@ async def test_likes_stop_at_the_largest_number(world: World) -> None:
     values = bytes((1,)) + pack(("r1", "host", event, MAX_AMOUNT))[1:]
     options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000))
     kinds = bytes((LIKE, LIKE))
-    await scripts.call(world.redis, "commit", [world.room.base], str(START), options, kinds, b"", values + values)
+    args = (str(START), options, kinds, b"", values + values, "", "")
+    await scripts.call(world.redis, "commit", [world.room.base], *args)
     assert [event["total"] for event in await world.log()] == [MAX_AMOUNT] * 2
     assert (await world.ledger.snapshot(world.room))["likes"] == MAX_AMOUNT
 

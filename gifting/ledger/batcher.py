@@ -3,6 +3,9 @@
 Nothing waits for a timer, unless ``batch_pause`` asks for it. A batch that is full waits for nothing, not for the call
 before it either: up to :data:`FLIGHTS` calls are in flight on one connection, so that Redis finds the next one waiting
 while the last one is being told. What one sender sends is committed in that order, also where calls had to be repeated.
+
+What was sent and got no answer is sent again if it has a key, and ends as its stored result or as OutcomeUnknown; what
+has no key ends as Unconfirmed. Only what certainly did not run is told so.
 """
 
 from __future__ import annotations
@@ -13,22 +16,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from redis.exceptions import (
-    BusyLoadingError,
-    ClusterDownError,
-    MasterDownError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TryAgainError,
-)
+from redis.exceptions import RedisError
 
 from gifting import errors
 from gifting.config import Settings
-from gifting.ledger.commit import Done, Item, Line, Result, deliver, fail, give_up
-from gifting.tasks import end
+from gifting.ledger.commit import Done, Item, Result, deliver, lose, read_results, refuse
+from gifting.ledger.fate import Fate, fate
+from gifting.ledger.line import NOT_IN_TURN, Line
+from gifting.tasks import Vital, end
 from gifting.wire.codec import pack
 
 __all__ = ["Batcher", "Done", "Result"]
@@ -41,20 +36,28 @@ FLIGHTS = 3
 RETRY_PAUSE = 0.05
 """Seconds between two tries while Redis is away."""
 
-NOT_RUN = (BusyLoadingError, ClusterDownError, MasterDownError, ReadOnlyError, TryAgainError)
-"""Error replies after which the script has not run but may, later."""
-
 
 class Batcher:
     """Owns the queue of what is to be committed, a task that sends it in batches and one that takes the replies.
 
     Args:
         connect: makes a connection to Redis.
+        chain: what the keys begin with by which calls in flight are kept in order.
         settings: sizes, times and the diamond rate.
         now: the time as the script takes it.
+        vital: keeps the tasks.
+        halted: called when the script has failed; it should :meth:`close` this.
     """
 
-    def __init__(self, connect: Callable[[], Any], settings: Settings, now: Callable[[], str] = str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        chain: str,
+        settings: Settings,
+        now: Callable[[], str],
+        vital: Vital,
+        halted: Callable[[str], None],
+    ) -> None:
         self._batch_max = settings.batch_max
         self._queue_max = settings.batch_queue
         self._pause = settings.batch_pause
@@ -68,24 +71,28 @@ class Batcher:
                 settings.log_keep,
             )
         )
-        self._line = Line(connect(), options, now, self._timeout)
+        self._line = Line(connect(), chain, options, now, self._timeout)
+        self._vital = vital
+        self._halted = halted
         self._queue: deque[Item] = deque()
         self._flights: deque[list[Item]] = deque()
         self._writing = False
         self._again: list[Item] = []
+        self._closed: Callable[[], errors.GiftingError] | None = None
         self._sendable, self._flying, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
         self._resting: asyncio.TimerHandle | None = None
+        self._trouble = ""
         self.batches = 0
         self.items = 0
 
     def start(self) -> None:
         self._tasks = [
-            asyncio.create_task(self._send_batches(), name="commit: send"),
-            asyncio.create_task(self._take_replies(), name="commit: replies"),
+            self._vital.start("ledger: send", self._send_batches(), self._fall),
+            self._vital.start("ledger: replies", self._take_replies(), self._fall),
         ]
 
     @property
@@ -97,10 +104,13 @@ class Batcher:
 
         Raises:
             Overloaded: too much is queued already.
+            Unavailable: nothing is taken any more.
         """
         queued = len(self._queue)
         if queued >= self._queue_max:
             raise errors.Overloaded
+        if self._closed is not None:
+            raise self._closed()
         self._queue.append(Item(kind, sender, room, target, fields, done, self._time()))
         if not queued or queued + 1 == self._batch_max:
             self._settle()
@@ -109,18 +119,30 @@ class Batcher:
         """Wait until nothing is queued or in flight."""
         await self._idle.wait()
 
+    def close(self, why: Callable[[], errors.GiftingError]) -> None:
+        """Send nothing more. What waits is told ``why``, as is what comes from now on; replies are still taken."""
+        self._closed = why
+        refuse((*self._again, *self._queue), why())
+        self._again = []
+        self._queue.clear()
+        self._settle()
+
     async def stop(self) -> None:
-        """Stop at once; what is still queued was not sent, and is told so."""
+        """Stop at once. What was in flight is told that nobody knows, what was not sent that it was not."""
         await end(self._tasks)
         if self._resting is not None:
             self._resting.cancel()
-        for batch in (*self._flights, self._again):
-            fail(batch, errors.OutcomeUnknown())
-        fail(self._queue, errors.LedgerUnavailable("The server is shutting down."))
-        self._flights.clear()
-        self._again.clear()
-        self._queue.clear()
+        self._fall()
         await self._line.close()
+
+    def _fall(self) -> None:
+        """The tasks have ended."""
+        for task in self._tasks:
+            task.cancel()
+        for batch in self._flights:
+            lose(batch)
+        self._flights.clear()
+        self.close(_stopping)
 
     def _settle(self) -> None:
         """Say what is true now."""
@@ -132,9 +154,15 @@ class Batcher:
         """Not while something is to be repeated, which goes first; in a pause or beside a call only a full batch."""
         if self._again:
             return False
+        if self._flights and not self._may_send_beside():
+            return False
         if self._flights or self._resting is not None:
-            return len(self._queue) >= self._batch_max and len(self._flights) < FLIGHTS
+            return len(self._queue) >= self._batch_max
         return bool(self._queue)
+
+    def _may_send_beside(self) -> bool:
+        """Not on a connection other than that of the calls in flight, nor out of their chain."""
+        return len(self._flights) < FLIGHTS and self._line.linked and self._line.up
 
     def _rest(self) -> None:
         if self._resting is not None:
@@ -152,7 +180,8 @@ class Batcher:
             await self._sendable.wait()
             try:
                 await self._line.connect()
-            except (RedisError, OSError):  # TimeoutError is an OSError
+            except (RedisError, OSError) as error:  # TimeoutError is an OSError
+                self._tell_trouble("Redis can't be reached", error)
                 self._expire()
                 await asyncio.sleep(RETRY_PAUSE)
             else:
@@ -166,9 +195,9 @@ class Batcher:
         if self._pause:
             self._rest()
         try:
-            await self._line.write(batch)
+            await self._line.write(batch, link=len(batch) == self._batch_max, beside=bool(self._flights))
         except Exception as error:  # also of what redis-py trips over when the connection goes away in mid-write
-            log.warning("a ledger call could not be written: %r", error)
+            self._tell_trouble("a ledger call could not be written", error)
             await self._line.drop()
         finally:
             self._writing = False
@@ -177,58 +206,83 @@ class Batcher:
     # In.
 
     async def _take_replies(self) -> None:
+        pause = 0.0
         while True:
             await self._flying.wait()
-            pause = await self._take_reply()
-            if self._again and not self._flights and not self._writing:
-                await asyncio.sleep(pause)
-                self._repeat()
+            pause = max(pause, await self._take_reply())
+            if not self._flights and not self._writing:
+                if self._again:
+                    await asyncio.sleep(pause)
+                    self._repeat()
+                pause = 0.0
             self._settle()
 
     async def _take_reply(self) -> float:
         """End the oldest flight, or all of them where the connection broke. Seconds to wait before a repetition."""
         try:
             reply = await self._line.read()
-        except NoScriptError:
+        except (RedisError, OSError) as error:
+            return await self._fail_flight(error)
+        if reply == NOT_IN_TURN:
+            self._again += self._flights.popleft()
+            return 0.0
+        results = read_results(reply, len(self._flights[0]))
+        deliver(self._flights.popleft(), results)
+        self.batches += 1
+        self.items += len(results)
+        self._trouble = ""
+        return 0.0
+
+    async def _fail_flight(self, error: Exception) -> float:
+        became = fate(error)
+        if became is Fate.FORGOTTEN:
             self._line.load_script()
             self._again += self._flights.popleft()
             return 0.0
-        except NOT_RUN:
+        self._tell_trouble("a ledger call failed", error)
+        if became is Fate.NOT_RUN:
             self._again += self._flights.popleft()
-        except OutOfMemoryError:
-            fail(self._flights.popleft(), errors.LedgerFull())
-        except ResponseError as error:
-            log.error("the ledger script failed: %s", error)
-            fail(self._flights.popleft(), errors.OutcomeUnknown())
-        except (RedisError, OSError) as error:
-            log.warning("a ledger call got no reply: %r", error)
-            await self._lose_flights()
+        elif became is Fate.NO_MEMORY:
+            refuse(self._flights.popleft(), errors.LedgerFull())
+        elif became is Fate.BROKEN:
+            lose(self._flights.popleft())
+            self._halted(f"commit: {error}")
         else:
-            batch = self._flights.popleft()
-            deliver(batch, reply)
-            self.batches += 1
-            self.items += len(batch)
+            await self._lose_flights()
         return RETRY_PAUSE
 
     async def _lose_flights(self) -> None:
         """What has a key is said again, and the script tells what became of it; the rest is not known."""
+        await self._line.drop()
         lost = [item._replace(sent=True) for batch in self._flights for item in batch]
         self._flights.clear()
         self._again += (item for item in lost if item.sender is not None)
-        await self._line.drop()
-        give_up(item for item in lost if item.sender is None)
+        lose(item for item in lost if item.sender is None)
 
     def _repeat(self) -> None:
         """Before all that was queued meanwhile."""
         self._queue.extendleft(reversed(self._again))
         self._again = []
+        if self._closed is not None:
+            self.close(self._closed)
         self._expire()
 
     def _expire(self) -> None:
         """Give up on what has waited too long; the queue is in order of time."""
         oldest = self._time() - self._timeout
         while self._queue and self._queue[0].queued_at < oldest:
-            give_up((self._queue.popleft(),))
+            refuse((self._queue.popleft(),), errors.LedgerUnavailable())
+
+    def _tell_trouble(self, what: str, error: Exception) -> None:
+        """Once, until a call succeeds or the trouble is another."""
+        trouble = f"{what}: {type(error).__name__}: {error}"
+        if trouble != self._trouble:
+            log.warning(trouble)
+        self._trouble = trouble
+
+
+def _stopping() -> errors.GiftingError:
+    return errors.LedgerUnavailable("The server is shutting down.")
 
 
 def _turn(event: asyncio.Event, on: bool) -> None:

@@ -1,16 +1,14 @@
-"""One commit call on the wire: its items, how they are packed, what comes back, and the connection it goes over."""
+"""One commit call: its items, how they are packed, what comes back, and what each item is told."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgpack
 
 from gifting import errors
-from gifting.ledger import scripts
 from gifting.ledger.status import Status
 from gifting.wire.codec import pack
 
@@ -56,77 +54,46 @@ class Item(NamedTuple):
     sent: bool = False
 
 
-def tell(item: Item, outcome: Result | errors.GiftingError) -> None:
-    """Every item is told once: a result of the script, or an error that says whether the outcome is known."""
+# Every item is told once. There are three outcomes, and a function for each.
+
+
+def deliver(items: Sequence[Item], results: Sequence[Result]) -> None:
+    """Tell items what the script said of them."""
+    for item, result in zip(items, results, strict=True):
+        _tell(item, result)
+
+
+def lose(items: Iterable[Item]) -> None:
+    """Tell items that were sent, and are not answered, that nobody knows."""
+    for item in items:
+        _tell(item, errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown())
+
+
+def refuse(items: Iterable[Item], error: errors.GiftingError) -> None:
+    """Tell items that they are not taken, as far as that is certain: not where one may have been before."""
+    for item in items:
+        if item.sent:
+            lose((item,))
+        else:
+            _tell(item, error)
+
+
+def _tell(item: Item, outcome: Result | errors.GiftingError) -> None:
     try:
         item.done(outcome)
     except Exception:
-        log.exception("a gift was committed, but telling its sender failed")
+        log.exception("the outcome of an item is known, but telling its sender failed")
 
 
-def fail(items: Iterable[Item], error: errors.GiftingError) -> None:
-    for item in items:
-        tell(item, error)
+# On the wire.
 
 
-def give_up(items: Iterable[Item]) -> None:
-    """Tell items that are not sent again whether they may have been committed."""
-    for item in items:
-        tell(item, errors.OutcomeUnknown() if item.sent else errors.LedgerUnavailable())
-
-
-def deliver(items: Sequence[Item], reply: bytes) -> None:
-    """Tell each item its part of a call's reply."""
-    for item, values in zip(items, msgpack.unpackb(reply, use_list=False), strict=True):
-        tell(item, Result(*values))
-
-
-class Line:
-    """The connection on which commit calls are made, one after another: a call may be written before the reply to the
-    one before it has been read, and Redis runs and answers them in that order. ``options`` are what the script takes.
-
-    Everything here raises RedisError or OSError after ``timeout`` seconds.
-    """
-
-    def __init__(self, connection: Any, options: bytes, now: Callable[[], str], timeout: float) -> None:
-        self._connection = connection
-        self._connection.socket_timeout = None  # ours bounds every call; redis-py's would make a task for each
-        self._options = options
-        self._now = now
-        self._timeout = timeout
-        self._loaded = True
-
-    async def connect(self) -> None:
-        """Does nothing on a connection that is up."""
-        if not self._connection.is_connected:
-            async with asyncio.timeout(self._timeout):
-                await self._connection.connect()
-
-    async def write(self, batch: Sequence[Item]) -> None:
-        bases, *packed = pack_batch(batch)
-        script = ("EVALSHA", scripts.sha("commit")) if self._loaded else ("EVAL", scripts.source("commit"))
-        self._loaded = True
-        async with asyncio.timeout(self._timeout):
-            await self._connection.send_command(
-                *script, len(bases), *bases, self._now(), self._options, *packed, check_health=False
-            )
-
-    async def read(self) -> bytes:
-        """The reply to the oldest call that has none."""
-        async with asyncio.timeout(self._timeout):
-            reply: bytes = await self._connection.read_response()
-        return reply
-
-    def load_script(self) -> None:
-        """Redis has forgotten the script: the next call brings it along."""
-        self._loaded = False
-
-    async def drop(self) -> None:
-        """After a failure: a late reply must not be taken for a later call's."""
-        await self._connection.disconnect(nowait=True)
-
-    async def close(self) -> None:
-        await self._connection.disconnect()
+def read_results(reply: bytes, count: int) -> list[Result]:
+    """What the script said of each of ``count`` items. Raises ValueError: it is no such thing."""
+    results = [Result(*values) for values in msgpack.unpackb(reply, use_list=False)]
+    if len(results) != count:
+        raise ValueError(f"{len(results)} results came for {count} items")
+    return results
 
 
 def pack_batch(batch: Sequence[Item]) -> tuple[list[str], bytes, bytes, bytes]:

@@ -23,6 +23,7 @@ key                             type    holds
 ``{pNN}:room:R/top``            zset    user → coins sent
 ``{pNN}:room:R/users``          hash    user → name and picture, as wire bytes
 ``{pNN}:room:R/presence``       hash    node → viewers and when
+``{p00}:chain:C``               string  number of the last commit call of connection C that another could follow
 ``{p00}:meta``                  hash    what can't change once data exists
 ``{p00}:revoked``               zset    token id → when it would have expired
 ==============================  ======  =====================================================================
@@ -48,6 +49,11 @@ class Keys:
     @property
     def meta(self) -> str:
         return f"{self.bases[0]}:meta"
+
+    @property
+    def chain(self) -> str:
+        """What the key of a connection's chain of commit calls begins with."""
+        return f"{self.bases[0]}:chain"
 
     @property
     def revoked(self) -> str:

@@ -21,6 +21,7 @@ from gifting.ledger.safety import require_safe
 from gifting.ledger.upkeep import Upkeep
 from gifting.model import economy, events
 from gifting.model.catalog import Catalog, Gift
+from gifting.tasks import Vital
 from gifting.wire.codec import pack, unpack
 from gifting.wire.messages import MAX_COUNT
 
@@ -43,7 +44,8 @@ class Sender(NamedTuple):
 class Ledger(Rooms):
     """One process' way to the books in Redis at ``url``; see :class:`Rooms` for ``now``.
 
-    ``health`` is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    ``vital`` keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is the process' own
+    clock, in seconds.
     """
 
     def __init__(
@@ -52,15 +54,18 @@ class Ledger(Rooms):
         settings: Settings,
         catalog: Catalog,
         now: Callable[[], str] = str,
-        health: Health | None = None,
+        vital: Vital | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(url, settings, now)
+        vital = vital or Vital(Health())
+        super().__init__(url, settings, now, vital.health)
         self._lookup = Lookup(self.redis, self.keys, settings)
-        self.upkeep = Upkeep(self.redis, self.keys, settings, health or Health(), self._lookup, now, monotonic)
+        self.upkeep = Upkeep(self.redis, self.keys, settings, vital.health, self._lookup, now, monotonic)
         self.catalog = catalog
         self.revocations = Revocations(self.redis, self.keys.revoked)
-        self.batcher = Batcher(self.redis.connection_pool.make_connection, settings, now)
+        self.batcher = Batcher(
+            self.redis.connection_pool.make_connection, self.keys.chain, settings, now, vital, self.halt.pull
+        )
         self._likes: dict[str, Fold] = {}
         self._targets: dict[tuple[RoomRef, str], bytes] = {}
 
@@ -77,6 +82,7 @@ class Ledger(Rooms):
             await require_safe(self.redis, allow_unsafe=self.settings.allow_unsafe_redis)
             await self.redis.hsetnx(self.keys.meta, "partitions", str(len(self.keys.bases)))
             found = int(await self.redis.hget(self.keys.meta, "partitions"))
+            await self.halt.look()
             await self.upkeep.round()
         except REDIS_ERRORS as error:
             raise errors.NoRedis(f"Redis can't be used: {str(error).rstrip('.')}.") from None
@@ -94,12 +100,15 @@ class Ledger(Rooms):
                 "longer exact. Use a simpler fraction."
             )
 
+    def _halted(self) -> None:
+        self.batcher.close(errors.LedgerHalted)
+
     async def maintain(self) -> None:
-        """One round of :class:`Upkeep`. Raises LedgerFull, OutcomeUnknown."""
+        """One round of :class:`Upkeep`. Raises Unavailable."""
         try:
             await self.upkeep.round()
         except REDIS_ERRORS as error:
-            raise translate(error) from None
+            raise translate(error, errors.LedgerUnavailable) from None
 
     def now_ms(self) -> int:
         """Redis' time, by which keys are judged, without asking it."""
@@ -115,6 +124,7 @@ class Ledger(Rooms):
     async def stop(self) -> None:
         """Let go of Redis. What is still queued is told that it was not sent."""
         await self.batcher.stop()
+        await self.halt.end()
         await self.redis.aclose()
 
     # Gifts and events: through the batcher.
@@ -128,7 +138,7 @@ class Ledger(Rooms):
         """Debit the sender, credit the host, log and publish; ``done`` gets the result or why not.
 
         Raises:
-            UnknownGift, BadKey, BadAmount, Overloaded: at once; ``done`` is not called then.
+            UnknownGift, BadKey, BadAmount, Overloaded, Unavailable: at once; ``done`` is not called then.
         """
         gift = self.catalog[gift_id]
         if not 1 <= count <= MAX_COUNT:
@@ -161,7 +171,7 @@ class Ledger(Rooms):
         return target
 
     def post(self, room: RoomRef, kind: events.Logged, fields: dict[str, Any], done: Done) -> None:
-        """Log and publish a free event (comment, share, follow, member). Raises Overloaded."""
+        """Log and publish a free event (comment, share, follow, member). Raises Overloaded, Unavailable."""
         blob = pack((room.id, room.host, events.encode_event(kind, fields)))[1:]
         self.batcher.submit(EVENT, None, room.base, None, blob, done)
 
@@ -225,7 +235,8 @@ class Ledger(Rooms):
             reason,
             operator,
         )
-        reply = await self._call("grant", self.keys.base(user), self._now(), options=options)
+        base = self.keys.base(user)
+        reply = await self._call("grant", base, self._now(), options=options, unsure=errors.OutcomeUnknown)
         status, duplicate, balance = unpack(reply)
         check(status)
         return balance, bool(duplicate)
@@ -237,5 +248,5 @@ class Ledger(Rooms):
             pipe = self.redis.pipeline(transaction=True).hget(f"{base}:coins", user).hget(f"{base}:diamonds", user)
             coins, diamonds = await pipe.execute()
         except REDIS_ERRORS as error:
-            raise translate(error) from None
+            raise translate(error, errors.LedgerUnavailable) from None
         return int(coins or 0), int(diamonds or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gifting.errors import Overloaded
+from gifting.errors import LedgerUnavailable, Overloaded, Unconfirmed
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.rooms import REDIS_ERRORS, translate
 
@@ -28,11 +28,11 @@ class Revocations:
                 raise Overloaded("Too many tokens are revoked.")
             await self._redis.zadd(self._key, {token_id: now + ttl})
         except REDIS_ERRORS as error:
-            raise translate(error) from None
+            raise translate(error, Unconfirmed) from None
 
     async def current(self) -> frozenset[str]:
         try:
             found = await self._redis.zrange(self._key, 0, REVOKED_MAX)
         except REDIS_ERRORS as error:
-            raise translate(error) from None
+            raise translate(error, LedgerUnavailable) from None
         return frozenset(token.decode() for token in found)

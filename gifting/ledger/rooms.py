@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 import msgpack
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import RedisError
 
 from gifting import errors
 from gifting.config import Settings
+from gifting.health import Health
 from gifting.ledger import scripts
 from gifting.ledger.connect import BinaryRedis, connect
+from gifting.ledger.fate import Fate, fate
+from gifting.ledger.halt import Halt
 from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status
 from gifting.model import events
 from gifting.wire.batch import RoomBatch, read_batches
 from gifting.wire.codec import pack, unpack
 
+log = logging.getLogger(__name__)
+
 REDIS_ERRORS = (RedisError, OSError)
+
+BOOKKEEPING = ("grant", "room_end", "sweep")
+"""Scripts after whose failure, as after one of ``commit``, nothing more is written."""
 
 ROOMS_CACHED = 20_000
 """Rooms whose host is remembered; beyond it the oldest are looked up again."""
@@ -50,19 +59,32 @@ class Rooms:
     clocks differ agree; tests give a time in ms.
     """
 
-    def __init__(self, url: str, settings: Settings, now: Callable[[], str] = str) -> None:
+    def __init__(self, url: str, settings: Settings, now: Callable[[], str], health: Health) -> None:
         self.settings = settings
         self.keys = Keys(settings.key_prefix, settings.partitions)
         self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
+        self.halt = Halt(self.redis, self.keys.meta, health, self._halted)
         self._now = now
         self._rooms: dict[str, RoomRef] = {}
 
-    async def _call(self, name: str, key: str, *args: Any, options: Any = None) -> Any:
+    def _halted(self) -> None:
+        """Nothing may be written any more."""
+
+    async def _call(
+        self, name: str, key: str, *args: Any, options: Any = None, unsure: Unsure = errors.LedgerUnavailable
+    ) -> Any:
+        """Run a script; ``unsure`` as :func:`translate` takes it."""
         packed = (pack(options),) if options is not None else ()
+        if name in BOOKKEEPING:
+            self.halt.check()
         try:
             return await scripts.call(self.redis, name, [key], *args, *packed)
         except REDIS_ERRORS as error:
-            raise translate(error) from None
+            if fate(error) is Fate.BROKEN:
+                log.error("the script %s failed: %s", name, error)
+                if name in BOOKKEEPING:
+                    self.halt.pull(f"{name}: {error}")
+            raise translate(error, unsure) from None
 
     async def open_room(self, room: str, host: str, host_name: str, title: str) -> RoomRef:
         """Begin a stream. Doing it again changes nothing. Raises RoomTaken, RoomEnded."""
@@ -71,12 +93,12 @@ class Rooms:
             await self.redis.hsetnx(directory, room, host)
             found = await self.redis.hget(directory, room)
         except REDIS_ERRORS as error:
-            raise translate(error) from None
+            raise translate(error, errors.Unconfirmed) from None
         if found is None or found.decode() != host:
             raise errors.RoomTaken
-        reply = await self._call(
-            "room_open", self.keys.base(host), self._now(), options=(room, host, host_name or host, title)
-        )
+        options = (room, host, host_name or host, title)
+        base = self.keys.base(host)
+        reply = await self._call("room_open", base, self._now(), options=options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
         return await self.room(room)
 
@@ -89,7 +111,7 @@ class Rooms:
             host = await self.redis.hget(self.keys.directory(room), room)
             name = await self.redis.hget(self.keys.room(host.decode(), room), "host_name") if host else None
         except REDIS_ERRORS as error:
-            raise translate(error) from None
+            raise translate(error, errors.LedgerUnavailable) from None
         if host is None or name is None:
             raise errors.RoomNotFound
         user = host.decode()
@@ -107,7 +129,8 @@ class Rooms:
         """End a stream: its streaks end, ``stream_end`` goes out. Doing it again changes nothing."""
         retention = round(self.settings.room_retention * 1000)
         options = (room.id, events.encode_event("stream_end", {}), self.settings.log_keep, retention)
-        check(unpack(await self._call("room_end", room.base, self._now(), options=options))[0])
+        reply = await self._call("room_end", room.base, self._now(), options=options, unsure=errors.Unconfirmed)
+        check(unpack(reply)[0])
 
     async def live_rooms(self, limit: int) -> list[str]:
         """Ids of live rooms, the newest first of each partition."""
@@ -117,7 +140,7 @@ class Rooms:
         try:
             pages = await pipe.execute()
         except REDIS_ERRORS as error:
-            raise translate(error) from None
+            raise translate(error, errors.LedgerUnavailable) from None
         return [room.decode() for page in pages for room in page][:limit]
 
     async def snapshot(self, room: RoomRef) -> dict[str, Any]:
@@ -181,11 +204,21 @@ class Rooms:
                 since = batch.last
 
 
-def translate(error: Exception) -> errors.GiftingError:
-    """What a failed call of Redis means to whoever asked for it."""
-    if isinstance(error, OutOfMemoryError):
+Unsure = type[errors.LedgerUnavailable | errors.OutcomeUnknown | errors.Unconfirmed]
+
+
+def translate(error: Exception, unsure: Unsure) -> errors.GiftingError:
+    """What a failed call of Redis means to whoever asked for it.
+
+    ``unsure`` is what it means where the call may have been done all the same: LedgerUnavailable where that changes
+    nothing, OutcomeUnknown where it may be asked again with its key, Unconfirmed where it has none.
+    """
+    became = fate(error)
+    if became is Fate.NO_MEMORY:
         return errors.LedgerFull()
-    return errors.OutcomeUnknown()
+    if became in (Fate.FORGOTTEN, Fate.NOT_RUN):
+        return errors.LedgerUnavailable()
+    return unsure()
 
 
 def check(status: int) -> None:

@@ -1,6 +1,6 @@
 #!lua
 -- commit: apply a batch of gifts, likes and other room events, in order. All or nothing per item.
--- KEYS [i]  the partitions that the batch touches, e.g. 'gifting:{p03}'
+-- KEYS [i]  the partitions that the batch touches, e.g. 'gifting:{p03}'; then, if ARGV [7] is not '', the chain's key
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep]
 --      [3]  the kinds of the items, a byte each: 1 gift, 2 event, 3 like
@@ -11,7 +11,10 @@
 --                  event bytes: the user, and count, coins and message
 --           event  room's partition, room, host, event bytes
 --           like   room's partition, room, host, event bytes, count
--- returns   msgpack array, per item [duplicate 0|1, status, seq, coins left, repeat_count, streak]
+--      [6]  the number of the call that was sent just before and is not answered yet; '' if there is none
+--      [7]  this call's number, by which the next may name it, kept under the chain's key; '' if none will
+-- returns   msgpack array, per item [duplicate 0|1, status, seq, coins left, repeat_count, streak]; or '' for a call that
+--           was not run because the one before it was not: what one sender sends stays in order
 -- @include status
 -- @include clock
 -- @include amount
@@ -28,6 +31,13 @@ local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, 
   unpack(cmsgpack.unpack(ARGV[2]))
 local keys = dedupe.new('keys', dedupe_window, key_lead, 60000)
 local partitions = {}
+local CHAIN_KEPT = 60000
+local after, number = ARGV[6], ARGV[7]
+local chain = number ~= '' and table.remove(KEYS)
+
+if after ~= '' and redis.call('GET', chain) ~= after then
+  return ''
+end
 
 local function pack_result(status, seq, coins, repeat_count, streak)
   return cmsgpack.pack(status, seq or 0, coins or 0, repeat_count or 0, streak or 0)
@@ -228,5 +238,8 @@ for _, p in ipairs(partitions) do
   partition.flush(p)
   streaks.flush(p, streak_window)
   room.flush(p, log_keep)
+end
+if chain then
+  redis.call('SET', chain, number, 'PX', CHAIN_KEPT) -- the last of all: a call that failed on its way has not run
 end
 return string.char(0xdd) .. struct.pack('>I4', #items) .. table.concat(results)

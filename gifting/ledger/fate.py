@@ -1,0 +1,63 @@
+"""What an error of a Redis call says about the script that was called: whether it has run."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
+
+_NOT_RUN = (
+    AskError,  # and MOVED
+    BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,  # and MASTERDOWN
+    NoPermissionError,
+    ReadOnlyError,
+    TryAgainError,
+)
+_NOT_RUN_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ")
+"""Codes that redis-py has no class for."""
+
+_IN_SCRIPT = "@user_script"
+"""Redis names the line of the script that failed. Without it the call was turned away before the first."""
+
+
+class Fate(Enum):
+    """What became of a script whose call ended in an error."""
+
+    FORGOTTEN = auto()
+    """Redis does not have the script: it has not run, and will when it is sent along."""
+    NOT_RUN = auto()
+    """It has not run; later it may."""
+    NO_MEMORY = auto()
+    """It has not run, and won't before there is memory."""
+    BROKEN = auto()
+    """It failed on its way: what it wrote until then stays."""
+    UNKNOWN = auto()
+    """No reply came."""
+
+
+def fate(error: Exception) -> Fate:
+    """Of any error that redis-py raises, and of OSError. What isn't known for certain to be harmless is BROKEN."""
+    if isinstance(error, ResponseError) and _IN_SCRIPT in str(error):
+        return Fate.BROKEN
+    if isinstance(error, NoScriptError):
+        return Fate.FORGOTTEN
+    if isinstance(error, OutOfMemoryError):
+        return Fate.NO_MEMORY
+    if isinstance(error, _NOT_RUN):
+        return Fate.NOT_RUN
+    if isinstance(error, ResponseError):
+        return Fate.NOT_RUN if str(error).startswith(_NOT_RUN_CODES) else Fate.BROKEN
+    return Fate.UNKNOWN

@@ -1,0 +1,89 @@
+"""The connection over which commit calls are made, several at a time, and the chain that keeps them in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from secrets import token_hex
+from typing import Any
+
+from gifting.ledger import scripts
+from gifting.ledger.commit import Item, pack_batch
+
+NOT_IN_TURN = b""
+"""The reply to a call that has not run because the one before it has not."""
+
+
+class Line:
+    """Commit calls, one after another: a call may be written before the reply to the one before it has been read, and
+    Redis runs and answers them in that order.
+
+    If Redis turns one away (it has forgotten the script, it is busy), the next one may run all the same. So a call that
+    is written beside another names it, and the script runs only if that one has run to its end. ``chain`` is the key
+    under which it finds out; each connection has its own.
+
+    ``options`` are what the script takes. Everything here raises RedisError or OSError after ``timeout`` seconds.
+    """
+
+    def __init__(self, connection: Any, chain: str, options: bytes, now: Callable[[], str], timeout: float) -> None:
+        self._connection = connection
+        self._connection.socket_timeout = None  # ours bounds every call; redis-py's would make a task for each
+        self._chains = chain
+        self._chain = ""
+        self._number = 0
+        self._options = options
+        self._now = now
+        self._timeout = timeout
+        self._loaded = True
+        self.linked = False
+        """Whether the last call can be named by the next."""
+
+    @property
+    def up(self) -> bool:
+        return bool(self._connection.is_connected)
+
+    async def connect(self) -> None:
+        """Does nothing on a connection that is up."""
+        if self.up:
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._connection.connect()
+        except BaseException:
+            await self.drop()
+            raise
+        self._chain = f"{self._chains}:{token_hex(8)}"
+
+    async def write(self, batch: Sequence[Item], *, link: bool, beside: bool = False) -> None:
+        """``link`` lets the next call be written beside this one. One that is written ``beside`` another is linked."""
+        keys, *packed = pack_batch(batch)
+        after = number = ""
+        if link:
+            keys.append(self._chain)
+            after = str(self._number) if beside else ""
+            self._number += 1
+            number = str(self._number)
+        self.linked = link
+        script = ("EVALSHA", scripts.sha("commit")) if self._loaded else ("EVAL", scripts.source("commit"))
+        self._loaded = True
+        async with asyncio.timeout(self._timeout):
+            await self._connection.send_command(
+                *script, len(keys), *keys, self._now(), self._options, *packed, after, number, check_health=False
+            )
+
+    async def read(self) -> bytes:
+        """The reply to the oldest call that has none."""
+        async with asyncio.timeout(self._timeout):
+            reply: bytes = await self._connection.read_response()
+        return reply
+
+    def load_script(self) -> None:
+        """Redis has forgotten the script: the next call brings it along."""
+        self._loaded = False
+
+    async def drop(self) -> None:
+        """After a failure: a late reply must not be taken for a later call's."""
+        await self._connection.disconnect(nowait=True)
+
+    async def close(self) -> None:
+        await self._connection.disconnect()
