@@ -18,11 +18,13 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedOK
 from websockets.frames import Close
 
-from gifting import errors
+from gifting import config, errors
 from gifting.client import Client
 from gifting.client.inbox import Inbox
 from gifting.client.reconnect import LONGEST_PAUSE, backoff, hinted_pause, socket_url, told
 from gifting.client.sending import Sending
+from gifting.ledger.floors import HOLD_MAX, Floors
+from gifting.ledger.keys import Keys
 
 WITHIN = 20.0
 
@@ -257,6 +259,46 @@ async def scripted(*, joins: list[dict[str, Any]], closes: list[int]) -> AsyncIt
     options: Any = {"subprotocols": ["gifting.v1.msgpack"], "compression": None}
     async with serve(handle, "127.0.0.1", 0, **options) as running:
         yield f"ws://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}"
+
+
+# Gifts in doubt.
+
+
+async def forget_keys(redis_client: Any) -> None:
+    """As if an hour had passed for the ledger, so that it no longer remembers what it answered."""
+    settings = config.load({}, environ={})
+    floors = Floors(redis_client, Keys(settings.key_prefix, settings.partitions), settings)
+    await floors.raise_to(time.time_ns() // 1_000_000 + 3_600_000, HOLD_MAX)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_a_gift_whose_reply_was_lost_for_longer_than_the_window_is_not_paid_again(
+    tmp_path: Path, redis_url: str, redis_client: Any, arrives: bool
+) -> None:
+    async with Server(tmp_path / "data", redis_url) as server, Proxy(server.url) as proxy:
+        await server.room("r1")
+        await server.operator.grant(["ann"], 100)
+        async with Client(proxy.url, server.token("ann")) as ann:
+            await ann.gift_status(key := ann.new_key())
+            proxy.mute = arrives
+            if not arrives:
+                proxy.cut(refuse=True)
+            sending = asyncio.create_task(ann.send_gift("r1", "spark", 3, key=key))
+            while arrives and (await server.operator.wallets(["ann"]))["ann"] != 97:
+                await asyncio.sleep(0.01)
+            proxy.cut(refuse=True)
+            await forget_keys(redis_client)
+            proxy.mend()
+            if arrives:
+                reply = await sending
+                assert reply["duplicate"]
+                assert (await ann.gift_status(key))["event_id"] == reply["event_id"]
+            else:
+                with pytest.raises(errors.KeyExpired, match="a new key is safe"):
+                    await sending
+                assert (await ann.gift_status(key))["state"] == "unknown"
+        assert await server.operator.wallets(["ann"]) == {"ann": 97 if arrives else 100}
 
 
 class Forgetful:

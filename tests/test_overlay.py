@@ -16,6 +16,7 @@ import pytest
 from browser import Browser, Page, require_browser
 from proxy import Proxy
 from server import Server
+from test_client import forget_keys
 
 from gifting import Client
 
@@ -329,6 +330,29 @@ async def test_the_javascript_client_pays_once_and_sees_all_in_order(browser: Br
         seqs = await page.evaluate("seen.map(({ seq }) => seq)")
         assert seqs == list(range(1, len(seqs) + 1))
     assert (await server.audit())[0] == 0
+
+
+@pytest.mark.attack
+async def test_the_javascript_client_asks_the_ledger_before_it_gives_up(
+    browser: Browser, tmp_path: Path, redis_url: str, redis_client: Any
+) -> None:
+    async with Server(tmp_path / "data", redis_url) as server, Proxy(server.url) as proxy:
+        await server.room("r1")
+        await server.operator.grant(["ann"], 1000)
+        page = await browser.open(f"{proxy.url}/static/keys.js")
+        await page.evaluate(_client(server))
+        await page.wait_for("client.seq('r1') !== null")
+        proxy.mute = True
+        await page.evaluate("void (window.gift = client.sendGift('r1', 'crown'))")
+        async with asyncio.timeout(10):
+            while (await server.operator.wallets(["ann"]))["ann"] != 901:
+                await asyncio.sleep(0.02)
+        proxy.cut(refuse=True)
+        await forget_keys(redis_client)
+        proxy.mend()
+        reply = await page.evaluate("window.gift")
+        assert (reply["duplicate"], reply["event_id"]) == (True, f"r1.{reply['seq']}")
+        assert await server.operator.wallets(["ann"]) == {"ann": 901}
 
 
 def _client(server: Server) -> str:
