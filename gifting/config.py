@@ -16,6 +16,11 @@ ENV_PREFIX = "GIFTING_"
 FRAME_MAX_MOST = 4 << 20
 """The clients of this package take four times as much."""
 
+TOKEN_TTL_MAX = 366 * 86400.0
+"""Seconds: no setting lets a token live longer, so what is revoked need not be remembered longer."""
+
+TOKEN_LEEWAY_MAX = 300.0
+
 
 def _setting(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
     return field(default=default, metadata={"help": help, "least": least, "most": most})
@@ -39,10 +44,16 @@ class Settings:
         "", "Key that signs tokens, 32 bytes or more. Empty: made once, kept in the data directory (mode 0600)."
     )
     token_leeway: float = _setting(
-        30.0, "How far the clock of who issues tokens may be ahead (`iat`, `nbf`).", least=0, most=300
+        30.0, "How far the clock of who issues tokens may be ahead (`iat`, `nbf`).", least=0, most=TOKEN_LEEWAY_MAX
     )
     token_ttl_max: float = _setting(
-        366 * 86400.0, "Longest life of a token (`exp` - `iat`).", least=60, most=366 * 86400.0
+        TOKEN_TTL_MAX, "Longest life of a token (`exp` - `iat`).", least=60, most=TOKEN_TTL_MAX
+    )
+    room_overlay_tokens: int = _setting(
+        100,
+        "Overlay tokens of a room that have not expired, revoked ones included; ten times as many of a host.",
+        least=1,
+        most=1000,
     )
     token_issuer: str = _setting("", "The `iss` that every token must have. Empty: any.")
     token_audience: str = _setting(

@@ -39,6 +39,7 @@
     │   ├── TooManyConnections      too_many_connections
     │   ├── ServerFull              server_full
     │   ├── TooManyRooms            too_many_rooms
+    │   ├── TooManyTokens           too_many_tokens
     │   └── Overloaded              overloaded
     ├── Unavailable               the ledger can't be asked, or this node can't
     │   ├── LedgerUnavailable       ledger_unavailable
@@ -288,6 +289,12 @@ class ServerFull(Limited):
 class TooManyRooms(Limited):
     code = "too_many_rooms"
     help = "Leave a room first."
+    temporary = False
+
+
+class TooManyTokens(Limited):
+    code = "too_many_tokens"
+    help = "Wait until some have expired; docs/tokens.md names the bounds and the ways out."
     temporary = False
 
 

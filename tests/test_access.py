@@ -38,6 +38,7 @@ TABLE = """
     POST /v1/rooms/{room}/overlay-tokens           yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     DELETE /v1/rooms/{room}/overlay-tokens/{token_id}
                                                    yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/tokens/revocations                    ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
 """
 """``own``: the token is of the user it is about (the host of r1); the three letters are the claims of CLAIMS.
 
@@ -49,6 +50,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/rooms/{room}/gifts": {"gift": "spark"},
     "POST /v1/users/{user}/grants": {"coins": 7, "reason": "a test"},
     "POST /v1/rooms/{room}/overlay-tokens": {"ttl": 100},
+    "POST /v1/tokens/revocations": {"token_id": "made-up"},
 }
 
 

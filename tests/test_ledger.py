@@ -742,5 +742,7 @@ def test_partitions_spread_users() -> None:
 
 def test_keys_are_of_their_partition() -> None:
     keys = Keys("gifting", 16)
-    names: Iterator[str] = iter([keys.meta, keys.revoked, keys.directory("r"), keys.room("h", "r"), keys.log("h", "r")])
+    names: Iterator[str] = iter(
+        [keys.meta, keys.revisions, keys.directory("r"), keys.room("h", "r"), keys.log("h", "r")]
+    )
     assert all(any(name.startswith(f"{base}:") for base in keys.bases) for name in names)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import jwt
 import msgspec
 import pytest
 from server import Server
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
+
+from gifting import errors
+from gifting.wire.tokens import ROLES, Role
+
+REVOKED = 4502
 
 
 @pytest.fixture
@@ -64,3 +74,126 @@ async def test_a_browser_sends_its_token_as_a_subprotocol(server: Server, first:
         assert await pinged(taken)
     assert await refusal(socket(server, offered=(entry,))) == (400, "bad_message")
     assert await refusal(socket(server, offered=(f"{entry}x", "gifting.v1.json"))) == (401, "bad_token")
+
+
+# Revocation.
+
+
+@pytest.fixture
+async def nodes(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIterator[list[Server]]:
+    """Two nodes on one Redis, with room r1; more can be started by :func:`another`."""
+    async with AsyncExitStack() as stack:
+        running = [await stack.enter_async_context(another(tmp_path, name, redis_url)) for name in ("a", "b")]
+        await running[0].room("r1")
+        yield running
+
+
+def another(tmp_path: Path, name: str, redis_url: str) -> Server:
+    (tmp_path / name).mkdir()
+    return Server(tmp_path / name / "data", redis_url, member_rate=0)
+
+
+async def closed_within(taken: ClientConnection, seconds: float) -> int | None:
+    with pytest.raises(ConnectionClosed) as closed:
+        async with asyncio.timeout(seconds):
+            while True:
+                await taken.recv()
+    return closed.value.rcvd.code if closed.value.rcvd else None
+
+
+async def open_for(stack: AsyncExitStack, nodes: list[Server], token: str) -> list[ClientConnection]:
+    taken = [await stack.enter_async_context(socket(node, bearer=token)) for node in nodes]
+    for one in taken:
+        assert await pinged(one)
+    return taken
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_user_of_any_role_is_revoked_everywhere(nodes: list[Server], role: Role) -> None:
+    room = "r1" if role == "overlay" else ""
+    token, other = nodes[0].token("ann", role, room=room), nodes[0].token("bob", role, room=room)
+    async with AsyncExitStack() as stack:
+        here, there = await open_for(stack, nodes, token)
+        others = await open_for(stack, nodes, other)
+        reply = await nodes[0].operator.call("POST", "/v1/tokens/revocations", {"user": "ann"})
+        assert abs(reply["before"] - time.time()) < 5
+        assert await refusal(socket(nodes[0], bearer=token)) == (401, "token_revoked")
+        assert await closed_within(here, 0.5) == REVOKED
+        assert await closed_within(there, 2.5) == REVOKED
+        assert await refusal(socket(nodes[1], bearer=token)) == (401, "token_revoked")
+        for taken in [*others, *await open_for(stack, nodes, nodes[0].token("ann", role, room=room))]:
+            assert await pinged(taken)
+
+
+async def test_one_token_and_everyone(nodes: list[Server]) -> None:
+    first, second = nodes[0].token("ann"), nodes[0].token("ann")
+    token_id = claims(first)["jti"]
+    async with AsyncExitStack() as stack:
+        taken, kept = await open_for(stack, nodes[:1], first), await open_for(stack, nodes, second)
+        await nodes[1].operator.call("POST", "/v1/tokens/revocations", {"token_id": token_id})
+        assert await closed_within(taken[0], 2.5) == REVOKED
+        assert await refusal(socket(nodes[1], bearer=first)) == (401, "token_revoked")
+        for one in kept:
+            assert await pinged(one)
+        await nodes[0].operator.call("POST", "/v1/tokens/revocations", {"everyone": True})
+        for one in kept:
+            assert await closed_within(one, 2.5) == REVOKED
+        for node in nodes:
+            with pytest.raises(errors.TokenRevoked):
+                await node.operator.call("GET", "/v1/rooms")
+
+
+async def test_a_node_that_has_just_started_knows(nodes: list[Server], tmp_path: Path, redis_url: str) -> None:
+    made = await nodes[0].operator.call("POST", "/v1/rooms/r1/overlay-tokens", {"ttl": 60})
+    await nodes[0].operator.call("DELETE", f"/v1/rooms/r1/overlay-tokens/{made['token_id']}")
+    async with another(tmp_path, "c", redis_url) as fresh:
+        assert await refusal(socket(fresh, f"?token={made['token']}")) == (401, "token_revoked")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"user": "ann", "everyone": True},
+        {"everyone": False},
+        {"token_id": "a\nb"},
+        {"token_id": "x" * 129},
+        {"user": "a/b"},
+        {"user": 7},
+    ],
+    ids=repr,
+)
+async def test_what_is_not_clear_revokes_nothing(server: Server, body: dict[str, Any]) -> None:
+    token = server.token("ann")
+    with pytest.raises(errors.BadMessage):
+        await server.operator.call("POST", "/v1/tokens/revocations", body)
+    async with socket(server, bearer=token) as taken:
+        assert await pinged(taken)
+
+
+@pytest.mark.attack
+async def test_a_creator_revokes_no_invented_ids(server: Server) -> None:
+    """They were kept for a year each: 100,000 of them, and nobody could revoke anything any more."""
+    creator = server.caller("host", "creator")
+    for token_id in ("r1~invented", "r1~" + "x" * 120, f"r1~{'y' * 16}"):
+        with pytest.raises(errors.NotFound):
+            await creator.call("DELETE", f"/v1/rooms/r1/overlay-tokens/{token_id}")
+    with pytest.raises(errors.BadId):
+        await creator.call("DELETE", f"/v1/rooms/r1/overlay-tokens/{'x' * 60_000}"[:12_000])
+
+
+@pytest.mark.attack
+async def test_a_creator_issues_only_so_many(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    async with Server(tmp_path / "data", redis_url, room_overlay_tokens=3) as server:
+        await server.room("r1")
+        creator = server.caller("host", "creator")
+        made = [await creator.call("POST", "/v1/rooms/r1/overlay-tokens", {}) for _ in range(3)]
+        await creator.call("DELETE", f"/v1/rooms/r1/overlay-tokens/{made[0]['token_id']}")
+        with pytest.raises(errors.TooManyTokens):
+            await creator.call("POST", "/v1/rooms/r1/overlay-tokens", {})
+        async with socket(server, f"?token={made[1]['token']}") as taken:
+            assert await pinged(taken)
+
+
+def claims(token: str) -> dict[str, Any]:
+    return dict(jwt.decode(token, options={"verify_signature": False}))

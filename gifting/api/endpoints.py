@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -11,10 +10,10 @@ from typing import Any
 from gifting.api import types
 from gifting.api.access import HOST, MEMBERS, OPENER, OPERATORS, PUBLIC, SENDERS, USER, WATCHERS, Access
 from gifting.api.call import Call
-from gifting.errors import NotFound, NotReady, RateLimited
+from gifting.api.tokens import make_overlay_token, revoke, revoke_overlay_token
+from gifting.errors import NotReady, RateLimited
 from gifting.hub.commands import gift_reply
 from gifting.wire.codec import unpack
-from gifting.wire.tokens import Rules, issue, token_room
 
 ROOMS_LISTED = 1000
 EVENTS_MAX = 1000
@@ -125,24 +124,6 @@ async def grant(call: Call) -> types.GrantReply:
     return types.GrantReply(coins, duplicate)
 
 
-async def make_overlay_token(call: Call) -> types.OverlayTokenReply:
-    room = await call.services.ledger.room(call.path["room"])
-    now, ttl = time.time(), call.body.ttl
-    rules = Rules.of(call.services.hub.settings)
-    token = issue(call.services.secret, room.host, "overlay", now=now, ttl=ttl, room=room.id, rules=rules)
-    made = call.services.hub.authenticate(token)
-    url = f"{call.base_url}/overlay#token={token}"
-    return types.OverlayTokenReply(token, made.token_id, room.id, int(made.expires), url)
-
-
-async def revoke_overlay_token(call: Call) -> types.Health:
-    room = await call.services.ledger.room(call.path["room"])
-    if token_room(call.path["token_id"]) != room.id:
-        raise NotFound("The token is not of this room.")
-    await call.services.ledger.revocations.add(call.path["token_id"], types.OVERLAY_TTL_MAX)
-    return types.Health(ok=True)
-
-
 ENDPOINTS = (
     Endpoint("GET", "/healthz", "Whether the process is alive", PUBLIC, health, types.Health),
     Endpoint("GET", "/readyz", "Whether it works; names what does not", PUBLIC, ready, types.Health),
@@ -190,5 +171,14 @@ ENDPOINTS = (
         HOST,
         revoke_overlay_token,
         types.Health,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/tokens/revocations",
+        "Revoke a token, or all of a user, or all",
+        OPERATORS,
+        revoke,
+        types.RevocationReply,
+        types.Revocation,
     ),
 )

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from gifting.config import TOKEN_TTL_MAX
 from gifting.model.economy import MAX_AMOUNT
-from gifting.model.ids import ID
+from gifting.model.ids import ID, TOKEN_ID
 from gifting.model.text import PLAIN
 from gifting.wire.messages import Count, GiftText, Id
 
@@ -152,13 +153,10 @@ class GrantReply(Struct):
     duplicate: bool
 
 
-OVERLAY_TTL_MAX = 366 * 86400
-
-
 class OverlayTokenBody(Struct):
     """``ttl`` is in seconds."""
 
-    ttl: Annotated[int, Meta(ge=60, le=OVERLAY_TTL_MAX)] = 30 * 86400
+    ttl: Annotated[int, Meta(ge=60, le=int(TOKEN_TTL_MAX))] = 30 * 86400
 
 
 class OverlayTokenReply(Struct):
@@ -169,6 +167,21 @@ class OverlayTokenReply(Struct):
     room: str
     expires: int
     url: str
+
+
+class Revocation(Struct):
+    """What to revoke, one of these: a token by its id (``jti``), or what a user or everyone was issued up to now."""
+
+    token_id: Annotated[str, Meta(pattern=TOKEN_ID)] | None = None
+    user: NewId | None = None
+    everyone: Literal[True] | None = None
+
+
+class RevocationReply(Struct):
+    """``before`` is in seconds since 1970: what was issued (``iat``) from then on is good. Null for a single token."""
+
+    ok: bool
+    before: float | None = None
 
 
 class Problem(Struct):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from gifting.config import Settings
@@ -56,9 +56,10 @@ class GiftOutcome(Protocol):
 
 
 class Revocations(Protocol):
-    """Where revoked tokens are found."""
+    """What this node knows of revoked tokens."""
 
-    async def current(self) -> frozenset[str]: ...
+    def covers(self, identity: Identity) -> bool: ...
+    async def sync(self) -> bool: ...
 
 
 class HubLedger(RoomLedger, Protocol):
@@ -99,7 +100,6 @@ class Hub:
         self._opening: dict[str, asyncio.Task[Room]] = {}
         self._verifier = Verifier(secret, Rules.of(settings))
         self._node = node
-        self._revoked: frozenset[str] = frozenset()
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[str, tuple[int, float]] = {}
 
@@ -125,7 +125,7 @@ class Hub:
         identity = self._verifier.verify(token, now=time.time())
         if in_url and identity.role != "overlay":
             raise TokenInUrl
-        if identity.token_id in self._revoked:
+        if self.ledger.revocations.covers(identity):
             raise TokenRevoked
         return identity
 
@@ -214,20 +214,32 @@ class Hub:
         while True:
             await asyncio.sleep(interval)
             try:
-                self._revoked = await self.ledger.revocations.current()
+                if await self.ledger.revocations.sync():
+                    await self.close_revoked()
             except GiftingError as error:
                 log.warning("can't read the revoked tokens: %s", error)
             await self._inspect_connections()
             self._drop_empty_rooms()
 
-    async def _inspect_connections(self) -> None:
-        """In slices, so that no gift waits for all connections to be looked at."""
+    async def _slices(self) -> AsyncIterator[Sequence[Connection]]:
+        """All connections, so many at a time that no gift waits for all to be looked at."""
         connections = tuple(self.connections)
         for start in range(0, len(connections), INSPECTED_AT_ONCE):
-            now, wall = self.time(), time.time()
-            for connection in connections[start : start + INSPECTED_AT_ONCE]:
-                self._inspect_connection(connection, now, wall)
+            yield connections[start : start + INSPECTED_AT_ONCE]
             await asyncio.sleep(0)
+
+    async def close_revoked(self) -> None:
+        """Close every connection whose token is revoked: called when more are, for who comes later is not let in."""
+        async for connections in self._slices():
+            for connection in connections:
+                if connection.identity is not None and self.ledger.revocations.covers(connection.identity):
+                    connection.close(CloseCode.TOKEN_REVOKED)
+
+    async def _inspect_connections(self) -> None:
+        async for connections in self._slices():
+            now, wall = self.time(), time.time()
+            for connection in connections:
+                self._inspect_connection(connection, now, wall)
 
     def _drop_empty_rooms(self) -> None:
         now = self.time()
@@ -242,8 +254,6 @@ class Hub:
         silence = now - connection.heard_at
         if identity.expires <= wall:
             connection.close(CloseCode.TOKEN_EXPIRED)
-        elif identity.token_id in self._revoked:
-            connection.close(CloseCode.TOKEN_REVOKED)
         elif connection.paused_at is not None:
             if now - connection.paused_at > settings.slow_timeout:
                 connection.close(CloseCode.TOO_SLOW)

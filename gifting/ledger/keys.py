@@ -25,7 +25,9 @@ key                             type    holds
 ``{pNN}:room:R/presence``       hash    node → viewers and when
 ``{p00}:chain:C``               string  number of the last commit call of connection C that another could follow
 ``{p00}:meta``                  hash    what can't change once data exists
-``{p00}:revoked``               zset    token id → when it would have expired
+``{pNN}:overlays:H``            zset    token id → when it expires (ms): all that the host's rooms issued
+``{p00}:revoked:K``             zset    what is revoked → when that may be forgotten (ms); K: t(oken), o(verlay), u(ser)
+``{p00}:revisions``             zset    K and what is revoked → its number in the order of revoking; ``~`` has the last
 ==============================  ======  =====================================================================
 
 ``{pNN}:events`` is the channel on which the partition's room batches are published.
@@ -50,14 +52,20 @@ class Keys:
     def meta(self) -> str:
         return f"{self.bases[0]}:meta"
 
+    def revoked(self, kind: str) -> str:
+        return f"{self.bases[0]}:revoked:{kind}"
+
     @property
     def chain(self) -> str:
         """What the key of a connection's chain of commit calls begins with."""
         return f"{self.bases[0]}:chain"
 
     @property
-    def revoked(self) -> str:
-        return f"{self.bases[0]}:revoked"
+    def revisions(self) -> str:
+        return f"{self.bases[0]}:revisions"
+
+    def overlays(self, host: str) -> str:
+        return f"{self.base(host)}:overlays:{host}"
 
     def channels(self) -> list[str]:
         return [f"{base}:events" for base in self.bases]

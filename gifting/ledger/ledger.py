@@ -15,6 +15,7 @@ from gifting.health import Health
 from gifting.ledger.batcher import Batcher, Done, Result
 from gifting.ledger.likes import Fold
 from gifting.ledger.lookup import Lookup
+from gifting.ledger.overlays import Overlays
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
 from gifting.ledger.safety import require_safe
@@ -62,7 +63,8 @@ class Ledger(Rooms):
         self._lookup = Lookup(self.redis, self.keys, settings)
         self.upkeep = Upkeep(self.redis, self.keys, settings, vital.health, self._lookup, now, monotonic)
         self.catalog = catalog
-        self.revocations = Revocations(self.redis, self.keys.revoked)
+        self.revocations = Revocations(self.redis, self.keys, settings.token_ttl_max, now)
+        self.overlays = Overlays(self.redis, self.keys, settings.room_overlay_tokens, now)
         self.batcher = Batcher(
             self.redis.connection_pool.make_connection, self.keys.chain, settings, now, vital, self.halt.pull
         )
@@ -88,6 +90,7 @@ class Ledger(Rooms):
             raise errors.NoRedis(f"Redis can't be used: {str(error).rstrip('.')}.") from None
         if found != len(self.keys.bases):
             raise errors.BadSetting(f"The data has {found} partitions, the settings {len(self.keys.bases)}.")
+        await self.revocations.sync()  # no revoked token is let in, from the first
         self.batcher.start()
 
     def _check_rate(self) -> None:

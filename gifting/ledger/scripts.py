@@ -14,7 +14,20 @@ from redis.exceptions import NoScriptError
 _INCLUDE = re.compile(r"^-- @include (\w+)\n", re.MULTILINE)
 _LUA = resources.files("gifting.ledger").joinpath("lua")
 
-NAMES = ("commit", "forget", "grant", "log_page", "presence", "room_end", "room_open", "snapshot", "sweep", "top")
+NAMES = (
+    "commit",
+    "forget",
+    "grant",
+    "log_page",
+    "overlay_issue",
+    "presence",
+    "revoke",
+    "room_end",
+    "room_open",
+    "snapshot",
+    "sweep",
+    "top",
+)
 
 
 @cache

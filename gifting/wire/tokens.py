@@ -10,7 +10,7 @@ import jwt
 import msgspec
 from msgspec import Meta, Struct
 
-from gifting.config import Settings
+from gifting.config import TOKEN_TTL_MAX, Settings
 from gifting.errors import BadToken, TokenExpired
 from gifting.model.ids import ID, TOKEN_ID
 from gifting.model.text import PLAIN
@@ -54,7 +54,7 @@ class Rules(Struct, frozen=True):
     """What is asked of every token besides its signature. Times are seconds; an empty name is not asked for."""
 
     leeway: float = 30.0
-    ttl_max: float = 366 * 86400.0
+    ttl_max: float = TOKEN_TTL_MAX
     issuer: str = ""
     audience: str = ""
 
@@ -95,13 +95,13 @@ def issue(
     picture: str = "",
     level: int = 0,
     rules: Rules | None = None,
+    token_id: str = "",
 ) -> str:
-    """A signed token, valid ``ttl`` seconds from ``now``. The id of one for a room begins with the room."""
-    unique = secrets.token_urlsafe(12)
+    """A signed token, valid ``ttl`` seconds from ``now``; ``token_id`` is made up where none is given."""
     claims = {
         "sub": user,
         "role": role,
-        "jti": f"{room}~{unique}" if room else unique,
+        "jti": token_id or make_token_id(room),
         "iat": round(now, 3),
         "exp": int(now + ttl),
         "iss": rules.issuer if rules else "",
@@ -188,6 +188,12 @@ class Verifier:
         elif identity.expires <= now:
             raise TokenExpired
         return identity
+
+
+def make_token_id(room: str = "") -> str:
+    """An id that nobody else has. That of a token for a room begins with the room."""
+    unique = secrets.token_urlsafe(12)
+    return f"{room}~{unique}" if room else unique
 
 
 def token_room(token_id: str) -> str:
