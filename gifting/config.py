@@ -85,6 +85,12 @@ class Settings:
 
     batch_max: int = _setting(512, "Gifts in one ledger call at most.", least=1, most=1000)
     batch_queue: int = _setting(20_000, "Gifts that may wait for the ledger; more are refused as overloaded.", least=1)
+    free_queue: int = _setting(
+        5_000,
+        "Events without a gift that may wait for the ledger. While much waits, gifts go first: these have a quarter of "
+        "each call then.",
+        least=1,
+    )
     batch_pause: float = _setting(
         0.0, "Pause after a ledger call before one that is not full; above 0 trades latency for CPU.", least=0, most=1
     )
@@ -122,6 +128,14 @@ class Settings:
         10.0, "How long a request's head may take to arrive, and then its body; also a new socket's silence.", least=0.1
     )
     connection_rooms: int = _setting(10, "Rooms one connection may have joined.", least=1)
+    like_rate: float = _setting(
+        50.0, "Likes per second that a user may give, over all connections of a process, by their count.", least=0.1
+    )
+    like_burst: int = _setting(500, "Likes a user may give at once, and in one message.", least=1, most=9_999)
+    comment_rate: float = _setting(
+        2.0, "Comments, shares and follows a user may send per second, over all connections of a process.", least=0.01
+    )
+    comment_burst: int = _setting(10, "Comments, shares and follows a user may send at once.", least=1)
     member_rate: float = _setting(
         10.0, "`member` events per second and room; joins beyond it only count as viewers.", least=0
     )

@@ -17,6 +17,7 @@ from gifting.wire.messages import AnyMessage, Message
 if TYPE_CHECKING:
     from gifting.hub.connection import Connection
     from gifting.hub.hub import GiftOutcome
+    from gifting.hub.meter import Meter
     from gifting.hub.room import Room
     from gifting.model.events import Logged
 
@@ -161,18 +162,30 @@ async def _tell_status(connection: Connection, message: messages.GiftStatus) -> 
 
 
 def _like(connection: Connection, message: messages.Like) -> None:
+    hub = connection.hub
+    if message.count > hub.settings.like_burst:
+        raise errors.BadAmount(f"count is {message.count}; likes are at most {hub.settings.like_burst} at once.")
+    _take(hub.likes, connection, message.count)
     done = partial(_event_done, connection, message.id)
     _in_room(connection, message, lambda room: connection.hub.ledger.like(room, message.count, done))
 
 
 def _post(connection: Connection, message: Any) -> None:
     """comment, share, follow: the user, and the text if there is one, as an event of that name."""
+    _take(connection.hub.posts, connection, 1)
     kind = cast("Logged", type(message).__struct_config__.tag)
     fields = {"user": connection.hub.sender_of(connection).user}
     if isinstance(message, messages.Comment):
         fields["text"] = message.text
     done = partial(_event_done, connection, message.id)
     _in_room(connection, message, lambda room: connection.hub.ledger.post(room, kind, fields, done))
+
+
+def _take(meter: Meter, connection: Connection, amount: int) -> None:
+    """What is free has a bound per user, whatever token or connection it comes by. Raises RateLimited."""
+    assert connection.identity is not None
+    if not meter.take(connection.identity.user, connection.hub.time(), amount):
+        raise errors.RateLimited
 
 
 def _event_done(connection: Connection, reply_to: int, outcome: GiftOutcome | errors.GiftingError) -> None:

@@ -13,6 +13,7 @@ from gifting.config import Settings
 from gifting.errors import BadToken, GiftingError, TokenInUrl, TokenRevoked
 from gifting.hub.connection import Connection
 from gifting.hub.limits import Limits, Rates
+from gifting.hub.meter import Meter
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import Replays
 from gifting.hub.room import Counters, Room, RoomLedger
@@ -95,6 +96,8 @@ class Hub:
         self.throttle = Throttle(self.loop, settings.flood_timeout)
         self.pacer = Pacer(settings.flush_pause)
         self.replays = Replays(settings)
+        self.likes = Meter(settings.like_rate, settings.like_burst)
+        self.posts = Meter(settings.comment_rate, settings.comment_burst)
         self.rooms: dict[str, Room] = {}
         self.connections: set[Connection] = set()
         self._opening: dict[str, asyncio.Task[Room]] = {}

@@ -1,0 +1,105 @@
+"""What waits to be committed, in two lanes: gifts, and events that cost nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from gifting.errors import Overloaded
+from gifting.ledger.commit import Item
+
+FREE_SHARE: Final = 4
+"""One place in so many of a call is for free events, while there are more gifts than places."""
+
+
+class Queue:
+    """Where all that waits fits into one call, it is taken as it came. Where it does not, gifts go first.
+
+    A gift may overtake a free event then, but never the reverse: what a sender says after a gift is not committed
+    before it. ``gifts_max`` and ``free_max`` of them may wait.
+    """
+
+    def __init__(self, gifts_max: int, free_max: int) -> None:
+        self._gifts_max = gifts_max
+        self._free_max = free_max
+        self._first: deque[Item] = deque()
+        self._gifts: deque[Item] = deque()
+        self._free: deque[tuple[int, Item]] = deque()
+        self._added = 0
+        self._taken = 0
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._gifts) + len(self._free)
+
+    def __iter__(self) -> Iterator[Item]:
+        yield from self._first
+        yield from self._gifts
+        for _, item in self._free:
+            yield item
+
+    def append(self, item: Item) -> None:
+        """Raises Overloaded: too many of its kind wait already."""
+        if item.sender is not None:
+            if len(self._gifts) >= self._gifts_max:
+                raise Overloaded
+            self._gifts.append(item)
+            self._added += 1
+        elif len(self._free) >= self._free_max:
+            raise Overloaded
+        else:
+            self._free.append((self._added, item))
+
+    def put_back(self, items: Iterable[Item]) -> None:
+        """Items that were taken: they are the next to be taken again, in that order."""
+        self._first.extendleft(reversed(tuple(items)))
+
+    def take(self, most: int) -> list[Item]:
+        """The next items to commit, in order: ``most``, or all there are."""
+        first = [self._first.popleft() for _ in range(min(len(self._first), most))]
+        places = most - len(first)
+        if not self._free:
+            return first + self._take_gifts(places)
+        if len(self._gifts) + len(self._free) <= places:
+            return first + self._take_all()
+        gifts = self._take_gifts(places - min(len(self._free), max(places // FREE_SHARE, places - len(self._gifts))))
+        free = self._take_free(places - len(gifts))
+        return first + gifts + free + self._take_gifts(places - len(gifts) - len(free))
+
+    def _take_gifts(self, most: int) -> list[Item]:
+        count = max(min(len(self._gifts), most), 0)
+        self._taken += count
+        return [self._gifts.popleft() for _ in range(count)]
+
+    def _take_free(self, most: int) -> list[Item]:
+        """Those before which no gift waits any more."""
+        found: list[Item] = []
+        while self._free and self._free[0][0] <= self._taken and len(found) < most:
+            found.append(self._free.popleft()[1])
+        return found
+
+    def _take_all(self) -> list[Item]:
+        """As they came."""
+        found: list[Item] = []
+        for before, item in self._free:
+            found += self._take_gifts(before - self._taken)
+            found.append(item)
+        self._free.clear()
+        return found + self._take_gifts(len(self._gifts))
+
+    def expire(self, oldest: float) -> list[Item]:
+        """Take out what was queued before ``oldest``."""
+        found: list[Item] = []
+        for lane in (self._first, self._gifts):
+            while lane and lane[0].queued_at < oldest:
+                found.append(lane.popleft())
+        self._taken = self._added - len(self._gifts)
+        while self._free and self._free[0][1].queued_at < oldest:
+            found.append(self._free.popleft()[1])
+        return found
+
+    def clear(self) -> None:
+        self._first.clear()
+        self._gifts.clear()
+        self._free.clear()
+        self._taken = self._added

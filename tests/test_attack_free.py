@@ -1,0 +1,61 @@
+"""What costs nothing is bounded per user, over all its connections."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from server import Server
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from gifting.wire.codec import MSGPACK, unpack
+
+pytestmark = pytest.mark.attack
+
+LIKE_RATE, LIKE_BURST = 50, 500
+COMMENT_RATE, COMMENT_BURST = 2, 10
+
+
+def dial(server: Server, token: str) -> connect:
+    headers = {"Authorization": f"Bearer {token}"}
+    url = server.url.replace("http", "ws") + "/v1/ws"
+    return connect(url, subprotocols=[Subprotocol(MSGPACK.subprotocol)], additional_headers=headers)
+
+
+async def flood(sockets: list[ClientConnection], messages: list[dict[str, Any]]) -> Counter[str]:
+    """Every message on each socket, and how often each answer came: 'ok', or the code of an error."""
+    answers: Counter[str] = Counter()
+    for socket in sockets:
+        for number, message in enumerate(messages):
+            await socket.send(MSGPACK.encode({"id": number, "room": "r1", **message}))
+    for socket in sockets:
+        left = len(messages)
+        while left:
+            reply = unpack(await socket.recv(decode=False))
+            if "re" in reply:
+                answers["ok" if reply["ok"] else reply["error"]["code"]] += 1
+                left -= 1
+    return answers
+
+
+async def test_likes_and_comments_are_bounded(redis_url: str, redis_client: Any, tmp_path: Path) -> None:
+    async with Server(tmp_path / "data", redis_url, message_rate=10_000, message_burst=10_000) as server:
+        await server.room("r1")
+        token = server.token("ann")
+        async with dial(server, token) as one, dial(server, token) as other:
+            began = time.monotonic()
+            assert await flood([one], [{"op": "like", "count": 9_999}] * 200) == {"bad_amount": 200}
+            liked = await flood([one, other], [{"op": "like", "count": 100}] * 50)
+            likes = (await server.operator.room("r1"))["likes"]
+            assert likes == 100 * liked["ok"]
+            assert LIKE_BURST <= likes <= LIKE_BURST + LIKE_RATE * (time.monotonic() - began)
+            assert set(liked) == {"ok", "rate_limited"}
+            said = await flood([one, other], [{"op": "comment", "text": "hi"}, {"op": "share"}, {"op": "follow"}] * 30)
+            assert COMMENT_BURST <= said["ok"] <= COMMENT_BURST + COMMENT_RATE * (time.monotonic() - began)
+            assert set(said) == {"ok", "rate_limited"}
+        async with dial(server, server.token("bob")) as bob:
+            assert await flood([bob], [{"op": "like"}, {"op": "comment", "text": "hi"}]) == {"ok": 2}
