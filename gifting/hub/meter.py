@@ -39,8 +39,9 @@ class Meter:
         return True
 
     def charge(self, who: Hashable, now: float, amount: float) -> None:
-        """Take what was had already, though it be more than there is."""
-        self._keep(who, now, max(self._full_at.get(who, now), now) + amount * self._cost)
+        """Take what was had already, though it be more than there is. A debt is a burst at most."""
+        full_at = max(self._full_at.get(who, now), now) + amount * self._cost
+        self._keep(who, now, min(full_at, now + 2 * self._span))
 
     def wait(self, who: Hashable, now: float) -> float:
         """Seconds until there is something again; 0 if there is."""
