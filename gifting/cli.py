@@ -1,4 +1,4 @@
-"""The command line: ``gifting serve | demo | token | audit | bench``."""
+"""The command line: ``gifting serve | demo | token | settings | audit | bench``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import fields
 from enum import StrEnum
 from json import dumps
@@ -24,14 +23,13 @@ from rich.console import Console
 
 from gifting import bench as benching
 from gifting import config
+from gifting.cli_data import TIMEOUT, redis_of_data
+from gifting.cli_data import app as settings_app
 from gifting.demo import DemoOptions, run_demo
 from gifting.errors import BadSetting, GiftingError, NoRedis
 from gifting.ledger.audit import AuditReport, find_books
 from gifting.ledger.audit import audit as run_audit
-from gifting.ledger.binary import AOF_DIR
 from gifting.ledger.connect import connect
-from gifting.ledger.datadir import has_data
-from gifting.ledger.embedded import running_url
 from gifting.model.ids import valid_id
 from gifting.node import Node, find_secret, listen, redis_for
 from gifting.wire.tokens import LEVEL_MAX, Rules, issue, verify
@@ -39,9 +37,7 @@ from gifting.workers import run_workers
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 errors = Console(stderr=True)
-
-AUDIT_TIMEOUT = 60.0
-"""Seconds a single Redis call of an audit may take."""
+app.add_typer(settings_app, name="settings")
 
 SOAK_FLAGS = frozenset({"senders", "viewers", "rooms", "rate", "json"})
 """Flags of a bench that mean something to a soak too."""
@@ -162,32 +158,13 @@ def audit(
 
 
 async def _audit(settings: config.Settings) -> AuditReport:
-    async with _audited_redis(settings) as url:
-        client = connect(url, AUDIT_TIMEOUT)
+    async with redis_of_data(settings) as url:
+        client = connect(url, TIMEOUT)
         place = _without_password(settings.redis) if settings.redis else f"The data directory {settings.data_path}"
         try:
             return await run_audit(client, await find_books(client, settings.key_prefix, place))
         finally:
             await client.aclose()
-
-
-@asynccontextmanager
-async def _audited_redis(settings: config.Settings) -> AsyncIterator[str]:
-    """The Redis of a data directory: the one that runs on it, else one that is started for the audit.
-
-    Raises:
-        BadSetting: the directory has no data; nothing was written there then.
-    """
-    if settings.redis:
-        yield settings.redis
-        return
-    if not has_data(settings.data_path):
-        raise BadSetting(f"{settings.data_path} holds no data of a server: there is no {AOF_DIR} with files in it.")
-    if (url := running_url(settings.data_path)) is not None:
-        yield url
-        return
-    async with redis_for(settings) as url:
-        yield url
 
 
 def _without_password(url: str) -> str:

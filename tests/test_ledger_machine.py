@@ -302,6 +302,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(rate=st.sampled_from(RATES))
     def restart(self, rate: str) -> None:
         """A server that comes back with another rate."""
+        self.run(self.ledger.meta.change("diamonds_per_coin", rate))
         self.run(self.ledger.stop())
         self.settings = replace(self.settings, diamonds_per_coin=rate)
         self.reference.rules = replace(self.reference.rules, rate=self.settings.diamond_rate())

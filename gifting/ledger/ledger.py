@@ -15,6 +15,7 @@ from gifting.health import Health
 from gifting.ledger.batcher import Batcher, Done, Result
 from gifting.ledger.likes import Fold
 from gifting.ledger.lookup import Lookup
+from gifting.ledger.meta import Meta
 from gifting.ledger.overlays import Overlays
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
@@ -60,8 +61,9 @@ class Ledger(Rooms):
     ) -> None:
         vital = vital or Vital(Health())
         super().__init__(url, settings, now, vital.health)
-        self._lookup = Lookup(self.redis, self.keys, settings)
-        self.upkeep = Upkeep(self.redis, self.keys, settings, vital.health, self._lookup, now, monotonic)
+        self.meta = Meta(self.redis, self.keys.meta, settings)
+        self._lookup = Lookup(self.redis, self.keys, settings, self.meta)
+        self.upkeep = Upkeep(self.redis, self.keys, settings, vital.health, self.meta, self._lookup, now, monotonic)
         self.catalog = catalog
         self.revocations = Revocations(self.redis, self.keys, settings.token_ttl_max, now)
         self.overlays = Overlays(self.redis, self.keys, settings.room_overlay_tokens, now)
@@ -76,20 +78,17 @@ class Ledger(Rooms):
 
         Raises:
             NoRedis: it can't be reached.
-            BadSetting: the data was made with another number of partitions, a gift is too dear for the diamond rate, or
-                Redis is set up to lose acknowledged gifts.
+            BadSetting: the data has other shared settings, a gift is too dear for the diamond rate, or Redis is set up
+                to lose acknowledged gifts.
         """
         self._check_rate()
         try:
             await require_safe(self.redis, allow_unsafe=self.settings.allow_unsafe_redis)
-            await self.redis.hsetnx(self.keys.meta, "partitions", str(len(self.keys.bases)))
-            found = int(await self.redis.hget(self.keys.meta, "partitions"))
+            await self.meta.agree()
             await self.halt.look()
             await self.upkeep.round()
         except REDIS_ERRORS as error:
             raise errors.NoRedis(f"Redis can't be used: {str(error).rstrip('.')}.") from None
-        if found != len(self.keys.bases):
-            raise errors.BadSetting(f"The data has {found} partitions, the settings {len(self.keys.bases)}.")
         await self.revocations.sync()  # no revoked token is let in, from the first
         self.batcher.start()
 

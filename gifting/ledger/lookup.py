@@ -20,6 +20,7 @@ from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Credit, Debit, Entry, parse_entries
 from gifting.ledger.floors import kinds
 from gifting.ledger.keys import Keys
+from gifting.ledger.meta import Change, Meta, read_changes
 from gifting.ledger.status import Status
 from gifting.model.economy import key_time, parse_key
 
@@ -68,11 +69,13 @@ def read_record(record: bytes) -> Stored:
 class Lookup:
     """Answers one search at a time, and one of a user; what a bucket knows to be refused or open costs no search."""
 
-    def __init__(self, redis: BinaryRedis, keys: Keys, settings: Settings) -> None:
+    def __init__(self, redis: BinaryRedis, keys: Keys, settings: Settings, meta: Meta) -> None:
         self._redis = redis
         self._keys = keys
+        self._meta = meta
         self._kind = kinds(settings)[0]
-        self._lead = round(settings.key_lead * 1000)
+        self._lead = settings.key_lead
+        self._window = settings.dedupe_window
         self._searching = asyncio.Lock()
         self._users: set[str] = set()
 
@@ -110,7 +113,9 @@ class Lookup:
 
     async def _search(self, user: str, key: bytes, stored: Stored | None) -> dict[str, Any]:
         base, time = self._keys.base(user), key_time(key)
-        first, last = time - self._lead - MARGIN, time + self._kind.window + MARGIN
+        changes = read_changes(await self._meta.read())
+        first = time - longest("key_lead", self._lead, changes) - MARGIN
+        last = time + longest("dedupe_window", self._window, changes) + MARGIN
         spans = [(time - MARGIN, time + SOON), (time + SOON + 1, last), (first, time - MARGIN - 1)]
         debit = await self._find(Debit, base, key, spans)
         if debit is None and stored is not None:
@@ -214,6 +219,12 @@ class _Turn:
 def _matching(kind: type[_E], key: bytes, data: bytes) -> Iterator[_E]:
     entries: Iterator[Entry] = parse_entries(data)
     return (entry for entry in entries if isinstance(entry, kind) and entry.key == key)
+
+
+def longest(name: str, now: float, changes: list[Change]) -> int:
+    """The most, in ms, that a setting of seconds was."""
+    was = (float(value) for one in changes if one.name == name for value in (one.was, one.now))
+    return round(1000 * max([now, *was]))
 
 
 def _refused(error: errors.GiftingError) -> dict[str, Any]:

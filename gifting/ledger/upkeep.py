@@ -13,6 +13,7 @@ from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.floors import Floors
 from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import Lookup
+from gifting.ledger.meta import Meta
 
 PERIOD: Final = 5.0
 """Seconds between two rounds."""
@@ -27,12 +28,14 @@ class Upkeep:
         keys: Keys,
         settings: Settings,
         health: Health,
+        meta: Meta,
         lookup: Lookup,
         now: Callable[[], str] = str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
         self._health = health
+        self._meta = meta
         self._lookup = lookup
         self._now = now
         self._looked = False
@@ -46,7 +49,8 @@ class Upkeep:
             await self._lookup.note_peaks(now)
             self._looked = True
         await self.floors.raise_to(now, self.clock.held)
-        self._tell(now)
+        self._tell_outage(now)
+        await self._compare_settings()
 
     async def _measure(self) -> tuple[int, float]:
         """The time, and by how much the clock has stepped, in ms."""
@@ -59,7 +63,14 @@ class Upkeep:
             now = seconds * 1000 + micros // 1000
         return now, self.clock.measure(now, asked)
 
-    def _tell(self, now: int) -> None:
+    async def _compare_settings(self) -> None:
+        """With those of the data: somebody may have changed them under this node."""
+        if difference := await self._meta.difference():
+            self._health.fail("settings", f"{difference} This node goes on with its own until it is restarted.")
+        else:
+            self._health.mend("settings")
+
+    def _tell_outage(self, now: int) -> None:
         """Of a clock that was ahead for longer than floors wait, and has gone back."""
         if outage := self.floors.outage(now):
             self._health.fail("clock", f"Redis' clock was ahead: gifts are refused as key_expired for {outage:.0f} s.")
