@@ -1,13 +1,24 @@
-"""Keys of gifts, as clients make them."""
+"""Keys of gifts, as clients make them and as the ledger forgets them."""
 
 from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
+from gifting import config
+from gifting.ledger.floors import HOLD_MAX, Floors
+from gifting.ledger.keys import Keys
 from gifting.model.economy import make_key
 
 
 def new_key(now_ms: int | None = None) -> str:
     """A key made now, or at another time."""
     return make_key(time.time_ns() // 1_000_000 if now_ms is None else now_ms, os.urandom(10))
+
+
+async def forget_keys(redis_client: Any) -> None:
+    """As if an hour had passed for the ledger, so that it no longer remembers what it answered."""
+    settings = config.load({}, environ={})
+    floors = Floors(redis_client, Keys(settings.key_prefix, settings.partitions), settings)
+    await floors.raise_to(time.time_ns() // 1_000_000 + 3_600_000, HOLD_MAX)

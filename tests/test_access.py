@@ -34,6 +34,7 @@ TABLE = """
     GET /v1/rooms/{room}/top                       yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
     POST /v1/rooms/{room}/gifts                    yyn    yyn     yyn    yyn     yyn    yyn     -nn    -nn
     GET /v1/users/{user}/wallet                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    GET /v1/users/{user}/gifts/{key}               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/grants                   ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     POST /v1/rooms/{room}/overlay-tokens           yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     DELETE /v1/rooms/{room}/overlay-tokens/{token_id}
@@ -83,7 +84,7 @@ async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIter
 
 async def ask(server: Server, case: Case) -> str:
     method, path = case.endpoint.split()
-    path = path.format(room="r1", user="host", token_id="r1~made-up")
+    path = path.format(room="r1", user="host", token_id="r1~made-up", key=new_key())
     body = BODIES.get(case.endpoint)
     if body is not None and path.endswith(("gifts", "grants")):
         body = {**body, "key": new_key()}

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,43 @@ async def test_a_client_that_leaves_in_mid_body_leaves_no_trace(server: Server) 
             leaver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
     assert (await ask(server, "GET", "/v1/users/ann/wallet")).body["coins"] == 1000
     assert "ClientDisconnect" not in said(server)
+
+
+# Reading too much.
+
+
+@pytest.fixture
+async def strict(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIterator[Server]:
+    """A server that allows 20 messages at once and 10 per second."""
+    async with Server(tmp_path / "data", redis_url, message_rate=10, message_burst=20) as running:
+        await running.room("r1")
+        yield running
+
+
+async def statuses(server: Server, path: str, token: str, count: int) -> list[int]:
+    answers = [await ask(server, "GET", path, token=token) for _ in range(count)]
+    for answer in answers:
+        assert answer.status in (200, 401, 429)
+        assert answer.status != 429 or (answer.body["code"], answer.headers["retry-after"]) == ("rate_limited", "1")
+    return [answer.status for answer in answers]
+
+
+async def test_reads_are_paid_by_who_reads(strict: Server) -> None:
+    heavy, light = "/v1/rooms/r1/events?limit=1000", "/v1/rooms/r1"
+    began = time.monotonic()
+    found = await statuses(strict, heavy, strict.token("ann"), 30)
+    assert 2 <= found.count(200) <= 2 + (time.monotonic() - began) * 10 / 15
+    assert (await statuses(strict, light, strict.token("ann"), 1)) == [429]
+    assert (await statuses(strict, light, strict.token("bob"), 10)) == [200] * 10
+    assert (await statuses(strict, light, strict.token("op", "operator"), 60)) == [200] * 60
+    assert 429 in await statuses(strict, heavy, strict.token("op", "operator"), 5)
+    assert 429 in await statuses(strict, light, strict.token("op2", "operator", room="r1"), 60)
+
+
+async def test_who_has_no_token_pays_by_address(strict: Server) -> None:
+    began = time.monotonic()
+    found = await statuses(strict, "/v1/catalog", "", 60)
+    assert 20 <= found.count(200) <= 21 + (time.monotonic() - began) * 10
+    assert await statuses(strict, "/v1/rooms", "guess", 1) == [429]
+    assert await statuses(strict, "/readyz", "", 30) == [200] * 30
+    assert await statuses(strict, "/v1/catalog", strict.token("ann"), 5) == [200] * 5

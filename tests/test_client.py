@@ -12,19 +12,18 @@ from typing import Any
 
 import msgpack
 import pytest
+from keys import forget_keys
 from proxy import Proxy
 from server import Server
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedOK
 from websockets.frames import Close
 
-from gifting import config, errors
+from gifting import errors
 from gifting.client import Client
 from gifting.client.inbox import Inbox
 from gifting.client.reconnect import LONGEST_PAUSE, backoff, hinted_pause, socket_url, told
 from gifting.client.sending import Sending
-from gifting.ledger.floors import HOLD_MAX, Floors
-from gifting.ledger.keys import Keys
 
 WITHIN = 20.0
 
@@ -262,13 +261,6 @@ async def scripted(*, joins: list[dict[str, Any]], closes: list[int]) -> AsyncIt
 
 
 # Gifts in doubt.
-
-
-async def forget_keys(redis_client: Any) -> None:
-    """As if an hour had passed for the ledger, so that it no longer remembers what it answered."""
-    settings = config.load({}, environ={})
-    floors = Floors(redis_client, Keys(settings.key_prefix, settings.partitions), settings)
-    await floors.raise_to(time.time_ns() // 1_000_000 + 3_600_000, HOLD_MAX)
 
 
 @pytest.mark.attack

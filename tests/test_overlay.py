@@ -14,9 +14,9 @@ from urllib.parse import quote, unquote
 
 import pytest
 from browser import Browser, Page, require_browser
+from keys import forget_keys
 from proxy import Proxy
 from server import Server
-from test_client import forget_keys
 
 from gifting import Client
 

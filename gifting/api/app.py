@@ -21,16 +21,16 @@ from gifting.api.endpoints import ENDPOINTS, Endpoint
 from gifting.api.openapi import document
 from gifting.api.pages import page_routes
 from gifting.api.services import Services
-from gifting.errors import BadMessage, BadToken, GiftingError, MethodNotAllowed, NotFound
+from gifting.api.toll import identify, pay
+from gifting.errors import BadMessage, GiftingError, MethodNotAllowed, NotFound
 from gifting.hub.handshake import problem
-from gifting.wire.tokens import Identity
 
 log = logging.getLogger(__name__)
 
-NOBODY = Identity(user="", role="viewer", token_id="", expires=0)
 CLIENT_LEFT = 499
 """The status of an answer that nobody is there to read."""
 
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}
 _BY_STATUS = {404: NotFound, 405: MethodNotAllowed}
 
 
@@ -65,10 +65,11 @@ async def _serve(services: Services, by_method: Mapping[str, Endpoint], request:
 
 async def _read(services: Services, endpoint: Endpoint, request: Request) -> Call:
     """The request, understood and allowed. Raises what it is refused for."""
-    identity = services.hub.authenticate(_token(request)) if endpoint.access else NOBODY
+    identity = identify(services.hub, endpoint, request)
     path = read_path(request.path_params)
     asked = request.query_params
     query = {name: read_number(name, asked.get(name), usual, most) for name, usual, most in endpoint.query}
+    pay(services.hub, endpoint, identity, query)
     body = await read_body(request, endpoint.body, services.hub.settings.message_max)
     call = Call(services, identity, path, query, body, str(request.base_url).rstrip("/"))
     if endpoint.access is not None:
@@ -76,15 +77,8 @@ async def _read(services: Services, endpoint: Endpoint, request: Request) -> Cal
     return call
 
 
-def _token(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise BadToken("There is no token.")
-    return token.strip()
-
-
 def _problem(error: GiftingError) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    headers = _HEADERS.get(error.status)
     return Response(msgspec.json.encode(problem(error)), error.status, headers, "application/problem+json")
 
 

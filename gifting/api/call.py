@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gifting.api.services import Services
 from gifting.wire.tokens import Identity
+
+NOBODY: Final = Identity(user="", role="viewer", token_id="", expires=0)
 
 
 class Call(NamedTuple):

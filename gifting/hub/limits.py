@@ -99,6 +99,7 @@ class Limits:
         self._user_connections = user_connections
         self._users: dict[Who, Allowance] = {}
         self._visitors: dict[Who, Allowance] = {}
+        self._addresses: dict[str, Allowance] = {}
         self.connected = 0
 
     def enter(self, identity: Identity, now: float) -> Allowance:
@@ -129,6 +130,14 @@ class Limits:
         allowed = entry.take(now, size, messages)
         self._remember(who, entry)
         return allowed
+
+    def visit_from(self, address: str, now: float) -> bool:
+        """Whether one more thing may come from an address without a token."""
+        entry = self._addresses.pop(address, None) or Allowance(self._rates)
+        self._addresses[address] = entry
+        while len(self._addresses) > VISITORS_MAX:
+            del self._addresses[next(iter(self._addresses))]
+        return entry.take(now)
 
     def _remember(self, who: Who, entry: Allowance) -> None:
         """Who has gone finds the allowance as it was: to come back often is no way to send more."""
