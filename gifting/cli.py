@@ -1,4 +1,4 @@
-"""The command line: ``gifting serve | demo | token | settings | audit | bench``."""
+"""The command line: ``gifting serve | demo | token | settings | audit | resume | bench``."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ from rich.console import Console
 
 from gifting import bench as benching
 from gifting import config
-from gifting.cli_data import TIMEOUT, redis_of_data
+from gifting.cli_data import TIMEOUT, redis_of_data, resume
 from gifting.cli_data import app as settings_app
 from gifting.demo import DemoOptions, run_demo
 from gifting.errors import BadSetting, GiftingError, NoRedis
+from gifting.health import Health
 from gifting.ledger.audit import AuditReport, find_books
 from gifting.ledger.audit import audit as run_audit
 from gifting.ledger.connect import connect
 from gifting.model.ids import valid_id
 from gifting.node import Node, find_secret, listen, redis_for
+from gifting.tasks import Vital
 from gifting.wire.tokens import LEVEL_MAX, Rules, issue, verify
 from gifting.workers import run_workers
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 errors = Console(stderr=True)
 app.add_typer(settings_app, name="settings")
+app.command()(resume)
 
 SOAK_FLAGS = frozenset({"senders", "viewers", "rooms", "rate", "json"})
 """Flags of a bench that mean something to a soak too."""
@@ -86,17 +89,17 @@ def serve(*, fd: Annotated[int, typer.Option(hidden=True)] = -1, **flags: Any) -
 
 
 async def _serve(settings: config.Settings, listener: socket.socket, ready: Callable[[], None], worker: bool) -> None:
-    stop = asyncio.Event()
+    loop, vital = asyncio.get_running_loop(), Vital(Health())
     if worker:
-        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)  # only the parent's end makes it readable
+        loop.add_reader(sys.stdin.fileno(), vital.stop.set)  # only the parent's end makes it readable
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, vital.stop.set)
     try:
-        async with redis_for(settings) as url:
+        async with redis_for(settings, vital) as url:
             if settings.workers > 1:
-                await run_workers(settings, url, listener, stop, ready)
+                await run_workers(settings, url, listener, vital, ready)
             else:
-                await Node(settings, url, listener).run(stop, ready)
+                await Node(settings, url, listener, vital).run(ready)
     finally:
         listener.close()
 

@@ -1,4 +1,4 @@
-"""Commands on data that is there, live or stopped: ``gifting settings``, and how others come to its Redis."""
+"""Commands on data that is there, live or stopped (``settings``, ``resume``), and how others come to its Redis."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from redis.exceptions import RedisError
 
 from gifting import config
 from gifting.errors import BadSetting, NoRedis
+from gifting.health import Health
 from gifting.ledger.binary import AOF_DIR
-from gifting.ledger.connect import connect
+from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.datadir import has_data
 from gifting.ledger.embedded import running_url
+from gifting.ledger.halt import open_books
 from gifting.ledger.keys import Keys
 from gifting.ledger.meta import SHARED, Meta, read_changes
 from gifting.node import redis_for
+from gifting.tasks import Vital
 
 T = TypeVar("T")
 TIMEOUT = 60.0
@@ -47,7 +50,7 @@ async def redis_of_data(settings: config.Settings) -> AsyncIterator[str]:
     if (url := running_url(settings.data_path)) is not None:
         yield url
         return
-    async with redis_for(settings) as url:
+    async with redis_for(settings, Vital(Health())) as url:
         yield url
 
 
@@ -83,12 +86,25 @@ def set_one(
     print(f"{change.name} {change.was} became {change.now}; restart every node with it.")
 
 
+def resume(redis: RedisOption = None, data_dir: DataOption = None, key_prefix: PrefixOption = None) -> None:
+    """Open the books again after a halt. `gifting audit` says first whether they hold. Then restart every node."""
+    settings = config.load({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
+    meta = Keys(settings.key_prefix, settings.partitions).meta
+    why = _with_redis(settings, lambda client: open_books(client, meta))
+    print(f"The books are open again; restart every node. They were closed at {why}" if why else "No halt is noted.")
+
+
 def _with_meta(settings: config.Settings, work: Callable[[Meta], Awaitable[T]]) -> T:
+    meta = Keys(settings.key_prefix, settings.partitions).meta
+    return _with_redis(settings, lambda client: work(Meta(client, meta, settings)))
+
+
+def _with_redis(settings: config.Settings, work: Callable[[BinaryRedis], Awaitable[T]]) -> T:
     async def run() -> T:
         async with redis_of_data(settings) as url:
             client = connect(url, TIMEOUT)
             try:
-                return await work(Meta(client, Keys(settings.key_prefix, settings.partitions).meta, settings))
+                return await work(client)
             finally:
                 await client.aclose()
 

@@ -21,11 +21,13 @@ from rich.table import Table
 from gifting import config
 from gifting.client import Client
 from gifting.errors import GiftingError
+from gifting.health import Health
 from gifting.load.mix import Mix
 from gifting.load.operator import Operator
 from gifting.load.plan import Target
 from gifting.model.catalog import load_catalog
 from gifting.node import Node, find_secret, listen, redis_for
+from gifting.tasks import Vital
 from gifting.wire.tokens import issue
 
 ROOMS = {"harbour-lights": ("mara", "Harbour lights, live from the pier"), "late-kitchen": ("jon", "The late kitchen")}
@@ -70,12 +72,13 @@ def run_demo(options: DemoOptions) -> int:
 
 async def _demo(settings: config.Settings, listener: socket.socket, options: DemoOptions) -> None:
     console = Console()
-    stop, ready = asyncio.Event(), asyncio.Event()
+    vital, ready = Vital(Health()), asyncio.Event()
+    stop = vital.stop
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     console.print("starting Redis and the server …")
-    async with redis_for(settings) as url, asyncio.TaskGroup() as group:
-        server = group.create_task(Node(settings, url, listener).run(stop, ready.set))
+    async with redis_for(settings, vital) as url, asyncio.TaskGroup() as group:
+        server = group.create_task(Node(settings, url, listener, vital).run(ready.set))
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait([waiting, server], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

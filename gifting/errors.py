@@ -48,12 +48,13 @@
     │   ├── NotReady                not_ready
     │   ├── OutcomeUnknown          outcome_unknown
     │   └── Unconfirmed             unconfirmed
-    └── StartError                the server can't start
+    └── StartError                the server can't start, or not go on
         ├── BadSetting              bad_setting
         ├── BadCatalog              bad_catalog
         ├── NoRedis                 no_redis
         ├── DataDirInUse            data_dir_in_use
-        └── DiskFailed              disk_failed
+        ├── DiskFailed              disk_failed
+        └── ServerFailed            server_failed
 
 Every class carries a ``code`` (stable, for programs), a ``help`` sentence (for people: what to do), ``temporary``
 (whether trying the same again can help) and the HTTP ``status`` it becomes.
@@ -372,6 +373,11 @@ class DataDirInUse(StartError):
 class DiskFailed(StartError):
     code = "disk_failed"
     help = "Nothing is acknowledged until all of it is on disk: free or mend the disk, then start again."
+
+
+class ServerFailed(StartError):
+    code = "server_failed"
+    help = "Start the server again; its log says what failed, and that is a fault in it to be reported."
 
 
 def all_errors(root: type[GiftingError] = GiftingError) -> Iterator[type[GiftingError]]:

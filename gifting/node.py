@@ -9,10 +9,11 @@ import os
 import secrets
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -20,8 +21,7 @@ from gifting.api.app import make_app
 from gifting.api.metrics import Parts, make_registry
 from gifting.api.services import Services
 from gifting.config import Settings
-from gifting.errors import BadSetting, GiftingError
-from gifting.health import Health
+from gifting.errors import BadSetting, GiftingError, LedgerHalted
 from gifting.hub.broker import Broker
 from gifting.hub.door import Door
 from gifting.hub.hub import Hub
@@ -43,6 +43,9 @@ RECEIVE_BUFFER = 32_768
 
 SWEEP_RETRY = 0.5
 """Seconds until the next sweep after one that failed."""
+
+HALTED_PAUSE = 60.0
+"""Seconds until the next sweep while the ledger is halted, as it is until the node is started again."""
 
 GC_THRESHOLDS = (50_000, 50, 100)
 """Allocations between collections: with many connections the default spends much time on objects that stay."""
@@ -86,12 +89,12 @@ def _write_secret(path: Path) -> None:
 
 
 @asynccontextmanager
-async def redis_for(settings: Settings) -> AsyncIterator[str]:
+async def redis_for(settings: Settings, vital: Vital) -> AsyncIterator[str]:
     """The URL of the Redis to use: the one that is given, else a private one while the context lasts."""
     if settings.redis:
         yield settings.redis
         return
-    embedded = EmbeddedRedis(settings.data_path, maxmemory=settings.maxmemory)
+    embedded = EmbeddedRedis(settings.data_path, maxmemory=settings.maxmemory, vital=vital)
     try:
         yield await embedded.start()
     finally:
@@ -122,16 +125,16 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Node:
-    """One process behind ``listener``, on the Redis at ``url``."""
+    """One process behind ``listener``, on the Redis at ``url``; ``vital`` says when it should end."""
 
-    def __init__(self, settings: Settings, url: str, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, url: str, listener: socket.socket, vital: Vital) -> None:
         self.settings = settings
         self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
         self._listener = listener
         self._secret = find_secret(settings)
         self._url = url
-        self.health = Health()
-        self.vital = Vital(self.health)
+        self.vital = vital
+        self.health = vital.health
         self.ledger = Ledger(url, settings, load_catalog(settings.catalog), vital=self.vital)
         self.hub = Hub(self.ledger, settings, self._secret, self.name)
         self._feed = connect(url, settings.heartbeat_timeout)
@@ -145,45 +148,50 @@ class Node:
         )
         self.health.check("feed", lambda: "" if self.broker.healthy else "No events are heard from Redis.")
 
-    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        """Serve until ``stop`` is set, then drain. ``ready`` is called when clients may come.
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until the process should end, then drain. ``ready`` is called when clients may come.
 
         Raises:
             StartError: it can't start with these settings or on this data.
+            ServerFailed: a task that must not end has ended.
         """
+        regular: list[asyncio.Task[None]] = []
         try:
             await self.ledger.start()
-            async with asyncio.TaskGroup() as group:
-                works = [
-                    self.broker.run(),
-                    self.hub.watch(),
-                    self.hub.count_viewers(),
-                    self._sweep(),
-                    self._maintain(),
-                ]
-                if not self.settings.allow_unsafe_redis:
-                    works.append(watch_safety(self.ledger.redis, self.health))
-                regular = [group.create_task(work) for work in works]
-                await self.broker.ready()
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(*GC_THRESHOLDS)
-                await self._serve(stop, ready)
-                await end(regular)
+            regular += [self.vital.start(name, work) for name, work in self._regular_work().items()]
+            await self.vital.until(self.broker.ready())
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
+            await self._serve(ready)
         finally:
+            await end(regular)
             await self._stop()
+        self.vital.check()
 
-    async def _serve(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    def _regular_work(self) -> dict[str, Coroutine[Any, Any, None]]:
+        works = {
+            "feed": self.broker.run(),
+            "watch": self.hub.watch(),
+            "viewers": self.hub.count_viewers(),
+            "sweep": self._sweep(),
+            "upkeep": self._maintain(),
+            "halt": self.ledger.halt.watch(),
+        }
+        if not self.settings.allow_unsafe_redis:
+            works["safety"] = watch_safety(self.ledger.redis, self.health)
+        return works
+
+    async def _serve(self, ready: Callable[[], None]) -> None:
         server = _Uvicorn(self._config())
-        serving = asyncio.create_task(server.serve([self._listener]))
+        serving = self.vital.start("serve", server.serve([self._listener]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
-        ready()
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        if server.started:
+            ready()
+        await self.vital.stop.wait()
         server.should_exit = True
-        await serving
+        await asyncio.wait([serving])
         await self.ledger.flush(self.settings.drain_timeout)
         await self.hub.drain(self.settings.drain_timeout)
 
@@ -208,6 +216,8 @@ class Node:
         while True:
             try:
                 _, wait = await self.ledger.sweep()
+            except LedgerHalted:
+                wait = HALTED_PAUSE
             except GiftingError as error:
                 log.warning("can't end streaks: %s", error)
                 wait = SWEEP_RETRY

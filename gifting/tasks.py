@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+from gifting.errors import ServerFailed
 from gifting.health import Health
 
 log = logging.getLogger(__name__)
@@ -16,38 +17,48 @@ CANCEL_AGAIN = 0.1
 
 
 class Vital:
-    """The tasks without which a process is of no use. The first that ends, unless it is cancelled, takes it down:
-    ``health`` fails, :meth:`failed` returns, and whoever runs the process ends it.
+    """The tasks without which a process is of no use. The first that comes to an end takes the process down.
+
+    ``stop`` is set when the process should end: from outside, or because such a task has ended. Then ``health`` has
+    failed too, and :meth:`check` says so to whoever ends the process.
     """
 
     def __init__(self, health: Health) -> None:
         self.health = health
-        self._failed = asyncio.Event()
+        self.stop = asyncio.Event()
+        self._ended = ""
 
     def start(
         self, name: str, work: Coroutine[Any, Any, None], ended: Callable[[], None] = lambda: None
     ) -> asyncio.Task[None]:
-        """Run ``work`` for ever. ``ended`` is called if it comes to an end by itself, so that nobody waits for it."""
+        """Run ``work`` until it is cancelled, or ends in order after ``stop``.
+
+        ``ended`` is called if it ends otherwise, so that nobody waits for what it does not do any more.
+        """
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(lambda task: self._end(task, ended))
         return task
 
     def _end(self, task: asyncio.Task[None], ended: Callable[[], None]) -> None:
-        if task.cancelled():
+        if task.cancelled() or (self.stop.is_set() and task.exception() is None):
             return
         name, error = task.get_name(), task.exception()
-        log.critical("the task %r ended, and must not: this process stops", name, exc_info=error)
+        log.critical("the task %r must not end and did: this process stops", name, exc_info=error)
         self.health.fail(name, f"It ended ({type(error).__name__}); this process stops.")
-        self._failed.set()
+        self._ended = self._ended or name
+        self.stop.set()
         ended()
 
-    @property
-    def all_well(self) -> bool:
-        return not self._failed.is_set()
+    async def until(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Wait for ``work``, or until the process should end."""
+        tasks = [asyncio.ensure_future(work), asyncio.ensure_future(self.stop.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await end(tasks)
 
-    async def failed(self) -> None:
-        """Wait until a task has ended."""
-        await self._failed.wait()
+    def check(self) -> None:
+        """Raises ServerFailed if a task ended that must not."""
+        if self._ended:
+            raise ServerFailed(f"The task {self._ended!r} ended.")
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from gifting.config import Settings, table
 from gifting.node import find_secret
+from gifting.tasks import Vital
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +25,21 @@ STOP_MARGIN = 5.0
 
 
 async def run_workers(
-    settings: Settings, url: str, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
+    settings: Settings, url: str, listener: socket.socket, vital: Vital, ready: Callable[[], None]
 ) -> None:
-    """Keep ``settings.workers`` processes on ``listener`` and the Redis at ``url`` until ``stop`` is set."""
-    running = [asyncio.create_task(_keep(settings, url, listener, stop)) for _ in range(settings.workers)]
+    """Keep ``settings.workers`` processes on ``listener`` and the Redis at ``url`` until the server should end.
+
+    Raises:
+        ServerFailed: a task that must not end has ended.
+    """
+    running = [
+        vital.start(f"worker {number}", _keep(settings, url, listener, vital.stop))
+        for number in range(1, settings.workers + 1)
+    ]
     ready()
-    await stop.wait()
-    await asyncio.gather(*running)
+    await vital.stop.wait()
+    await asyncio.wait(running)
+    vital.check()
 
 
 async def _keep(settings: Settings, url: str, listener: socket.socket, stop: asyncio.Event) -> None:

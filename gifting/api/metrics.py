@@ -39,6 +39,7 @@ TABLE = (
     Row("gifting_ledger_batches", CounterMetricFamily, "Ledger calls.", lambda p: p.ledger.batcher.batches),
     Row("gifting_ledger_queue", GaugeMetricFamily, "Gifts waiting for the ledger.", lambda p: p.ledger.batcher.queued),
     Row("gifting_clock_steps", CounterMetricFamily, "Steps of Redis' clock.", lambda p: p.ledger.upkeep.clock.steps),
+    Row("gifting_ledger_halted", GaugeMetricFamily, "1 if the books are closed.", lambda p: bool(p.ledger.halt.why)),
     Row("gifting_feed_healthy", GaugeMetricFamily, "1 if the feed is heard of.", lambda p: p.broker.healthy),
     Row("gifting_feed_reconnects", CounterMetricFamily, "Feeds made anew.", lambda p: max(p.broker.reconnects, 0)),
 )

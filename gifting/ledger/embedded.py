@@ -19,9 +19,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 
 from gifting.errors import BadSetting, DataDirInUse, NoRedis
+from gifting.health import Health
 from gifting.ledger.aof import mark_clean, settle
 from gifting.ledger.binary import LOG_NAME, PID_NAME, find_binary, server_command
 from gifting.ledger.datadir import POLL, flock, make_private, poll_flock
+from gifting.tasks import Vital
 
 __all__ = ["EmbeddedRedis", "find_binary"]
 
@@ -58,11 +60,14 @@ class EmbeddedRedis:
     that one which outlived its parent (kill -9) is noticed for sure, whatever its pid or socket.
     """
 
-    def __init__(self, data_dir: Path, *, maxmemory: int = 0, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *, maxmemory: int = 0, env: Mapping[str, str] | None = None, vital: Vital | None = None
+    ) -> None:
         self.data_dir = data_dir.absolute()
         self.url = ""
         self.restarts = 0
         self._maxmemory = maxmemory
+        self._vital = vital or Vital(Health())
         self._env = {**os.environ, **env} if env else None
         self._binary = Path()
         self._socket = self.data_dir / "redis.sock"
@@ -118,7 +123,7 @@ class EmbeddedRedis:
         self._place_socket()
         self._process = await self._spawn()
         await self._wait_ready(self._process)
-        self._supervisor = asyncio.create_task(self._supervise(), name="redis-supervisor")
+        self._supervisor = self._vital.start("redis supervisor", self._supervise())
 
     async def _take_over(self) -> int:
         """The lock that says no redis-server is at work here; ends one that a killed parent left behind."""

@@ -96,3 +96,10 @@ class Halt:
                 await asyncio.sleep(RETRY_PAUSE)
             else:
                 return
+
+
+async def open_books(redis: BinaryRedis, meta: str) -> str:
+    """End a halt: when and why it was, or '' if there was none. Raises RedisError, OSError."""
+    why = await redis.hget(meta, FIELD)
+    await redis.hdel(meta, FIELD)
+    return why.decode(errors="replace") if why else ""
