@@ -81,6 +81,7 @@ class Settings:
     streak_window: float = _setting(3.0, "A streak ends this long after its last gift.", least=0.05, most=60)
     diamonds_per_coin: str = _setting("1/2", "Diamonds a creator earns per coin, as a fraction or a decimal.")
     room_retention: float = _setting(7 * 86400.0, "How long an ended room's log and ranking are kept.", least=1)
+    creator_rooms: int = _setting(10, "Live rooms of one host.", least=1)
     log_keep: int = _setting(100_000, "Events kept in a room's log for replay.", least=100)
 
     batch_max: int = _setting(512, "Gifts in one ledger call at most.", least=1, most=1000)

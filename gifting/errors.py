@@ -27,6 +27,7 @@
     │   ├── RoomNotFound            room_not_found
     │   ├── RoomEnded               room_ended
     │   ├── RoomTaken               room_taken
+    │   ├── TooManyLiveRooms        too_many_live_rooms
     │   ├── NotJoined               not_joined
     │   ├── OwnRoom                 own_room
     │   ├── InsufficientCoins       insufficient_coins
@@ -222,6 +223,11 @@ class RoomEnded(Refused):
 class RoomTaken(Refused):
     code = "room_taken"
     help = "Another host uses this room id; choose another."
+
+
+class TooManyLiveRooms(Refused):
+    code = "too_many_live_rooms"
+    help = "End another stream of this host first."
 
 
 class NotJoined(Refused):

@@ -277,6 +277,16 @@ async def test_room_taken(world: World) -> None:
     assert status_of(await world.raw("room_open", ("r1", "host", "Host", ""))) == Status.OK
 
 
+async def test_too_many_live_rooms(redis_client: Redis, redis_url: str) -> None:
+    async with a_world(redis_url, creator_rooms=1) as world:
+        with pytest.raises(errors.TooManyLiveRooms):
+            await world.ledger.open_room("r2", "host", "Host", "")
+        options = ("r2", "host", "Host", "", 1)
+        assert unpack(await world.raw("room_open", options)) == [Status.TOO_MANY_LIVE_ROOMS]
+        await world.ledger.end_room(world.room)
+        await world.ledger.open_room("r2", "host", "Host", "")
+
+
 def test_every_status_is_asked_for_above() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     asked = "".join(re.findall(r"def (test_\w+)", text))
@@ -538,7 +548,7 @@ async def test_the_end_of_a_room(world: World) -> None:
     await world.send(gift="petal")
     await world.send()
     await world.ledger.presence(world.room, "node", 3)
-    assert await world.ledger.live_rooms(10) == ["r1"]
+    assert await world.ledger.live_rooms("start", "", 10) == (["r1"], "")
     await world.ledger.end_room(world.room)
     after = await world.state()
     await world.ledger.end_room(world.room)
@@ -551,7 +561,7 @@ async def test_the_end_of_a_room(world: World) -> None:
     ]
     snapshot = await world.ledger.snapshot(world.room)
     assert (snapshot["state"], snapshot["streaks"], snapshot["seq"]) == ("ended", [], 5)
-    assert await world.ledger.live_rooms(10) == []
+    assert await world.ledger.live_rooms("viewers", "", 10) == ([], "")
     world.clock[0] += STREAK + 1
     assert (await world.ledger.sweep())[0] == 0
     for part in ("log", "top", "users", "presence"):

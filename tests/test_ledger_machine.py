@@ -109,10 +109,12 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(rate=st.sampled_from(RATES))
     def begin(self, rate: str) -> None:
         self.settings = config.load(
-            {"partitions": self.partitions, "diamonds_per_coin": rate, "like_interval": 0}, environ={}
+            {"partitions": self.partitions, "diamonds_per_coin": rate, "like_interval": 0, "creator_rooms": 2},
+            environ={},
         )
         self.start()
-        self.reference = Reference(Rules(self.settings.diamond_rate()), self.ledger.keys.base)
+        rules = Rules(self.settings.diamond_rate(), creator_rooms=self.settings.creator_rooms)
+        self.reference = Reference(rules, self.ledger.keys.base)
         for group in self.groups:
             host = group[0]
             self.open(f"{host}-live", host)

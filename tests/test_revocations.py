@@ -181,7 +181,7 @@ async def test_a_room_revokes_what_it_issued_and_nothing_else(world: World) -> N
 @pytest.mark.attack
 async def test_a_creator_fills_nothing_but_what_is_its_own(world: World, redis_client: Redis) -> None:
     """Issue and revoke in a loop, in one room and in many: what is kept is bounded, and others go on."""
-    node = await world.node()
+    node = await world.node(creator_rooms=ROOMS_OF_A_HOST + 2)
     kept = 0
     for number in range(ROOMS_OF_A_HOST + 2):
         room = await node.open_room(f"r{number}", "host", "", "")

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gifting.api.access import authorize
-from gifting.api.body import read_body, read_number, read_path
+from gifting.api.body import read_body, read_number, read_path, read_word
 from gifting.api.call import Call
 from gifting.api.endpoints import ENDPOINTS, Endpoint
 from gifting.api.openapi import document
@@ -71,7 +71,8 @@ async def _read(services: Services, endpoint: Endpoint, request: Request) -> Cal
     query = {name: read_number(name, asked.get(name), usual, most) for name, usual, most in endpoint.query}
     pay(services.hub, endpoint, identity, query)
     body = await read_body(request, endpoint.body, services.hub.settings.message_max)
-    call = Call(services, identity, path, query, body, str(request.base_url).rstrip("/"))
+    words = {name: read_word(name, asked.get(name), known) for name, known in endpoint.words}
+    call = Call(services, identity, path, query, words, body, str(request.base_url).rstrip("/"))
     if endpoint.access is not None:
         await authorize(endpoint.access, call)
     return call

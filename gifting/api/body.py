@@ -34,6 +34,19 @@ def read_number(name: str, text: str | None, usual: int, most: int) -> int:
     return int(text)
 
 
+def read_word(name: str, text: str | None, known: tuple[str, ...]) -> str:
+    """A query parameter that is one of the ``known`` words, the first by default; any text where there are none.
+
+    Raises:
+        BadMessage: it is another.
+    """
+    if text is None:
+        return known[0] if known else ""
+    if known and text not in known:
+        raise BadMessage(f"{name} is {text[:20]!r}; it must be {' or '.join(known)}.")
+    return text
+
+
 async def read_body(request: Request, kind: type | None, most: int) -> Any:
     """The body as ``kind``; None if none is wanted. Raises MessageTooLarge, BadMessage, and ClientDisconnect."""
     data = bytearray()

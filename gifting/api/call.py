@@ -17,5 +17,6 @@ class Call(NamedTuple):
     identity: Identity
     path: dict[str, str]
     query: dict[str, int]
+    words: dict[str, str]
     body: Any
     base_url: str

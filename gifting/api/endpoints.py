@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gifting.api import types
 from gifting.api.access import HOST, MEMBERS, OPENER, OPERATORS, PUBLIC, SENDERS, USER, WATCHERS, Access
@@ -13,9 +13,13 @@ from gifting.api.call import Call
 from gifting.api.tokens import make_overlay_token, revoke, revoke_overlay_token
 from gifting.errors import NotReady
 from gifting.hub.commands import gift_reply
+from gifting.ledger.listing import SETS
 from gifting.wire.codec import unpack
 
-ROOMS_LISTED = 1000
+if TYPE_CHECKING:
+    from gifting.ledger.listing import Sort
+
+ROOMS_MAX = 200
 EVENTS_MAX = 1000
 EVENTS_SIZE = 262_144
 """Bytes of events after which a reply ends, however many were asked for."""
@@ -30,6 +34,7 @@ class Endpoint:
     Args:
         access: who may.
         query: whole numbers: name, default, most.
+        words: texts: name, and what may be said, the first by default; any text, '' by default, where that is empty.
         cost: in messages of the caller's allowance (one is worth about half a ms); 0: free, and nobody is asked who.
         page: items of the query's ``limit`` that cost one message more; 0: they cost nothing.
     """
@@ -42,6 +47,7 @@ class Endpoint:
     reply: type
     body: type | None = None
     query: tuple[tuple[str, int, int], ...] = ()
+    words: tuple[tuple[str, tuple[str, ...]], ...] = ()
     status: int = 200
     cost: float = 1
     page: int = 0
@@ -70,7 +76,8 @@ async def open_room(call: Call) -> dict[str, Any]:
 
 
 async def list_rooms(call: Call) -> types.RoomsReply:
-    return types.RoomsReply(await call.services.ledger.live_rooms(ROOMS_LISTED))
+    sort, cursor, limit = cast("Sort", call.words["sort"]), call.words["cursor"], max(call.query["limit"], 1)
+    return types.RoomsReply(*await call.services.ledger.live_rooms(sort, cursor, limit))
 
 
 async def read_room(call: Call) -> dict[str, Any]:
@@ -136,7 +143,17 @@ ENDPOINTS = (
     Endpoint("GET", "/readyz", "Whether it works; names what does not", PUBLIC, ready, types.Health, cost=0),
     Endpoint("GET", "/v1/catalog", "All gifts", PUBLIC, catalog, types.CatalogReply),
     Endpoint("POST", "/v1/rooms", "Begin a stream", OPENER, open_room, types.RoomReply, types.OpenRoom, status=201),
-    Endpoint("GET", "/v1/rooms", "Live rooms", MEMBERS, list_rooms, types.RoomsReply),
+    Endpoint(
+        "GET",
+        "/v1/rooms",
+        "Live rooms",
+        MEMBERS,
+        list_rooms,
+        types.RoomsReply,
+        query=(("limit", 100, ROOMS_MAX),),
+        words=(("sort", tuple(SETS)), ("cursor", ())),
+        cost=4,
+    ),
     Endpoint("GET", "/v1/rooms/{room}", "One room", WATCHERS, read_room, types.RoomReply),
     Endpoint("DELETE", "/v1/rooms/{room}", "End a stream", HOST, end_room, types.Health),
     Endpoint(

@@ -67,7 +67,12 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         }
         for name, default, most in endpoint.query
     ]
-    return [*path, *query]
+    words = [{"name": name, "in": "query", "schema": _word(known)} for name, known in endpoint.words]
+    return [*path, *query, *words]
+
+
+def _word(known: tuple[str, ...]) -> dict[str, Any]:
+    return {"type": "string", "default": known[0], "enum": list(known)} if known else {"type": "string"}
 
 
 def _content(description: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:

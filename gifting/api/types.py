@@ -74,7 +74,10 @@ class RoomReply(Struct):
 
 
 class RoomsReply(Struct):
+    """Live rooms, by viewers or the newest first. ``cursor`` is for the next page; '' where there is none."""
+
     rooms: list[str]
+    cursor: str
 
 
 class EventsReply(Struct):

@@ -16,6 +16,8 @@ key                             type    holds
 ``{pNN}:peaks``                 zset    ids (ms) at which the ledger's were stuck when the clock had gone back
 ``{pNN}:directory``             hash    room → host (by the room's partition; all else of a room by its host's)
 ``{pNN}:live``                  zset    live rooms by start
+``{pNN}:watched``               zset    live rooms by viewers
+``{pNN}:hosting``               hash    host → live rooms
 ``{pNN}:streaks``               zset    open streaks (``room\\nuser\\ngift``) by deadline
 ``{pNN}:room:R``                hash    state, host, title, seq, totals
 ``{pNN}:room:R/log``            stream  room batches; the id is ``last seq-count``

@@ -12,11 +12,12 @@ from redis.exceptions import RedisError
 from gifting import errors
 from gifting.config import Settings
 from gifting.health import Health
-from gifting.ledger import scripts
+from gifting.ledger import listing, scripts
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.fate import Fate, fate
 from gifting.ledger.halt import Halt
 from gifting.ledger.keys import Keys
+from gifting.ledger.listing import Sort
 from gifting.ledger.status import Status
 from gifting.model import events
 from gifting.wire.batch import RoomBatch, read_batches
@@ -87,17 +88,21 @@ class Rooms:
             raise translate(error, unsure) from None
 
     async def open_room(self, room: str, host: str, host_name: str, title: str) -> RoomRef:
-        """Begin a stream. Doing it again changes nothing. Raises RoomTaken, RoomEnded."""
-        directory = self.keys.directory(room)
+        """Begin a stream. Doing it again changes nothing. Raises RoomTaken, RoomEnded, TooManyLiveRooms."""
+        directory, base = self.keys.directory(room), self.keys.base(host)
+        rooms_max = self.settings.creator_rooms
         try:
-            await self.redis.hsetnx(directory, room, host)
             found = await self.redis.hget(directory, room)
+            if found is None:  # names of rooms that are not to be opened are not to be kept
+                if int(await self.redis.hget(f"{base}:hosting", host) or 0) >= rooms_max:
+                    raise errors.TooManyLiveRooms
+                await self.redis.hsetnx(directory, room, host)
+                found = await self.redis.hget(directory, room)
         except REDIS_ERRORS as error:
             raise translate(error, errors.Unconfirmed) from None
         if found is None or found.decode() != host:
             raise errors.RoomTaken
-        options = (room, host, host_name or host, title)
-        base = self.keys.base(host)
+        options = (room, host, host_name or host, title, rooms_max)
         reply = await self._call("room_open", base, self._now(), options=options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
         return await self.room(room)
@@ -132,16 +137,24 @@ class Rooms:
         reply = await self._call("room_end", room.base, self._now(), options=options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
 
-    async def live_rooms(self, limit: int) -> list[str]:
-        """Ids of live rooms, the newest first of each partition."""
+    async def live_rooms(self, sort: Sort, cursor: str, limit: int) -> tuple[list[str], str]:
+        """Ids of live rooms in the order of ``sort``, ``limit`` at most, from ``cursor`` on; and the next cursor or ''.
+
+        Where the order changes meanwhile, as viewers come and go, a room may come twice or not at all.
+
+        Raises:
+            BadMessage: no cursor of this order.
+        """
+        place = listing.read_cursor(sort, cursor)
         pipe = self.redis.pipeline(transaction=False)
         for base in self.keys.bases:
-            pipe.zrange(f"{base}:live", 0, limit - 1, desc=True)
+            pipe.eval(scripts.source("rooms_page"), 1, f"{base}:{listing.SETS[sort]}", limit + 1, *(place or ("", "")))
         try:
             pages = await pipe.execute()
         except REDIS_ERRORS as error:
             raise translate(error, errors.LedgerUnavailable) from None
-        return [room.decode() for page in pages for room in page][:limit]
+        found, more = listing.merge(pages, limit)
+        return [room for _, room in found], listing.make_cursor(sort, found[-1]) if more else ""
 
     async def snapshot(self, room: RoomRef) -> dict[str, Any]:
         """All that a subscriber needs to draw the room, as the protocol says it. Raises RoomNotFound."""

@@ -24,6 +24,7 @@ NAMES = (
     "revoke",
     "room_end",
     "room_open",
+    "rooms_page",
     "snapshot",
     "sweep",
     "top",

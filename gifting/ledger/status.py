@@ -21,6 +21,7 @@ class Status(IntEnum):
     BAD_AMOUNT = 8
     WALLET_FULL = 9
     ROOM_TAKEN = 10
+    TOO_MANY_LIVE_ROOMS = 11
 
     @property
     def error(self) -> type[errors.GiftingError]:
@@ -39,4 +40,5 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.BAD_AMOUNT: errors.BadAmount,
     Status.WALLET_FULL: errors.WalletFull,
     Status.ROOM_TAKEN: errors.RoomTaken,
+    Status.TOO_MANY_LIVE_ROOMS: errors.TooManyLiveRooms,
 }

@@ -25,6 +25,7 @@ class Rules:
     grant_window: int = 30 * 86_400_000
     key_lead: int = 60_000
     streak_window: int = 3_000
+    creator_rooms: int = 10
 
     def window(self, kind: str) -> int:
         return self.grant_window if kind == "grant" else self.dedupe_window
@@ -179,6 +180,10 @@ class Reference:
         return self.post(now, name, host, {"type": "like", "count": count, "total": room.likes})
 
     def open_room(self, name: str, host: User, title: str) -> str:
+        if name not in self.rooms:
+            hosted = (room for room in self.rooms.values() if room.live and room.host["id"] == host["id"])
+            if sum(1 for _ in hosted) >= self.rules.creator_rooms:
+                return "too_many_live_rooms"
         room = self.rooms.setdefault(name, Room(name, host, title))
         if room.host["id"] != host["id"]:
             return "room_taken"

@@ -11,7 +11,8 @@ local now = clock(ARGV[1])
 local room, node, count, stale = unpack(cmsgpack.unpack(ARGV[2]))
 local key = KEYS[1] .. ':room:' .. room
 
-if count > 0 and redis.call('HGET', key, 'state') == 'live' then
+local live = redis.call('HGET', key, 'state') == 'live'
+if live and count > 0 then
   redis.call('HSET', key .. '/presence', node, digits(count) .. ' ' .. digits(now))
 else
   redis.call('HDEL', key .. '/presence', node)
@@ -19,5 +20,8 @@ end
 local total, gone = viewers_of(key, now, stale)
 if #gone > 0 then
   redis.call('HDEL', key .. '/presence', unpack(gone))
+end
+if live then
+  redis.call('ZADD', KEYS[1] .. ':watched', total, room)
 end
 return total

@@ -38,6 +38,10 @@ if r.state == 'live' then
   room.flush(p, log_keep)
   redis.call('HSET', r.key, 'ended', now)
   redis.call('ZREM', KEYS[1] .. ':live', id)
+  redis.call('ZREM', KEYS[1] .. ':watched', id)
+  if redis.call('HINCRBY', KEYS[1] .. ':hosting', r.host, -1) <= 0 then
+    redis.call('HDEL', KEYS[1] .. ':hosting', r.host)
+  end
   for _, part in ipairs({ '/log', '/top', '/users', '/presence' }) do
     redis.call('PEXPIRE', r.key .. part, retention)
   end

@@ -2,12 +2,12 @@
 -- room_open: begin a stream. Doing it again changes nothing.
 -- KEYS [1]  the host's partition
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
---      [2]  msgpack [room, host, host's name, title]
+--      [2]  msgpack [room, host, host's name, title, live rooms of a host at most]
 -- returns   msgpack [status]
 -- @include status
 -- @include clock
 local now = clock(ARGV[1])
-local room, host, name, title = unpack(cmsgpack.unpack(ARGV[2]))
+local room, host, name, title, rooms_max = unpack(cmsgpack.unpack(ARGV[2]))
 local key = KEYS[1] .. ':room:' .. room
 
 local found = redis.call('HMGET', key, 'state', 'host')
@@ -17,7 +17,12 @@ if found[1] then
   end
   return cmsgpack.pack({ found[1] == 'live' and Status.OK or Status.ROOM_ENDED })
 end
+if tonumber(redis.call('HGET', KEYS[1] .. ':hosting', host) or 0) >= rooms_max then
+  return cmsgpack.pack({ Status.TOO_MANY_LIVE_ROOMS })
+end
 redis.call('HSET', key, 'state', 'live', 'host', host, 'host_name', name, 'title', title, 'started', now,
   'seq', 0, 'coins', 0, 'diamonds', 0, 'likes', 0, 'rank', '')
 redis.call('ZADD', KEYS[1] .. ':live', now, room)
+redis.call('ZADD', KEYS[1] .. ':watched', 0, room)
+redis.call('HINCRBY', KEYS[1] .. ':hosting', host, 1)
 return cmsgpack.pack({ Status.OK })

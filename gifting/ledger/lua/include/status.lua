@@ -11,4 +11,5 @@ local Status = {
   BAD_AMOUNT = 8,
   WALLET_FULL = 9,
   ROOM_TAKEN = 10,
+  TOO_MANY_LIVE_ROOMS = 11,
 }
