@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keys import new_key
 from server import Server
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from gifting import errors
+from gifting.config import load
+from gifting.ledger.ledger import Ledger
+from gifting.model.catalog import load_catalog
 from gifting.wire.codec import MSGPACK, unpack
 
 pytestmark = pytest.mark.attack
@@ -59,3 +64,26 @@ async def test_likes_and_comments_are_bounded(redis_url: str, redis_client: Any,
             assert set(said) == {"ok", "rate_limited"}
         async with dial(server, server.token("bob")) as bob:
             assert await flood([bob], [{"op": "like"}, {"op": "comment", "text": "hi"}]) == {"ok": 2}
+
+
+async def test_gifts_go_before_what_is_free(redis_url: str, redis_client: Any) -> None:
+    """Comments are waiting in thousands: gifts that come then are in the next call, and comments are refused first."""
+    settings = load({"batch_max": 50, "free_queue": 2_000}, environ={})
+    ledger = Ledger(redis_url, settings, load_catalog())
+    await ledger.start()
+    try:
+        await ledger.grant("ann", 1_000, new_key(), "test", "op")
+        room = await ledger.open_room("r1", "host", "Host", "")
+        ann = ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
+        told: list[str] = []
+        for _ in range(2_000):
+            ledger.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
+        with pytest.raises(errors.Overloaded):
+            ledger.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
+        for _ in range(30):
+            ledger.send_gift(ann, room, "spark", new_key(), 1, None, lambda _: told.append("gift"))
+        await ledger.batcher.drain()
+        assert told[:30] == ["gift"] * 30
+        assert told[30:] == ["comment"] * 2_000
+    finally:
+        await ledger.stop()

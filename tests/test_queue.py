@@ -34,7 +34,7 @@ def test_what_fits_into_one_call_is_taken_as_it_came(sent: list[bool], more: int
     queue = Queue(100, 100)
     made = fill(queue, sent)
     assert queue.take(len(made) + more) == made
-    assert len(queue) == 0
+    assert queue.size == 0
 
 
 @given(st.lists(st.tuples(kinds, st.integers(1, 12)), max_size=6))
@@ -45,10 +45,10 @@ def test_a_gift_may_overtake_and_is_never_overtaken(rounds: list[tuple[list[bool
     taken: list[Item] = []
     for more, most in rounds:
         sent += fill(queue, more, len(sent))
-        before = len(queue)
+        before = queue.size
         batch = queue.take(most)
         assert len(batch) == min(before, most)
-        assert len(queue) == before - len(batch) == len(list(queue))
+        assert queue.size == before - len(batch) == len(list(queue))
         taken += batch
     while batch := queue.take(5):
         taken += batch
@@ -81,7 +81,7 @@ def test_free_events_are_refused_before_gifts_are() -> None:
     fill(queue, [True] * 4, 4)
     with pytest.raises(Overloaded):
         queue.append(item(8, gift=True))
-    assert len(queue) == 7
+    assert queue.size == 7
 
 
 @given(kinds, st.integers(1, 20), kinds)

@@ -2,7 +2,8 @@
 
 Nothing waits for a timer, unless ``batch_pause`` asks for it. A batch that is full waits for nothing, not for the call
 before it either: up to :data:`FLIGHTS` calls are in flight on one connection, so that Redis finds the next one waiting
-while the last one is being told. What one sender sends is committed in that order, also where calls had to be repeated.
+while the last one is being told. What one sender sends is committed in that order, also where calls had to be repeated;
+only where more waits than fits into a call, gifts go before what is free (``ledger/queue.py``).
 
 What was sent and got no answer is sent again if it has a key, and ends as its stored result or as OutcomeUnknown; what
 has no key ends as Unconfirmed. Only what certainly did not run is told so.
@@ -23,6 +24,7 @@ from gifting.config import Settings
 from gifting.ledger.commit import Done, Item, Result, deliver, lose, read_results, refuse
 from gifting.ledger.fate import Fate, fate
 from gifting.ledger.line import NOT_IN_TURN, Line
+from gifting.ledger.queue import Queue
 from gifting.tasks import Vital, end
 from gifting.wire.codec import pack
 
@@ -59,7 +61,6 @@ class Batcher:
         halted: Callable[[str], None],
     ) -> None:
         self._batch_max = settings.batch_max
-        self._queue_max = settings.batch_queue
         self._pause = settings.batch_pause
         self._timeout = settings.ledger_timeout
         options = pack(
@@ -74,7 +75,7 @@ class Batcher:
         self._line = Line(connect(), chain, options, now, self._timeout)
         self._vital = vital
         self._halted = halted
-        self._queue: deque[Item] = deque()
+        self._queue = Queue(settings.batch_queue, settings.free_queue)
         self._flights: deque[list[Item]] = deque()
         self._writing = False
         self._again: list[Item] = []
@@ -97,7 +98,7 @@ class Batcher:
 
     @property
     def queued(self) -> int:
-        return len(self._queue)
+        return self._queue.size
 
     def submit(self, kind: int, sender: str | None, room: str, target: bytes | None, fields: bytes, done: Done) -> None:
         """Queue one item (see :class:`Item`); ``done`` is called with its result, or with the error that it ended in.
@@ -106,13 +107,11 @@ class Batcher:
             Overloaded: too much is queued already.
             Unavailable: nothing is taken any more.
         """
-        queued = len(self._queue)
-        if queued >= self._queue_max:
-            raise errors.Overloaded
         if self._closed is not None:
             raise self._closed()
         self._queue.append(Item(kind, sender, room, target, fields, done, self._time()))
-        if not queued or queued + 1 == self._batch_max:
+        queued = self._queue.size
+        if queued == 1 or queued == self._batch_max:  # noqa: PLR1714
             self._settle()
 
     async def drain(self) -> None:
@@ -148,7 +147,7 @@ class Batcher:
         """Say what is true now."""
         _turn(self._sendable, self._may_send())
         _turn(self._flying, bool(self._flights))
-        _turn(self._idle, not (self._queue or self._flights or self._again or self._writing))
+        _turn(self._idle, not (self._queue.size or self._flights or self._again or self._writing))
 
     def _may_send(self) -> bool:
         """Not while something is to be repeated, which goes first; in a pause or beside a call only a full batch."""
@@ -157,8 +156,8 @@ class Batcher:
         if self._flights and not self._may_send_beside():
             return False
         if self._flights or self._resting is not None:
-            return len(self._queue) >= self._batch_max
-        return bool(self._queue)
+            return self._queue.size >= self._batch_max
+        return self._queue.size > 0
 
     def _may_send_beside(self) -> bool:
         """Not on a connection other than that of the calls in flight, nor out of their chain."""
@@ -186,7 +185,7 @@ class Batcher:
                 await asyncio.sleep(RETRY_PAUSE)
             else:
                 if self._may_send():  # still: it took time to hear of it, and to connect
-                    await self._send([self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max))])
+                    await self._send(self._queue.take(self._batch_max))
             self._settle()
 
     async def _send(self, batch: list[Item]) -> None:
@@ -261,17 +260,15 @@ class Batcher:
 
     def _repeat(self) -> None:
         """Before all that was queued meanwhile."""
-        self._queue.extendleft(reversed(self._again))
+        self._queue.put_back(self._again)
         self._again = []
         if self._closed is not None:
             self.close(self._closed)
         self._expire()
 
     def _expire(self) -> None:
-        """Give up on what has waited too long; the queue is in order of time."""
-        oldest = self._time() - self._timeout
-        while self._queue and self._queue[0].queued_at < oldest:
-            refuse((self._queue.popleft(),), errors.LedgerUnavailable())
+        """Give up on what has waited too long."""
+        refuse(self._queue.expire(self._time() - self._timeout), errors.LedgerUnavailable())
 
     def _tell_trouble(self, what: str, error: Exception) -> None:
         """Once, until a call succeeds or the trouble is another."""

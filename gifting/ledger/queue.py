@@ -17,7 +17,7 @@ class Queue:
     """Where all that waits fits into one call, it is taken as it came. Where it does not, gifts go first.
 
     A gift may overtake a free event then, but never the reverse: what a sender says after a gift is not committed
-    before it. ``gifts_max`` and ``free_max`` of them may wait.
+    before it. ``gifts_max`` and ``free_max`` of them may wait; ``size`` says how many do.
     """
 
     def __init__(self, gifts_max: int, free_max: int) -> None:
@@ -26,11 +26,8 @@ class Queue:
         self._first: deque[Item] = deque()
         self._gifts: deque[Item] = deque()
         self._free: deque[tuple[int, Item]] = deque()
-        self._added = 0
         self._taken = 0
-
-    def __len__(self) -> int:
-        return len(self._first) + len(self._gifts) + len(self._free)
+        self.size = 0
 
     def __iter__(self) -> Iterator[Item]:
         yield from self._first
@@ -40,31 +37,41 @@ class Queue:
 
     def append(self, item: Item) -> None:
         """Raises Overloaded: too many of its kind wait already."""
+        gifts = self._gifts
         if item.sender is not None:
-            if len(self._gifts) >= self._gifts_max:
+            if len(gifts) >= self._gifts_max:
                 raise Overloaded
-            self._gifts.append(item)
-            self._added += 1
+            gifts.append(item)
         elif len(self._free) >= self._free_max:
             raise Overloaded
         else:
-            self._free.append((self._added, item))
+            self._free.append((self._taken + len(gifts), item))
+        self.size += 1
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Items that were taken: they are the next to be taken again, in that order."""
-        self._first.extendleft(reversed(tuple(items)))
+        back = tuple(items)
+        self._first.extendleft(reversed(back))
+        self.size += len(back)
 
     def take(self, most: int) -> list[Item]:
         """The next items to commit, in order: ``most``, or all there are."""
-        first = [self._first.popleft() for _ in range(min(len(self._first), most))]
-        places = most - len(first)
+        found = [self._first.popleft() for _ in range(min(len(self._first), most))]
+        places = most - len(found)
         if not self._free:
-            return first + self._take_gifts(places)
-        if len(self._gifts) + len(self._free) <= places:
-            return first + self._take_all()
+            found += self._take_gifts(places)
+        elif len(self._gifts) + len(self._free) <= places:
+            found += self._take_all()
+        else:
+            found += self._take_by_rank(places)
+        self.size -= len(found)
+        return found
+
+    def _take_by_rank(self, places: int) -> list[Item]:
+        """Gifts, with a share for free events, and more gifts where these must wait for gifts before them."""
         gifts = self._take_gifts(places - min(len(self._free), max(places // FREE_SHARE, places - len(self._gifts))))
         free = self._take_free(places - len(gifts))
-        return first + gifts + free + self._take_gifts(places - len(gifts) - len(free))
+        return gifts + free + self._take_gifts(places - len(gifts) - len(free))
 
     def _take_gifts(self, most: int) -> list[Item]:
         count = max(min(len(self._gifts), most), 0)
@@ -90,16 +97,17 @@ class Queue:
     def expire(self, oldest: float) -> list[Item]:
         """Take out what was queued before ``oldest``."""
         found: list[Item] = []
-        for lane in (self._first, self._gifts):
-            while lane and lane[0].queued_at < oldest:
-                found.append(lane.popleft())
-        self._taken = self._added - len(self._gifts)
+        while self._first and self._first[0].queued_at < oldest:
+            found.append(self._first.popleft())
+        while self._gifts and self._gifts[0].queued_at < oldest:
+            found += self._take_gifts(1)
         while self._free and self._free[0][1].queued_at < oldest:
             found.append(self._free.popleft()[1])
+        self.size -= len(found)
         return found
 
     def clear(self) -> None:
         self._first.clear()
         self._gifts.clear()
         self._free.clear()
-        self._taken = self._added
+        self.size = 0
