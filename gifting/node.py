@@ -22,6 +22,7 @@ from gifting.api.metrics import Parts, make_registry
 from gifting.api.services import Services
 from gifting.config import Settings
 from gifting.errors import BadSetting, GiftingError, LedgerHalted
+from gifting.files import count_open, raise_limit
 from gifting.hub.broker import Broker
 from gifting.hub.door import Door
 from gifting.hub.hub import Hub
@@ -129,6 +130,7 @@ class Node:
 
     def __init__(self, settings: Settings, url: str, listener: socket.socket, vital: Vital) -> None:
         self.settings = settings
+        self._files = raise_limit()
         self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
         self._listener = listener
         self._secret = find_secret(settings)
@@ -174,6 +176,7 @@ class Node:
             "feed": self.broker.run(),
             "watch": self.hub.watch(),
             "viewers": self.hub.count_viewers(),
+            "lobby": self.hub.lobby.watch(self.health),
             "sweep": self._sweep(),
             "upkeep": self._maintain(),
             "halt": self.ledger.halt.watch(),
@@ -188,6 +191,7 @@ class Node:
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
         if server.started:
+            self.hub.lobby.fit(self._files, count_open())
             ready()
         await self.vital.stop.wait()
         server.should_exit = True
@@ -200,7 +204,7 @@ class Node:
         services = Services(self.ledger, self.hub, self._secret, self.health, registry)
         return uvicorn.Config(
             make_app(services),
-            ws=self.hub.protocol,  # type: ignore[arg-type]
+            ws="none",  # the door does it
             http=partial(Door, self.hub),  # type: ignore[arg-type]
             lifespan="off",
             log_config=None,

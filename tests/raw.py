@@ -78,15 +78,19 @@ class Raw:
     async def read_head(self) -> bytes:
         return await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), WITHIN)
 
+    async def read_some(self) -> bytes:
+        return await asyncio.wait_for(self._reader.read(65536), WITHIN)
+
     async def read_all(self) -> bytes:
-        """All until the server closes."""
+        """All until the server closes; then this end is closed too."""
         got = b""
         try:
             async with asyncio.timeout(WITHIN):
                 while data := await self._reader.read(65536):
                     got += data
-        except ConnectionResetError:
-            pass
+        except ConnectionError:
+            got += bytes(self._reader._buffer)  # type: ignore[attr-defined]
+        self.end()
         return got
 
     async def frame(self) -> tuple[int, bytes]:

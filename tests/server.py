@@ -20,9 +20,13 @@ START_WITHIN = 30
 
 
 class Server:
-    """``gifting serve`` with the given settings; ``redis`` empty lets it start its own in ``data_dir``."""
+    """``gifting serve`` with the given settings; ``redis`` empty lets it start its own in ``data_dir``.
 
-    def __init__(self, data_dir: Path, redis: str = "", **settings: Any) -> None:
+    ``files``: its limit of open files, if it is to have one of its own.
+    """
+
+    def __init__(self, data_dir: Path, redis: str = "", *, files: int = 0, **settings: Any) -> None:
+        self._limit = ("sh", "-c", f'ulimit -n {files} && exec "$@"', "sh") if files else ()
         self._env = {f"GIFTING_{name.upper()}": str(value) for name, value in settings.items()}
         self._env |= {"GIFTING_SECRET": SECRET, "GIFTING_DATA_DIR": str(data_dir), "GIFTING_REDIS": redis}
         self.data_dir = data_dir
@@ -41,7 +45,7 @@ class Server:
         port = self.url.rpartition(":")[2] or "0"
         with (self.data_dir.parent / "server.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gifting", "serve", "--port", port),
+                *(*self._limit, sys.executable, "-m", "gifting", "serve", "--port", port),
                 env=os.environ | self._env,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

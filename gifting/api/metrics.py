@@ -31,6 +31,11 @@ class Row(NamedTuple):
 
 TABLE = (
     Row("gifting_connections", GaugeMetricFamily, "Open WebSockets.", lambda p: p.hub.limits.connected),
+    Row("gifting_sockets", GaugeMetricFamily, "All sockets, HTTP too.", lambda p: p.hub.lobby.sockets),
+    Row("gifting_turned_away", CounterMetricFamily, "Sockets beyond a cap.", lambda p: p.hub.lobby.turned_away),
+    Row("gifting_expired", CounterMetricFamily, "Requests that came too slowly.", lambda p: p.hub.lobby.expired),
+    Row("gifting_held", CounterMetricFamily, "Times that a sender had to wait.", lambda p: p.hub.throttle.holds),
+    Row("gifting_floods", CounterMetricFamily, "Connections closed as too fast.", lambda p: p.hub.throttle.closed),
     Row("gifting_rooms", GaugeMetricFamily, "Rooms with subscribers here.", lambda p: len(p.hub.rooms)),
     Row("gifting_frames", CounterMetricFamily, "Frames with events, per subscriber.", lambda p: p.hub.counters.frames),
     Row("gifting_deliveries", CounterMetricFamily, "Events, per subscriber.", lambda p: p.hub.counters.events),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import resource
 import secrets
 import signal
 import sys
@@ -20,6 +19,7 @@ import psutil
 from gifting.bench.options import BenchOptions
 from gifting.bench.usage import listener
 from gifting.errors import StartError
+from gifting.files import raise_limit
 from gifting.load.plan import Target
 
 READY_WITHIN_S: Final = 30.0
@@ -92,8 +92,7 @@ class Server:
         return status
 
     def _prepare(self) -> None:
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        raise_limit()
         self._directory = tempfile.TemporaryDirectory(prefix="gifting-bench-", ignore_cleanup_errors=True)
         self.data_dir = str(Path(self._directory.name) / "data")
 

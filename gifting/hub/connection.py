@@ -8,16 +8,12 @@ little memory.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
-
 from gifting.errors import GiftingError
 from gifting.hub.commands import run_command
-from gifting.hub.handshake import HeaderValues, accept, read_hello, refuse
+from gifting.hub.handshake import Upgrade, accept, read_hello, refuse
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import JSON, TEXT, UNDECODABLE, Codec
 from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR, Engine
@@ -26,6 +22,7 @@ from gifting.wire.framing import CLOSE, PING, frame, measure, unmask
 if TYPE_CHECKING:
     from gifting.hub.hub import Hub
     from gifting.hub.limits import Allowance
+    from gifting.hub.lobby import Address
     from gifting.hub.subscription import Subscription
     from gifting.wire.tokens import Identity
 
@@ -45,9 +42,10 @@ _PING = frame(PING, b"")
 
 
 class Connection(asyncio.Protocol):
-    """Made by uvicorn for each upgrade as ``Connection(hub, config=, server_state=, app_state=)``."""
+    """Made by the door for each upgrade. ``address`` is where it counts as a socket, if it does."""
 
     __slots__ = (
+        "_address",
         "_engine",
         "_out",
         "_tail",
@@ -67,8 +65,9 @@ class Connection(asyncio.Protocol):
         "turn",
     )
 
-    def __init__(self, hub: Hub, *, config: Any = None, server_state: Any = None, app_state: Any = None) -> None:
+    def __init__(self, hub: Hub, address: Address | None = None) -> None:
         self.hub = hub
+        self._address = address
         self.codec: Codec = JSON
         self.identity: Identity | None = None
         self.allowance: Allowance = None  # type: ignore[assignment]
@@ -103,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._tail = b""
         self._out.clear()
         self.hub.leave(self)
+        self.hub.lobby.gone(self._address)
 
     def pause_writing(self) -> None:
         """The socket is full: events go past this connection, and no more commands are read from it."""
@@ -128,39 +128,26 @@ class Connection(asyncio.Protocol):
         self.heard_at = self.hub.time()
         self.pinged = False
         if self.identity is None:
-            if not self.closing:
-                self._shake_hands(data)
-        elif self.held:
+            return  # it has been turned away
+        if self.held:
             self._tail += data  # the last of what was on its way
         elif not self.closing or self._engine is not None:
             self._read_frames(self._tail + data if self._tail else data)
 
     # The upgrade.
 
-    def open(self, target: str, key: str, values: HeaderValues) -> None:
-        """Become a WebSocket, or say why not. What came is a valid request for one, with this ``key``."""
+    def open(self, upgrade: Upgrade) -> None:
+        """Become a WebSocket, or say why not."""
         try:
-            hello = read_hello(target, values, self.hub.origins)
+            hello = read_hello(upgrade, self.hub.origins)
             self.codec = hello.codec
             self.identity = self.hub.enter(self, hello.token, in_url=hello.in_url)
         except GiftingError as error:
             self._turn_away(refuse(error))
         else:
-            self._transport.write(accept(key, hello.subprotocol))
-
-    def _shake_hands(self, data: bytes) -> None:
-        """The long way: uvicorn hands over the whole head of a request that :func:`read_upgrade` did not take."""
-        engine = ServerProtocol(logger=logging.getLogger("gifting.websocket"))
-        engine.receive_data(data)
-        request = next((event for event in engine.events_received() if isinstance(event, Request)), None)
-        if request is None:
-            self._turn_away(b"")
-            return
-        response = engine.accept(request)
-        if response.status_code == 101:
-            self.open(request.path, request.headers["Sec-WebSocket-Key"], request.headers.get_all)
-        else:
-            self._turn_away(response.serialize())
+            self._transport.write(accept(upgrade.key, hello.subprotocol))
+            if upgrade.rest:
+                self.data_received(upgrade.rest)
 
     def _turn_away(self, answer: bytes) -> None:
         self.closing = True

@@ -1,13 +1,13 @@
 """The upgrade: who may open a WebSocket, and what is answered to those who may and those who may not. Pure.
 
-The usual request, whole and plain, is read in one step by :func:`read_upgrade`; whatever is odd about one is left to
-websockets' own parser, which knows all there is to say about it.
+The usual request, whole and plain, is read in one step by :func:`read_upgrade`. Whatever is odd about one is left to a
+parser of HTTP, and :func:`parse_upgrade` then says what is wrong with it.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import NamedTuple
@@ -18,16 +18,15 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 from websockets.utils import accept_key
 
-from gifting.errors import BadMessage, BadOrigin, BadToken, GiftingError, NotFound
+from gifting.errors import BadMessage, BadOrigin, BadToken, GiftingError, NotFound, UpgradeRequired
 from gifting.wire.codec import CODECS, JSON, Codec
 
 PATH = "/v1/ws"
 
+QUERY_FIELDS_MAX = 20
+
 TOKEN_PREFIX = "gifting.token."  # noqa: S105
 """Begins the subprotocol by which a browser, which can't set headers, sends its token. It is never selected."""
-
-HeaderValues = Callable[[str], Sequence[str]]
-"""All values of the header of a name."""
 
 
 class Hello(NamedTuple):
@@ -40,29 +39,29 @@ class Hello(NamedTuple):
 
 
 class Upgrade(NamedTuple):
-    """A request for an upgrade in which every header is there once. ``headers`` have lower-case names."""
+    """A valid request for an upgrade. ``headers`` have lower-case names; ``rest`` is what came behind the head."""
 
     target: str
     headers: dict[str, str]
+    rest: bytes
 
     @property
     def key(self) -> str:
         return self.headers["sec-websocket-key"]
 
-    def values(self, name: str) -> Sequence[str]:
-        found = self.headers.get(name.lower())
-        return () if found is None else (found,)
-
 
 _START = f"GET {PATH}".encode()
 _BODY = ("content-length", "transfer-encoding")
+_SINGLE = frozenset({"host", "origin", "authorization", "sec-websocket-key", "sec-websocket-version"})
+"""Headers that may be there once only; the values of others are joined by commas."""
 
 
-def read_upgrade(data: bytes) -> Upgrade | None:
-    """The request, if ``data`` is one whole, plain and valid request for an upgrade (RFC 6455, section 4.2.1)."""
-    if not data.startswith(_START) or not data.endswith(b"\r\n\r\n"):
+def read_upgrade(data: bytes, head_max: int) -> Upgrade | None:
+    """The request, if ``data`` begins with a whole, plain and valid one for an upgrade (RFC 6455, section 4.2.1)."""
+    end = data.find(b"\r\n\r\n", 0, head_max) if data.startswith(_START) else -1
+    if end < 0:
         return None
-    first, *lines = data[:-4].decode("latin-1").split("\r\n")
+    first, *lines = data[:end].decode("latin-1").split("\r\n")
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
@@ -71,18 +70,51 @@ def read_upgrade(data: bytes) -> Upgrade | None:
         headers[name.lower()] = value.strip(" \t")
     target, _, version = first.removeprefix("GET ").partition(" ")
     plain = len(headers) == len(lines) and not any(name in headers for name in _BODY)
-    return Upgrade(target, headers) if plain and version == "HTTP/1.1" and _asks(headers) else None
+    return Upgrade(target, headers, data[end + 4 :]) if plain and version == "HTTP/1.1" and _asks(headers) else None
 
 
 def _asks(headers: dict[str, str]) -> bool:
     """Whether the headers ask for a WebSocket, in every point."""
     try:
-        key = binascii.a2b_base64(headers["sec-websocket-key"], strict_mode=True)
         options = [option.strip() for option in headers["connection"].lower().split(",")]
         asked = headers["upgrade"].lower() == "websocket" and headers["sec-websocket-version"] == "13"
-    except (KeyError, ValueError):
+        return asked and "upgrade" in options and bool(headers["host"]) and _is_key(headers["sec-websocket-key"])
+    except KeyError:
         return False
-    return asked and "upgrade" in options and len(key) == 16
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(binascii.a2b_base64(text, strict_mode=True)) == 16
+    except ValueError:
+        return False
+
+
+def parse_upgrade(
+    method: str, target: str, version: str, headers: Iterable[tuple[str, str]], rest: bytes = b""
+) -> Upgrade:
+    """The request that a parser has read, if it is a valid one for an upgrade. ``headers`` have lower-case names.
+
+    Raises:
+        BadMessage: it is none, or contradicts itself.
+        UpgradeRequired: it asks for another version.
+    """
+    if method != "GET" or version != "1.1":
+        raise BadMessage("A WebSocket is asked for by GET, in HTTP/1.1.")
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name in found and name in _SINGLE:
+            raise BadMessage(f"The header {name[:40]} is there more than once.")
+        found[name] = f"{found[name]}, {value}" if name in found else value.strip(" \t")
+    if any(name in found for name in _BODY):
+        raise BadMessage("A request for a WebSocket has no body.")
+    if found.get("sec-websocket-version") != "13":
+        raise UpgradeRequired("Sec-WebSocket-Version must be 13.")
+    if not _is_key(found.get("sec-websocket-key", "")):
+        raise BadMessage("Sec-WebSocket-Key must be 16 bytes in base64.")
+    if not _asks(found):
+        raise BadMessage("Host, Upgrade: websocket or Connection: Upgrade is missing.")
+    return Upgrade(target, found, rest)
 
 
 def accept(key: str, subprotocol: str | None) -> bytes:
@@ -94,30 +126,37 @@ def accept(key: str, subprotocol: str | None) -> bytes:
     ).encode()
 
 
-def read_hello(target: str, values: HeaderValues, allowed_origins: frozenset[str]) -> Hello:
-    """Check the request for an upgrade.
+def read_hello(upgrade: Upgrade, allowed_origins: frozenset[str]) -> Hello:
+    """Check who asks for an upgrade, and for what.
 
     Raises:
         NotFound: not our path.
         BadOrigin: a browser page of another site.
-        BadMessage: none of the offered subprotocols is ours.
+        BadMessage: none of the offered subprotocols is ours, or the query is none.
         BadToken: there is no token.
     """
-    path, _, query = target.partition("?")
+    path, _, query = upgrade.target.partition("?")
     if path != PATH:
         raise NotFound(f"WebSockets are at {PATH}.")
-    _check_origin(values, allowed_origins)
-    offered = [name.strip() for header in values("Sec-WebSocket-Protocol") for name in header.split(",")]
+    headers = upgrade.headers
+    _check_origin(headers.get("origin"), headers["host"], allowed_origins)
+    protocols = headers.get("sec-websocket-protocol")
+    offered = [] if protocols is None else [name.strip() for name in protocols.split(",")]
     codec, subprotocol = _choose_codec(offered)
-    token = _token_of_header(values) or _token_of_browser(offered)
+    token = _token_of_header(headers.get("authorization", "")) or _token_of_browser(offered)
     return Hello(token or _token_of_url(query), not token, codec, subprotocol)
 
 
-def _check_origin(values: HeaderValues, allowed: frozenset[str]) -> None:
+def _check_origin(origin: str | None, host: str, allowed: frozenset[str]) -> None:
     """A page of the server's own host may, and those the operator lists; what is no browser sends no Origin."""
-    for origin in values("Origin"):
-        if origin not in allowed and urlsplit(origin).netloc not in values("Host"):
-            raise BadOrigin(f"Pages of {origin[:100]} may not connect.")
+    if origin is None or origin in allowed:
+        return
+    try:
+        own = urlsplit(origin).netloc == host
+    except ValueError:
+        own = False
+    if not own:
+        raise BadOrigin(f"Pages of {origin[:100]} may not connect.")
 
 
 def _choose_codec(offered: Sequence[str]) -> tuple[Codec, str | None]:
@@ -129,12 +168,9 @@ def _choose_codec(offered: Sequence[str]) -> tuple[Codec, str | None]:
     raise BadMessage(f"The subprotocols here are {' and '.join(CODECS)}.")
 
 
-def _token_of_header(values: HeaderValues) -> str:
-    for header in values("Authorization"):
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() == "bearer":
-            return token.strip()
-    return ""
+def _token_of_header(value: str) -> str:
+    scheme, _, token = value.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _token_of_browser(offered: Sequence[str]) -> str:
@@ -142,14 +178,17 @@ def _token_of_browser(offered: Sequence[str]) -> str:
 
 
 def _token_of_url(query: str) -> str:
-    tokens = parse_qs(query, max_num_fields=20).get("token")
+    try:
+        tokens = parse_qs(query, max_num_fields=QUERY_FIELDS_MAX).get("token")
+    except ValueError:
+        raise BadMessage(f"The query may have {QUERY_FIELDS_MAX} fields.") from None
     if not tokens:
         raise BadToken("There is no token.")
     return tokens[0]
 
 
 def refuse(error: GiftingError) -> bytes:
-    """An HTTP answer in place of the upgrade: problem+json (RFC 9457), as the API gives it."""
+    """An HTTP answer in place of the upgrade, or of any request: problem+json (RFC 9457), as the API gives it."""
     status, body = HTTPStatus(error.status), msgspec.json.encode(problem(error))
     headers = Headers(
         {
@@ -159,6 +198,8 @@ def refuse(error: GiftingError) -> bytes:
             "Content-Length": str(len(body)),
         }
     )
+    if isinstance(error, UpgradeRequired):
+        headers["Sec-WebSocket-Version"] = "13"
     return Response(status.value, status.phrase, headers, body).serialize()
 
 

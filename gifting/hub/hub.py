@@ -13,6 +13,7 @@ from gifting.config import Settings
 from gifting.errors import BadToken, GiftingError, TokenInUrl, TokenRevoked
 from gifting.hub.connection import Connection
 from gifting.hub.limits import Limits, Rates
+from gifting.hub.lobby import Address, Lobby
 from gifting.hub.meter import Meter
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import Replays
@@ -93,6 +94,7 @@ class Hub:
         self.counters = Counters()
         rates = Rates(settings.message_rate, settings.message_burst, settings.byte_rate, settings.byte_burst)
         self.limits = Limits(rates, settings.user_connections)
+        self.lobby = Lobby(settings, self.time)
         self.throttle = Throttle(self.loop, settings.flood_timeout)
         self.pacer = Pacer(settings.flush_pause)
         self.replays = Replays(settings)
@@ -106,9 +108,9 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[str, tuple[int, float]] = {}
 
-    def protocol(self, **uvicorn: Any) -> Connection:
-        """What uvicorn makes of an upgrade."""
-        return Connection(self, **uvicorn)
+    def protocol(self, address: Address | None = None) -> Connection:
+        """What the door makes of an upgrade."""
+        return Connection(self, address)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import sys
 from typing import Any, Final
 
+from gifting.files import raise_limit
 from gifting.load import plan as plans
 from gifting.load.crew import SenderCrew, ViewerCrew
 from gifting.load.patrons import PatronCrew
@@ -61,8 +61,7 @@ async def work() -> None:
 
 
 def main() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    raise_limit()
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:
