@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from json import dumps
@@ -32,7 +32,8 @@ from gifting.ledger.audit import AuditReport, find_books
 from gifting.ledger.audit import audit as run_audit
 from gifting.ledger.connect import connect
 from gifting.model.ids import valid_id
-from gifting.node import Node, find_secret, listen, redis_for
+from gifting.node import Node, find_secret, redis_for
+from gifting.serving import listen
 from gifting.tasks import Vital
 from gifting.wire.tokens import LEVEL_MAX, Rules, issue, verify
 from gifting.workers import run_workers
@@ -67,7 +68,7 @@ def _from_table(command: Callable[..., None]) -> Callable[..., None]:
             ],
         )
         for row in config.table()
-        if row.name != "secret"  # a secret in a command line can be read by every user of the machine
+        if row.name not in config.SECRETS
     ]
     own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.kind != one.VAR_KEYWORD]
     command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
@@ -77,18 +78,20 @@ def _from_table(command: Callable[..., None]) -> Callable[..., None]:
 
 @app.command()
 @_from_table
-def serve(*, fd: Annotated[int, typer.Option(hidden=True)] = -1, **flags: Any) -> None:
+def serve(*, fd: Annotated[list[int] | None, typer.Option(hidden=True)] = None, **flags: Any) -> None:
     """Run the server: by default with a Redis of its own, everything on disk before it is acknowledged."""
     settings = config.load(flags)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    listener = listen(settings) if fd < 0 else socket.socket(fileno=fd)
-    host, port = listener.getsockname()[:2]
+    listeners = tuple(socket.socket(fileno=number) for number in fd) if fd else listen(settings)
+    host, port = listeners[0].getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    ready = f"gifting is ready on http://{shown}:{port}"
-    uvloop.run(_serve(settings, listener, lambda: print(ready, flush=True), worker=fd >= 0))
+    ready = f"gifting is ready on {'https' if settings.tls_cert else 'http'}://{shown}:{port}"
+    uvloop.run(_serve(settings, listeners, lambda: print(ready, flush=True), worker=bool(fd)))
 
 
-async def _serve(settings: config.Settings, listener: socket.socket, ready: Callable[[], None], worker: bool) -> None:
+async def _serve(
+    settings: config.Settings, listeners: Sequence[socket.socket], ready: Callable[[], None], worker: bool
+) -> None:
     loop, vital = asyncio.get_running_loop(), Vital(Health())
     if worker:
         loop.add_reader(sys.stdin.fileno(), vital.stop.set)  # only the parent's end makes it readable
@@ -97,11 +100,12 @@ async def _serve(settings: config.Settings, listener: socket.socket, ready: Call
     try:
         async with redis_for(settings, vital) as url:
             if settings.workers > 1:
-                await run_workers(settings, url, listener, vital, ready)
+                await run_workers(settings, url, listeners, vital, ready)
             else:
-                await Node(settings, url, listener, vital).run(ready)
+                await Node(settings, url, listeners, vital).run(ready)
     finally:
-        listener.close()
+        for listener in listeners:
+            listener.close()
 
 
 class RoleName(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -18,6 +19,12 @@ FRAME_MAX_MOST = 4 << 20
 
 TOKEN_TTL_MAX = 366 * 86400.0
 """Seconds: no setting lets a token live longer, so what is revoked need not be remembered longer."""
+
+_PUBLIC_URL = r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(/[\w./~-]*)?"
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
+
+SECRETS = frozenset({"secret", "metrics_token"})
+"""Settings that no flag sets: a command line can be read by every user of the machine."""
 
 TOKEN_LEEWAY_MAX = 300.0
 
@@ -60,6 +67,19 @@ class Settings:
         "", "The `aud` that every token must have. Empty: tokens must have none, for they are for somebody else."
     )
     catalog: str = _setting("", "TOML file with the gifts. Empty: the one in the package.")
+    public_url: str = _setting(
+        "", "Address by which clients reach this server, for links and as an allowed origin. Empty: as a request says."
+    )
+    root_path: str = _setting("", "Path that a proxy in front takes off, such as /gifts.")
+    tls_cert: str = _setting("", "PEM file with the certificate and its chain. Empty: no TLS here.")
+    tls_key: str = _setting("", "PEM file with its key. Empty: it is in the certificate's file.")
+    metrics_host: str = _setting("127.0.0.1", "Address of the listener for /metrics.")
+    metrics_port: int = _setting(
+        0, "Port of a listener for /metrics only. 0: it is on the main one.", least=0, most=65535
+    )
+    metrics_token: str = _setting(
+        "", "Bearer token that /metrics asks for. Empty: on the main port only this machine is answered."
+    )
     origins: str = _setting(
         "", "Page origins that may open a WebSocket, comma-separated, exact. The server's own origin always may."
     )
@@ -183,7 +203,12 @@ class Settings:
                 raise BadSetting(f"{item.name} is {value}; it must be {bounds}.")
         if self.secret and len(self.secret.encode()) < 32:
             raise BadSetting("secret is shorter than 32 bytes.")
+        if self.tls_key and not self.tls_cert:
+            raise BadSetting("tls_key goes with tls_cert.")
+        if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path):
+            raise BadSetting(f"root_path is {self.root_path!r}; write it as /gifts.")
         self.diamond_rate()
+        self.public_origin()
 
     def diamond_rate(self) -> tuple[int, int]:
         """Milli-diamonds per coin as (numerator, denominator)."""
@@ -195,8 +220,19 @@ class Settings:
             raise BadSetting(f"diamonds_per_coin is {self.diamonds_per_coin!r}; it must be above 0 and at most 1000.")
         return rate.numerator, rate.denominator
 
+    def public_origin(self) -> str:
+        """The origin of ``public_url`` as browsers say it; '' if there is none."""
+        if not self.public_url:
+            return ""
+        found = re.fullmatch(_PUBLIC_URL, self.public_url.lower())
+        if found is None:
+            raise BadSetting(f"public_url is {self.public_url!r}; write it as https://gifts.example.org.")
+        scheme, host, port = found[1], found[2], found[3] or ""
+        return f"{scheme}://{host}{'' if port == _USUAL_PORTS[scheme] else port}"
+
     def origin_list(self) -> frozenset[str]:
-        return frozenset(origin.strip() for origin in self.origins.split(",") if origin.strip())
+        """The origins whose pages may open a WebSocket, beside the host that a request names."""
+        return frozenset(filter(None, (self.public_origin(), *map(str.strip, self.origins.split(",")))))
 
     @property
     def data_path(self) -> Path:

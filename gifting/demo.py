@@ -26,7 +26,8 @@ from gifting.load.mix import Mix
 from gifting.load.operator import Operator
 from gifting.load.plan import Target
 from gifting.model.catalog import load_catalog
-from gifting.node import Node, find_secret, listen, redis_for
+from gifting.node import Node, find_secret, redis_for
+from gifting.serving import listen
 from gifting.tasks import Vital
 from gifting.wire.tokens import issue
 
@@ -65,12 +66,12 @@ def run_demo(options: DemoOptions) -> int:
         data_dir = options.data_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="gifting-demo-"))
         flags = {"port": options.port, "data_dir": data_dir, "redis": "", "workers": 1, "host": "127.0.0.1"}
         settings = config.load(flags)
-        listener = stack.enter_context(listen(settings))
-        uvloop.run(_demo(settings, listener, options))
+        listeners = [stack.enter_context(listener) for listener in listen(settings)]
+        uvloop.run(_demo(settings, listeners, options))
     return 0
 
 
-async def _demo(settings: config.Settings, listener: socket.socket, options: DemoOptions) -> None:
+async def _demo(settings: config.Settings, listeners: list[socket.socket], options: DemoOptions) -> None:
     console = Console()
     vital, ready = Vital(Health()), asyncio.Event()
     stop = vital.stop
@@ -78,11 +79,11 @@ async def _demo(settings: config.Settings, listener: socket.socket, options: Dem
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     console.print("starting Redis and the server …")
     async with redis_for(settings, vital) as url, asyncio.TaskGroup() as group:
-        server = group.create_task(Node(settings, url, listener, vital).run(ready.set))
+        server = group.create_task(Node(settings, url, listeners, vital).run(ready.set))
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait([waiting, server], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        show = asyncio.create_task(_show(settings, listener.getsockname()[1], options, console))
+        show = asyncio.create_task(_show(settings, listeners[0].getsockname()[1], options, console))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([show, stopping, server], return_when=asyncio.FIRST_COMPLETED)
         show.cancel()

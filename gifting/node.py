@@ -9,22 +9,18 @@ import os
 import secrets
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
-from gifting.api.app import make_app
+from gifting.api.app import make_app, make_metrics_app
 from gifting.api.metrics import Parts, make_registry
 from gifting.api.services import Services
 from gifting.config import Settings
 from gifting.errors import BadSetting, GiftingError, LedgerHalted
 from gifting.files import count_open, raise_limit
 from gifting.hub.broker import Broker
-from gifting.hub.door import Door
 from gifting.hub.hub import Hub
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
@@ -32,15 +28,10 @@ from gifting.ledger.ledger import Ledger
 from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
 from gifting.model.catalog import load_catalog
+from gifting.serving import Server, all_started, client_server, metrics_server
 from gifting.tasks import Vital, end
 
 log = logging.getLogger(__name__)
-
-BACKLOG = 4096
-"""Connections that may wait to be accepted: a room's worth of viewers coming back at once."""
-
-RECEIVE_BUFFER = 32_768
-"""Bytes that the kernel keeps of what a client sends and nobody reads yet: some eight of the largest messages."""
 
 SWEEP_RETRY = 0.5
 """Seconds until the next sweep after one that failed."""
@@ -50,9 +41,6 @@ HALTED_PAUSE = 60.0
 
 GC_THRESHOLDS = (50_000, 50, 100)
 """Allocations between collections: with many connections the default spends much time on objects that stay."""
-
-KEEP_ALIVE = 15
-"""Seconds an idle HTTP connection stays open."""
 
 
 def find_secret(settings: Settings) -> str:
@@ -102,37 +90,14 @@ async def redis_for(settings: Settings, vital: Vital) -> AsyncIterator[str]:
         await embedded.stop()
 
 
-def listen(settings: Settings) -> socket.socket:
-    """The listening socket. Raises BadSetting if the address is taken."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise BadSetting(f"Can't listen on {settings.host}:{settings.port}: {error.strerror}.") from None
-    listener.listen(BACKLOG)
-    return listener
-
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn without its signal handlers: the node decides when to stop, and in which order."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class Node:
-    """One process behind ``listener``, on the Redis at ``url``; ``vital`` says when it should end."""
+    """One process on the Redis at ``url``, behind ``listeners`` (of ``serving.listen``); ``vital`` ends it."""
 
-    def __init__(self, settings: Settings, url: str, listener: socket.socket, vital: Vital) -> None:
+    def __init__(self, settings: Settings, url: str, listeners: Sequence[socket.socket], vital: Vital) -> None:
         self.settings = settings
         self._files = raise_limit()
         self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._listener = listener
+        self._listeners = listeners
         self._secret = find_secret(settings)
         self._url = url
         self.vital = vital
@@ -186,34 +151,24 @@ class Node:
         return works
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        server = _Uvicorn(self._config())
-        serving = self.vital.start("serve", server.serve([self._listener]))
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)
-        if server.started:
+        servers = tuple(self._servers())
+        serving = [self.vital.start("serve", server.run_on_listener()) for server in servers]
+        if await all_started(servers, serving):
             self.hub.lobby.fit(self._files, count_open())
             ready()
         await self.vital.stop.wait()
-        server.should_exit = True
-        await asyncio.wait([serving])
+        for server in servers:
+            server.should_exit = True
+        await asyncio.wait(serving)
         await self.ledger.flush(self.settings.drain_timeout)
         await self.hub.drain(self.settings.drain_timeout)
 
-    def _config(self) -> uvicorn.Config:
+    def _servers(self) -> Iterator[Server]:
         registry = make_registry(Parts(self.ledger, self.hub, self.broker), self.name)
         services = Services(self.ledger, self.hub, self._secret, self.health, registry)
-        return uvicorn.Config(
-            make_app(services),
-            ws="none",  # the door does it
-            http=partial(Door, self.hub),  # type: ignore[arg-type]
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=int(self.settings.drain_timeout) or 1,
-        )
+        yield client_server(make_app(services), self.hub, self._listeners[0])
+        for listener in self._listeners[1:]:
+            yield metrics_server(make_metrics_app(services), self.settings, listener)
 
     async def _sweep(self) -> None:
         """For ever: end streaks as their time comes. Every node does; each streak ends once."""

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from gifting.config import Settings, table
@@ -25,15 +25,15 @@ STOP_MARGIN = 5.0
 
 
 async def run_workers(
-    settings: Settings, url: str, listener: socket.socket, vital: Vital, ready: Callable[[], None]
+    settings: Settings, url: str, listeners: Sequence[socket.socket], vital: Vital, ready: Callable[[], None]
 ) -> None:
-    """Keep ``settings.workers`` processes on ``listener`` and the Redis at ``url`` until the server should end.
+    """Keep ``settings.workers`` processes on ``listeners`` and the Redis at ``url`` until the server should end.
 
     Raises:
         ServerFailed: a task that must not end has ended.
     """
     running = [
-        vital.start(f"worker {number}", _keep(settings, url, listener, vital.stop))
+        vital.start(f"worker {number}", _keep(settings, url, listeners, vital.stop))
         for number in range(1, settings.workers + 1)
     ]
     ready()
@@ -42,12 +42,13 @@ async def run_workers(
     vital.check()
 
 
-async def _keep(settings: Settings, url: str, listener: socket.socket, stop: asyncio.Event) -> None:
+async def _keep(settings: Settings, url: str, listeners: Sequence[socket.socket], stop: asyncio.Event) -> None:
+    numbers = [listener.fileno() for listener in listeners]
     while not stop.is_set():
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gifting", "serve", "--fd", str(listener.fileno())),
+            *(sys.executable, "-m", "gifting", "serve", *(f"--fd={number}" for number in numbers)),
             env=_environment(settings, url),
-            pass_fds=[listener.fileno()],
+            pass_fds=numbers,
             stdin=asyncio.subprocess.PIPE,  # it closes when this process ends, however it does
             stdout=asyncio.subprocess.DEVNULL,
             start_new_session=True,

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from gifting.api.access import authorize
 from gifting.api.body import read_body, read_number, read_path, read_word
 from gifting.api.call import Call
 from gifting.api.endpoints import ENDPOINTS, Endpoint
+from gifting.api.exposition import metrics_route
 from gifting.api.openapi import document
 from gifting.api.pages import page_routes
 from gifting.api.services import Services
@@ -42,8 +42,19 @@ def make_app(services: Services) -> Starlette:
     routes = [Route(path, partial(_serve, services, of), methods=list(of)) for path, of in by_path.items()]
     openapi = Response(msgspec.json.encode(document()), media_type="application/json")
     routes.append(Route("/openapi.json", lambda request: openapi))
-    routes.append(Route("/metrics", partial(_metrics, services)))
-    app = Starlette(routes=[*routes, *page_routes(services.ledger.catalog)])
+    if not services.hub.settings.metrics_port:
+        routes.append(metrics_route(services, here_only=True))
+    return _with_errors([*routes, *page_routes(services.ledger.catalog)])
+
+
+def make_metrics_app(services: Services) -> Starlette:
+    """What the listener of ``/metrics`` serves."""
+    return _with_errors([metrics_route(services, here_only=False)])
+
+
+def _with_errors(routes: Sequence[BaseRoute]) -> Starlette:
+    app = Starlette(routes=routes)
+    app.add_exception_handler(GiftingError, _on_refusal)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_crash)
     return app
@@ -72,7 +83,8 @@ async def _read(services: Services, endpoint: Endpoint, request: Request) -> Cal
     pay(services.hub, endpoint, identity, query)
     body = await read_body(request, endpoint.body, services.hub.settings.message_max)
     words = {name: read_word(name, asked.get(name), known) for name, known in endpoint.words}
-    call = Call(services, identity, path, query, words, body, str(request.base_url).rstrip("/"))
+    base_url = (services.hub.settings.public_url or str(request.base_url)).rstrip("/")
+    call = Call(services, identity, path, query, words, body, base_url)
     if endpoint.access is not None:
         await authorize(endpoint.access, call)
     return call
@@ -81,6 +93,11 @@ async def _read(services: Services, endpoint: Endpoint, request: Request) -> Cal
 def _problem(error: GiftingError) -> Response:
     headers = _HEADERS.get(error.status)
     return Response(msgspec.json.encode(problem(error)), error.status, headers, "application/problem+json")
+
+
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GiftingError)
+    return _problem(error)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -96,7 +113,3 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 async def _on_crash(request: Request, error: Exception) -> Response:
     log.error("a request failed", exc_info=error)
     return _problem(GiftingError())
-
-
-async def _metrics(services: Services, request: Request) -> Response:
-    return Response(generate_latest(services.metrics), media_type=CONTENT_TYPE_LATEST)

@@ -27,6 +27,7 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "gifting", "version": "1", "description": "Gifts in live streams, over HTTP."},
+        "servers": [{"url": "."}],
         "paths": paths,
         "components": {
             "schemas": components,

@@ -21,7 +21,7 @@ def identify(hub: Hub, endpoint: Endpoint, request: Request) -> Identity:
     if not endpoint.cost:
         return NOBODY
     try:
-        return hub.authenticate(_token(request))
+        return hub.authenticate(bearer(request))
     except Denied:
         address = request.client.host if request.client else ""
         if not hub.limits.visit_from(address, hub.time()):
@@ -31,7 +31,8 @@ def identify(hub: Hub, endpoint: Endpoint, request: Request) -> Identity:
         return NOBODY
 
 
-def _token(request: Request) -> str:
+def bearer(request: Request) -> str:
+    """The token that a request carries. Raises BadToken if it has none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise BadToken("There is no token.")

@@ -1,5 +1,7 @@
 /** Small helpers for pages. What a viewer typed only ever becomes text, never markup. */
 
+import { at } from "./base.js";
+
 /**
  * A new element.
  * @param {string} tag
@@ -26,7 +28,7 @@ export function typed(tag, name, text) {
 export function safeUrl(text) {
   if (typeof text !== "string" || !text) return "";
   try {
-    const url = new URL(text, location.origin);
+    const url = new URL(/^\/(?!\/)/.test(text) ? at(text) : text, at("/"));
     const own = url.origin === location.origin && url.protocol === location.protocol;
     return own || url.protocol === "https:" ? url.href : "";
   } catch {

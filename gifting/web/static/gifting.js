@@ -7,6 +7,7 @@
  *     await client.sendGift("r1", "spark", 5, "for you");
  */
 
+import { at } from "./base.js";
 import { backoff, Connection, GiftingError } from "./connection.js";
 import { uuid7 } from "./keys.js";
 import { Sending } from "./sending.js";
@@ -209,7 +210,7 @@ export class GiftingClient {
 
   #whyUrl(url) {
     const [room] = this.#rooms.keys();
-    return room === undefined ? "" : new URL(`/v1/rooms/${encodeURIComponent(room)}`, url.replace(/^ws/, "http")).href;
+    return room === undefined ? "" : new URL(`rooms/${encodeURIComponent(room)}`, url.replace(/^ws/, "http")).href;
   }
 
   #stateChanged(state) {
@@ -238,7 +239,5 @@ export class GiftingClient {
 }
 
 function ownUrl() {
-  const url = new URL("/v1/ws", location.href);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  return url.href;
+  return at("/v1/ws").replace(/^http/, "ws");
 }

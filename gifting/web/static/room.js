@@ -1,5 +1,6 @@
 /** A viewer's page: /rooms/{room}#token=… */
 
+import { at } from "./base.js";
 import { pop } from "./dom.js";
 import { GiftingClient } from "./gifting.js";
 import { claims, takeToken } from "./keys.js";
@@ -39,7 +40,7 @@ function stay(text, kind = "error") {
 }
 
 async function get(path) {
-  const reply = await fetch(path, { headers: token ? { Authorization: `Bearer ${token}` } : {} });
+  const reply = await fetch(at(path), { headers: token ? { Authorization: `Bearer ${token}` } : {} });
   const body = await reply.json();
   if (!reply.ok) throw new Error(body.detail ?? body.error?.message ?? `The server answered ${reply.status}.`);
   return body;

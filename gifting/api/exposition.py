@@ -1,0 +1,42 @@
+"""``/metrics``: who may read them, and the answer."""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import IPv6Address, ip_address
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gifting.api.services import Services
+from gifting.api.toll import bearer
+from gifting.errors import BadToken, Forbidden
+
+
+def metrics_route(services: Services, *, here_only: bool) -> Route:
+    """``here_only``: without ``metrics_token``, others than this machine are refused."""
+    token = services.hub.settings.metrics_token
+
+    async def metrics(request: Request) -> Response:
+        if token:
+            if not hmac.compare_digest(bearer(request).encode(), token.encode()):
+                raise BadToken("The metrics have a token of their own.")
+        elif here_only and not is_here(request.client.host if request.client else ""):
+            raise Forbidden("The operator opens the metrics by GIFTING_METRICS_TOKEN or --metrics-port.")
+        return Response(generate_latest(services.metrics), media_type=CONTENT_TYPE_LATEST)
+
+    return Route("/metrics", metrics)
+
+
+def is_here(host: str) -> bool:
+    """Whether an address is this machine's own; that of a unix socket, which has none, is."""
+    if not host:
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
