@@ -53,10 +53,10 @@ class Server:
             )
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), START_WITHIN)
-        found = re.search(rb"http://\S+", line)
+        found = re.search(rb"https?://\S+", line)
         assert found, (self.data_dir.parent / "server.log").read_text()
         self.url = found[0].decode()
-        self.operator = Operator(Target.at(self.url, SECRET))
+        self.operator = Operator(Target.at(self.url.replace("https", "http", 1), SECRET))  # it speaks no TLS
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
