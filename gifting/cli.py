@@ -28,13 +28,15 @@ from gifting.cli_data import app as settings_app
 from gifting.demo import DemoOptions, run_demo
 from gifting.errors import BadSetting, GiftingError, NoRedis
 from gifting.health import Health
+from gifting.keys.secretfile import find_secrets
 from gifting.ledger.audit import AuditReport, find_books
 from gifting.ledger.audit import audit as run_audit
 from gifting.ledger.connect import connect
 from gifting.model.ids import valid_id
-from gifting.node import Node, find_secret, redis_for
+from gifting.node import Node, redis_for
 from gifting.serving import listen
 from gifting.tasks import Vital
+from gifting.wire.keyring import Keyring
 from gifting.wire.tokens import LEVEL_MAX, Rules, issue, verify
 from gifting.workers import run_workers
 
@@ -132,11 +134,11 @@ def token(
     if role is RoleName.overlay and not room:
         raise BadSetting("An overlay token needs --room.")
     settings = config.load({"data_dir": data_dir})
-    secret, rules, now = find_secret(settings), Rules.of(settings), time.time()
+    secret, rules, now = find_secrets(settings)[0], Rules.of(settings), time.time()
     made = issue(
         secret, user, role.value, now=now, ttl=ttl, room=room, name=name, picture=picture, level=level, rules=rules
     )
-    verify(secret, made, now=now, rules=rules)  # a name or a life that no server takes is refused here
+    verify(Keyring([secret]), made, now=now, rules=rules)  # a name or a life that no server takes is refused here
     print(made)
 
 
@@ -210,7 +212,7 @@ def bench(
         sys.exit(benching.run(_soak_options(soak, slope_max, given)))
     if slope_max is not None:
         raise BadSetting("--slope-max goes with --soak.")
-    sys.exit(benching.run(benching.BenchOptions(**given, secret=config.load().secret)))
+    sys.exit(benching.run(benching.BenchOptions(**given, secret=(*config.load().secrets, "")[0])))
 
 
 def _soak_options(soak: str, slope_max: float | None, given: dict[str, Any]) -> benching.SoakOptions:

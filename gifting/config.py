@@ -17,6 +17,11 @@ ENV_PREFIX = "GIFTING_"
 FRAME_MAX_MOST = 4 << 20
 """The clients of this package take four times as much."""
 
+SECRET_MIN = 32
+"""Bytes of a secret."""
+
+SECRETS_MAX = 8
+
 TOKEN_TTL_MAX = 366 * 86400.0
 """Seconds: no setting lets a token live longer, so what is revoked need not be remembered longer."""
 
@@ -31,6 +36,25 @@ TOKEN_LEEWAY_MAX = 300.0
 
 def _setting(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
     return field(default=default, metadata={"help": help, "least": least, "most": most})
+
+
+def read_secrets(text: str) -> tuple[str, ...]:
+    """One secret a line, or several between commas.
+
+    A comma separates only where what is between is long enough for a secret: one that has a comma in it stays one.
+
+    Raises:
+        BadSetting: there is none, one is too short, or there are too many.
+    """
+    found: list[str] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        pieces = [piece.strip() for piece in line.split(",")]
+        found += pieces if all(len(piece.encode()) >= SECRET_MIN for piece in pieces) else [line]
+    if not found or any(len(secret.encode()) < SECRET_MIN for secret in found):
+        raise BadSetting(f"secret: every one must have {SECRET_MIN} bytes or more.")
+    if len(set(found)) > SECRETS_MAX:
+        raise BadSetting(f"secret: there may be {SECRETS_MAX} at once.")
+    return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +72,17 @@ class Settings:
     data_dir: str = _setting("gifting-data", "Where the private Redis and the signing secret live.")
     workers: int = _setting(1, "Server processes that share the port.", least=1, most=64)
     secret: str = _setting(
-        "", "Key that signs tokens, 32 bytes or more. Empty: made once, kept in the data directory (mode 0600)."
+        "",
+        "Keys of tokens, 32 bytes or more each, one a line or comma-separated: the first signs, all are believed. "
+        "Empty: the file `secret` in the data directory (mode 0600), made once, read again when it changes.",
+    )
+    jwks: str = _setting(
+        "", "Public keys (JWKS) by which tokens of the host application are believed: a file, or an https:// URL."
+    )
+    jwks_roles: str = _setting("viewer,creator", "Roles that tokens by the JWKS may have, comma-separated.")
+    jwks_refresh: float = _setting(300.0, "A JWKS at a URL is fetched this often.", least=10, most=86400)
+    jwks_max_age: float = _setting(
+        86400.0, "How long the keys of a JWKS that can't be fetched any more are believed.", least=60, most=30 * 86400
     )
     token_leeway: float = _setting(
         30.0, "How far the clock of who issues tokens may be ahead (`iat`, `nbf`).", least=0, most=TOKEN_LEEWAY_MAX
@@ -201,8 +235,8 @@ class Settings:
             if (least is not None and value < least) or (most is not None and value > most):
                 bounds = f"at least {least}" + ("" if most is None else f" and at most {most}")
                 raise BadSetting(f"{item.name} is {value}; it must be {bounds}.")
-        if self.secret and len(self.secret.encode()) < 32:
-            raise BadSetting("secret is shorter than 32 bytes.")
+        if self.secret:
+            read_secrets(self.secret)
         if self.tls_key and not self.tls_cert:
             raise BadSetting("tls_key goes with tls_cert.")
         if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path):
@@ -229,6 +263,11 @@ class Settings:
             raise BadSetting(f"public_url is {self.public_url!r}; write it as https://gifts.example.org.")
         scheme, host, port = found[1], found[2], found[3] or ""
         return f"{scheme}://{host}{'' if port == _USUAL_PORTS[scheme] else port}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Those that are given; the first signs."""
+        return read_secrets(self.secret) if self.secret else ()
 
     def origin_list(self) -> frozenset[str]:
         """The origins whose pages may open a WebSocket, beside the host that a request names."""

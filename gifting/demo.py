@@ -22,11 +22,12 @@ from gifting import config
 from gifting.client import Client
 from gifting.errors import GiftingError
 from gifting.health import Health
+from gifting.keys.secretfile import find_secrets
 from gifting.load.mix import Mix
 from gifting.load.operator import Operator
 from gifting.load.plan import Target
 from gifting.model.catalog import load_catalog
-from gifting.node import Node, find_secret, redis_for
+from gifting.node import Node, redis_for
 from gifting.serving import listen
 from gifting.tasks import Vital
 from gifting.wire.tokens import issue
@@ -95,7 +96,7 @@ async def _demo(settings: config.Settings, listeners: list[socket.socket], optio
 
 
 async def _show(settings: config.Settings, port: int, options: DemoOptions, console: Console) -> None:
-    url, secret, tally = f"http://127.0.0.1:{port}", find_secret(settings), Tally()
+    url, secret, tally = f"http://127.0.0.1:{port}", find_secrets(settings)[0], Tally()
     operator = Operator(Target.at(url, secret), "demo")
     for room, (host, title) in ROOMS.items():
         await operator.call("POST", "/v1/rooms", {"room": room, "host": host, "title": title})

@@ -17,6 +17,7 @@
     │   └── UnknownGift             unknown_gift
     ├── Denied                    this token may not do that
     │   ├── BadToken                bad_token
+    │   ├── UnknownSigner           unknown_signer
     │   ├── TokenExpired            token_expired
     │   ├── TokenRevoked            token_revoked
     │   ├── TokenInUrl              token_in_url
@@ -165,6 +166,13 @@ class BadToken(Denied):
     code = "bad_token"
     help = "Send a token of this server as `Authorization: Bearer ...`."
     status = 401
+
+
+class UnknownSigner(Denied):
+    code = "unknown_signer"
+    help = "The key that signed this token is being fetched; try again in a moment."
+    temporary = True
+    status = 503
 
 
 class TokenExpired(Denied):

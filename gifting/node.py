@@ -8,20 +8,19 @@ import logging
 import os
 import secrets
 import socket
-import stat
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
 from gifting.api.app import make_app, make_metrics_app
 from gifting.api.metrics import Parts, make_registry
 from gifting.api.services import Services
 from gifting.config import Settings
-from gifting.errors import BadSetting, GiftingError, LedgerHalted
+from gifting.errors import GiftingError, LedgerHalted
 from gifting.files import count_open, raise_limit
 from gifting.hub.broker import Broker
 from gifting.hub.hub import Hub
+from gifting.keys.keeper import KeyKeeper
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.ledger import Ledger
@@ -41,40 +40,6 @@ HALTED_PAUSE = 60.0
 
 GC_THRESHOLDS = (50_000, 50, 100)
 """Allocations between collections: with many connections the default spends much time on objects that stay."""
-
-
-def find_secret(settings: Settings) -> str:
-    """The key that signs tokens: given, else kept in the data directory, made there once. Raises BadSetting."""
-    if settings.secret:
-        return settings.secret
-    path = settings.data_path / "secret"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with suppress(FileExistsError):
-            _write_secret(path)
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise BadSetting(f"{path} can be read by others; chmod 600 it.")
-        found = path.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise BadSetting(f"The secret can't be kept in {path}: {error.strerror}.") from None
-    if len(found) < 32:
-        raise BadSetting(f"{path} is too short for a secret; remove it to have one made.")
-    return found
-
-
-def _write_secret(path: Path) -> None:
-    """Whole or not at all: a name of its own first, then a link, which fails if another process was faster."""
-    if path.exists():
-        return
-    draft = path.with_name(f"secret.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)
-    finally:
-        draft.unlink()
 
 
 @asynccontextmanager
@@ -98,12 +63,13 @@ class Node:
         self._files = raise_limit()
         self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
         self._listeners = listeners
-        self._secret = find_secret(settings)
         self._url = url
         self.vital = vital
         self.health = vital.health
         self.ledger = Ledger(url, settings, load_catalog(settings.catalog), vital=self.vital)
-        self.hub = Hub(self.ledger, settings, self._secret, self.name)
+        self.keeper = KeyKeeper(settings, self.health)
+        self.hub = Hub(self.ledger, settings, self.keeper.keyring(), self.name)
+        self.keeper.changed = self.hub.rekey
         self._feed = connect(url, settings.heartbeat_timeout)
         self.broker = Broker(
             self._feed,
@@ -140,6 +106,8 @@ class Node:
         works = {
             "feed": self.broker.run(),
             "watch": self.hub.watch(),
+            "key files": self.keeper.watch(),
+            "jwks": self.keeper.refresh(),
             "viewers": self.hub.count_viewers(),
             "lobby": self.hub.lobby.watch(self.health),
             "sweep": self._sweep(),
@@ -164,8 +132,8 @@ class Node:
         await self.hub.drain(self.settings.drain_timeout)
 
     def _servers(self) -> Iterator[Server]:
-        registry = make_registry(Parts(self.ledger, self.hub, self.broker), self.name)
-        services = Services(self.ledger, self.hub, self._secret, self.health, registry)
+        registry = make_registry(Parts(self.ledger, self.hub, self.broker, self.keeper), self.name)
+        services = Services(self.ledger, self.hub, self.health, registry)
         yield client_server(make_app(services), self.hub, self._listeners[0])
         for listener in self._listeners[1:]:
             yield metrics_server(make_metrics_app(services), self.settings, listener)

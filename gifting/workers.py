@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from gifting.config import Settings, table
-from gifting.node import find_secret
+from gifting.keys.secretfile import find_secrets
 from gifting.tasks import Vital
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ async def run_workers(
     Raises:
         ServerFailed: a task that must not end has ended.
     """
+    find_secrets(settings)  # made, where it is kept in the data directory, before each worker reads it there
     running = [
         vital.start(f"worker {number}", _keep(settings, url, listeners, vital.stop))
         for number in range(1, settings.workers + 1)
@@ -77,5 +78,5 @@ async def _stop(process: asyncio.subprocess.Process, timeout: float) -> None:
 def _environment(settings: Settings, url: str) -> dict[str, str]:
     """A worker's settings: ours, but it starts no Redis and no workers of its own."""
     values = {row.env: str(getattr(settings, row.name)) for row in table()}
-    own = {"GIFTING_REDIS": url, "GIFTING_SECRET": find_secret(settings), "GIFTING_WORKERS": "1"}
+    own = {"GIFTING_REDIS": url, "GIFTING_WORKERS": "1"}
     return {**os.environ, **values, **own}

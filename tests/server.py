@@ -27,8 +27,9 @@ class Server:
 
     def __init__(self, data_dir: Path, redis: str = "", *, files: int = 0, **settings: Any) -> None:
         self._limit = ("sh", "-c", f'ulimit -n {files} && exec "$@"', "sh") if files else ()
+        settings = {"secret": SECRET, **settings}
         self._env = {f"GIFTING_{name.upper()}": str(value) for name, value in settings.items()}
-        self._env |= {"GIFTING_SECRET": SECRET, "GIFTING_DATA_DIR": str(data_dir), "GIFTING_REDIS": redis}
+        self._env |= {"GIFTING_DATA_DIR": str(data_dir), "GIFTING_REDIS": redis}
         self.data_dir = data_dir
         self.url = ""
         self.process: asyncio.subprocess.Process | None = None

@@ -139,7 +139,15 @@ async def test_a_path_that_a_proxy_takes_off_is_in_links(
 
 
 def test_addresses_that_are_none() -> None:
-    for public in ("gifts.example.org", "ftp://x", "https://", "https://x/?a", "https://x/#a", "https://u:p@x", "https://x:1a"):
+    for public in (
+        "gifts.example.org",
+        "ftp://x",
+        "https://",
+        "https://x/?a",
+        "https://x/#a",
+        "https://u:p@x",
+        "https://x:1a",
+    ):
         with pytest.raises(errors.BadSetting, match="public_url"):
             config.load({"public_url": public}, environ={})
     for path in ("gifts", "/gifts/", "/", "/a?b", "/a//b", "/a\n"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,17 @@ from typing import Any
 import jwt
 import msgspec
 import pytest
+from jwks import JwksServer, Pair, document
 from server import Server
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from gifting import errors
-from gifting.wire.tokens import ROLES, Role
+from gifting import Client, errors
+from gifting.load.operator import Operator
+from gifting.load.plan import Target
+from gifting.wire.keyring import kid_of
+from gifting.wire.tokens import ROLES, Role, issue
 
 REVOKED = 4502
 
@@ -193,6 +197,124 @@ async def test_a_creator_issues_only_so_many(tmp_path: Path, redis_url: str, red
             await creator.call("POST", "/v1/rooms/r1/overlay-tokens", {})
         async with socket(server, f"?token={made[1]['token']}") as taken:
             assert await pinged(taken)
+
+
+# Keys.
+
+OLD, NEW = "the old secret, of 32 bytes and more", "the new secret, of 32 bytes and more"
+
+
+def by(secret: str, user: str = "ann") -> str:
+    return issue(secret, user, "viewer", now=time.time(), ttl=1000)
+
+
+async def let_in(server: Server, token: str) -> bool:
+    try:
+        async with socket(server, bearer=token) as taken:
+            return await pinged(taken)
+    except InvalidStatus:
+        return False
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_rotation_of_the_secret_file_cuts_nobody_off(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    """The old one alone, the new one before it, the new one alone: in one process, without a restart."""
+    file = tmp_path / "data" / "secret"
+    file.parent.mkdir(mode=0o700)
+    keep(file, OLD)
+    async with Server(tmp_path / "data", redis_url, secret="") as server, AsyncExitStack() as stack:
+        (first,) = await open_for(stack, [server], by(OLD))
+        assert not await let_in(server, by(NEW))
+        keep(file, f"{NEW}\n{OLD}\n")
+        await until(lambda: let_in(server, by(NEW)))
+        (second,) = await open_for(stack, [server], by(NEW))
+        for _ in range(3):
+            assert await pinged(first)
+            assert await let_in(server, by(OLD))
+        issued = await caller(server, NEW).call("POST", "/v1/rooms", {"room": "r1", "host": "host"})
+        assert issued["state"] == "live"
+        made = await caller(server, NEW).call("POST", "/v1/rooms/r1/overlay-tokens", {})
+        assert jwt.get_unverified_header(made["token"])["kid"] == kid_of(NEW), "the first signs"
+        keep(file, NEW)
+        assert await closed_within(first, 5) == REVOKED, "whoever still has a token by the old one"
+        assert not await let_in(server, by(OLD))
+        assert await pinged(second)
+        assert await let_in(server, made["token"])
+
+
+def keep(file: Path, text: str) -> None:
+    draft = file.with_name("draft")
+    draft.write_text(text)
+    draft.chmod(0o600)
+    draft.replace(file)
+
+
+def caller(server: Server, secret: str) -> Operator:
+    return Operator(Target.at(server.url, secret))
+
+
+async def test_a_rotation_of_the_environment_cuts_nobody_off(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    """Two nodes, restarted one after the other, twice: all must believe a secret before one signs with it."""
+    steps = (f"{OLD}\n{NEW}", f"{NEW}\n{OLD}")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    one, two = (Server(tmp_path / name / "data", redis_url, secret=OLD) for name in ("a", "b"))
+    async with one, two, Client(one.url, by(OLD, "ann")) as ann, Client(two.url, by(OLD, "bob")) as bob:
+        for step in steps:
+            for server in (one, two):
+                await server.stop()
+                server._env["GIFTING_SECRET"] = step
+                await server.start()
+                for client in (ann, bob):
+                    async with asyncio.timeout(20):
+                        await client.ping()
+                assert await let_in(one, by(OLD)) and await let_in(two, by(OLD))
+        assert await let_in(one, by(NEW)) and await let_in(two, by(NEW))
+
+
+async def test_tokens_of_the_host_application(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    first, second = Pair.make("ES256", "k1"), Pair.make("EdDSA", "k2")
+    file = tmp_path / "jwks.json"
+    keep(file, document(first).decode())
+
+    def token(pair: Pair, role: str = "viewer") -> str:
+        now = int(time.time())
+        return pair.sign({"sub": "ann", "role": role, "jti": f"app-{pair.kid}", "iat": now, "exp": now + 600})
+
+    async with Server(tmp_path / "data", redis_url, jwks=file) as server, AsyncExitStack() as stack:
+        (taken,) = await open_for(stack, [server], token(first))
+        assert await refusal(socket(server, bearer=token(first, "operator"))) == (401, "bad_token")
+        assert await refusal(socket(server, bearer=token(second))) == (401, "bad_token")
+        keep(file, document(first, second).decode())
+        await until(lambda: let_in(server, token(second)))
+        assert await pinged(taken)
+        await server.operator.call("POST", "/v1/tokens/revocations", {"token_id": "app-k2"})
+        assert not await let_in(server, token(second))
+        keep(file, document(second).decode())
+        assert await closed_within(taken, 5) == REVOKED
+        assert await let_in(server, server.token("ann")), "tokens by the secret are good as ever"
+
+
+async def test_a_node_that_can_not_fetch_its_keys_is_not_ready(
+    tmp_path: Path, redis_url: str, redis_client: Any
+) -> None:
+    pair = Pair.make("RS256")
+    now = int(time.time())
+    token = pair.sign({"sub": "ann", "role": "viewer", "jti": "x", "iat": now, "exp": now + 600})
+    async with JwksServer(document(pair)) as keys:
+        keys.status = "500 Oops"
+        async with Server(tmp_path / "data", redis_url, jwks=keys.url) as server:
+            with pytest.raises(errors.NotReady, match="jwks"):
+                await server.operator.call("GET", "/readyz")
+            assert await refusal(socket(server, bearer=token)) == (503, "unknown_signer")
+            keys.status = "200 OK"
+            await until(lambda: let_in(server, token), 20)
+            await server.operator.call("GET", "/readyz")
 
 
 def claims(token: str) -> dict[str, Any]:

@@ -24,10 +24,12 @@ from gifting.wire.batch import FIELDS, RoomBatch, Totals, array_header, join_eve
 from gifting.wire.codec import CODECS, JSON, MSGPACK, UNDECODABLE, Codec, pack, unpack
 from gifting.wire.conflate import conflate
 from gifting.wire.framing import INCOMPLETE, frame, measure, unmask
+from gifting.wire.keyring import Keyring
 from gifting.wire.messages import OPS, SendGift
 from gifting.wire.tokens import LEVEL_MAX, ROLES, TOKEN_MAX, Role, Rules, issue, token_room, verify
 
 SECRET = "a secret for tests only, 32 bytes+"
+KEYRING = Keyring([SECRET])
 NOW = 1_700_000_000.0
 
 # Framing.
@@ -294,23 +296,23 @@ def signed(**more: Any) -> str:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_token_says_who_is_there(role: Role) -> None:
     token = issue(SECRET, "ann", role, now=NOW, ttl=60, room="r1", name="Ann", picture="p", level=7)
-    found = verify(SECRET, token, now=NOW)
+    found = verify(KEYRING, token, now=NOW)
     assert (found.user, found.role, found.room, found.expires) == ("ann", role, "r1", NOW + 60)
     assert found.public() == {"id": "ann", "name": "Ann", "picture": "p", "level": 7}
     assert token_room(found.token_id) == "r1"
-    assert verify(SECRET, issue(SECRET, "ann", "viewer", now=NOW, ttl=60), now=NOW).public()["name"] == "ann"
+    assert verify(KEYRING, issue(SECRET, "ann", "viewer", now=NOW, ttl=60), now=NOW).public()["name"] == "ann"
 
 
 def test_a_token_expires() -> None:
     token = issue(SECRET, "ann", "viewer", now=NOW, ttl=60)
-    verify(SECRET, token, now=NOW + 59.9)
+    verify(KEYRING, token, now=NOW + 59.9)
     for late in (60, 61, 10**9):
         with pytest.raises(errors.TokenExpired):
-            verify(SECRET, token, now=NOW + late)
+            verify(KEYRING, token, now=NOW + late)
 
 
 def test_two_tokens_are_never_one() -> None:
-    made = {verify(SECRET, issue(SECRET, "a", "viewer", now=NOW, ttl=9), now=NOW).token_id for _ in range(100)}
+    made = {verify(KEYRING, issue(SECRET, "a", "viewer", now=NOW, ttl=9), now=NOW).token_id for _ in range(100)}
     assert len(made) == 100
 
 
@@ -364,9 +366,9 @@ def test_two_tokens_are_never_one() -> None:
     ids=repr,
 )
 def test_claims_of_the_wrong_form(wrong: dict[str, Any]) -> None:
-    verify(SECRET, signed(), now=NOW)
+    verify(KEYRING, signed(), now=NOW)
     with pytest.raises(errors.BadToken):
-        verify(SECRET, signed(**wrong), now=NOW)
+        verify(KEYRING, signed(**wrong), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -385,33 +387,33 @@ def test_claims_of_the_wrong_form(wrong: dict[str, Any]) -> None:
     ids=repr,
 )
 def test_claims_of_the_right_form(right: dict[str, Any]) -> None:
-    found = verify(SECRET, signed(**right), now=NOW)
+    found = verify(KEYRING, signed(**right), now=NOW)
     assert (found.issued, found.expires) == (claims(**right)["iat"], claims(**right)["exp"])
 
 
 def test_a_token_of_and_for_whom_it_should_be() -> None:
     rules = Rules(issuer="app", audience="gifts")
     for right in ({"aud": "gifts"}, {"aud": ["other", "gifts"]}):
-        assert verify(SECRET, signed(iss="app", **right), now=NOW, rules=rules).user == "ann"
+        assert verify(KEYRING, signed(iss="app", **right), now=NOW, rules=rules).user == "ann"
     for wrong in ({}, {"iss": "app"}, {"aud": "gifts"}, {"iss": "App", "aud": "gifts"}, {"iss": "app", "aud": []}):
         with pytest.raises(errors.BadToken):
-            verify(SECRET, signed(**wrong), now=NOW, rules=rules)
-    assert verify(SECRET, issue(SECRET, "ann", "viewer", now=NOW, ttl=9, rules=rules), now=NOW, rules=rules)
+            verify(KEYRING, signed(**wrong), now=NOW, rules=rules)
+    assert verify(KEYRING, issue(SECRET, "ann", "viewer", now=NOW, ttl=9, rules=rules), now=NOW, rules=rules)
 
 
 def test_the_leeway_is_for_the_beginning_only() -> None:
     rules = Rules(leeway=5)
     for wrong in ({"iat": int(NOW) + 6}, {"nbf": int(NOW) + 6}):
         with pytest.raises(errors.BadToken):
-            verify(SECRET, signed(**wrong), now=NOW, rules=rules)
+            verify(KEYRING, signed(**wrong), now=NOW, rules=rules)
     with pytest.raises(errors.TokenExpired):
-        verify(SECRET, signed(exp=int(NOW)), now=NOW, rules=rules)
+        verify(KEYRING, signed(exp=int(NOW)), now=NOW, rules=rules)
 
 
 def test_a_long_token_is_not_even_looked_at() -> None:
     for token in ("x" * (TOKEN_MAX + 1), signed(more="x" * TOKEN_MAX)):
         with pytest.raises(errors.BadToken, match="4096 bytes"):
-            verify(SECRET, token, now=NOW)
+            verify(KEYRING, token, now=NOW)
 
 
 def test_forged_tokens() -> None:
@@ -434,7 +436,7 @@ def test_forged_tokens() -> None:
     ]
     for token in forged:
         with pytest.raises(errors.BadToken):
-            verify(SECRET, token, now=NOW)
+            verify(KEYRING, token, now=NOW)
 
 
 def _part(value: dict[str, Any]) -> str:
@@ -447,7 +449,7 @@ def test_a_token_with_another_byte(place: int, byte: int) -> None:
     place %= len(token)
     changed = (token[:place] + bytes((byte,)) + token[place + 1 :]).decode("latin-1")
     try:
-        found = verify(SECRET, changed, now=NOW)
+        found = verify(KEYRING, changed, now=NOW)
     except errors.BadToken:
         return
     # The last character of base64 has bits that mean nothing.

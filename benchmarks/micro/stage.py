@@ -17,6 +17,7 @@ from gifting.ledger.rooms import RoomRef
 from gifting.model import events
 from gifting.model.catalog import load_catalog
 from gifting.wire.codec import Codec
+from gifting.wire.keyring import Keyring
 from gifting.wire.messages import Lane
 from gifting.wire.tokens import Identity
 
@@ -95,7 +96,7 @@ class Stage:
         self.ref = RoomRef(samples.ROOM, samples.HOST, self.ledger.keys.base(samples.HOST), host)
         self.ledger.know(self.ref)
         self.sender = self.ledger.sender(samples.USER_ID, samples.USER)
-        self.hub = Hub(self.ledger, settings, "s" * 32, "stage")
+        self.hub = Hub(self.ledger, settings, Keyring(["s" * 32]), "stage")
         self.room = await self.hub.open_room(samples.ROOM)
 
     async def _clear(self) -> None:

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from gifting.hub.broker import Broker
 from gifting.hub.hub import Hub
+from gifting.keys.keeper import KeyKeeper
 from gifting.ledger.ledger import Ledger
 
 
@@ -18,6 +19,7 @@ class Parts(NamedTuple):
     ledger: Ledger
     hub: Hub
     broker: Broker
+    keeper: KeyKeeper
 
 
 class Row(NamedTuple):
@@ -45,6 +47,8 @@ TABLE = (
     Row("gifting_ledger_queue", GaugeMetricFamily, "Gifts waiting for the ledger.", lambda p: p.ledger.batcher.queued),
     Row("gifting_clock_steps", CounterMetricFamily, "Steps of Redis' clock.", lambda p: p.ledger.upkeep.clock.steps),
     Row("gifting_ledger_halted", GaugeMetricFamily, "1 if the books are closed.", lambda p: bool(p.ledger.halt.why)),
+    Row("gifting_revocations", GaugeMetricFamily, "Revocations known here.", lambda p: len(p.ledger.revocations)),
+    Row("gifting_jwks_age_seconds", GaugeMetricFamily, "Age of the fetched JWKS; 0: none.", lambda p: p.keeper.age),
     Row("gifting_feed_healthy", GaugeMetricFamily, "1 if the feed is heard of.", lambda p: p.broker.healthy),
     Row("gifting_feed_reconnects", CounterMetricFamily, "Feeds made anew.", lambda p: max(p.broker.reconnects, 0)),
 )

@@ -13,10 +13,9 @@ from gifting.ledger.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """``health`` says whether this node works; ``secret`` signs tokens."""
+    """``health`` says whether this node works."""
 
     ledger: Ledger
     hub: Hub
-    secret: str
     health: Health
     metrics: CollectorRegistry

@@ -18,7 +18,7 @@ async def make_overlay_token(call: Call) -> types.OverlayTokenReply:
     room = await ledger.room(call.path["room"])
     token_id = make_token_id(room.id)
     now = await ledger.overlays.note(room, token_id, ttl)
-    secret = call.services.secret
+    secret = call.services.hub.keyring.secret
     token = issue(secret, room.host, "overlay", now=now, ttl=ttl, room=room.id, rules=rules, token_id=token_id)
     url = f"{call.base_url}/overlay#token={token}"
     return types.OverlayTokenReply(token, token_id, room.id, int(now + ttl), url)

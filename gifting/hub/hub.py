@@ -24,6 +24,7 @@ from gifting.model.events import Logged
 from gifting.tasks import end
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
+from gifting.wire.keyring import Keyring
 from gifting.wire.tokens import Identity, Rules, Verifier
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class HubLedger(RoomLedger, Protocol):
 class Hub:
     """Rooms by id and connections; everything here runs on one event loop."""
 
-    def __init__(self, ledger: HubLedger, settings: Settings, secret: str, node: str) -> None:
+    def __init__(self, ledger: HubLedger, settings: Settings, keyring: Keyring, node: str) -> None:
         self.ledger = ledger
         self.settings = settings
         self.origins = settings.origin_list()
@@ -103,7 +104,7 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self.connections: set[Connection] = set()
         self._opening: dict[str, asyncio.Task[Room]] = {}
-        self._verifier = Verifier(secret, Rules.of(settings))
+        self._verifier = Verifier(keyring, Rules.of(settings))
         self._node = node
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[str, tuple[int, float]] = {}
@@ -124,7 +125,7 @@ class Hub:
         """Who a token speaks for; ``in_url`` says that it came in an address, where proxies log it.
 
         Raises:
-            BadToken, TokenExpired, TokenRevoked.
+            BadToken, UnknownSigner, TokenExpired, TokenRevoked.
             TokenInUrl: only an overlay's may be there, which can't spend.
         """
         identity = self._verifier.verify(token, now=time.time())
@@ -133,6 +134,17 @@ class Hub:
         if self.ledger.revocations.covers(identity):
             raise TokenRevoked
         return identity
+
+    @property
+    def keyring(self) -> Keyring:
+        return self._verifier.keyring
+
+    def rekey(self, keyring: Keyring) -> None:
+        """Believe these keys from now on. Who is here by another is closed; everybody else stays."""
+        gone = self.keyring.ids - keyring.ids
+        self._verifier.rekey(keyring)
+        if gone:
+            self.spawn(self.close_revoked())
 
     def enter(self, connection: Connection, token: str, *, in_url: bool) -> Identity:
         identity = self.authenticate(token, in_url=in_url)
@@ -234,10 +246,16 @@ class Hub:
             await asyncio.sleep(0)
 
     async def close_revoked(self) -> None:
-        """Close every connection whose token is revoked: called when more are, for who comes later is not let in."""
+        """Close every connection whose token, or its key, is good no longer.
+
+        Called when more are revoked: who comes later is not let in.
+        """
         async for connections in self._slices():
             for connection in connections:
-                if connection.identity is not None and self.ledger.revocations.covers(connection.identity):
+                identity = connection.identity
+                if identity is not None and (
+                    self.ledger.revocations.covers(identity) or identity.key not in self.keyring.ids
+                ):
                     connection.close(CloseCode.TOKEN_REVOKED)
 
     async def _inspect_connections(self) -> None:

@@ -1,4 +1,4 @@
-"""Tokens: JWTs (RFC 7519) signed with HS256 that say who is there and in which role. docs/tokens.md has them all."""
+"""Tokens: JWTs (RFC 7519) that say who is there and in which role. docs/tokens.md says all there is to say of them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gifting.config import TOKEN_TTL_MAX, Settings
-from gifting.errors import BadToken, TokenExpired
+from gifting.errors import BadSetting, BadToken, TokenExpired, UnknownSigner
 from gifting.model.ids import ID, TOKEN_ID
 from gifting.model.text import PLAIN
+from gifting.wire.keyring import SECRET_ALGORITHM, Key, Keyring, kid_of
 
 Role = Literal["viewer", "overlay", "creator", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
-ALGORITHM = "HS256"
 
 TOKEN_MAX: Final = 4096
 """Bytes of a token; a longer one is refused before anything is read of it."""
@@ -29,11 +29,16 @@ NAME_MAX = 64
 PICTURE_MAX = 300
 LEVEL_MAX = 2**31
 
-_jws = jwt.PyJWS()
+PUBLIC_ALGORITHMS: Final = frozenset({"ES256", "RS256", "EdDSA"})
+
+_jws = jwt.PyJWS([SECRET_ALGORITHM, *PUBLIC_ALGORITHMS])
 
 
 class Identity(Struct, frozen=True, gc=False):
-    """Who a token speaks for. ``expires`` and ``issued`` are in seconds since 1970; an overlay is bound to its room."""
+    """Who a token speaks for; an overlay is bound to its room.
+
+    ``expires`` and ``issued`` are in seconds since 1970. ``key`` is the id of what signed it.
+    """
 
     user: str
     role: Role
@@ -44,6 +49,7 @@ class Identity(Struct, frozen=True, gc=False):
     picture: str = ""
     level: int = 0
     issued: float = 0.0
+    key: str = ""
 
     def public(self) -> dict[str, Any]:
         """The user as everybody in the room sees it."""
@@ -57,10 +63,15 @@ class Rules(Struct, frozen=True):
     ttl_max: float = TOKEN_TTL_MAX
     issuer: str = ""
     audience: str = ""
+    public_roles: tuple[str, ...] = ("viewer", "creator")
 
     @classmethod
     def of(cls, settings: Settings) -> Rules:
-        return cls(settings.token_leeway, settings.token_ttl_max, settings.token_issuer, settings.token_audience)
+        """Raises BadSetting for a role that there is not."""
+        roles = tuple(filter(None, (role.strip() for role in settings.jwks_roles.split(","))))
+        if strange := sorted(set(roles) - set(ROLES)):
+            raise BadSetting(f"jwks_roles has {', '.join(strange)}; the roles are {', '.join(ROLES)}.")
+        return cls(settings.token_leeway, settings.token_ttl_max, settings.token_issuer, settings.token_audience, roles)
 
 
 class _Claims(Struct):
@@ -80,7 +91,13 @@ class _Claims(Struct):
     level: Annotated[int, Meta(ge=0, le=LEVEL_MAX)] = 0
 
 
+class _Head(Struct):
+    alg: str
+    kid: str = ""
+
+
 _read_claims = msgspec.json.Decoder(_Claims).decode
+_read_head = msgspec.json.Decoder(_Head).decode
 
 
 def issue(
@@ -111,26 +128,32 @@ def issue(
         "picture": picture,
         "level": level,
     }
-    return jwt.encode({key: value for key, value in claims.items() if value != ""}, secret, algorithm=ALGORITHM)
+    said = {name: value for name, value in claims.items() if value != ""}
+    return jwt.encode(said, secret, algorithm=SECRET_ALGORITHM, headers={"kid": kid_of(secret)})
 
 
-def verify(secret: str, token: str, *, now: float, rules: Rules | None = None) -> Identity:
+def verify(keyring: Keyring, token: str, *, now: float, rules: Rules | None = None) -> Identity:
     """Who ``token`` speaks for.
 
     Raises:
         BadToken: not a token of this server or not for it, a claim of the wrong form, or not valid yet.
+        UnknownSigner: its key is being looked for.
         TokenExpired: it was one.
     """
     if len(token) > TOKEN_MAX:
         raise BadToken(f"A token has {TOKEN_MAX} bytes at most.")
     try:
-        claims = _read_claims(_jws.decode(token.encode("ascii"), secret, algorithms=[ALGORITHM]))
+        key, payload = _open(keyring, token.encode("ascii"))
+        claims = _read_claims(payload)
     except (jwt.PyJWTError, ValueError, RecursionError) as error:  # msgspec's and base64's are ValueErrors
         raise BadToken(f"{str(error).rstrip('.')}.") from None
+    rules = rules or Rules()
+    if key.public and claims.role not in rules.public_roles:
+        raise BadToken(f"Tokens by the JWKS may not be of role {claims.role}; GIFTING_JWKS_ROLES lists those that may.")
     if claims.role == "overlay" and not claims.room:
         raise BadToken("An overlay token names its room.")
-    _check_party(claims, rules or Rules())
-    _check_times(claims, now, rules or Rules())
+    _check_party(claims, rules)
+    _check_times(claims, now, rules)
     return Identity(
         claims.sub,
         claims.role,
@@ -141,7 +164,22 @@ def verify(secret: str, token: str, *, now: float, rules: Rules | None = None) -
         claims.picture,
         claims.level,
         claims.iat,
+        key.id,
     )
+
+
+def _open(keyring: Keyring, token: bytes) -> tuple[Key, bytes]:
+    """The key that signed a token, and what it signed. Raises PyJWTError, ValueError, UnknownSigner, RecursionError."""
+    head = _read_head(jwt.utils.base64url_decode(token.partition(b".")[0]))
+    keys = keyring.find(head.alg, head.kid)
+    for key in keys:
+        try:
+            return key, _jws.decode(token, key.material, algorithms=[key.algorithm])
+        except jwt.InvalidSignatureError:
+            continue
+    if not keys and head.alg in PUBLIC_ALGORITHMS and keyring.ask(head.kid):
+        raise UnknownSigner
+    raise BadToken("No key of this server has signed it.")
 
 
 def _check_party(claims: _Claims, rules: Rules) -> None:
@@ -169,25 +207,30 @@ def _check_times(claims: _Claims, now: float, rules: Rules) -> None:
 
 
 class Verifier:
-    """:func:`verify` for one secret. Remembers the tokens it found good: clients come back with the one they have."""
+    """:func:`verify` with memory: clients come back with the token they have."""
 
-    def __init__(self, secret: str, rules: Rules) -> None:
-        self._secret = secret
+    def __init__(self, keyring: Keyring, rules: Rules) -> None:
+        self.keyring = keyring
         self._rules = rules
         self._known: dict[bytes, Identity] = {}
 
     def verify(self, token: str, *, now: float) -> Identity:
-        """Raises BadToken, TokenExpired."""
+        """Raises BadToken, UnknownSigner, TokenExpired."""
         digest = sha256(token.encode(errors="replace")).digest()
         identity = self._known.get(digest)
         if identity is None:
-            identity = verify(self._secret, token, now=now, rules=self._rules)
+            identity = verify(self.keyring, token, now=now, rules=self._rules)
             while len(self._known) >= KNOWN_MAX:
                 del self._known[next(iter(self._known))]
             self._known[digest] = identity
         elif identity.expires <= now:
             raise TokenExpired
         return identity
+
+    def rekey(self, keyring: Keyring) -> None:
+        """Believe these keys from now on, and no token by another that was known before."""
+        self.keyring = keyring
+        self._known = {digest: known for digest, known in self._known.items() if known.key in keyring.ids}
 
 
 def make_token_id(room: str = "") -> str:
