@@ -23,7 +23,7 @@ from gifting import errors
 from gifting.client import Client
 from gifting.client.inbox import Inbox
 from gifting.client.reconnect import LONGEST_PAUSE, backoff, hinted_pause, socket_url, told
-from gifting.client.sending import Sending
+from gifting.client.sending import NEVER_CHARGED, Sending
 
 WITHIN = 20.0
 
@@ -287,7 +287,7 @@ async def test_a_gift_whose_reply_was_lost_for_longer_than_the_window_is_not_pai
                 assert reply["duplicate"]
                 assert (await ann.gift_status(key))["event_id"] == reply["event_id"]
             else:
-                with pytest.raises(errors.KeyExpired, match="a new key is safe"):
+                with pytest.raises(errors.KeyExpired, match=NEVER_CHARGED):
                     await sending
                 assert (await ann.gift_status(key))["state"] == "unknown"
         assert await server.operator.wallets(["ann"]) == {"ann": 97 if arrives else 100}
@@ -374,7 +374,7 @@ async def test_of_a_gift_in_doubt_only_the_ledger_is_believed(
         else:
             with pytest.raises(outcome) as refusal:
                 await sending.finish()
-            certain = "a new key is safe" in str(refusal.value)
+            certain = NEVER_CHARGED in str(refusal.value)
             assert certain == (statuses == [UNKNOWN])
             assert key in str(refusal.value) or outcome is not errors.OutcomeUnknown
     assert set(server.keys["send_gift"]) == {key}
