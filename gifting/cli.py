@@ -203,25 +203,30 @@ def bench(
     json: Annotated[str, typer.Option(help="Write the result to this file.")] = "",
     soak: Annotated[str, typer.Option(help="90s, 10m, 1h: churn on two nodes for so long, in 4 rooms.")] = "",
     slope_max: Annotated[float | None, typer.Option(help="With --soak: MiB/h a node may grow.")] = None,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="With --soak: what can fail fails at random moments.")
+    ] = False,
 ) -> None:
     """Measure: a server under load from other processes, then audited."""
     if full and (rate or soak):
         raise BadSetting("--max goes with neither --rate nor --soak.")
-    given = {name: value for name, value in locals().items() if name not in {"full", "soak", "slope_max"}}
+    given = {name: value for name, value in locals().items() if name not in {"full", "soak", "slope_max", "faults"}}
     if soak:
-        sys.exit(benching.run(_soak_options(soak, slope_max, given)))
-    if slope_max is not None:
-        raise BadSetting("--slope-max goes with --soak.")
+        sys.exit(benching.run(_soak_options(soak, slope_max, given, faults=faults)))
+    if slope_max is not None or faults:
+        raise BadSetting("--slope-max and --faults go with --soak.")
     sys.exit(benching.run(benching.BenchOptions(**given, secret=(*config.load().secrets, "")[0])))
 
 
-def _soak_options(soak: str, slope_max: float | None, given: dict[str, Any]) -> benching.SoakOptions:
+def _soak_options(
+    soak: str, slope_max: float | None, given: dict[str, Any], *, faults: bool = False
+) -> benching.SoakOptions:
     """What was said, with a soak's own defaults for the rest. Raises BadSetting for a flag that means nothing to it."""
     usual = {one.name: one.default for one in fields(benching.BenchOptions)}
     said = {name: value for name, value in given.items() if value != usual[name]}
     if strange := sorted(said.keys() - SOAK_FLAGS):
         raise BadSetting(f"--soak takes no {', '.join('--' + name.replace('_', '-') for name in strange)}.")
-    return benching.SoakOptions(seconds=benching.parse_duration(soak), slope_max=slope_max, **said)
+    return benching.SoakOptions(seconds=benching.parse_duration(soak), slope_max=slope_max, faults=faults, **said)
 
 
 @app.command()

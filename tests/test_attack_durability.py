@@ -99,6 +99,7 @@ async def test_what_was_never_synced_is_written_anew(
         assert await get(server.url, "key") == "never acknowledged"  # Redis has loaded it: it must be on disk now
         assert server.restarts > 0
         assert incr(folder).stat().st_ino != before
+        assert mode(incr(folder)) == 0o600
         again = incr(folder).stat().st_ino
     async with serving(folder):
         assert incr(folder).stat().st_ino == again  # an end in order needs no copy
@@ -317,7 +318,8 @@ def mode(path: Path) -> int:
 
 def expose(folder: Path) -> None:
     """As a careless copy leaves it."""
-    folder.chmod(0o755)
+    for path in (folder, folder / "appendonlydir"):
+        path.chmod(0o755)
     for path in found(folder):
         path.chmod(0o644)
 

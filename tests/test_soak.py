@@ -110,7 +110,7 @@ def tampered(change: Callable[[bytes], bytes]) -> type[Soak]:
         proxy: Tamperer
 
         async def run(self) -> SoakResult:
-            target = self._nodes[0].target
+            target = self.nodes[0].target
             async with Tamperer(f"http://{target.host}:{target.port}", change) as self.proxy:
                 result = await super().run()
                 assert self.proxy.done

@@ -91,6 +91,17 @@ class Server:
         await self._launch(self.target.port)
         return status
 
+    async def die(self) -> None:
+        """Kill it with SIGKILL, and not its Redis, which outlives it."""
+        assert self._process is not None
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._wait_ended(self._process)
+
+    async def launch_again(self) -> None:
+        """Start it on the port it had. Raises :class:`StartError`: it did not come back."""
+        await self._launch(self.target.port)
+
     def _prepare(self) -> None:
         raise_limit()
         self._directory = tempfile.TemporaryDirectory(prefix="gifting-bench-", ignore_cleanup_errors=True)
@@ -156,12 +167,15 @@ class Server:
                 await self._process.wait()
         except TimeoutError:
             await self._kill(self._process)
+        return await self._wait_ended(self._process)
+
+    async def _wait_ended(self, process: asyncio.subprocess.Process) -> int:
+        status = await process.wait()
         if self._reader is not None:
             await asyncio.wait([self._reader])
         if self._found is not None:
             self._found.cancel()
-        assert self._process.returncode is not None
-        return self._process.returncode
+        return status
 
     async def _stop(self) -> None:
         if self._process is not None:

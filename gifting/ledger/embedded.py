@@ -18,7 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 
-from gifting.errors import BadSetting, DataDirInUse, NoRedis
+from gifting.errors import BadSetting, DataDirInUse, DiskFailed, NoRedis
 from gifting.health import Health
 from gifting.ledger.aof import mark_clean, settle
 from gifting.ledger.binary import LOG_NAME, PID_NAME, find_binary, server_command
@@ -222,7 +222,9 @@ class EmbeddedRedis:
             try:
                 self._process = await self._spawn()
                 self.restarts += 1
-            except Exception:
+            except (DiskFailed, OSError) as error:
+                log.error("redis-server could not be started: %s", error)
+            except Exception:  # whatever it is, nobody else would start it
                 log.exception("redis-server could not be started")
 
     async def _end(self) -> None:

@@ -116,6 +116,7 @@ class SenderCrew:
             complaints=desk.complaints.texts,
             free=desk.free,
             repeated=desk.repeated,
+            keys={room: bytes(keys) for room, keys in desk.keys.items()},
         )
 
 

@@ -1,7 +1,8 @@
 """Patrons: senders who give as people do, in streaks with free events in between, and who don't lose a gift.
 
 A gift whose reply did not come, because the server went away or could not tell, is asked for again with the same key,
-so every gift ends as accepted or refused.
+so every gift ends as accepted or refused. A key that is too old by the time it is asked for again says nothing of the
+first time; what the ledger knows of it decides (op ``gift_status``).
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gifting.errors import GiftingError
+from gifting.errors import GiftingError, KeyExpired
 from gifting.load.crew import SenderCrew
 from gifting.load.mix import Mix
 from gifting.load.plan import Begin
-from gifting.load.sender import Desk, Sender, decode_reply
+from gifting.load.sender import Desk, Reply, Sender, decode_reply
 from gifting.load.socket import masked
 from gifting.model.catalog import Gift, load_catalog
-from gifting.model.economy import make_key
+from gifting.model.economy import make_key, parse_key
 from gifting.wire.codec import BINARY, MSGPACK
 from gifting.wire.messages import MAX_COUNT
 
@@ -52,6 +53,8 @@ class Parcel:
     price: int
     due: int
     times_sent: int = 0
+    in_doubt: bool = False
+    """The ledger is asked what became of it."""
 
 
 class Patron(Sender):
@@ -105,7 +108,8 @@ class Patron(Sender):
         if self.is_open:
             self._desk.repeated += parcel.times_sent > 0
             parcel.times_sent += 1
-            self.write(masked(BINARY, MSGPACK.encode({**parcel.fields, "id": number})))
+            fields = {"op": "gift_status", "key": parcel.fields["key"]} if parcel.in_doubt else parcel.fields
+            self.write(masked(BINARY, MSGPACK.encode({**fields, "id": number})))
 
     def _next_id(self) -> int:
         self._id += 1
@@ -135,13 +139,14 @@ class Patron(Sender):
         if parcel is None:
             desk.complaints.add(f"{self.user} got a reply to message {reply.re}, which waits for none.")
             return
-        if not reply.ok and reply.error is not None and reply.error.temporary:
+        if _is_open(reply, parcel):
             self._parcels[reply.re] = parcel
             self._loop.call_later(AGAIN_AFTER_S, self._send_again, reply.re)
             return
-        if reply.ok:
-            desk.accept(self.user, self.room, reply, parcel.due, parcel.price)
-            if reply.duplicate and parcel.times_sent == 1:
+        if reply.ok and reply.state in {"", "accepted"}:
+            key = parse_key(parcel.fields["key"])
+            desk.accept(self.user, self.room, reply, parcel.due, parcel.price, key)
+            if reply.duplicate and parcel.times_sent == 1 and not desk.plan.faults:
                 desk.complaints.add(f"{self.user} sent a new key and was told it is a duplicate.")
         else:
             desk.refuse(reply)
@@ -172,6 +177,19 @@ class Patron(Sender):
                 continue
         for number in tuple(self._parcels):
             self._send_again(number)
+
+
+def _is_open(reply: Reply, parcel: Parcel) -> bool:
+    """Whether a reply does not settle it, so that it is asked again: the same, or what became of it."""
+    if reply.state == "open":
+        parcel.in_doubt = False
+        return True
+    if reply.ok or reply.error is None:
+        return False
+    if reply.error.code == KeyExpired.code and parcel.times_sent > 1 and not parcel.in_doubt:
+        parcel.in_doubt = True
+        return True
+    return reply.error.temporary
 
 
 class PatronCrew(SenderCrew):

@@ -53,7 +53,8 @@ class SenderPlan(msgspec.Struct, frozen=True, tag="senders", kw_only=True):
     carries its send time.
 
     ``lively`` senders are patrons instead: streaks of gifts drawn from the catalog, free events in between, about
-    ``rate`` gifts/s in all, and they come back and ask again when the server goes away.
+    ``rate`` gifts/s in all, and they come back and ask again when the server goes away. With ``faults`` they know that
+    Redis fails too: what a server has asked it twice for comes back as a duplicate.
     """
 
     target: Target
@@ -66,6 +67,7 @@ class SenderPlan(msgspec.Struct, frozen=True, tag="senders", kw_only=True):
     rate: float
     sample: int
     lively: bool = False
+    faults: bool = False
 
 
 class ViewerPlan(msgspec.Struct, frozen=True, tag="viewers", kw_only=True):
@@ -126,6 +128,7 @@ class SenderReport(msgspec.Struct, frozen=True, tag="sender_report", kw_only=Tru
     """The senders' books. ``gifts`` are those accepted per phase, ``accepted`` all; ``spent`` is per user.
 
     ``free`` events cost nothing and are in no book; ``repeated`` gifts were asked for again with the same key.
+    ``keys`` has the 16 bytes of each accepted gift's key, room by room in the order of ``seqs``; only patrons fill it.
     """
 
     gifts: list[int]
@@ -141,6 +144,7 @@ class SenderReport(msgspec.Struct, frozen=True, tag="sender_report", kw_only=Tru
     complaints: list[str]
     free: int = 0
     repeated: int = 0
+    keys: dict[str, bytes] = {}
 
 
 class ViewerReport(msgspec.Struct, frozen=True, tag="viewer_report", kw_only=True):

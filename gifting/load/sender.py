@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Final
 
 import msgspec
@@ -33,6 +33,7 @@ class Reply(msgspec.Struct):
     seq: int = 0
     coins: int = 0
     duplicate: bool = False
+    state: str = ""
     error: _Error | None = None
 
 
@@ -55,20 +56,22 @@ class Desk:
         self.refused: Counter[str] = Counter()
         self.spent: Counter[str] = Counter()
         self.seqs = Seqs()
+        self.keys: defaultdict[str, bytearray] = defaultdict(bytearray)
         self.complaints = Complaints()
         self.phases = Phases(lambda: (self.accepted,))
         self.settled = asyncio.Event()
 
-    def accept(self, user: str, room: str, reply: Reply, due: int, price: int) -> None:
+    def accept(self, user: str, room: str, reply: Reply, due: int, price: int, key: bytes = b"") -> None:
         """Enter a gift that the server took; it was due at ``due`` (monotonic ns)."""
         if self.phases.current is not None:
             self.phases.current.add(time.monotonic_ns() - due)
         self.accepted += 1
         self.spent[user] += price
         self.seqs.add(room, reply.seq)
+        self.keys[room] += key
 
     def refuse(self, reply: Reply) -> None:
-        self.refused[reply.error.code if reply.error else "?"] += 1
+        self.refused[reply.error.code if reply.error else reply.state or "?"] += 1
 
     def answer(self) -> None:
         self.answered += 1

@@ -36,6 +36,8 @@ class SoakOptions:
             and goings of hours.
         restart: stop the second node with SIGTERM in the middle, and start it again.
         slope_max: MiB/h a node may grow, if its confidence leaves no doubt; None: growth is only shown.
+        faults: what can fail fails at random moments, one thing after another. Then nothing is restarted in the middle,
+            and memory is not measured.
         json: file the result is written to; empty writes none.
     """
 
@@ -47,6 +49,7 @@ class SoakOptions:
     stay: float = 1.0
     restart: bool = True
     slope_max: float | None = None
+    faults: bool = False
     json: str = ""
 
     def __post_init__(self) -> None:
@@ -108,3 +111,7 @@ class SoakResult:
     closes: dict[int, int]
     memory: list[Memory]
     audit: Audit = field(default_factory=Audit)
+    faults: dict[str, int] = field(default_factory=dict)
+    """How often each kind came."""
+    recovery: Percentiles = field(default_factory=Percentiles)
+    """From the end of a fault until both nodes took money again."""

@@ -21,7 +21,8 @@ def render_soak(result: SoakResult, console: Console) -> None:
     table.add_column(justify="right")
     for name, value in rows(result):
         table.add_row(name, value)
-    console.print(Group(table, Text(), memory_table(result.memory), Text(), *audit_lines(result.audit)))
+    second = faults_table(result) if result.options.faults else memory_table(result.memory)
+    console.print(Group(table, Text(), second, Text(), *audit_lines(result.audit)))
 
 
 def rows(result: SoakResult) -> Iterator[tuple[str, str]]:
@@ -40,6 +41,19 @@ def rows(result: SoakResult) -> Iterator[tuple[str, str]]:
         yield f"refused: {error}", f"{count:,}"
     if result.unsent:
         yield "gifts not sent: too many without a reply", f"{result.unsent:,}"
+
+
+def faults_table(result: SoakResult) -> Table:
+    """How often each kind came, and how long it took until all was well."""
+    table = Table(title="faults", title_justify="left", box=None)
+    table.add_column("kind")
+    table.add_column("times", justify="right")
+    for kind, count in sorted(result.faults.items()):
+        table.add_row(kind, f"{count:,}")
+    table.add_row("in all", f"{sum(result.faults.values()):,}", style="bold")
+    took = result.recovery
+    table.caption = f"recovered after (p50 / p99 / longest) {took.p50:.0f} / {took.p99:.0f} / {took.most:.0f} ms"
+    return table
 
 
 def memory_table(memory: list[Memory]) -> Table:

@@ -14,20 +14,31 @@ from typing import Final
 
 from gifting.bench.books import check, check_ledger
 from gifting.bench.figures import percentiles
-from gifting.bench.options import Audit, BenchOptions
+from gifting.bench.options import Audit, BenchOptions, Percentiles
 from gifting.bench.run import CATCH_UP_WITHIN_S, GRANT, machine, shares
 from gifting.bench.server import OVERRIDES, Server
+from gifting.bench.soak.chaos import Chaos
+from gifting.bench.soak.keys import check_keys
 from gifting.bench.soak.memory import Life
 from gifting.bench.soak.options import Memory, SoakOptions, SoakResult
+from gifting.bench.soak.proxy import Proxy
+from gifting.bench.soak.shim import FaultShim
 from gifting.errors import StartError
-from gifting.ledger.embedded import running_url
+from gifting.ledger.embedded import find_binary, running_url
 from gifting.load.fleet import Fleet
+from gifting.load.latency import Latencies
 from gifting.load.operator import Operator
 from gifting.load.plan import Plan, Report, SenderPlan, SenderReport, ViewerPlan, ViewerReport
 
 NODES: Final = ("first node", "second node")
 SETTINGS: Final = OVERRIDES | {"GIFTING_MEMBER_RATE": "10", "GIFTING_SLOW_TIMEOUT": "10"}
 """Comings are events, and a reader that stops for long is sent away: both happen to a server that runs for long."""
+
+UNDER_FAULTS: Final = {"GIFTING_SLOW_TIMEOUT": "10", "GIFTING_LOG_KEEP": "10000000"}
+"""The limits of users are in force, as they are meant for strangers; and no log is cut, so that it can be audited."""
+
+QUIET_S: Final = 3.0
+"""The last fault is so long before the end of the load."""
 
 SAMPLES: Final = 1000
 """Memory is sampled about this many times."""
@@ -55,35 +66,43 @@ async def run_soak(options: SoakOptions, show: Show = lambda text, done: None) -
     """
     async with AsyncExitStack() as stack:
         show("starting two nodes", 0)
-        first = await stack.enter_async_context(Server(BenchOptions(), overrides=SETTINGS))
-        url = running_url(Path(first.data_dir))
-        if url is None:
+        settings = UNDER_FAULTS if options.faults else SETTINGS
+        shim = stack.enter_context(FaultShim(find_binary().name)) if options.faults and FaultShim.available() else None
+        first = Server(BenchOptions(), overrides=settings | (shim.env if shim else {}))
+        await stack.enter_async_context(first)
+        if (url := running_url(Path(first.data_dir))) is None:
             raise StartError("The first node has no Redis of its own that a second could share.")
-        shared = Server(BenchOptions(), redis=url, secret=first.target.secret, overrides=SETTINGS)
-        second = await stack.enter_async_context(shared)
-        return await Soak(options, [first, second], show).run()
+        proxy = await stack.enter_async_context(Proxy(url)) if options.faults else None
+        shared = Server(
+            BenchOptions(), redis=proxy.url if proxy else url, secret=first.target.secret, overrides=settings
+        )
+        soak = Soak(options, [first, await stack.enter_async_context(shared)], show)
+        if proxy:
+            soak.chaos = Chaos(soak.nodes, proxy, url, shim, soak.rooms[0])
+        return await soak.run()
 
 
 class Soak:
-    """Two nodes, their rooms, and the load on them."""
+    """Two nodes, their rooms, and the load on them; with ``chaos``, and what is done to them."""
 
     def __init__(self, options: SoakOptions, nodes: list[Server], show: Show) -> None:
         self._options = options
-        self._nodes = nodes
+        self.nodes = nodes
         self._show = show
         run = secrets.token_hex(3)
-        self._rooms = [f"soak-{run}-{number}" for number in range(options.rooms)]
+        self.rooms = [f"soak-{run}-{number}" for number in range(options.rooms)]
         self._senders = [f"sender-{number}" for number in range(options.senders)]
         self._operator = Operator(nodes[0].target, "soak")
         self._current: dict[str, Life] = {}
         self._lives: list[Life] = []
         self._status = 0
+        self.chaos: Chaos | None = None
 
     async def run(self) -> SoakResult:
         """The load, the books, the audit."""
         plans = self.plans()
         self._show("opening rooms", 0)
-        await self._operator.open_rooms(self._rooms)
+        await self._operator.open_rooms(self.rooms)
         await self._operator.grant(self._senders, GRANT)
         before = await self._operator.wallets(self._senders)
         self._show("connecting", 0)
@@ -91,17 +110,18 @@ class Soak:
             await self._let_run(fleet)
             self._show("waiting for the last replies", 1)
             await fleet.sent()
-            final = await self._operator.final_seqs(self._rooms)
+            final = await self._operator.final_seqs(self.rooms)
             self._show("waiting for every viewer", 1)
             reports = await fleet.finish(final, CATCH_UP_WITHIN_S)
         after = await self._operator.wallets(self._senders)
         self._show("auditing", 1)
         audit = check(plans, reports, before, after)
-        await check_ledger(audit, self._nodes[0].data_dir)
+        await self._check_chaos(audit, reports)
+        await check_ledger(audit, self.nodes[0].data_dir)
         memory = [life.report() for life in self._lives]
         self._check_nodes(audit)
         check_slopes(audit, memory, self._options.slope_max)
-        return assemble(self._options, reports, memory, audit)
+        return assemble(self._options, reports, memory, audit, self.chaos)
 
     def plans(self) -> list[Plan]:
         """Patrons, and viewers of both lanes, on each of the nodes."""
@@ -110,48 +130,58 @@ class Soak:
 
     def _patrons(self) -> Iterable[Plan]:
         options = self._options
-        for node, (first, count) in zip(self._nodes, shares(options.senders, len(self._nodes)), strict=False):
+        for node, (first, count) in zip(self.nodes, shares(options.senders, len(self.nodes)), strict=False):
             yield SenderPlan(
                 target=node.target,
                 first=first,
                 count=count,
-                rooms=self._rooms,
+                rooms=self.rooms,
                 gift="",
                 price=0,
                 in_flight=1,
                 rate=options.rate * count / options.senders,
                 sample=1,
                 lively=True,
+                faults=options.faults,
             )
 
     def _viewers(self, lane: str, start: int, count: int = 0) -> Iterable[Plan]:
         """``count`` viewers from number ``start`` on; a negative start counts from the end."""
         if start < 0:
             start, count = self._options.viewers + start, -start
-        for node, (first, some) in zip(self._nodes, shares(count, len(self._nodes)), strict=False):
+        for node, (first, some) in zip(self.nodes, shares(count, len(self.nodes)), strict=False):
             churn, at = self._options.stay, start + first
-            yield ViewerPlan(target=node.target, first=at, count=some, rooms=self._rooms, lane=lane, churn=churn)
+            yield ViewerPlan(target=node.target, first=at, count=some, rooms=self.rooms, lane=lane, churn=churn)
 
     async def _let_run(self, fleet: Fleet) -> None:
-        """Sample the memory all along; restart the second node in the middle."""
+        """Sample the memory all along, while the nodes have their trouble."""
         seconds = self._options.seconds
-        for name, node in zip(NODES, self._nodes, strict=True):
+        for name, node in zip(NODES, self.nodes, strict=True):
             self._begin_life(name, node)
         [_, end] = fleet.begin(0, [seconds])
         start = end - int(seconds * 1e9)
         pause = min(max(seconds / SAMPLES, SAMPLE_S[0]), SAMPLE_S[1])
-        restart: asyncio.Task[None] | None = None
+        trouble = asyncio.create_task(self._trouble(start / 1e9, end / 1e9), name="trouble")
         while (now := time.monotonic_ns()) < end:
+            if trouble.done():
+                trouble.result()  # raises what went wrong with it
             passed = max(0.0, (now - start) / 1e9)
             for life in tuple(self._current.values()):
                 life.sample(passed)
-            if self._options.restart and restart is None and passed >= seconds * RESTART_AT:
-                restart = asyncio.create_task(self._restart(), name="restart")
             progress = fleet.progress()
-            self._show(f"{progress.gifts:,} gifts, {progress.events:,} deliveries", passed / seconds)
+            faults = f", {self.chaos.counts.total():,} faults" if self.chaos else ""
+            self._show(f"{progress.gifts:,} gifts, {progress.events:,} deliveries{faults}", passed / seconds)
             await asyncio.sleep(min(pause, (end - now) / 1e9))
-        if restart is not None:
-            await restart
+        await trouble
+
+    async def _trouble(self, start: float, end: float) -> None:
+        """Faults all along, or the restart of the second node in the middle; times are monotonic seconds."""
+        if self.chaos is not None:
+            self._current.clear()
+            await self.chaos.run(end - QUIET_S)
+        elif self._options.restart:
+            await asyncio.sleep(start + (end - start) * RESTART_AT - time.monotonic())
+            await self._restart()
 
     def _begin_life(self, name: str, node: Server) -> None:
         assert node.pid is not None
@@ -160,16 +190,26 @@ class Soak:
 
     async def _restart(self) -> None:
         """Stop the second node with SIGTERM and start it again; its new process is measured by itself."""
-        name, node = NODES[1], self._nodes[1]
+        name, node = NODES[1], self.nodes[1]
         del self._current[name]
         self._status = await node.restart()
         self._begin_life(f"{name}, restarted", node)
+
+    async def _check_chaos(self, audit: Audit, reports: Iterable[Report]) -> None:
+        """Nothing took too long to work again, and every gift and grant is there once, by key."""
+        if self.chaos is None:
+            return
+        audit.problems.extend(self.chaos.problems)
+        audit.problems.extend([problem for probe in self.chaos.probes if (problem := await probe.problem())])
+        audit.checked.append(f"both nodes worked again after each of {self.chaos.counts.total():,} faults")
+        if url := running_url(Path(self.nodes[0].data_dir)):
+            await check_keys(audit, url, [report for report in reports if isinstance(report, SenderReport)])
 
     def _check_nodes(self, audit: Audit) -> None:
         """A node ends in order, and nothing in it fails."""
         if self._status:
             audit.problems.append(f"The second node ended with {self._status} when it was stopped.")
-        for name, node in zip(NODES, self._nodes, strict=True):
+        for name, node in zip(NODES, self.nodes, strict=True):
             if found := len(TRACEBACK.findall(text := node.log_text())):
                 words = text[text.index("Traceback ") :][:1000]
                 audit.problems.append(f"The {name} logged {found} tracebacks, the first: {words}")
@@ -187,7 +227,9 @@ def check_slopes(audit: Audit, memory: Iterable[Memory], slope_max: float | None
             )
 
 
-def assemble(options: SoakOptions, reports: Iterable[Report], memory: list[Memory], audit: Audit) -> SoakResult:
+def assemble(
+    options: SoakOptions, reports: Iterable[Report], memory: list[Memory], audit: Audit, chaos: Chaos | None
+) -> SoakResult:
     """The result of a soak."""
     reports = list(reports)
     senders = [report for report in reports if isinstance(report, SenderReport)]
@@ -207,4 +249,13 @@ def assemble(options: SoakOptions, reports: Iterable[Report], memory: list[Memor
         closes=dict(sum((Counter(report.closes) for report in viewers), Counter())),
         memory=memory,
         audit=audit,
+        faults=dict(chaos.counts) if chaos else {},
+        recovery=_recovery(chaos.recovery) if chaos else Percentiles(),
     )
+
+
+def _recovery(seconds: list[float]) -> Percentiles:
+    took = Latencies()
+    for one in seconds:
+        took.add(int(one * 1e9))
+    return percentiles([took.encode()])
