@@ -204,7 +204,7 @@ def _join(connection: Connection, message: messages.Join) -> None:
     room = connection.hub.rooms.get(message.room)
     _check_replay(connection, message, room)
     if room is not None and (found := room.snapshot_at_hand(connection.hub.time())) is not None:
-        reaches = message.since is None or room.reaches(message.since)
+        reaches = message.since is None or room.reaches(message.since, found["seq"])
         if reaches is not None:
             _enter_room(connection, message, room, found, gap=not reaches)
             return
@@ -226,7 +226,7 @@ async def _join_room(connection: Connection, message: messages.Join) -> None:
     found = await room.snapshot(connection.hub.time())
     gap = False
     if message.since is not None:
-        reaches, cost = await room.log_reaches(message.since)
+        reaches, cost = await room.log_reaches(message.since, found["seq"])
         connection.hub.replays.charge(connection, cost)
         gap = not reaches
     if not connection.closing:

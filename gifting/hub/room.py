@@ -266,15 +266,18 @@ class Room:
             self._encoded[codec] = codec.encode(found)
         return msgspec.Raw(self._encoded[codec])
 
-    def reaches(self, seq: int) -> bool | None:
-        """Whether everything after ``seq`` can still be had; None where only the log can tell."""
+    def reaches(self, seq: int, newest: int) -> bool | None:
+        """Whether everything after ``seq`` can still be had; None where only the log can tell.
+
+        ``newest`` is the seq of a snapshot: the feed may be behind it, and who joined with it too.
+        """
         if seq > self.seq:
-            return False
+            return seq <= newest
         return True if seq == self.seq or self.recent_after(seq, self.seq) is not None else None
 
-    async def log_reaches(self, seq: int) -> tuple[bool, int]:
+    async def log_reaches(self, seq: int, newest: int) -> tuple[bool, int]:
         """:meth:`reaches`, asking the log; and how many bytes had to be read to know."""
-        reaches = self.reaches(seq)
+        reaches = self.reaches(seq, newest)
         if reaches is not None:
             return reaches, 0
         found = await self._ledger.replay(self.ref, seq, 1)

@@ -7,11 +7,12 @@ import os
 import random
 import signal
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import psutil
@@ -20,10 +21,12 @@ from redis.exceptions import RedisError
 
 from gifting.bench.server import Server
 from gifting.bench.soak.floods import FLOODS, Flood
+from gifting.bench.soak.options import Faults
 from gifting.bench.soak.probe import Probe
 from gifting.bench.soak.proxy import Proxy
 from gifting.bench.soak.shim import FaultShim
 from gifting.bench.usage import is_redis
+from gifting.errors import StartError
 from gifting.ledger.binary import PID_NAME
 
 Fault = Callable[[], Awaitable[None]]
@@ -31,6 +34,10 @@ Fault = Callable[[], Awaitable[None]]
 PAUSE_S: Final = 0.3
 """Mean pause between two faults, from the recovery to the next."""
 
+START_WITHIN_S: Final = 30.0
+"""Longest time that a node is started again and again, seconds."""
+
+START_AGAIN_S: Final = 0.1
 MET_WITHIN_S: Final = 5.0
 """Longest wait for the load to meet a fault."""
 
@@ -50,7 +57,7 @@ WEIGHTS: Final = {"node": 1, "redis": 2, "wire": 3, "clock": 2, "disk": 2, "floo
 class Chaos:
     """What is done to two nodes: the first has its Redis embedded, the second reaches it through ``proxy``.
 
-    ``counts`` are the faults by kind; ``recovery`` the seconds from the end of each until both nodes worked again.
+    ``recovery`` has of each kind the seconds from the end of each fault until both nodes worked again.
     """
 
     def __init__(self, nodes: list[Server], proxy: Proxy, redis_url: str, shim: FaultShim | None, room: str) -> None:
@@ -62,8 +69,7 @@ class Chaos:
         self._dice = random.Random()  # noqa: S311
         self._floods: set[asyncio.Task[None]] = set()
         self.probes = [Probe(node, f"probe-{number}") for number, node in enumerate(nodes)]
-        self.counts: Counter[str] = Counter()
-        self.recovery: list[float] = []
+        self.recovery: defaultdict[str, list[float]] = defaultdict(list)
         self.problems: list[str] = []
 
     async def run(self, end: float) -> None:
@@ -81,12 +87,23 @@ class Chaos:
                     deck = self._deal()
                 name = deck.pop()
                 await faults[name]()
-                self.counts[name] += 1
                 await self._recover(name)
         finally:
             self._heal()
             if self._floods:
                 await asyncio.wait(self._floods)
+
+    @property
+    def total(self) -> int:
+        """Faults so far."""
+        return sum(map(len, self.recovery.values()))
+
+    def report(self) -> list[Faults]:
+        """Each kind that came, by name."""
+        return [
+            Faults(kind=kind, times=len(took), median_ms=median(took) * 1e3, longest_ms=max(took) * 1e3)
+            for kind, took in sorted(self.recovery.items())
+        ]
 
     def _kinds(self) -> list[tuple[str, Fault, int]]:
         """Each fault: its name, what it does, how often it comes in a round."""
@@ -115,14 +132,14 @@ class Chaos:
 
     def _deal(self) -> list[str]:
         """The names of a round, in any order; the first round has each once, so that short runs meet many."""
-        deck = [name for name, _, weight in self._kinds() for _ in range(weight if self.counts else 1)]
+        deck = [name for name, _, weight in self._kinds() for _ in range(weight if self.recovery else 1)]
         self._dice.shuffle(deck)
         return deck
 
     async def _recover(self, name: str) -> None:
         begun = time.monotonic()
         problems = await asyncio.gather(*(probe.wait_until_well() for probe in self.probes))
-        self.recovery.append(time.monotonic() - begun)
+        self.recovery[name].append(time.monotonic() - begun)
         self.problems += [f"After {name!r}: {problem}" for problem in problems if problem]
 
     def _heal(self) -> None:
@@ -134,7 +151,7 @@ class Chaos:
 
     async def _kill_node(self, number: int) -> None:
         await self._nodes[number].die()
-        await self._nodes[number].launch_again()
+        await _start(self._nodes[number])
 
     async def _drain(self) -> None:
         number = self._dice.randrange(len(self._nodes))
@@ -152,7 +169,7 @@ class Chaos:
         node = self._dice.choice(self._nodes)
         await self._kill_redis()
         await node.die()
-        await node.launch_again()
+        await _start(node)
 
     async def _kill_rewriting(self) -> None:
         async with Redis.from_url(self._redis_url) as client:
@@ -214,6 +231,22 @@ class Chaos:
         task = asyncio.create_task(_quietly(flood, self._dice.choice(self._nodes), self._room), name="flood")
         self._floods.add(task)
         task.add_done_callback(self._floods.discard)
+
+
+async def _start(node: Server) -> None:
+    """As whoever keeps a node running would: again until it runs, for it ends where there is no Redis yet.
+
+    Raises:
+        StartError: it never did.
+    """
+    end = time.monotonic() + START_WITHIN_S
+    while True:
+        try:
+            return await node.launch_again()
+        except StartError:
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(START_AGAIN_S)
 
 
 async def _quietly(flood: Flood, node: Server, room: str) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final
 
 from gifting.bench.options import Audit
 from gifting.config import Settings
-from gifting.ledger.connect import connect
-from gifting.ledger.entries import Debit, Entry, Grant, read_ledger
+from gifting.ledger.connect import BinaryRedis, connect
+from gifting.ledger.entries import Debit, Entry, Grant, parse_entries
 from gifting.ledger.keys import Keys
 from gifting.load.books import decode_seqs
 from gifting.load.plan import SenderReport
 
 KEY_SIZE: Final = 16
 CALL_WITHIN_S: Final = 60.0
+PAGE: Final = 64
+"""Stream items read at a time."""
+
 NAMED_MAX: Final = 5
 """Gifts of one kind of discrepancy that are named."""
 
@@ -29,10 +32,19 @@ async def check_keys(audit: Audit, url: str, reports: Iterable[SenderReport]) ->
     settings = Settings()
     keys, redis = Keys(settings.key_prefix, settings.partitions), connect(url, CALL_WITHIN_S)
     try:
-        entries = [entry for base in keys.bases async for entry in read_ledger(redis, base)]
+        entries = [entry for base in keys.bases async for entry in _entries(redis, f"{base}:ledger")]
     finally:
         await redis.aclose()
     compare(audit, told, entries)
+
+
+async def _entries(redis: BinaryRedis, stream: str) -> AsyncIterator[Entry]:
+    start = "-"
+    while page := await redis.xrange(stream, min=start, count=PAGE):
+        for _, fields in page:
+            for entry in parse_entries(fields[b"e"]):
+                yield entry
+        start = f"({page[-1][0].decode()}"
 
 
 def accepted(report: SenderReport) -> Iterator[tuple[bytes, Gift]]:

@@ -94,6 +94,16 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """One kind of fault, and the time from the end of each until both nodes took money again."""
+
+    kind: str
+    times: int
+    median_ms: float
+    longest_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SoakResult:
     """What happened, and whether the books hold. ``memory`` has a line per process: a node that was restarted, two."""
 
@@ -111,7 +121,4 @@ class SoakResult:
     closes: dict[int, int]
     memory: list[Memory]
     audit: Audit = field(default_factory=Audit)
-    faults: dict[str, int] = field(default_factory=dict)
-    """How often each kind came."""
-    recovery: Percentiles = field(default_factory=Percentiles)
-    """From the end of a fault until both nodes took money again."""
+    faults: list[Faults] = field(default_factory=list)

@@ -45,14 +45,13 @@ def rows(result: SoakResult) -> Iterator[tuple[str, str]]:
 
 def faults_table(result: SoakResult) -> Table:
     """How often each kind came, and how long it took until all was well."""
-    table = Table(title="faults", title_justify="left", box=None)
+    table = Table(title="faults, and ms until both nodes took money again", title_justify="left", box=None)
     table.add_column("kind")
-    table.add_column("times", justify="right")
-    for kind, count in sorted(result.faults.items()):
-        table.add_row(kind, f"{count:,}")
-    table.add_row("in all", f"{sum(result.faults.values()):,}", style="bold")
-    took = result.recovery
-    table.caption = f"recovered after (p50 / p99 / longest) {took.p50:.0f} / {took.p99:.0f} / {took.most:.0f} ms"
+    for title in ("times", "median", "longest"):
+        table.add_column(title, justify="right")
+    for one in result.faults:
+        table.add_row(one.kind, f"{one.times:,}", f"{one.median_ms:,.0f}", f"{one.longest_ms:,.0f}")
+    table.add_row("in all", f"{sum(one.times for one in result.faults):,}", style="bold")
     return table
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from gifting.bench.books import check, check_ledger
 from gifting.bench.figures import percentiles
-from gifting.bench.options import Audit, BenchOptions, Percentiles
+from gifting.bench.options import Audit, BenchOptions
 from gifting.bench.run import CATCH_UP_WITHIN_S, GRANT, machine, shares
 from gifting.bench.server import OVERRIDES, Server
 from gifting.bench.soak.chaos import Chaos
@@ -26,7 +26,6 @@ from gifting.bench.soak.shim import FaultShim
 from gifting.errors import StartError
 from gifting.ledger.embedded import find_binary, running_url
 from gifting.load.fleet import Fleet
-from gifting.load.latency import Latencies
 from gifting.load.operator import Operator
 from gifting.load.plan import Plan, Report, SenderPlan, SenderReport, ViewerPlan, ViewerReport
 
@@ -169,7 +168,7 @@ class Soak:
             for life in tuple(self._current.values()):
                 life.sample(passed)
             progress = fleet.progress()
-            faults = f", {self.chaos.counts.total():,} faults" if self.chaos else ""
+            faults = f", {self.chaos.total:,} faults" if self.chaos else ""
             self._show(f"{progress.gifts:,} gifts, {progress.events:,} deliveries{faults}", passed / seconds)
             await asyncio.sleep(min(pause, (end - now) / 1e9))
         await trouble
@@ -201,7 +200,7 @@ class Soak:
             return
         audit.problems.extend(self.chaos.problems)
         audit.problems.extend([problem for probe in self.chaos.probes if (problem := await probe.problem())])
-        audit.checked.append(f"both nodes worked again after each of {self.chaos.counts.total():,} faults")
+        audit.checked.append(f"both nodes worked again after each of {self.chaos.total:,} faults")
         if url := running_url(Path(self.nodes[0].data_dir)):
             await check_keys(audit, url, [report for report in reports if isinstance(report, SenderReport)])
 
@@ -249,13 +248,5 @@ def assemble(
         closes=dict(sum((Counter(report.closes) for report in viewers), Counter())),
         memory=memory,
         audit=audit,
-        faults=dict(chaos.counts) if chaos else {},
-        recovery=_recovery(chaos.recovery) if chaos else Percentiles(),
+        faults=chaos.report() if chaos else [],
     )
-
-
-def _recovery(seconds: list[float]) -> Percentiles:
-    took = Latencies()
-    for one in seconds:
-        took.add(int(one * 1e9))
-    return percentiles([took.encode()])

@@ -1,0 +1,119 @@
+"""`gifting bench --soak --faults`: real faults on real parts; and proof that what they break would be noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from rich.console import Console
+from server import SECRET, Server
+
+from gifting.bench.options import Audit
+from gifting.bench.soak.floods import CONNECT_WITHIN_S, FLOODS, LASTS_S
+from gifting.bench.soak.keys import accepted, compare
+from gifting.bench.soak.options import SoakOptions
+from gifting.bench.soak.render import render_soak
+from gifting.bench.soak.run import run_soak
+from gifting.ledger.entries import Credit, Debit, Entry
+from gifting.load.patrons import Parcel, _is_open
+from gifting.load.plan import SenderReport, Target
+from gifting.load.sender import Reply, _Error
+
+pytestmark = pytest.mark.attack
+
+SHORT = SoakOptions(seconds=12, senders=8, viewers=16, rooms=2, rate=50, faults=True)
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+async def test_a_short_soak_with_faults_loses_and_doubles_nothing() -> None:
+    before = children()
+    result = await run_soak(SHORT)
+    assert result.audit.problems == []
+    assert any("in the ledger once each, by key" in line for line in result.audit.checked)
+    assert any("gifting audit" in line for line in result.audit.checked)
+    assert result.gifts > 50
+    assert sum(one.times for one in result.faults) >= 4
+    assert all(one.longest_ms >= one.median_ms > 0 for one in result.faults)
+    assert children() == before
+    out = io.StringIO()
+    render_soak(result, Console(file=out, width=160))
+    assert result.faults[0].kind in out.getvalue()
+
+
+async def test_floods_end_by_themselves_and_the_server_goes_on(
+    redis_url: str, redis_client: Any, tmp_path: Path
+) -> None:
+    async with Server(tmp_path / "data", redis_url) as server:
+        await server.room("r")
+        begun, target = time.monotonic(), Target.at(server.url, SECRET)
+        await asyncio.gather(*(flood(target, "r") for flood in FLOODS.values()))
+        assert time.monotonic() - begun < 4 * (LASTS_S + CONNECT_WITHIN_S)
+        async with asyncio.timeout(10):
+            assert (await server.operator.room("r"))["title"] == "A test"
+
+
+# The books by key.
+
+
+def debit(key: bytes) -> Entry:
+    return Debit(1, key, "ann", "r", "host", "spark", 1, 1)
+
+
+def credit(key: bytes, seq: int) -> Entry:
+    return Credit(1, key, "ann", "r", "host", seq, 1, 500, 500, 1)
+
+
+KEY, OTHER = b"k" * 16, b"o" * 16
+GOOD = [debit(KEY), credit(KEY, 7)]
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        (GOOD, None),
+        ([], "not debited once"),
+        ([debit(KEY), debit(KEY), credit(KEY, 7)], "not debited once"),
+        ([debit(KEY)], "not credited once"),
+        ([*GOOD, credit(KEY, 8)], "not credited once"),
+        ([debit(KEY), credit(KEY, 8)], "not credited once"),
+        ([*GOOD, debit(OTHER), credit(OTHER, 8)], "its sender never told"),
+    ],
+)
+def test_a_gift_that_is_not_there_once_is_noticed(entries: list[Entry], problem: str | None) -> None:
+    audit = Audit()
+    compare(audit, {KEY: ("r", 7)}, entries)
+    assert audit.passed is (problem is None)
+    assert problem is None or any(problem in line for line in audit.problems)
+
+
+def test_keys_and_seqs_belong_together() -> None:
+    seqs = b"".join(seq.to_bytes(8, "little") for seq in (3, 4))
+    report = SenderReport(
+        gifts=[], accepted=2, unanswered=0, refused={}, late=0, unsent=0, spent={}, seqs={"r": seqs}, ack=[],
+        discrepancies=0, complaints=[], keys={"r": KEY + OTHER},
+    )  # fmt: skip
+    assert list(accepted(report)) == [(KEY, ("r", 3)), (OTHER, ("r", 4))]
+
+
+# A patron in doubt.
+
+
+def test_a_key_that_got_too_old_while_unanswered_is_looked_up() -> None:
+    expired = Reply(ok=False, error=_Error("key_expired", temporary=False))
+    fresh, asked_before = Parcel({}, 1, 0, times_sent=1), Parcel({}, 1, 0, times_sent=2)
+    assert not _is_open(expired, fresh)  # refused at the first attempt: that is all there is to know
+    assert _is_open(expired, asked_before)
+    assert asked_before.in_doubt
+    assert not _is_open(Reply(ok=True, state="accepted"), asked_before)
+    assert not _is_open(Reply(ok=True, state="refused", error=_Error("key_expired", temporary=False)), asked_before)
+    assert _is_open(Reply(ok=True, state="open"), asked_before)
+    assert not asked_before.in_doubt
+    assert _is_open(Reply(ok=False, error=_Error("ledger_unavailable", temporary=True)), fresh)
