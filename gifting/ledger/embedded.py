@@ -224,8 +224,6 @@ class EmbeddedRedis:
                 self.restarts += 1
             except (DiskFailed, OSError) as error:
                 log.error("redis-server could not be started: %s", error)
-            except Exception:  # whatever it is, nobody else would start it
-                log.exception("redis-server could not be started")
 
     async def _end(self) -> None:
         try:
