@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
+import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from gifting.bench.options import Audit
 from gifting.bench.soak.floods import CONNECT_WITHIN_S, FLOODS, LASTS_S
 from gifting.bench.soak.keys import accepted, compare
 from gifting.bench.soak.options import SoakOptions
+from gifting.bench.soak.proxy import Proxy
 from gifting.bench.soak.render import render_soak
 from gifting.bench.soak.run import run_soak
 from gifting.ledger.entries import Credit, Debit, Entry
@@ -58,6 +62,25 @@ async def test_floods_end_by_themselves_and_the_server_goes_on(
         assert time.monotonic() - begun < 4 * (LASTS_S + CONNECT_WITHIN_S)
         async with asyncio.timeout(10):
             assert (await server.operator.room("r"))["title"] == "A test"
+
+
+async def test_what_is_reset_behind_the_proxy_is_reset_before_it() -> None:
+    """Else a node would wait for a reply of a Redis that is dead, and take the proxy for what is slow."""
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(reset, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Proxy(f"http://127.0.0.1:{port}") as proxy, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.url.rpartition(":")[2])
+        writer.write(b"x")
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
 
 
 # The books by key.

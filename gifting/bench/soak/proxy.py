@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -64,18 +63,17 @@ class Proxy:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, back, returns=False))
                 group.create_task(self._pump(there, writer, returns=True))
-        except (OSError, asyncio.CancelledError):
-            pass
+        except* (OSError, EOFError, asyncio.CancelledError):
+            pass  # one end was reset, so the other is too
         finally:
             for end in writers:
                 end.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: Any, *, returns: bool) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                if returns and self.mute:
-                    self.swallowed.set()
-                    continue
-                writer.write(data)
-                await writer.drain()
-            writer.write_eof()
+        while data := await reader.read(65536):
+            if returns and self.mute:
+                self.swallowed.set()
+                continue
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
