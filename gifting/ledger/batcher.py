@@ -25,6 +25,7 @@ from gifting.ledger.commit import Done, Item, Result, deliver, lose, read_result
 from gifting.ledger.fate import Fate, fate
 from gifting.ledger.line import NOT_IN_TURN, Line
 from gifting.ledger.queue import Queue
+from gifting.ledger.spot import Spot
 from gifting.tasks import Vital, end
 from gifting.wire.codec import pack
 
@@ -100,7 +101,9 @@ class Batcher:
     def queued(self) -> int:
         return self._queue.size
 
-    def submit(self, kind: int, sender: str | None, room: str, target: bytes | None, fields: bytes, done: Done) -> None:
+    def submit(
+        self, kind: int, sender: Spot | None, room: Spot, target: bytes | None, fields: bytes, done: Done
+    ) -> None:
         """Queue one item (see :class:`Item`); ``done`` is called with its result, or with the error that it ended in.
 
         Raises:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgpack
 
 from gifting import errors
+from gifting.ledger.spot import PARTITION_KEYS, ROOM_KEYS, Spot, partition_bulks
 from gifting.ledger.status import Status
 from gifting.wire.codec import pack
 
@@ -37,16 +38,16 @@ Done = Callable[[Result | errors.GiftingError], None]
 
 
 class Item(NamedTuple):
-    """One thing to commit: its kind, the partitions it touches, its other fields packed, and whom to tell.
+    """One thing to commit: its kind, where it happens, its other fields packed, and whom to tell.
 
-    ``sender`` is the base of the sender's partition, and ``target`` a gift in a room, packed; None for what is free.
-    Only what has a sender has a key, which makes it safe to send again. ``sent`` says that it was sent before, and what
-    became of it is not known.
+    ``sender`` is the bucket of its key, in the sender's partition, and ``target`` a gift in a room, packed; None for
+    what is free. Only what has a sender has a key, which makes it safe to send again. ``sent`` says that it was sent
+    before, and what became of it is not known.
     """
 
     kind: int
-    sender: str | None
-    room: str
+    sender: Spot | None
+    room: Spot
     target: bytes | None
     fields: bytes
     done: Done
@@ -96,28 +97,58 @@ def read_results(reply: bytes, count: int) -> Sequence[tuple[int, ...]]:
     return results
 
 
-def pack_batch(batch: Sequence[Item]) -> tuple[list[str], bytes, bytes, bytes]:
-    """A batch as the script reads it: its partitions and targets, each once, and the kinds and values of its items."""
-    bases = _Places[str]()
-    targets = _Places[bytes]()
+class Packed(NamedTuple):
+    """A batch as the script takes it: its keys on the wire, how many they are, and its arguments after the options."""
+
+    keys: bytes
+    keys_count: int
+    arguments: tuple[bytes, bytes, bytes, bytes]
+
+
+def pack_batch(batch: Sequence[Item]) -> Packed:
+    """Every partition, room, bucket and target that is touched is told once, and then named by its place."""
+    rooms, buckets = _Spots(), _Spots()
+    targets = _Places()
     heads: list[bytes] = []
     values: list[bytes] = []
     for item in batch:
         if item.sender is None or item.target is None:
-            values += (bases.place(item.room), item.fields)
+            values += (rooms.place(item.room), item.fields)
         else:
             if item.target not in targets:
-                heads += (bases.place(item.room), item.target)
-            values += (bases.place(item.sender), targets.place(item.target), item.fields)
+                heads += (rooms.place(item.room), item.target)
+            values += (buckets.place(item.sender), targets.place(item.target), item.fields)
     kinds = bytes([item.kind for item in batch])
-    return list(bases), kinds, b"".join(heads), b"".join(values)
+    keys, count, places = _address(rooms, buckets)
+    return Packed(keys, count, (kinds, places, b"".join(heads), b"".join(values)))
 
 
-T = TypeVar("T")
+def _address(rooms: _Spots, buckets: _Spots) -> tuple[bytes, int, bytes]:
+    """The keys, how many, and the places as the script reads them."""
+    bases: dict[str, int] = {}
+    homes = [[bases.setdefault(spot.base, len(bases) + 1) for spot in spots.found] for spots in (rooms, buckets)]
+    keys = [*map(partition_bulks, bases), *rooms, *buckets]
+    count = PARTITION_KEYS * len(bases) + ROOM_KEYS * len(rooms) + len(buckets)
+    return b"".join(keys), count, pack((len(bases), *homes, [spot.number for spot in buckets.found]))
 
 
-class _Places(dict[T, bytes]):
+class _Places(dict[bytes, bytes]):
     """Things in the order in which they were first named; where one stands, from 1, as wire bytes."""
 
-    def place(self, thing: T) -> bytes:
+    def place(self, thing: bytes) -> bytes:
         return self.get(thing) or self.setdefault(thing, pack(len(self) + 1))
+
+
+class _Spots(dict[bytes, bytes]):
+    """The same of spots, by their keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Spot] = []
+
+    def place(self, spot: Spot) -> bytes:
+        known = self.get(spot.keys)
+        if known is None:
+            self.found.append(spot)
+            known = self[spot.keys] = pack(len(self.found))
+        return known

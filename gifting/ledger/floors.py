@@ -18,6 +18,7 @@ from gifting.config import Settings
 from gifting.ledger import scripts
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
+from gifting.ledger.spot import BUCKET_MS, DAY_MS
 from gifting.wire.codec import pack
 
 HOLD: Final = 60.0
@@ -48,8 +49,8 @@ class Kind(NamedTuple):
 
 def kinds(settings: Settings) -> tuple[Kind, Kind]:
     return (
-        Kind("keys", 60_000, round(settings.dedupe_window * 1000)),
-        Kind("grants", 86_400_000, round(settings.grant_window * 1000)),
+        Kind("keys", BUCKET_MS, round(settings.dedupe_window * 1000)),
+        Kind("grants", DAY_MS, round(settings.grant_window * 1000)),
     )
 
 

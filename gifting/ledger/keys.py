@@ -72,6 +72,13 @@ class Keys:
     def channels(self) -> list[str]:
         return [f"{base}:events" for base in self.bases]
 
+    def live(self, base: str) -> tuple[str, str, str]:
+        """A partition's live rooms: by start, by viewers, and how many each host has."""
+        return f"{base}:live", f"{base}:watched", f"{base}:hosting"
+
+    def deadlines(self, base: str) -> str:
+        return f"{base}:streaks"
+
     def directory(self, room: str) -> str:
         return f"{self.base(room)}:directory"
 

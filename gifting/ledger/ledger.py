@@ -20,6 +20,7 @@ from gifting.ledger.overlays import Overlays
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
 from gifting.ledger.safety import require_safe
+from gifting.ledger.spot import BUCKET_MS, DAY_MS, bucket_spot, partition_keys
 from gifting.ledger.upkeep import Upkeep
 from gifting.model import economy, events
 from gifting.model.catalog import Catalog, Gift
@@ -146,12 +147,13 @@ class Ledger(Rooms):
         if not 1 <= count <= MAX_COUNT:
             raise errors.BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
         raw_key = economy.parse_key(key)
+        made = economy.key_time(raw_key)
         coins = gift.coins * count
         fields = pack(
             (
                 sender.id,
                 raw_key,
-                economy.key_time(raw_key),
+                made,
                 economy.content_digest(sender.id, room.id, gift_id, str(count), message or ""),
                 count,
                 coins,
@@ -159,7 +161,8 @@ class Ledger(Rooms):
                 events.encode_sent(count, coins, message),
             )
         )[1:]
-        self.batcher.submit(GIFT, sender.base, room.base, self._target(room, gift), fields, done)
+        bucket = bucket_spot(sender.base, made // BUCKET_MS)
+        self.batcher.submit(GIFT, bucket, room.spot, self._target(room, gift), fields, done)
 
     def _target(self, room: RoomRef, gift: Gift) -> bytes:
         """A gift in a room, packed once for all who send it there."""
@@ -175,7 +178,7 @@ class Ledger(Rooms):
     def post(self, room: RoomRef, kind: events.Logged, fields: dict[str, Any], done: Done) -> None:
         """Log and publish a free event (comment, share, follow, member). Raises Overloaded, Unavailable."""
         blob = pack((room.id, room.host, events.encode_event(kind, fields)))[1:]
-        self.batcher.submit(EVENT, None, room.base, None, blob, done)
+        self.batcher.submit(EVENT, None, room.spot, None, blob, done)
 
     def like(self, room: RoomRef, count: int, done: Done) -> None:
         """Add likes; they become one event with all others of the room within ``like_interval``."""
@@ -188,7 +191,7 @@ class Ledger(Rooms):
 
     def _send_likes(self, room: RoomRef, count: int, done: Done) -> None:
         blob = pack((room.id, room.host, events.encode_event("like", {"count": count}, decided=1), count))[1:]
-        self.batcher.submit(LIKE, None, room.base, None, blob, done)
+        self.batcher.submit(LIKE, None, room.spot, None, blob, done)
 
     async def gift(
         self, sender: Sender, room: RoomRef, gift_id: str, key: str, count: int = 1, message: str | None = None
@@ -226,19 +229,22 @@ class Ledger(Rooms):
         raw_key = economy.parse_key(key)
         if not 1 <= coins <= economy.MAX_AMOUNT:
             raise errors.BadAmount(f"coins is {coins}.")
+        base, made = self.keys.base(user), economy.key_time(raw_key)
+        day = made // DAY_MS
         options = (
             round(self.settings.grant_window * 1000),
             round(self.settings.key_lead * 1000),
+            day,
             user,
             raw_key,
-            economy.key_time(raw_key),
+            made,
             economy.content_digest(user, str(coins), reason),
             coins,
             reason,
             operator,
         )
-        base = self.keys.base(user)
-        reply = await self._call("grant", base, self._now(), options=options, unsure=errors.OutcomeUnknown)
+        keys = [*partition_keys(base, "grants"), f"{base}:grants:{day}"]
+        reply = await self._call("grant", keys, self._now(), options=options, unsure=errors.OutcomeUnknown)
         status, duplicate, balance = unpack(reply)
         check(status)
         return balance, bool(duplicate)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from secrets import token_hex
-from typing import Any
+from typing import Any, Final
 
 from gifting.ledger import scripts
 from gifting.ledger.commit import Item, pack_batch
+from gifting.ledger.spot import bulk
 
 NOT_IN_TURN = b""
 """The reply to a call that has not run because the one before it has not."""
+
+
+_EVALSHA: Final = bulk(b"EVALSHA") + bulk(scripts.sha("commit").encode())
+_EVAL: Final = bulk(b"EVAL") + bulk(scripts.source("commit").encode())
 
 
 class Line:
@@ -56,20 +61,20 @@ class Line:
 
     async def write(self, batch: Sequence[Item], *, link: bool, beside: bool = False) -> None:
         """``link`` lets the next call be written beside this one. One that is written ``beside`` another is linked."""
-        keys, *packed = pack_batch(batch)
+        keys, count, arguments = pack_batch(batch)
         after = number = ""
         if link:
-            keys.append(self._chain)
+            keys, count = keys + bulk(self._chain.encode()), count + 1
             after = str(self._number) if beside else ""
             self._number += 1
             number = str(self._number)
         self.linked = link
-        script = ("EVALSHA", scripts.sha("commit")) if self._loaded else ("EVAL", scripts.source("commit"))
+        script = _EVALSHA if self._loaded else _EVAL
         self._loaded = True
+        values = (self._now().encode(), self._options, *arguments, after.encode(), number.encode())
+        head = b"*%d\r\n" % (3 + count + len(values)) + script + bulk(b"%d" % count)
         async with asyncio.timeout(self._timeout):
-            await self._connection.send_command(
-                *script, len(keys), *keys, self._now(), self._options, *packed, after, number, check_health=False
-            )
+            await self._connection.send_packed_command([head, keys, *map(bulk, values)], check_health=False)
 
     async def read(self) -> bytes:
         """The reply to the oldest call that has none."""

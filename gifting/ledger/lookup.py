@@ -91,7 +91,7 @@ class Lookup:
         floor, stored = await self._remembered(user, raw)
         if stored is None and key_time(raw) >= floor:
             return {"state": "open"}
-        if stored is not None and stored.status != Status.OK:
+        if stored is not None and stored.status not in (Status.OK, Status.OUTCOME_UNKNOWN):
             return _refused(Status(stored.status).error())
         async with self._turn(user):
             return await self._search(user, raw, stored)
@@ -119,7 +119,7 @@ class Lookup:
         spans = [(time - MARGIN, time + SOON), (time + SOON + 1, last), (first, time - MARGIN - 1)]
         debit = await self._find(Debit, base, key, spans)
         if debit is None and stored is not None:
-            raise errors.OutcomeUnknown("The gift was taken, but is not in the ledger.")
+            raise errors.OutcomeUnknown("The gift is not in the ledger; the operator must look.")
         if debit is None:
             return {"state": "unknown"}
         if debit.user != user:
@@ -127,6 +127,8 @@ class Lookup:
         return await self._accepted(debit, stored)
 
     async def _accepted(self, debit: Debit, stored: Stored | None) -> dict[str, Any]:
+        if stored is not None and stored.status == Status.OUTCOME_UNKNOWN:
+            stored = None
         if stored is None:
             span = (debit.ts - MARGIN, debit.ts + MARGIN)
             credit = await self._find(Credit, self._keys.base(debit.host), debit.key, [span])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
+from math import inf
 from typing import Any, NamedTuple
 
 import msgpack
@@ -18,6 +19,7 @@ from gifting.ledger.fate import Fate, fate
 from gifting.ledger.halt import Halt
 from gifting.ledger.keys import Keys
 from gifting.ledger.listing import Sort
+from gifting.ledger.spot import Spot, room_keys, room_spot
 from gifting.ledger.status import Status
 from gifting.model import events
 from gifting.wire.batch import RoomBatch, read_batches
@@ -52,6 +54,14 @@ class RoomRef(NamedTuple):
     base: str
     to_user: bytes
 
+    @property
+    def keys(self) -> list[str]:
+        return room_keys(self.base, self.id)
+
+    @property
+    def spot(self) -> Spot:
+        return room_spot(self.base, self.id)
+
 
 class Rooms:
     """One process' way to the rooms in Redis at ``url``.
@@ -72,14 +82,14 @@ class Rooms:
         """Nothing may be written any more."""
 
     async def _call(
-        self, name: str, key: str, *args: Any, options: Any = None, unsure: Unsure = errors.LedgerUnavailable
+        self, name: str, keys: list[str], *args: Any, options: Any = None, unsure: Unsure = errors.LedgerUnavailable
     ) -> Any:
         """Run a script; ``unsure`` as :func:`translate` takes it."""
         packed = (pack(options),) if options is not None else ()
         if name in BOOKKEEPING:
             self.halt.check()
         try:
-            return await scripts.call(self.redis, name, [key], *args, *packed)
+            return await scripts.call(self.redis, name, keys, *args, *packed)
         except REDIS_ERRORS as error:
             if fate(error) is Fate.BROKEN:
                 log.error("the script %s failed: %s", name, error)
@@ -94,7 +104,7 @@ class Rooms:
         try:
             found = await self.redis.hget(directory, room)
             if found is None:  # names of rooms that are not to be opened are not to be kept
-                if int(await self.redis.hget(f"{base}:hosting", host) or 0) >= rooms_max:
+                if int(await self.redis.hget(self.keys.live(base)[2], host) or 0) >= rooms_max:
                     raise errors.TooManyLiveRooms
                 await self.redis.hsetnx(directory, room, host)
                 found = await self.redis.hget(directory, room)
@@ -103,7 +113,8 @@ class Rooms:
         if found is None or found.decode() != host:
             raise errors.RoomTaken
         options = (room, host, host_name or host, title, rooms_max)
-        reply = await self._call("room_open", base, self._now(), options=options, unsure=errors.Unconfirmed)
+        keys = [self.keys.room(host, room), *self.keys.live(base)]
+        reply = await self._call("room_open", keys, self._now(), options=options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
         return await self.room(room)
 
@@ -134,7 +145,8 @@ class Rooms:
         """End a stream: its streaks end, ``stream_end`` goes out. Doing it again changes nothing."""
         retention = round(self.settings.room_retention * 1000)
         options = (room.id, events.encode_event("stream_end", {}), self.settings.log_keep, retention)
-        reply = await self._call("room_end", room.base, self._now(), options=options, unsure=errors.Unconfirmed)
+        keys = [*room.keys, f"{room.keys[0]}/presence", self.keys.deadlines(room.base), *self.keys.live(room.base)]
+        reply = await self._call("room_end", keys, self._now(), options=options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
 
     async def live_rooms(self, sort: Sort, cursor: str, limit: int) -> tuple[list[str], str]:
@@ -159,7 +171,9 @@ class Rooms:
     async def snapshot(self, room: RoomRef) -> dict[str, Any]:
         """All that a subscriber needs to draw the room, as the protocol says it. Raises RoomNotFound."""
         options = (room.id, SNAPSHOT_TOP, round(PRESENCE_STALE * 1000))
-        found = msgpack.unpackb(await self._call("snapshot", room.base, self._now(), options=options), raw=True)
+        state, _, streaks, top, users = room.keys
+        keys = [state, streaks, top, users, f"{state}/presence"]
+        found = msgpack.unpackb(await self._call("snapshot", keys, self._now(), options=options), raw=True)
         if found is None:
             raise errors.RoomNotFound
         state, host, name, title, started, seq, coins, diamonds, likes, viewers, top, streaks = found
@@ -180,7 +194,7 @@ class Rooms:
         }
 
     async def top(self, room: RoomRef, limit: int) -> list[dict[str, Any]]:
-        return decode_top(msgpack.unpackb(await self._call("top", room.base, room.id, limit), raw=True))
+        return decode_top(msgpack.unpackb(await self._call("top", room.keys[3:], limit), raw=True))
 
     async def replay(self, room: RoomRef, since: int, size: int) -> list[RoomBatch]:
         """The logged batches that hold what came after seq ``since``: one, and more until they have ``size`` bytes.
@@ -189,25 +203,58 @@ class Rooms:
         has 64 KiB and one event at most, but one written by an older version may have more than 1 MiB.
         """
         log = self.keys.log(room.host, room.id)
-        return list(read_batches(await self._call("log_page", log, since, size)))
+        return list(read_batches(await self._call("log_page", [log], since, size)))
 
     async def presence(self, room: RoomRef, node: str, viewers: int) -> int:
         """Say how many viewers this node has; returns how many there are on all nodes."""
         options = (room.id, node, viewers, round(PRESENCE_STALE * 1000))
-        return int(await self._call("presence", room.base, self._now(), options=options))
+        keys = [room.keys[0], f"{room.keys[0]}/presence", self.keys.live(room.base)[1]]
+        return int(await self._call("presence", keys, self._now(), options=options))
 
     async def sweep(self) -> tuple[int, float]:
         """End the streaks whose time is over. Returns how many, and seconds until the next may be due."""
-        ended, wait = 0, self.settings.streak_window
-        for base in self.keys.bases:
-            more = 1
-            while more:
-                reply = await self._call("sweep", base, self._now(), options=(SWEEP_MAX, self.settings.log_keep))
-                count, next_due, more = unpack(reply)
+        ended, wait = 0, self.settings.streak_window * 1000
+        now, deadlines = await self._next_deadlines()
+        for base, deadline in deadlines:
+            left = deadline - now + 1
+            if left <= 0:
+                count, left = await self._end_streaks(base, now)
                 ended += count
-            if next_due >= 0:
-                wait = min(wait, next_due / 1000)
-        return ended, wait
+            wait = min(wait, left)
+        return ended, wait / 1000
+
+    async def _next_deadlines(self) -> tuple[int, list[tuple[str, float]]]:
+        """The time, and when the next streak of each partition may be over; ms."""
+        pipe = self.redis.pipeline(transaction=False).time()
+        for base in self.keys.bases:
+            pipe.zrange(self.keys.deadlines(base), 0, 0, withscores=True)
+        try:
+            (seconds, micros), *found = await pipe.execute()
+        except REDIS_ERRORS as error:
+            raise translate(error, errors.LedgerUnavailable) from None
+        first = [page[0][1] if page else inf for page in found]
+        return int(self._now() or seconds * 1000 + micros // 1000), list(zip(self.keys.bases, first, strict=True))
+
+    async def _end_streaks(self, base: str, now: int) -> tuple[int, float]:
+        """Of one partition. Which may be over is read here, so that the call can name their rooms; the script decides.
+
+        Returns how many ended, and ms until the next may be due.
+        """
+        ended, deadlines = 0, self.keys.deadlines(base)
+        while True:
+            try:
+                due = await self.redis.zrange(deadlines, "-inf", f"({now}", byscore=True, offset=0, num=SWEEP_MAX)
+            except REDIS_ERRORS as error:
+                raise translate(error, errors.LedgerUnavailable) from None
+            streaks = [member.decode().partition("\n") for member in due]
+            rooms = {room: place for place, room in enumerate(dict.fromkeys(room for room, _, _ in streaks), 1)}
+            keys = [deadlines, *(key for room in rooms for key in room_keys(base, room))]
+            members = [(rooms[room], field) for room, _, field in streaks]
+            options = (self.settings.log_keep, list(rooms), members)
+            count, left = unpack(await self._call("sweep", keys, self._now(), options=options))
+            ended += count
+            if len(due) < SWEEP_MAX:
+                return ended, left if left >= 0 else inf
 
     async def batches(self, room: RoomRef, since: int, page: int = LOG_PAGE) -> AsyncIterator[RoomBatch]:
         """All logged batches after ``since``, read in pages of about ``page`` bytes."""

@@ -22,6 +22,8 @@ class Status(IntEnum):
     WALLET_FULL = 9
     ROOM_TAKEN = 10
     TOO_MANY_LIVE_ROOMS = 11
+    OUTCOME_UNKNOWN = 12
+    """A script broke off: what it did for the key may be half done."""
 
     @property
     def error(self) -> type[errors.GiftingError]:
@@ -41,4 +43,5 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.WALLET_FULL: errors.WalletFull,
     Status.ROOM_TAKEN: errors.RoomTaken,
     Status.TOO_MANY_LIVE_ROOMS: errors.TooManyLiveRooms,
+    Status.OUTCOME_UNKNOWN: errors.OutcomeUnknown,
 }

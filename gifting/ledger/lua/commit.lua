@@ -1,18 +1,21 @@
 #!lua
 -- commit: apply a batch of gifts, likes and other room events, in order. All or nothing per item.
--- KEYS [i]  the partitions that the batch touches, e.g. 'gifting:{p03}'; then, if ARGV [7] is not '', the chain's key
+-- KEYS [1+] the partitions that the batch touches, eight keys each, as partition.new takes them; then its rooms, five keys
+--           each, as room.open takes them; then the buckets of its keys; then, if ARGV [8] is not '', the chain
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep]
 --      [3]  the kinds of the items, a byte each: 1 gift, 2 event, 3 like
---      [4]  targets, each a gift in a room, as msgpack values one after another; partitions are indices into KEYS
---           room's partition, room, host, gift, streakable 0|1, event bytes that all events of the target begin with
---      [5]  the items, likewise
---           gift   sender's partition, index of the target, user, key, key time, digest, count, coins,
+--      [4]  msgpack [how many partitions, of each room its partition, of each bucket its partition, and its number];
+--           here and below partitions, rooms, buckets and targets are named by their place
+--      [5]  targets, each a gift in a room, as msgpack values one after another
+--           room, its id, host, gift, streakable 0|1, event bytes that all events of the target begin with
+--      [6]  the items, likewise
+--           gift   bucket, target, user, key, key time, digest, count, coins,
 --                  event bytes: the user, and count, coins and message
---           event  room's partition, room, host, event bytes
---           like   room's partition, room, host, event bytes, count
---      [6]  the number of the call that was sent just before and is not answered yet; '' if there is none
---      [7]  this call's number, by which the next may name it, kept under the chain's key; '' if none will
+--           event  room, its id, host, event bytes
+--           like   room, its id, host, event bytes, count
+--      [7]  the number of the call that was sent just before and is not answered yet; '' if there is none
+--      [8]  this call's number, by which the next may name it, kept under the chain's key; '' if none will
 -- returns   msgpack array, per item [duplicate 0|1, status, seq, coins left, repeat_count, streak]; or '' for a call that
 --           was not run because the one before it was not: what one sender sends stays in order
 -- @include status
@@ -30,10 +33,10 @@ local now = clock(ARGV[1])
 local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, log_keep =
   unpack(cmsgpack.unpack(ARGV[2]))
 local keys = dedupe.new('keys', dedupe_window, key_lead, 60000)
-local partitions = {}
+local partitions, rooms, buckets = {}, {}, {}
 local CHAIN_KEPT = 60000
-local after, number = ARGV[6], ARGV[7]
-local chain = number ~= '' and table.remove(KEYS)
+local after, number = ARGV[7], ARGV[8]
+local chain = number ~= '' and KEYS[#KEYS]
 
 if after ~= '' and redis.call('GET', chain) ~= after then
   return ''
@@ -43,13 +46,35 @@ local function pack_result(status, seq, coins, repeat_count, streak)
   return cmsgpack.pack(status, seq or 0, coins or 0, repeat_count or 0, streak or 0)
 end
 
+local function open_places(count, room_homes, bucket_homes, bucket_numbers)
+  for i = 1, count do
+    partitions[i] = partition.new(1 + (i - 1) * PARTITION_KEYS)
+  end
+  local at = 1 + count * PARTITION_KEYS
+  for i, home in ipairs(room_homes) do
+    rooms[i] = { p = partitions[home], at = at }
+    at = at + ROOM_KEYS
+  end
+  for i, home in ipairs(bucket_homes) do
+    buckets[i] = dedupe.bucket(keys, partitions[home], KEYS[at], bucket_numbers[i])
+    at = at + 1
+  end
+end
+
+local function room_at(place, id)
+  local found = rooms[place]
+  if found.room == nil then
+    found.room = room.open(found.p, found.at, id) or false
+  end
+  return found.room or nil
+end
+
 -- The readers take the values of a target or an item after the offset where they end. No string is made of a whole
 -- item: Lua interns strings by a sample of their bytes, and long ones that are nearly alike are slow to tell apart.
-local function read_target(at, host_at, id, host, name, streakable, about)
-  local p = partitions[host_at]
+local function read_target(at, place, id, host, name, streakable, about)
   return at, {
-    p = p, room = room.open(p, id), host = host, name = name, streak_suffix = streakable == 1 and '\n' .. name,
-    about = about,
+    p = rooms[place].p, room = room_at(place, id), host = host, name = name,
+    streak_suffix = streakable == 1 and '\n' .. name, about = about,
     -- A remainder is in units of its rate's denominator, so each denominator has its own.
     carry = host .. '/' .. digits(rate_denominator),
   }
@@ -63,18 +88,17 @@ local function read_targets(values)
   return targets
 end
 
-local function read_gift(targets, at, sender_at, target_at, user, key, key_time, digest, count, coins, profile, known)
-  local sender, target = partitions[sender_at], targets[target_at]
+local function read_gift(targets, at, bucket_at, target_at, user, key, key_time, digest, count, coins, profile, known)
+  local bucket, target = buckets[bucket_at], targets[target_at]
   return at, {
-    target = target, sender = sender, user = user, key = key, digest = digest, key_time = key_time,
-    bucket = dedupe.bucket(keys, sender.base, key_time),
+    target = target, sender = bucket.p, user = user, bucket = bucket, key = key, key_time = key_time, digest = digest,
     count = count, coins = coins, profile = profile, known = known,
     streak = target.streak_suffix and user .. target.streak_suffix,
   }
 end
 
-local function read_event(at, host_at, id, host, event, count)
-  return at, { room = room.open(partitions[host_at], id), host = host, event = event, likes = count }
+local function read_event(at, place, id, host, event, count)
+  return at, { room = room_at(place, id), host = host, event = event, likes = count }
 end
 
 local function read_items(kinds, targets, values)
@@ -91,9 +115,7 @@ local function read_items(kinds, targets, values)
 end
 
 local function want(gift)
-  if gift.bucket then
-    hash.want(gift.bucket, gift.key)
-  end
+  hash.want(gift.bucket, gift.key)
   hash.want(gift.sender.coins, gift.user)
   if gift.target.room and gift.streak then
     streaks.want(gift.target.room, gift.streak)
@@ -113,10 +135,8 @@ local function load_wanted(targets, items)
   dedupe.load(keys)
   for _, p in ipairs(partitions) do
     partition.load(p)
-    for _, r in pairs(p.rooms) do
-      if r then
-        streaks.load(r)
-      end
+    for _, r in ipairs(p.rooms) do
+      streaks.load(r)
     end
   end
 end
@@ -151,7 +171,7 @@ local function debit(gift, balance)
   local p, target = gift.sender, gift.target
   hash.put(p.coins, gift.user, balance - gift.coins)
   partition.add_total(p, 'spent', gift.coins)
-  partition.entry(p, DEBIT_HEADER, 'debit', now, gift.key, gift.user, target.room.id, target.host, target.name,
+  partition.entry(p.debits, DEBIT_HEADER, 'debit', now, gift.key, gift.user, target.room.id, target.host, target.name,
     gift.count, gift.coins)
 end
 
@@ -163,7 +183,7 @@ local function credit_host(gift, seq, diamonds, carry)
   r.coins = r.coins + gift.coins
   r.diamonds = r.diamonds + diamonds
   room.count_spent(r, gift.user, gift.profile, gift.coins)
-  partition.entry(p, CREDIT_HEADER, 'credit', now, gift.key, gift.user, r.id, host, seq, gift.coins, diamonds,
+  partition.entry(p.credits, CREDIT_HEADER, 'credit', now, gift.key, gift.user, r.id, host, seq, gift.coins, diamonds,
     rate_numerator, rate_denominator)
 end
 
@@ -192,7 +212,7 @@ local function decide(gift)
 end
 
 local function commit_gift(gift)
-  if not gift.bucket then
+  if dedupe.below(gift.bucket, gift.key_time) then
     return FRESH, pack_result(Status.KEY_EXPIRED)
   end
   local status, stored = dedupe.check(gift.bucket, gift.key, gift.digest)
@@ -222,24 +242,36 @@ local function commit_event(item)
   return FRESH, pack_result(Status.OK, r.seq)
 end
 
-for i, base in ipairs(KEYS) do
-  partitions[i] = partition.new(base)
+-- All debits go before all credits, and results that can be told again last. So a script that breaks off leaves debits
+-- without credits, never the reverse, and has acknowledged nothing that it did not do.
+local function write()
+  for _, p in ipairs(partitions) do
+    partition.flush_debits(p)
+  end
+  for _, p in ipairs(partitions) do
+    partition.flush_credits(p)
+    streaks.flush(p, streak_window)
+    room.flush(p, log_keep)
+  end
+  dedupe.flush(keys)
+  if chain then
+    redis.call('SET', chain, number, 'PX', CHAIN_KEPT)
+  end
 end
-local targets = read_targets(ARGV[4])
-local items = read_items(ARGV[3], targets, ARGV[5])
+
+open_places(unpack(cmsgpack.unpack(ARGV[4])))
+local targets = read_targets(ARGV[5])
+local items = read_items(ARGV[3], targets, ARGV[6])
 load_wanted(targets, items)
 local results = {}
 for i, item in ipairs(items) do
   local commit = item.key and commit_gift or commit_event
   results[2 * i - 1], results[2 * i] = commit(item)
 end
-dedupe.flush(keys)
-for _, p in ipairs(partitions) do
-  partition.flush(p)
-  streaks.flush(p, streak_window)
-  room.flush(p, log_keep)
-end
-if chain then
-  redis.call('SET', chain, number, 'PX', CHAIN_KEPT) -- the last of all: a call that failed on its way has not run
+local whole, failure = pcall(write)
+if not whole then
+  -- Who asks again is neither charged twice nor told of a success: that the outcome is not known is kept in its stead.
+  dedupe.doubt(keys, pack_result(Status.OUTCOME_UNKNOWN))
+  error(failure, 0)
 end
 return string.char(0xdd) .. struct.pack('>I4', #items) .. table.concat(results)

@@ -1,8 +1,9 @@
 #!lua
 -- grant: issue coins to a user, once per key.
--- KEYS [1]  the user's partition
+-- KEYS [1]  the user's partition, eight keys as partition.new takes them, the last the index of its buckets of grants
+--      [9]  the key's bucket
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
---      [2]  msgpack [grant window ms, key lead ms, user, key, key time, digest, coins, reason, operator]
+--      [2]  msgpack [grant window ms, key lead ms, the bucket's number, user, key, key time, digest, coins, reason, operator]
 -- returns   msgpack [status, duplicate 0|1, coins after]
 -- @include status
 -- @include clock
@@ -10,9 +11,10 @@
 -- @include partition
 -- @include dedupe
 local now = clock(ARGV[1])
-local window, lead, user, key, key_time, digest, coins, reason, operator = unpack(cmsgpack.unpack(ARGV[2]))
-local p = partition.new(KEYS[1])
+local window, lead, number, user, key, key_time, digest, coins, reason, operator = unpack(cmsgpack.unpack(ARGV[2]))
+local p = partition.new(1)
 local grants = dedupe.new('grants', window, lead, 86400000)
+local bucket = dedupe.bucket(grants, p, KEYS[9], number)
 
 local function decide(balance, issued)
   if not is_amount(coins) then
@@ -27,12 +29,17 @@ end
 local function issue(balance)
   hash.put(p.coins, user, balance + coins)
   partition.add_total(p, 'issued', coins)
-  partition.entry(p, '\151', 'grant', now, key, user, coins, reason, operator)
+  partition.entry(p.debits, '\151', 'grant', now, key, user, coins, reason, operator)
   return balance + coins
 end
 
-local bucket = dedupe.bucket(grants, p.base, key_time)
-if not bucket then
+-- The result is kept last: what breaks off before has not been acknowledged.
+local function write()
+  partition.flush_issued(p)
+  dedupe.flush(grants)
+end
+
+if dedupe.below(bucket, key_time) then
   return cmsgpack.pack({ Status.KEY_EXPIRED, 0, 0 })
 end
 local status, stored = dedupe.check(bucket, key, digest)
@@ -50,6 +57,9 @@ if status == Status.OK then
   balance = issue(balance)
 end
 dedupe.keep(bucket, key, digest, cmsgpack.pack(status, balance))
-dedupe.flush(grants)
-partition.flush(p)
+local whole, failure = pcall(write)
+if not whole then
+  dedupe.doubt(grants, cmsgpack.pack(Status.OUTCOME_UNKNOWN, 0))
+  error(failure, 0)
+end
 return cmsgpack.pack({ status, 0, balance })

@@ -1,6 +1,8 @@
 #!lua
 -- presence: a node says how many viewers it has in a room, and learns how many there are.
--- KEYS [1]  the host's partition
+-- KEYS [1]  the room
+--      [2]  its presence
+--      [3]  the live rooms of the host's partition, by viewers
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [room, node, viewers here, stale after ms]
 -- returns   viewers on all nodes
@@ -9,19 +11,18 @@
 -- @include viewers
 local now = clock(ARGV[1])
 local room, node, count, stale = unpack(cmsgpack.unpack(ARGV[2]))
-local key = KEYS[1] .. ':room:' .. room
 
-local live = redis.call('HGET', key, 'state') == 'live'
+local live = redis.call('HGET', KEYS[1], 'state') == 'live'
 if live and count > 0 then
-  redis.call('HSET', key .. '/presence', node, digits(count) .. ' ' .. digits(now))
+  redis.call('HSET', KEYS[2], node, digits(count) .. ' ' .. digits(now))
 else
-  redis.call('HDEL', key .. '/presence', node)
+  redis.call('HDEL', KEYS[2], node)
 end
-local total, gone = viewers_of(key, now, stale)
+local total, gone = viewers_of(KEYS[2], now, stale)
 if #gone > 0 then
-  redis.call('HDEL', key .. '/presence', unpack(gone))
+  redis.call('HDEL', KEYS[2], unpack(gone))
 end
 if live then
-  redis.call('ZADD', KEYS[1] .. ':watched', total, room)
+  redis.call('ZADD', KEYS[3], total, room)
 end
 return total

@@ -1,22 +1,30 @@
 #!lua
 -- room_end: end a stream: its open streaks end, stream_end goes out, nothing more is taken. Doing it again changes nothing.
--- KEYS [1]  the host's partition
+-- KEYS [1]  the room
+--      [2]  its log
+--      [3]  its open streaks
+--      [4]  its ranking
+--      [5]  its users
+--      [6]  its presence
+--      [7]  the deadlines of the host's partition
+--      [8]  the live rooms there, by start
+--      [9]  by viewers
+--      [10] and how many each host has
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [room, event bytes of stream_end, log keep, retention ms]
 -- returns   msgpack [status]
 -- @include status
 -- @include clock
--- @include partition
 -- @include room
 -- @include streaks
 local now = clock(ARGV[1])
 local id, event, log_keep, retention = unpack(cmsgpack.unpack(ARGV[2]))
-local p = partition.new(KEYS[1])
-local r = room.open(p, id)
+local p = { streaks = KEYS[7], rooms = {} }
+local r = room.open(p, 1, id)
 
 local function end_streaks()
   local open = {}
-  for _, field in ipairs(redis.call('HKEYS', r.key .. '/streaks')) do
+  for _, field in ipairs(redis.call('HKEYS', KEYS[3])) do
     if string.sub(field, 1, 1) ~= '=' then
       open[#open + 1] = field
     end
@@ -36,14 +44,14 @@ if r.state == 'live' then
   r.state = 'ended'
   streaks.flush(p, 0)
   room.flush(p, log_keep)
-  redis.call('HSET', r.key, 'ended', now)
-  redis.call('ZREM', KEYS[1] .. ':live', id)
-  redis.call('ZREM', KEYS[1] .. ':watched', id)
-  if redis.call('HINCRBY', KEYS[1] .. ':hosting', r.host, -1) <= 0 then
-    redis.call('HDEL', KEYS[1] .. ':hosting', r.host)
+  redis.call('HSET', KEYS[1], 'ended', now)
+  redis.call('ZREM', KEYS[8], id)
+  redis.call('ZREM', KEYS[9], id)
+  if redis.call('HINCRBY', KEYS[10], r.host, -1) <= 0 then
+    redis.call('HDEL', KEYS[10], r.host)
   end
-  for _, part in ipairs({ '/log', '/top', '/users', '/presence' }) do
-    redis.call('PEXPIRE', r.key .. part, retention)
+  for _, key in ipairs({ KEYS[2], KEYS[4], KEYS[5], KEYS[6] }) do
+    redis.call('PEXPIRE', key, retention)
   end
 end
 return cmsgpack.pack({ Status.OK })

@@ -1,6 +1,9 @@
 #!lua
 -- room_open: begin a stream. Doing it again changes nothing.
--- KEYS [1]  the host's partition
+-- KEYS [1]  the room
+--      [2]  the live rooms of the host's partition, by start
+--      [3]  by viewers
+--      [4]  and how many each host has
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [room, host, host's name, title, live rooms of a host at most]
 -- returns   msgpack [status]
@@ -8,21 +11,20 @@
 -- @include clock
 local now = clock(ARGV[1])
 local room, host, name, title, rooms_max = unpack(cmsgpack.unpack(ARGV[2]))
-local key = KEYS[1] .. ':room:' .. room
 
-local found = redis.call('HMGET', key, 'state', 'host')
+local found = redis.call('HMGET', KEYS[1], 'state', 'host')
 if found[1] then
   if found[2] ~= host then
     return cmsgpack.pack({ Status.ROOM_TAKEN })
   end
   return cmsgpack.pack({ found[1] == 'live' and Status.OK or Status.ROOM_ENDED })
 end
-if tonumber(redis.call('HGET', KEYS[1] .. ':hosting', host) or 0) >= rooms_max then
+if tonumber(redis.call('HGET', KEYS[4], host) or 0) >= rooms_max then
   return cmsgpack.pack({ Status.TOO_MANY_LIVE_ROOMS })
 end
-redis.call('HSET', key, 'state', 'live', 'host', host, 'host_name', name, 'title', title, 'started', now,
+redis.call('HSET', KEYS[1], 'state', 'live', 'host', host, 'host_name', name, 'title', title, 'started', now,
   'seq', 0, 'coins', 0, 'diamonds', 0, 'likes', 0, 'rank', '')
-redis.call('ZADD', KEYS[1] .. ':live', now, room)
-redis.call('ZADD', KEYS[1] .. ':watched', 0, room)
-redis.call('HINCRBY', KEYS[1] .. ':hosting', host, 1)
+redis.call('ZADD', KEYS[2], now, room)
+redis.call('ZADD', KEYS[3], 0, room)
+redis.call('HINCRBY', KEYS[4], host, 1)
 return cmsgpack.pack({ Status.OK })

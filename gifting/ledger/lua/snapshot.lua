@@ -1,6 +1,10 @@
 #!lua flags=no-writes
 -- snapshot: all that a subscriber needs to draw a room.
--- KEYS [1]  the host's partition
+-- KEYS [1]  the room
+--      [2]  its open streaks
+--      [3]  its ranking
+--      [4]  its users
+--      [5]  its presence
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [room, top at most, presence stale after ms]
 -- returns   msgpack [state, host, host's name, title, started, seq, coins, diamonds, likes, viewers, top, streaks], or nil;
@@ -12,11 +16,10 @@
 -- @include viewers
 local now = clock(ARGV[1])
 local id, limit, stale = unpack(cmsgpack.unpack(ARGV[2]))
-local key = KEYS[1] .. ':room:' .. id
 
 local function open_streaks()
   local numbers, statics, open = {}, {}, {}
-  local flat = redis.call('HGETALL', key .. '/streaks')
+  local flat = redis.call('HGETALL', KEYS[2])
   for i = 1, #flat, 2 do
     if string.sub(flat[i], 1, 1) == '=' then
       statics[string.sub(flat[i], 2)] = flat[i + 1]
@@ -32,14 +35,14 @@ local function open_streaks()
   return open
 end
 
-local found = redis.call('HMGET', key, 'state', 'host', 'host_name', 'title', 'started', 'seq', 'coins', 'diamonds', 'likes')
+local found = redis.call('HMGET', KEYS[1], 'state', 'host', 'host_name', 'title', 'started', 'seq', 'coins', 'diamonds', 'likes')
 if not found[1] then
   return cmsgpack.pack(nil)
 end
 for i = 5, 9 do
   found[i] = tonumber(found[i])
 end
-found[10] = viewers_of(key, now, stale)
-found[11] = top_of(key, limit)
+found[10] = viewers_of(KEYS[5], now, stale)
+found[11] = top_of(KEYS[3], KEYS[4], limit)
 found[12] = open_streaks()
 return cmsgpack.pack(found)

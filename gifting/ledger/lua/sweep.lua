@@ -1,30 +1,35 @@
 #!lua
 -- sweep: end the streaks of a partition whose window has passed. Every node does this; each streak ends once.
--- KEYS [1]  the partition
+-- KEYS [1]  the partition's deadlines
+--      [2+] the rooms that are named below, five keys each: state, log, streaks, top, users
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
---      [2]  msgpack [streaks at most, log keep]
--- returns   msgpack [streaks ended, ms until the next deadline or -1, 1 if more are due]
+--      [2]  msgpack [log keep, room ids, streaks that may be over: [index of the room, field] each]
+-- returns   msgpack [streaks ended, ms until the partition's next deadline or -1]
 -- @include clock
--- @include partition
 -- @include room
 -- @include streaks
 local now = clock(ARGV[1])
-local limit, log_keep = unpack(cmsgpack.unpack(ARGV[2]))
-local p = partition.new(KEYS[1])
-local deadlines = KEYS[1] .. ':streaks'
+local log_keep, ids, members = unpack(cmsgpack.unpack(ARGV[2]))
+local p = { streaks = KEYS[1], rooms = {} }
+local opened, ended = {}, 0
 
-local due = redis.call('ZRANGEBYSCORE', deadlines, '-inf', '(' .. digits(now), 'LIMIT', 0, limit)
-for _, member in ipairs(due) do
-  local id, field = string.match(member, '^([^\n]*)\n(.*)$')
-  local r = room.open(p, id)
-  if r and streaks.find(r, field) then
-    streaks.finish(r, field, now)
-  else
-    redis.call('ZREM', deadlines, member)
+for i, id in ipairs(ids) do
+  opened[i] = room.open(p, 2 + (i - 1) * ROOM_KEYS, id) or false
+end
+for _, member in ipairs(members) do
+  local at, field = unpack(member)
+  local name = ids[at] .. '\n' .. field
+  local deadline = redis.call('ZSCORE', p.streaks, name)
+  if deadline and tonumber(deadline) < now then
+    if opened[at] and streaks.find(opened[at], field) then
+      streaks.finish(opened[at], field, now)
+    else
+      redis.call('ZREM', p.streaks, name)
+    end
+    ended = ended + 1
   end
 end
 streaks.flush(p, 0)
 room.flush(p, log_keep)
-local next_due = redis.call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')
-local wait = next_due[2] and math.max(tonumber(next_due[2]) - now + 1, 0) or -1
-return cmsgpack.pack({ #due, wait, #due == limit and 1 or 0 })
+local next_due = redis.call('ZRANGE', p.streaks, 0, 0, 'WITHSCORES')
+return cmsgpack.pack({ ended, next_due[2] and math.max(tonumber(next_due[2]) - now + 1, 0) or -1 })

@@ -1,10 +1,12 @@
 -- dedupe: what became of a key. A key's bucket follows from the key's own time. Redis never expires one: forget.lua
 -- deletes it whole once it raises the partition's floor past it, and what is below the floor is refused for ever.
 --   dedupe.new(name, window, lead, width)         times in ms
---   dedupe.bucket(d, base, time)                  a hash, where a key of that time is kept; nil below the floor
+--   dedupe.bucket(d, p, key, number)              the bucket of that number, in a partition, at a key
+--   dedupe.below(bucket, time)                    whether a key of that time is refused for ever
 --   dedupe.check(bucket, key, digest)             status and what is stored; status nil: the key is new
 --   dedupe.refusal(d, time, now)                  why a new key of that time is refused, or nil
 --   dedupe.keep(bucket, key, digest, stored)
+--   dedupe.doubt(d, stored)                       keep this under all keys instead: what they did may be half done
 --   dedupe.load(d), dedupe.flush(d)
 -- What is stored goes before the window, the floor before both: so a clock that goes back opens nothing.
 -- @include status
@@ -14,33 +16,20 @@ local dedupe = {}
 local DIGEST_SIZE = 8
 
 function dedupe.new(name, window, lead, width)
-  return { name = name, window = window, lead = lead, width = width, places = {} }
+  return { name = name, window = window, lead = lead, width = width, buckets = {}, n = 0 }
 end
 
--- One partition's buckets, and the zset that says which there are, each by when its last key's time is over.
-local function place(d, base)
-  local found = d.places[base]
-  if not found then
-    found = {
-      floor = tonumber(redis.call('HGET', base .. ':floors', d.name) or 0), index = base .. ':' .. d.name, buckets = {},
-    }
-    d.places[base] = found
-  end
-  return found
-end
-
-function dedupe.bucket(d, base, time)
-  local p = place(d, base)
-  if time < p.floor then
-    return nil
-  end
-  local number = math.floor(time / d.width)
-  local bucket = p.buckets[number]
-  if not bucket then
-    bucket = hash.new(p.index .. ':' .. digits(number))
-    p.buckets[number] = bucket
-  end
+function dedupe.bucket(d, p, key, number)
+  p.floor = p.floor or tonumber(redis.call('HGET', p.floors, d.name) or 0)
+  local bucket = hash.new(key)
+  bucket.p, bucket.number = p, number
+  d.n = d.n + 1
+  d.buckets[d.n] = bucket
   return bucket
+end
+
+function dedupe.below(bucket, time)
+  return time < bucket.p.floor
 end
 
 function dedupe.check(bucket, key, digest)
@@ -71,22 +60,31 @@ function dedupe.keep(bucket, key, digest, stored)
 end
 
 function dedupe.load(d)
-  for _, p in pairs(d.places) do
-    for _, bucket in pairs(p.buckets) do
-      hash.load(bucket)
+  for _, bucket in ipairs(d.buckets) do
+    hash.load(bucket)
+  end
+end
+
+local function flush_bucket(d, bucket)
+  if redis.call('ZADD', bucket.p.index, (bucket.number + 1) * d.width, bucket.key) == 1 then
+    redis.call('PERSIST', bucket.key) -- an older version made buckets that expire
+  end
+  hash.flush(bucket)
+end
+
+function dedupe.flush(d)
+  for _, bucket in ipairs(d.buckets) do
+    if next(bucket.dirty) then
+      flush_bucket(d, bucket)
     end
   end
 end
 
-function dedupe.flush(d)
-  for _, p in pairs(d.places) do
-    for number, bucket in pairs(p.buckets) do
-      if next(bucket.dirty) then
-        if redis.call('ZADD', p.index, (number + 1) * d.width, bucket.key) == 1 then
-          redis.call('PERSIST', bucket.key) -- an older version made buckets that expire
-        end
-        hash.flush(bucket)
-      end
+function dedupe.doubt(d, stored)
+  for _, bucket in ipairs(d.buckets) do
+    for key in pairs(bucket.dirty) do
+      hash.put(bucket, key, string.sub(bucket.values[key], 1, DIGEST_SIZE) .. stored)
     end
+    pcall(flush_bucket, d, bucket)
   end
 end

@@ -10,18 +10,18 @@ local function update_ranking(r)
   if n == 0 then
     return nil
   end
-  call_in_chunks('ZMSCORE', r.key .. '/top', users, scores)
+  call_in_chunks('ZMSCORE', r.top_key, users, scores)
   for i, user in ipairs(users) do
     if not scores[i] then
-      redis.call('HSET', r.key .. '/users', user, r.users[user])
+      redis.call('HSET', r.users_key, user, r.users[user])
     end
     args[2 * i - 1], args[2 * i] = tonumber(scores[i] or 0) + r.spent[user], user
   end
-  call_in_chunks('ZADD', r.key .. '/top', args)
-  local rank = table.concat(redis.call('ZREVRANGE', r.key .. '/top', 0, 2), '\n')
+  call_in_chunks('ZADD', r.top_key, args)
+  local rank = table.concat(redis.call('ZREVRANGE', r.top_key, 0, 2), '\n')
   if rank == r.rank then
     return nil
   end
   r.rank = rank
-  return top_of(r.key, 3)
+  return top_of(r.top_key, r.users_key, 3)
 end

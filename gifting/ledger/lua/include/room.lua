@@ -1,5 +1,6 @@
 -- room: a room's state while a script changes it, its event log, and what is published of it.
---   room.open(p, id)                                   the room, or nil; each once per script
+--   room.open(p, at, id)                               the room, or nil; each once per script. Its keys begin at KEYS[at]:
+--                                                      its state, then its log, streaks, top and users
 --   room.refusal(r, host, user)                        why no gift may go there, or nil
 --   room.event_id(r, seq)
 --   room.stamp(r, now)                                 the fields that number the next event, for cmsgpack.pack
@@ -12,22 +13,22 @@
 -- @include digits
 -- @include ranking
 local room = {}
+local ROOM_KEYS = 5
 local BATCH_SIZE = 65536 -- bytes of events after which a batch is full: it has so many and one event more at most
 
-function room.open(p, id)
-  local r = p.rooms[id]
-  if r ~= nil then
-    return r or nil
+function room.open(p, at, id)
+  local found = redis.call('HMGET', KEYS[at], 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank')
+  if not found[1] then
+    return nil
   end
-  local key = p.base .. ':room:' .. id
-  local found = redis.call('HMGET', key, 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank')
-  r = found[1] and {
-    id = id, key = key, state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
+  local r = {
+    id = id, key = KEYS[at], log_key = KEYS[at + 1], streaks_key = KEYS[at + 2], top_key = KEYS[at + 3],
+    users_key = KEYS[at + 4], state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
     count = 0, size = 0, pieces = {}, index = {}, full = {}, spent = {}, users = {}, streaks = {},
   }
-  p.rooms[id] = r
-  return r or nil
+  p.rooms[#p.rooms + 1] = r
+  return r
 end
 
 function room.refusal(r, host, user)
@@ -88,7 +89,7 @@ local function pack_batch(r, batch, rank)
 end
 
 local function log_batch(r, batch, packed, keep)
-  redis.call('XADD', r.key .. '/log', 'MINID', '~', math.max(batch.seq - keep + 1, 0),
+  redis.call('XADD', r.log_key, 'MINID', '~', math.max(batch.seq - keep + 1, 0),
     digits(batch.seq) .. '-' .. batch.count, 'b', packed)
 end
 
@@ -97,24 +98,25 @@ local function write(r, keep, published)
     close_batch(r)
   end
   local rank = update_ranking(r)
+  redis.call('HSET', r.key, 'state', r.state, 'seq', r.seq, 'coins', r.coins, 'diamonds', r.diamonds,
+    'likes', r.likes, 'rank', r.rank)
   for i, batch in ipairs(r.full) do
     local packed = pack_batch(r, batch, i == #r.full and rank)
     log_batch(r, batch, packed, keep)
     published[#published + 1] = packed
   end
   r.full = {}
-  redis.call('HSET', r.key, 'state', r.state, 'seq', r.seq, 'coins', r.coins, 'diamonds', r.diamonds,
-    'likes', r.likes, 'rank', r.rank)
 end
 
 function room.flush(p, keep)
   local published = {}
-  for _, r in pairs(p.rooms) do
-    if r and (r.count > 0 or #r.full > 0) then
+  for _, r in ipairs(p.rooms) do
+    if r.count > 0 or #r.full > 0 then
       write(r, keep, published)
     end
   end
   if #published > 0 then
-    redis.call('PUBLISH', p.base .. ':events', table.concat(published))
+    local base = string.sub(p.streaks, 1, -#':streaks' - 1)
+    redis.call('PUBLISH', base .. ':events', table.concat(published)) -- a channel is no key
   end
 end

@@ -12,4 +12,5 @@ local Status = {
   WALLET_FULL = 9,
   ROOM_TAKEN = 10,
   TOO_MANY_LIVE_ROOMS = 11,
+  OUTCOME_UNKNOWN = 12,
 }

@@ -35,7 +35,7 @@ function streaks.load(r)
     n = n + 1
     fields[n] = field
   end
-  call_in_chunks('HMGET', r.key .. '/streaks', fields, found)
+  call_in_chunks('HMGET', r.streaks_key, fields, found)
   for i, field in ipairs(fields) do
     r.streaks[field] = found[i] and streaks.read(r, found[i])
   end
@@ -45,7 +45,7 @@ end
 function streaks.find(r, field)
   local streak = r.streaks[field]
   if streak == nil then
-    local record = redis.call('HGET', r.key .. '/streaks', field)
+    local record = redis.call('HGET', r.streaks_key, field)
     streak = record and streaks.read(r, record)
     r.streaks[field] = streak
   end
@@ -54,7 +54,7 @@ end
 
 function streaks.finish(r, field, now)
   local streak = streaks.find(r, field)
-  local static = streak.static or redis.call('HGET', r.key .. '/streaks', '=' .. field)
+  local static = streak.static or redis.call('HGET', r.streaks_key, '=' .. field)
   room.append(r, streak.first, streak.coins, 1, static, NOTHING_SENT,
     gift_fields(r, now, streak.count, true, streak.id, 0))
   r.finished = r.finished or {}
@@ -91,8 +91,8 @@ local function forget_finished(p, r)
     fields[#fields + 1] = '=' .. field
     members[#members + 1] = r.id .. '\n' .. field
   end
-  call_in_chunks('HDEL', r.key .. '/streaks', fields)
-  call_in_chunks('ZREM', p.base .. ':streaks', members)
+  call_in_chunks('HDEL', r.streaks_key, fields)
+  call_in_chunks('ZREM', p.streaks, members)
 end
 
 local function store_changed(p, r, window)
@@ -109,15 +109,13 @@ local function store_changed(p, r, window)
       d = d + 2
     end
   end
-  call_in_chunks('HSET', r.key .. '/streaks', fields)
-  call_in_chunks('ZADD', p.base .. ':streaks', deadlines)
+  call_in_chunks('HSET', r.streaks_key, fields)
+  call_in_chunks('ZADD', p.streaks, deadlines)
 end
 
 function streaks.flush(p, window)
-  for _, r in pairs(p.rooms) do
-    if r then
-      forget_finished(p, r)
-      store_changed(p, r, window)
-    end
+  for _, r in ipairs(p.rooms) do
+    forget_finished(p, r)
+    store_changed(p, r, window)
   end
 end

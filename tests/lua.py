@@ -1,0 +1,32 @@
+"""Scripts of the ledger with something in between them and Redis."""
+
+from __future__ import annotations
+
+from hashlib import sha1
+
+import pytest
+
+from gifting.ledger import line, scripts
+from gifting.ledger.spot import bulk
+
+_source = scripts.source
+
+
+def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str) -> None:
+    """Let every ``redis.call`` of every script go through ``call``, the body of a Lua function of ``command, key, ...``
+    in which ``real`` is the table that it hides; ``before`` is run once, at the script's start.
+    """
+
+    def source(name: str) -> str:
+        shebang, _, text = _source(name).partition("\n")
+        table = f"{{ call = function(command, key, ...) {call} end }}"
+        hidden = f"local real = redis\n{before}\nlocal redis = setmetatable({table}, {{ __index = real }})"
+        return f"{shebang}\n{hidden}\n{text}"
+
+    def sha(name: str) -> str:
+        return sha1(source(name).encode(), usedforsecurity=False).hexdigest()
+
+    monkeypatch.setattr(scripts, "source", source)
+    monkeypatch.setattr(scripts, "sha", sha)
+    monkeypatch.setattr(line, "_EVALSHA", bulk(b"EVALSHA") + bulk(sha("commit").encode()))
+    monkeypatch.setattr(line, "_EVAL", bulk(b"EVAL") + bulk(source("commit").encode()))
