@@ -617,6 +617,15 @@ async def test_a_new_ranking_is_told_once(world: World) -> None:
     assert [bool(batch.rank) for batch in batches] == [True, False]
 
 
+async def test_a_snapshot_has_the_heaviest_streaks_of_many(world: World) -> None:
+    for number in range(120):
+        await world.grant(f"u{number}", 1000)
+    await world.together(*({"user": f"u{number}", "count": number + 1} for number in range(120)))
+    streaks = (await world.ledger.snapshot(world.room))["streaks"]
+    assert [streak["repeat_count"] for streak in streaks] == list(range(120, 20, -1))
+    assert {streak["count"] for streak in streaks} == {0}
+
+
 async def test_the_log_is_trimmed_to_what_is_kept(redis_client: Redis, redis_url: str) -> None:
     async with a_world(redis_url, log_keep=100) as world:
         await world.grant("ann", 1000)

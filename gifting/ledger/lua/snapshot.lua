@@ -17,6 +17,19 @@
 local now = clock(ARGV[1])
 local id, limit, stale = unpack(cmsgpack.unpack(ARGV[2]))
 
+-- The heaviest ones: however many send at once, a snapshot has a bound.
+local STREAKS_MAX = 100
+local function heaviest(open)
+  table.sort(open, function(a, b) return a.coins > b.coins or (a.coins == b.coins and a.first < b.first) end)
+  local events = {}
+  for i = 1, math.min(#open, STREAKS_MAX) do
+    local streak = open[i]
+    events[i] = streak.static .. NOTHING_SENT
+      .. gift_fields({ id = id, seq = streak.first - 1 }, streak.last, streak.count, false, streak.id, 0)
+  end
+  return events
+end
+
 local function open_streaks()
   local numbers, statics, open = {}, {}, {}
   local flat = redis.call('HGETALL', KEYS[2])
@@ -29,10 +42,10 @@ local function open_streaks()
   end
   for field, record in pairs(numbers) do
     local streak = streaks.read({ id = id }, record)
-    open[#open + 1] = statics[field] .. NOTHING_SENT
-      .. gift_fields({ id = id, seq = streak.first - 1 }, streak.last, streak.count, false, streak.id, 0)
+    streak.static = statics[field]
+    open[#open + 1] = streak
   end
-  return open
+  return heaviest(open)
 end
 
 local found = redis.call('HMGET', KEYS[1], 'state', 'host', 'host_name', 'title', 'started', 'seq', 'coins', 'diamonds', 'likes')
