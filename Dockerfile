@@ -5,13 +5,14 @@ COPY gifting gifting
 RUN pip wheel --no-cache-dir --wheel-dir /wheels .
 
 FROM python:3.13-slim
-RUN useradd --create-home --uid 10001 gifting
+RUN useradd --create-home --uid 10001 --user-group gifting
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir --no-index --find-links /wheels gifting && rm -r /wheels
-USER gifting
+# By number, so that an orchestrator can see that it is not root.
+USER 10001:10001
 WORKDIR /home/gifting
-# No Redis inside: GIFTING_REDIS and GIFTING_SECRET are required.
 ENV GIFTING_HOST=0.0.0.0 GIFTING_PORT=8080
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/readyz', timeout=2)"]
-ENTRYPOINT ["sh", "-c", "exec gifting serve --redis \"${GIFTING_REDIS:?set GIFTING_REDIS to a redis:// URL}\" \"$@\"", "gifting"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s CMD ["python", "-m", "gifting.probe"]
+# No Redis inside, and no secret made up: both must be given, in the environment, where no command line shows them.
+ENTRYPOINT ["sh", "-c", ": \"${GIFTING_REDIS:?set GIFTING_REDIS to a redis:// URL}\" \"${GIFTING_SECRET:?set GIFTING_SECRET to 32 bytes or more}\"; exec gifting serve \"$@\"", "gifting"]

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "gifting"
 FLOORS = {
     "errors": 0, "config": 0, "configdoc": 0, "files": 0, "health": 0, "model": 0, "tasks": 0, "wire": 1, "ledger": 2,
     "hub": 2, "keys": 2, "api": 3, "web": 2, "client": 3, "load": 3, "serving": 3, "bench": 4, "node": 4, "workers": 4,
-    "demo": 4, "cli": 5, "cli_data": 5,
+    "demo": 4, "cli": 5, "cli_data": 5, "probe": 4,
 }  # fmt: skip
 
 
