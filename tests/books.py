@@ -125,7 +125,6 @@ class World:
 async def a_world(url: str, **settings: Any) -> AsyncIterator[World]:
     world = World(url, **settings)
     await world.ledger.start()
-    await world.redis.hset(world.ledger.keys.meta, mapping={"dedupe_window": "600.0", "grant_window": "2592000.0"})
     try:
         yield world
     finally:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from books import PLAIN, START, STREAKABLE, USERS, World, a_full_world, a_world
 
 from gifting.errors import BadSetting, InsufficientCoins
 from gifting.ledger import audit as audit_module
@@ -21,7 +22,6 @@ from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status
 from gifting.wire.batch import read_batches
 from gifting.wire.codec import pack, unpack
-from tests.books import PLAIN, START, STREAKABLE, USERS, World, a_full_world, a_world
 
 
 @pytest.fixture
@@ -575,7 +575,8 @@ async def test_a_live_ledger_is_always_clean(
 ) -> None:
     monkeypatch.setattr(ledger_stream, "PAGE", 16)
     stop = asyncio.Event()
-    async with a_world(redis_url, streak_window=0.05, log_keep=100, like_interval=0.0, batch_max=8) as world:
+    settings = {"streak_window": 0.05, "log_keep": 100, "like_interval": 0.0, "batch_max": 8, "creator_rooms": 1000}
+    async with a_world(redis_url, **settings) as world:
         busy = [asyncio.create_task(_be_busy(world, number, stop)) for number in range(12)]
         seen = 0
         for _ in range(8):

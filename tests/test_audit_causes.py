@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from books import STREAKABLE, World, a_world
 
 from gifting.ledger.audit import AuditReport, audit
 from gifting.ledger.audit.causes import EXAMPLES_MAX, NAMES
-from tests.books import STREAKABLE, World, a_world
 
 ROOT = Path(__file__).parent.parent
 GIFTS = 100

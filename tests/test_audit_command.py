@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from books import World, a_full_world
 
 from gifting.errors import BadSetting
 from gifting.ledger.audit import find_books
 from gifting.ledger.embedded import EmbeddedRedis
-from tests.books import World, a_full_world
 
 CLEAN, DISCREPANCIES, CANT_AUDIT = 0, 1, 2
 

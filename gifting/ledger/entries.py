@@ -10,7 +10,7 @@ One item of a partition's stream holds the entries of one call, one msgpack arra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, assert_never
 
 import msgpack
@@ -18,7 +18,7 @@ from msgpack.exceptions import UnpackException
 
 from gifting.model.economy import MAX_AMOUNT
 
-UNREADABLE: Final = (UnpackException, ArithmeticError, LookupError, TypeError, ValueError)
+UNREADABLE: Final = (UnpackException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading bytes that something else has written may raise."""
 
 
@@ -56,8 +56,21 @@ class Credit(NamedTuple):
 
 
 Entry = Grant | Debit | Credit
-_KINDS: Final[dict[bytes, type[Any]]] = {b"grant": Grant, b"debit": Debit, b"credit": Credit}
-_KEY: Final = 1
+
+
+def _grant(ts: Any, key: Any, user: Any, coins: Any, reason: Any, operator: Any) -> Grant:
+    return Grant(ts, key, user.decode(), coins, reason.decode(), operator.decode())
+
+
+def _debit(ts: Any, key: Any, user: Any, room: Any, host: Any, gift: Any, gifts: Any, coins: Any) -> Debit:
+    return Debit(ts, key, user.decode(), room.decode(), host.decode(), gift.decode(), gifts, coins)
+
+
+def _credit(ts: Any, key: Any, user: Any, room: Any, host: Any, *numbers: Any) -> Credit:
+    return Credit(ts, key, user.decode(), room.decode(), host.decode(), *numbers)
+
+
+_READERS: Final[dict[bytes, Callable[..., Entry]]] = {b"grant": _grant, b"debit": _debit, b"credit": _credit}
 
 
 def parse_entries(data: bytes) -> Iterator[Entry]:
@@ -65,31 +78,21 @@ def parse_entries(data: bytes) -> Iterator[Entry]:
     unpacker = msgpack.Unpacker(raw=True, use_list=False, max_buffer_size=0)
     unpacker.feed(data)
     for kind, *values in unpacker:
-        yield _KINDS[kind](
-            *(
-                value.decode() if isinstance(value, bytes) and place != _KEY else value
-                for place, value in enumerate(values)
-            )
-        )
+        yield _READERS[kind](*values)
 
 
 def plausible(entry: Entry) -> bool:
-    """Whether an entry has a key, names and numbers such as the scripts write."""
-    texts: tuple[Any, ...]
+    """Whether an entry has a key and numbers such as the scripts write."""
     amounts: tuple[Any, ...]
     match entry:
         case Grant():
-            texts, amounts = (entry.user, entry.reason, entry.operator), (entry.coins,)
+            amounts = (entry.coins,)
         case Debit():
-            texts, amounts = (entry.user, entry.room, entry.host, entry.gift), (entry.gifts, entry.coins)
+            amounts = (entry.gifts, entry.coins)
         case Credit():
-            texts = (entry.user, entry.room, entry.host)
             amounts = (entry.seq, entry.coins, entry.diamonds + 1, entry.numerator, entry.denominator)
         case _:
             assert_never(entry)
-    return (
-        type(entry.key) is bytes
-        and len(entry.key) == 16
-        and all(type(text) is str for text in texts)
-        and all(type(amount) is int and 1 <= amount <= MAX_AMOUNT for amount in amounts)
-    )
+    if type(entry.key) is not bytes or len(entry.key) != 16:
+        return False
+    return all(type(amount) is int and 1 <= amount <= MAX_AMOUNT for amount in amounts)

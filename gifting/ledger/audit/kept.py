@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.books import DEBITED, GIFT_KEPT, GRANT_KEPT, GRANTED, Books
-from gifting.ledger.audit.cut import Cut, text, unpack_all
+from gifting.ledger.audit.cut import Cut, text
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
-from gifting.ledger.entries import UNREADABLE, Debit, Grant
+from gifting.ledger.entries import Debit, Grant
 from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status
 from gifting.ledger.stream import LAST, read_ledger
@@ -27,6 +27,8 @@ SCAN_COUNT: Final = 1000
 """Keys, or fields of a bucket, that one call looks at."""
 
 DIGEST_SIZE: Final = 8
+
+_STATUSES: Final = frozenset(Status)
 
 
 class _Kind(NamedTuple):
@@ -82,17 +84,21 @@ async def _buckets(redis: BinaryRedis, keys: Keys) -> AsyncIterator[_Bucket]:
 def _check(bucket: _Bucket, key: bytes, value: bytes, books: Books, findings: Findings) -> bool:
     """Whether the ledger, as far as it was read, lacks the entry of an accepted key."""
     kind = bucket.kind
-    told = f"{kind.what.title()} {key.hex()} in {bucket.name}"
-    try:
-        accepted = Status(unpack_all(value[DIGEST_SIZE:])[0]) == Status.OK
-        right = len(key) == 16 and key_time(key) // kind.width == bucket.number
-    except UNREADABLE as error:
-        findings.found("kept_key_broken", f"{told}: {error!r}.", about.gift(bucket.base, key))
+    status = value[DIGEST_SIZE] if len(value) > DIGEST_SIZE else None  # msgpack has small numbers as they are
+    if status not in _STATUSES or len(key) != 16:
+        told = f"{_name(bucket, key)} holds {value[:40].hex()}."
+        findings.found("kept_key_broken", told, about.gift(bucket.base, key))
         return False
+    right = key_time(key) // kind.width == bucket.number
     entered = books.keep(bucket.base, key, kind.entered, kind.kept if right else 0)
-    if entered and not accepted:
-        findings.found("key_differs", f"{told} is kept as refused, but entered.", about.gift(bucket.base, key))
-    return accepted and not entered
+    if entered and status != Status.OK:
+        told = f"{_name(bucket, key)} is kept as refused, but entered."
+        findings.found("key_differs", told, about.gift(bucket.base, key))
+    return status == Status.OK and not entered
+
+
+def _name(bucket: _Bucket, key: bytes) -> str:
+    return f"{bucket.kind.what.title()} {key.hex()} in {bucket.name}"
 
 
 async def _find_later(redis: BinaryRedis, keys: Keys, cut: Cut, unknown: dict[Any, str]) -> None:
