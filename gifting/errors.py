@@ -183,7 +183,7 @@ class TokenExpired(Denied):
 
 class TokenRevoked(Denied):
     code = "token_revoked"
-    help = "Get a new token from the host of the room."
+    help = "Get a new token from whoever gave you this one."
     status = 401
 
 

@@ -25,7 +25,7 @@ from gifting.wire.tokens import Identity
 REVOKED_MAX: Final = 100_000
 """Revocations of single tokens, and of users, that are remembered at once; about 20 MB on each node."""
 
-OVERLAYS_MAX: Final = 1_000_000
+OVERLAYS_MAX: Final = 200_000
 """Revoked overlay tokens remembered at once, over all hosts; each host has few."""
 
 KEPT_BEYOND: Final = 3600.0
