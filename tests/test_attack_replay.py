@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from test_hub import Socket
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from gifting.api.endpoints import EVENTS_SIZE
 from gifting.config import Settings, load
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import PAGE, Replays
@@ -49,7 +50,7 @@ async def a_ledger(redis_url: str, settings: Settings) -> AsyncIterator[Ledger]:
         await ledger.stop()
 
 
-async def fill_log(ledger: Ledger, size: int = LOG_SIZE) -> int:
+async def fill_log(ledger: Ledger, size: int) -> int:
     """Gifts as they come in a rush, hundreds in each call, until the log of ``r1`` has ``size`` bytes; the last seq."""
     await ledger.grant("ann", 1_000_000, new_key(), "test", "op")
     sender = ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
@@ -78,23 +79,23 @@ class Recorder(Socket):
             at = at_end
 
 
-async def longest_pause(until: Any) -> float:
-    """The longest time, in seconds, that the loop did not come to a timer of 1 ms until ``until()``."""
-    longest, before = 0.0, time.perf_counter()
+async def longest_pause(until: Callable[[], bool]) -> float:
+    """The longest work, in seconds of this thread's CPU, that came between two turns of a timer of 1 ms."""
+    longest, before = 0.0, time.thread_time()
     while not until():
         await asyncio.sleep(0.001)
-        now = time.perf_counter()
+        now = time.thread_time()
         longest, before = max(longest, now - before), now
     return longest
 
 
-@pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=lambda codec: codec.name)
+@pytest.mark.parametrize(("codec", "size"), [(MSGPACK, LOG_SIZE), (JSON, LOG_SIZE // 4)], ids=["msgpack", "json"])
 async def test_a_long_past_comes_whole_in_small_frames_and_stalls_nobody(
-    redis_url: str, redis_client: Any, codec: Codec
+    redis_url: str, redis_client: Any, codec: Codec, size: int
 ) -> None:
     settings = load(UNLIMITED, environ={})
     async with a_ledger(redis_url, settings) as ledger:
-        last = await fill_log(ledger)
+        last = await fill_log(ledger, size)
         replays = Replays(settings)
         room = Room(await ledger.room("r1"), ledger, settings, Pacer(0.05), replays, Counters(), 0.0)
         await room.open()
@@ -109,7 +110,7 @@ async def test_a_long_past_comes_whole_in_small_frames_and_stalls_nobody(
     seqs = [event["seq"] for payload in reader.payloads for event in codec.decode_any(payload)["events"]]
     assert seqs == list(range(1, last + 1))
     assert max(map(len, reader.payloads)) <= settings.frame_max
-    assert stalled < 0.1
+    assert stalled < 0.05
 
 
 async def test_no_frame_is_larger_than_it_may_be_whatever_is_in_it() -> None:
@@ -131,7 +132,7 @@ async def test_no_frame_is_larger_than_it_may_be_whatever_is_in_it() -> None:
 async def server(redis_url: str, redis_client: Any, tmp_path: Path) -> AsyncIterator[Server]:
     """A server that has nothing of the long log of its room ``r1`` in memory."""
     async with a_ledger(redis_url, load({}, environ={})) as ledger:
-        await fill_log(ledger)
+        await fill_log(ledger, LOG_SIZE // 2)
     async with Server(tmp_path / "data", redis_url, **UNLIMITED) as server:
         yield server
 
@@ -215,3 +216,15 @@ async def test_what_is_replayed_is_paid_for(redis_url: str, redis_client: Any, t
         async with dial(server, server.token("bob")) as socket:
             await socket.send(MSGPACK.encode({"op": "join", "id": 1, "room": "r1", "since": 0}))
             assert unpack(await socket.recv(decode=False))["ok"]
+
+
+async def test_events_over_http_come_in_pages_of_bytes(server: Server) -> None:
+    since, replies = 0, 0
+    while replies < 5:
+        reply = await server.operator.call("GET", f"/v1/rooms/r1/events?since={since}&limit=1000")
+        assert [event["seq"] for event in reply["events"]] == list(range(since + 1, reply["seq"] + 1))
+        assert not reply["gap"]
+        assert 0 < sum(len(MSGPACK.encode(event)) for event in reply["events"]) < EVENTS_SIZE + PAGE + 4_096
+        since, replies = reply["seq"], replies + 1
+    few = await server.operator.call("GET", "/v1/rooms/r1/events?since=7&limit=3")
+    assert [event["seq"] for event in few["events"]] == [8, 9, 10]

@@ -42,6 +42,7 @@ TABLE = (
     Row("gifting_frames", CounterMetricFamily, "Frames with events, per subscriber.", lambda p: p.hub.counters.frames),
     Row("gifting_deliveries", CounterMetricFamily, "Events, per subscriber.", lambda p: p.hub.counters.events),
     Row("gifting_gaps", CounterMetricFamily, "Times that a log no longer had it all.", lambda p: p.hub.counters.gaps),
+    Row("gifting_catching_up", GaugeMetricFamily, "Connections that wait for a replay.", lambda p: len(p.hub.replays)),
     Row("gifting_ledger_items", CounterMetricFamily, "Gifts and events committed.", lambda p: p.ledger.batcher.items),
     Row("gifting_ledger_batches", CounterMetricFamily, "Ledger calls.", lambda p: p.ledger.batcher.batches),
     Row("gifting_ledger_queue", GaugeMetricFamily, "Gifts waiting for the ledger.", lambda p: p.ledger.batcher.queued),
