@@ -162,6 +162,10 @@ BAD = {
     "no such place": (head("{token}", first="GET /v2/ws HTTP/1.1"), b"404"),
     "no host, no upgrade": (b"GET /healthz HTTP/1.1\r\n\r\n", b"400"),
     "two hosts, no upgrade": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", b"400"),
+    "no body after all": (
+        b"GET /v1/catalog HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n",
+        b"400",
+    ),
     "a tunnel": (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", b"4"),
     "TLS": (bytes.fromhex("160301020001000001fc0303"), b"400"),
 }

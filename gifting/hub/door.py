@@ -214,6 +214,7 @@ class Door(HttpToolsProtocol):
         if self._answering is None or self._answering.response_complete:
             return False
         self._answering.disconnected = True
+        self._answering.waiting_for_100_continue = False  # it must not be asked for its body now
         self._answering.message_event.set()
         return self._answering.response_started
 
