@@ -133,13 +133,13 @@ class Books:
         self._known[key] = before | side
         return not before & side
 
-    def keep(self, base: str, key: bytes, entered: int, kept: int) -> bool:
-        """Note that a key is kept; returns whether it was entered."""
+    def keep(self, base: str, key: bytes, entered: int, kept: int) -> int:
+        """Note that a key is kept, if it was entered; returns what the books know of it."""
         key += self._numbers[base]
         known = self._known.get(key, 0)
         if known & entered:
             self._known[key] = known | kept
-        return bool(known & entered)
+        return known
 
     def unkept(self, entered: int, kept: int) -> Iterator[tuple[str, bytes]]:
         """The keys that were entered and are not kept, each with its partition."""

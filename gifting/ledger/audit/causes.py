@@ -17,6 +17,7 @@ NAMES: Final = (
     # What the books are made of.
     "ledger_items_deleted",
     "ledger_entry_broken",
+    "key_in_doubt",
     "key_without_entry",
     "entry_without_key",
     "kept_key_broken",

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Final, NamedTuple
 
 from gifting.ledger.audit import about
-from gifting.ledger.audit.books import DEBITED, GIFT_KEPT, GRANT_KEPT, GRANTED, Books
+from gifting.ledger.audit.books import CREDITED, DEBITED, GIFT_KEPT, GRANT_KEPT, GRANTED, Books
 from gifting.ledger.audit.cut import Cut, text
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
@@ -90,11 +90,22 @@ def _check(bucket: _Bucket, key: bytes, value: bytes, books: Books, findings: Fi
         findings.found("kept_key_broken", told, about.gift(bucket.base, key))
         return False
     right = key_time(key) // kind.width == bucket.number
-    entered = books.keep(bucket.base, key, kind.entered, kind.kept if right else 0)
-    if entered and status != Status.OK:
+    known = books.keep(bucket.base, key, kind.entered, kind.kept if right else 0)
+    entered = bool(known & kind.entered)
+    if status == Status.OUTCOME_UNKNOWN:
+        _doubt(bucket, key, known, findings)
+    elif entered and status != Status.OK:
         told = f"{_name(bucket, key)} is kept as refused, but entered."
         findings.found("key_differs", told, about.gift(bucket.base, key))
     return status == Status.OK and not entered
+
+
+def _doubt(bucket: _Bucket, key: bytes, known: int, findings: Findings) -> None:
+    """A script broke off. That is in order where what it did for this key is whole, or nothing."""
+    findings.doubts += 1
+    if known & (DEBITED | CREDITED) == DEBITED and bucket.kind.entered == DEBITED:
+        told = f"{_name(bucket, key)}: the script that took it broke off, and nobody was told of an outcome."
+        findings.found("key_in_doubt", told, about.gift(bucket.base, key))
 
 
 def _name(bucket: _Bucket, key: bytes) -> str:

@@ -17,7 +17,7 @@ KEPT_MAX: Final = 1000
 class AuditReport:
     """What was looked at, and what did not hold, by cause; ``total`` counts all problems, also those not kept.
 
-    ``keys`` are those kept to know a gift or grant again.
+    ``keys`` are those kept to know a gift or grant again, ``doubts`` those of them whose script broke off.
     """
 
     grants: int
@@ -26,6 +26,7 @@ class AuditReport:
     rooms: int
     events: int
     keys: int
+    doubts: int
     total: int
     problems: list[Problem]
     groups: list[Group]
@@ -78,6 +79,7 @@ _SHOWN: Final = {
     "rooms": "rooms",
     "events": "logged events",
     "keys": "kept keys",
+    "doubts": "of them in doubt",
 }
 
 
@@ -98,6 +100,7 @@ class Findings:
     rooms: int = 0
     events: int = 0
     keys: int = 0
+    doubts: int = 0
     problems: list[Problem] = field(default_factory=list)
     _found: Counter[str] = field(default_factory=Counter)
 
