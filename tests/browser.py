@@ -212,14 +212,15 @@ class Browser:
                 await asyncio.wait([task])
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    async def open(self, url: str, width: int = 1280, height: int = 720) -> Page:
-        """A new tab at ``url``."""
+    async def open(self, url: str, width: int = 1280, height: int = 720, *, insecure: bool = False) -> Page:
+        """A new tab at ``url``; ``insecure``: whatever its certificate is."""
         target = (await self.call("Target.createTarget", {"url": "about:blank"}))["targetId"]
         attached = await self.call("Target.attachToTarget", {"targetId": target, "flatten": True})
         page = Page(self, target, attached["sessionId"])
         self._pages[attached["sessionId"]] = page
         for domain in ("Page", "Runtime", "Log", "Network"):
             await page.call(f"{domain}.enable")
+        await page.call("Security.setIgnoreCertificateErrors", ignore=insecure)
         await page.resize(width, height)
         answer = await page.call("Page.navigate", url=url)
         if "errorText" in answer:

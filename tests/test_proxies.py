@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from browser import Browser, find_browser
 from certificate import make_certificate
 from conftest import free_port
 from keys import new_key
@@ -169,7 +170,27 @@ async def test_gifts_pass_and_links_are_right(
             await connect(address, origin="https://evil.example", **options)
 
 
-@pytest.mark.attack
+async def test_the_pages_work_under_a_path(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    find("nginx")
+    if find_browser() is None:
+        pytest.skip("there is no Chromium on this machine")
+    async with front("nginx", tmp_path, redis_url, "/gifts") as made, Browser() as browser:
+        await made.server.room("r1")
+        await made.server.operator.grant(["ann"], 1000)
+        watching, viewing = made.server.token("host", "overlay", room="r1"), made.server.token("ann")
+        overlay = await browser.open(f"{made.url}/overlay#token={watching}&debug", insecure=True)
+        await overlay.wait_for("document.querySelector('#status.joined')")
+        room = await browser.open(f"{made.url}/rooms/r1#token={viewing}", insecure=True)
+        await room.wait_for("document.querySelector('#live').textContent === 'live'")
+        await room.wait_for("document.querySelector('#gifts img')?.naturalWidth > 0")
+        await room.evaluate("document.querySelector('[data-gift=crown]').click()")
+        await room.wait_for("document.querySelector('#balance').textContent === '901 coins left'")
+        await overlay.wait_for("document.querySelector('img.gift')?.naturalWidth > 0")
+        for page in (overlay, room):
+            assert page.errors == []
+            assert not [url for url, _ in page.requests if "/gifts/" not in url]
+
+
 @pytest.mark.parametrize("proxy", PROXIES)
 async def test_a_client_can_not_choose_its_address(
     proxy: str, tmp_path: Path, redis_url: str, redis_client: Any
@@ -183,7 +204,6 @@ async def test_a_client_can_not_choose_its_address(
         assert 20 <= found.count(200) <= 21 + (time.monotonic() - began) * 10
 
 
-@pytest.mark.attack
 @pytest.mark.parametrize("proxy", PROXIES)
 async def test_no_log_has_a_token(proxy: str, tmp_path: Path, redis_url: str, redis_client: Any) -> None:
     find(proxy)

@@ -221,6 +221,19 @@ async def test_a_gift_that_is_open_is_said_again_and_a_given_key_is_asked_about(
     assert await page.evaluate(again) == {**RESULT, "duplicate": True}
 
 
+@pytest.mark.attack
+async def test_what_can_be_no_token_is_not_quoted_on_the_console(page: Page) -> None:
+    state = await page.evaluate("""(async () => {
+        const { GiftingClient } = await import('/static/gifting.js');
+        const other = new GiftingClient({ token: 'hush, hush' });
+        other.connect();
+        await other.sendGift('r1', 'spark').catch(({ message }) => (window.told = message));
+        return [other.state, window.told];
+    })()""")
+    assert state == ["closed", "The connection is closed (the token is malformed)."]
+    assert "hush" not in str(page.console)
+
+
 async def test_waiting_alerts_are_bounded_and_the_highest_come_first(page: Page) -> None:
     shown = await page.evaluate("""(async () => {
         const { Alerts } = await import('/static/alerts.js');

@@ -131,6 +131,8 @@ export class Connection {
   }
 
   #open() {
+    // What can be no token would be quoted on the console by the browser.
+    if (!/^[\w.-]*$/.test(this.token)) return this.close("the token is malformed", 401);
     // A page can't set headers, and addresses are logged: the token goes beside the subprotocol.
     const socket = new WebSocket(this.#url, this.token ? [SUBPROTOCOL, TOKEN_PREFIX + this.token] : [SUBPROTOCOL]);
     this.#socket = socket;
