@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from keys import new_key
-from proxy import RedisProxy, Proxy
+from proxy import Proxy, RedisProxy
 from till import BATCH, Till, till_at
 
 from gifting import errors

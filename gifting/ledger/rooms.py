@@ -213,6 +213,7 @@ class Rooms:
 
     async def sweep(self) -> tuple[int, float]:
         """End the streaks whose time is over. Returns how many, and seconds until the next may be due."""
+        self.halt.check()
         ended, wait = 0, self.settings.streak_window * 1000
         now, deadlines = await self._next_deadlines()
         for base, deadline in deadlines:
