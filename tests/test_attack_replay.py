@@ -51,14 +51,17 @@ async def a_ledger(redis_url: str, settings: Settings) -> AsyncIterator[Ledger]:
 
 
 async def fill_log(ledger: Ledger, size: int) -> int:
-    """Gifts as they come in a rush, hundreds in each call, until the log of ``r1`` has ``size`` bytes; the last seq."""
-    await ledger.grant("ann", 1_000_000, new_key(), "test", "op")
+    """Gifts as they come in a rush, hundreds in each call, until the log of ``r1`` has ``size`` bytes; the last seq.
+
+    They are no streaks, whose ends would come later.
+    """
+    await ledger.grant("ann", 10**12, new_key(), "test", "op")
     sender = ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
     room = await ledger.open_room("r1", "host", "Host", "")
     log = ledger.keys.log("host", "r1")
     while (await ledger.redis.memory_usage(log) or 0) < size:
         for _ in range(4_000):
-            ledger.send_gift(sender, room, "spark", new_key(), 1, TEXT, lambda _: None)
+            ledger.send_gift(sender, room, "skateboard", new_key(), 1, TEXT, lambda _: None)
         await ledger.batcher.drain()
     return int((await ledger.snapshot(room))["seq"])
 
