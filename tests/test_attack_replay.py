@@ -28,6 +28,7 @@ from gifting.hub.room import Counters, Room
 from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.wire.batch import RoomBatch
 from gifting.wire.codec import JSON, MSGPACK, Codec, unpack
 from gifting.wire.framing import measure
 
@@ -66,6 +67,21 @@ async def fill_log(ledger: Ledger, size: int) -> int:
     return int((await ledger.snapshot(room))["seq"])
 
 
+@asynccontextmanager
+async def a_room(ledger: Ledger, settings: Settings, size: int) -> AsyncIterator[tuple[Room, int]]:
+    """A room of a hub that has nothing of its log in memory; and its last seq."""
+    last = await fill_log(ledger, size)
+    replays = Replays(settings)
+    room = Room(await ledger.room("r1"), ledger, settings, Pacer(0.05), replays, Counters(), 0.0)
+    await room.open()
+    try:
+        yield room, last
+    finally:
+        room.close()
+        room.pacer.stop()
+        await replays.stop()
+
+
 class Recorder(Socket):
     """Takes everything, and remembers it as it came."""
 
@@ -80,6 +96,9 @@ class Recorder(Socket):
             _, start, at_end = measure(data, at)
             self.payloads.append(data[start:at_end])
             at = at_end
+
+    def seqs_of(self, codec: Codec) -> list[int]:
+        return [event["seq"] for payload in self.payloads for event in codec.decode_any(payload)["events"]]
 
 
 async def longest_pause(until: Callable[[], bool]) -> float:
@@ -97,23 +116,61 @@ async def test_a_long_past_comes_whole_in_small_frames_and_stalls_nobody(
     redis_url: str, redis_client: Any, codec: Codec, size: int
 ) -> None:
     settings = load(UNLIMITED, environ={})
-    async with a_ledger(redis_url, settings) as ledger:
-        last = await fill_log(ledger, size)
-        replays = Replays(settings)
-        room = Room(await ledger.room("r1"), ledger, settings, Pacer(0.05), replays, Counters(), 0.0)
-        await room.open()
+    async with a_ledger(redis_url, settings) as ledger, a_room(ledger, settings, size) as (room, last):
         reader = Recorder(codec)
         subscription = Subscription(reader, room, room.lanes["all"], 0, False)  # type: ignore[arg-type]
         room.subscribe(subscription)
         async with asyncio.timeout(30):
             stalled = await longest_pause(lambda: subscription.position == last)
-        room.close()
-        room.pacer.stop()
-        await replays.stop()
-    seqs = [event["seq"] for payload in reader.payloads for event in codec.decode_any(payload)["events"]]
-    assert seqs == list(range(1, last + 1))
+    assert reader.seqs_of(codec) == list(range(1, last + 1))
     assert max(map(len, reader.payloads)) <= settings.frame_max
     assert stalled < 0.05
+
+
+async def test_who_has_had_too_much_is_slowed_and_loses_nothing(redis_url: str, redis_client: Any) -> None:
+    """Four times the log a second: it takes a quarter of a second."""
+    size = 4_000_000
+    settings = load({"replay_rate": 4.0 * size, "replay_burst": 65_536}, environ={})
+    async with a_ledger(redis_url, settings) as ledger, a_room(ledger, settings, size) as (room, last):
+        reader = Recorder(MSGPACK)
+        began = time.monotonic()
+        subscription = Subscription(reader, room, room.lanes["all"], 0, False)  # type: ignore[arg-type]
+        room.subscribe(subscription)
+        async with asyncio.timeout(30):
+            await longest_pause(lambda: subscription.position == last)
+        assert time.monotonic() - began > 0.2
+    assert reader.seqs_of(MSGPACK) == list(range(1, last + 1))
+
+
+async def test_pages_are_loaded_in_turn(redis_url: str, redis_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at a time for each connection, few at a time for all; and each goes on, those who came later too."""
+    settings = load({**UNLIMITED, "replay_loads": 3}, environ={})
+    async with a_ledger(redis_url, settings) as ledger, a_room(ledger, settings, 1_000_000) as (room, last):
+        loading = most = 0
+        read = ledger.replay
+
+        async def count(*args: Any) -> list[RoomBatch]:
+            nonlocal loading, most
+            loading += 1
+            most = max(most, loading)
+            found = await read(*args)
+            loading -= 1
+            return found
+
+        monkeypatch.setattr(ledger, "replay", count)
+        readers = [Recorder(MSGPACK) for _ in range(8)]
+        every = [
+            Subscription(reader, room, lane, since, False)  # type: ignore[arg-type]
+            for since, reader in enumerate(readers)
+            for lane in (room.lanes["all"], room.lanes["live"])
+        ]
+        for subscription in every:
+            room.subscribe(subscription)
+        assert len(room.replays) == len(readers), "two subscriptions of a connection wait as one"
+        async with asyncio.timeout(30):
+            await longest_pause(lambda: all(subscription.position == last for subscription in every))
+        assert most == 3
+        assert len(room.replays) == 0
 
 
 async def test_no_frame_is_larger_than_it_may_be_whatever_is_in_it() -> None:
