@@ -1,0 +1,38 @@
+"""Calls larger than one Redis command takes arguments: nothing of them is lost where they are cut into pieces."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+from test_ledger import START, a_world
+
+from gifting.ledger.audit import audit
+from gifting.ledger.status import Status
+
+pytestmark = pytest.mark.attack
+
+
+@pytest.mark.parametrize("count", [499, 500, 501, 600, 1000])
+async def test_many_keys_and_users_in_one_call_and_again(redis_client: Redis, redis_url: str, count: int) -> None:
+    """All in one partition and minute, so that they share each hash: 500 pairs fill a command."""
+    async with a_world(redis_url, partitions=1, batch_max=1000) as world:
+        users = [f"user{number}" for number in range(count)]
+        await asyncio.gather(*(world.grant(user, 3) for user in users))
+        gifts = [{"user": user, "key": world.key(), "count": 2} for user in users]
+        first = await world.together(*gifts)
+        assert [(result.status, result.duplicate, result.coins) for result in first] == [(Status.OK, 0, 1)] * count
+        assert [result.seq for result in first] == list(range(1, count + 1))
+        again = await world.together(*gifts)
+        assert again == [result._replace(duplicate=1) for result in first]
+        assert await world.redis.hlen(f"{world.base('ann')}:keys:{START // 60_000}") == count
+        room = world.ledger.keys.room("host", "r1")
+        assert await world.redis.zcard(f"{room}/top") == await world.redis.hlen(f"{room}/users") == count
+        assert await world.redis.hlen(f"{room}/streaks") == 2 * count
+        on = await world.together(*({"user": user} for user in users))
+        assert [(result.coins, result.repeat_count) for result in on] == [(0, 3)] * count, "streaks go on"
+        world.clock[0] += 3_001
+        assert (await world.ledger.sweep())[0] == count
+        report = await audit(world.redis, world.ledger.keys)
+        assert (report.lines()[1:], report.gifts) == (["clean"], 2 * count)
