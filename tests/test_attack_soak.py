@@ -27,6 +27,9 @@ from gifting.ledger.entries import Credit, Debit, Entry
 from gifting.load.patrons import Parcel, _is_open
 from gifting.load.plan import SenderReport, Target
 from gifting.load.sender import Reply, _Error
+from gifting.load.viewer import Gallery, Viewer
+from gifting.wire.codec import BINARY, MSGPACK
+from gifting.wire.framing import frame
 
 pytestmark = pytest.mark.attack
 
@@ -124,6 +127,49 @@ def test_keys_and_seqs_belong_together() -> None:
         discrepancies=0, complaints=[], keys={"r": KEY + OTHER},
     )  # fmt: skip
     assert list(accepted(report)) == [(KEY, ("r", 3)), (OTHER, ("r", 4))]
+
+
+# A viewer that is sent away while it comes back.
+
+
+class Fickle:
+    """A server that agrees to every socket, and closes the first two at once with "come back"."""
+
+    def __init__(self) -> None:
+        self.agreed = 0
+        self.served = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.agreed += 1
+        close = bytes((0x88, 2)) + (4000).to_bytes(2, "big")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + (close if self.agreed <= 2 else b""))
+        if self.agreed > 2:
+            await reader.readexactly(6)  # the head of the join
+            answer = MSGPACK.encode({"re": 1, "ok": True, "gap": False, "room": {"seq": 3}})
+            writer.write(frame(BINARY, answer))
+            await reader.read()
+        writer.close()
+        with suppress(ConnectionResetError):
+            await writer.wait_closed()
+        if self.agreed > 2:
+            self.served.set()
+
+
+async def test_a_viewer_comes_back_once_however_often_it_is_sent_away() -> None:
+    fickle = Fickle()
+    server = await asyncio.start_server(fickle.serve, "127.0.0.1", 0)
+    target = Target("127.0.0.1", server.sockets[0].getsockname()[1], SECRET)
+    gallery = Gallery("all")
+    async with server, asyncio.timeout(10):
+        viewer = Viewer(asyncio.get_running_loop(), gallery, target=target, token="t", room="r", user="v")
+        await viewer.come_back()
+        assert viewer.last == 3
+        assert fickle.agreed == 3
+        assert viewer._task is None
+        viewer.stop()
+        await fickle.served.wait()
+    assert gallery.complaints.texts == []
 
 
 # A patron in doubt.

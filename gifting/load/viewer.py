@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +28,7 @@ AFTER_ROOM: Final = 1 + 5 + 4 + 9 + 7 + 5
 """Bytes of a frame's head besides the room: map, ``room``, ``seq``, its number, ``events``, its count."""
 
 SLOW_RECEIVE_BUFFER: Final = 65_536
+ANSWER_WITHIN_S: Final = 30.0
 REOPEN_AFTER_S: Final = 0.2
 REOPEN_TRIES: Final = 150
 """Half a minute: a server that is stopped drains for 10 s at most, and starts again within a few."""
@@ -116,6 +118,7 @@ class Viewer(Socket):
         self._joined: asyncio.Future[dict[str, Any]] | None = None
         self._task: asyncio.Task[None] | None = None
         self._turn = 0
+        self._returning = False
         self.last = -1
         self.closes = 0
         self.room, self.user, self.slow = room, user, slow
@@ -140,9 +143,18 @@ class Viewer(Socket):
         if self.last >= 0:
             request["since"] = self.last
         self.write(masked(BINARY, MSGPACK.encode(request)))
-        reply = await self._joined
+        reply = await self._answer_of(self._joined, "join")
         if not reply["ok"]:
             raise GiftingError(f"{self.user} could not join {self.room}: {reply['error']}")
+
+    async def _answer_of(self, asked: asyncio.Future[Any], op: str) -> Any:
+        """Wait for an answer; a server that gives none is a discrepancy. Raises as :meth:`join` does."""
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await asked
+        except TimeoutError:
+            self._gallery.complaints.add(f"{self.room}: {self.user} had no answer to {op} in {ANSWER_WITHIN_S:.0f} s.")
+            raise ConnectionAbortedError(f"no answer to {op}") from None
 
     def message(self, data: bytes, start: int, end: int) -> None:
         if data.startswith(self._prefix, start + 1):
@@ -186,13 +198,14 @@ class Viewer(Socket):
             self._joined.set_result(reply)
 
     def lost(self, code: int) -> None:
+        waits = self._joined is not None and not self._joined.done()
+        if self._joined is not None and waits:
+            self._joined.set_exception(ConnectionResetError(f"closed with {code}"))
         if self.stopping:
             return
         self._gallery.closes[code] += 1
         self.closes += 1
-        if self._joined is not None and not self._joined.done():
-            self._joined.set_exception(ConnectionResetError(f"closed with {code}"))
-        elif may_reconnect(code) and (self._task is None or self._task.done()):
+        if may_reconnect(code) and not waits and not self._returning:
             self._task = self._loop.create_task(self.come_back())
 
     def hang_up(self) -> None:
@@ -203,14 +216,16 @@ class Viewer(Socket):
 
     async def come_back(self) -> None:
         """Connect and join again, from the last seq if there is one."""
-        for _ in range(REOPEN_TRIES):
-            await asyncio.sleep(REOPEN_AFTER_S)
-            self.hang_up()
-            try:
-                await self.join()
-            except (OSError, GiftingError):
-                continue
-            return
+        self._returning = True
+        try:
+            for _ in range(REOPEN_TRIES):
+                await asyncio.sleep(REOPEN_AFTER_S)
+                self.hang_up()
+                with suppress(OSError, GiftingError):
+                    await self.join()
+                    return
+        finally:
+            self._returning = False
         self._gallery.complaints.add(f"{self.room}: {self.user} could not come back.")
 
     def stop(self) -> None:

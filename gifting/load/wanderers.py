@@ -75,13 +75,13 @@ class Wanderer(Viewer):
         """Leave the room and join it again over the same connection, unless that breaks meanwhile."""
         closes, self._left = self.closes, self._loop.create_future()
         self.write(masked(BINARY, MSGPACK.encode({"op": "leave", "id": LEAVE_ID, "room": self.room})))
-        await self._left
-        await self._linger(seconds)
-        if self.closes == closes:
-            try:
+        try:
+            await self._answer_of(self._left, "leave")
+            await self._linger(seconds)
+            if self.closes == closes:
                 await self.subscribe()
-            except (OSError, GiftingError):
-                await self.come_back()
+        except (OSError, GiftingError):
+            await self.come_back()
 
     def _take_reply(self, reply: dict[str, Any]) -> None:
         if reply["re"] != LEAVE_ID:

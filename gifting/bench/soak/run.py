@@ -36,6 +36,9 @@ SETTINGS: Final = OVERRIDES | {"GIFTING_MEMBER_RATE": "10", "GIFTING_SLOW_TIMEOU
 UNDER_FAULTS: Final = {"GIFTING_SLOW_TIMEOUT": "10", "GIFTING_LOG_KEEP": "10000000"}
 """The limits of users are in force, as they are meant for strangers; and no log is cut, so that it can be audited."""
 
+FINISH_WITHIN_S: Final = 300.0
+"""Longest wait for the load's books; a load process that does not end is a failure of its own."""
+
 QUIET_S: Final = 3.0
 """The last fault is so long before the end of the load."""
 
@@ -111,7 +114,8 @@ class Soak:
             await fleet.sent()
             final = await self._operator.final_seqs(self.rooms)
             self._show("waiting for every viewer", 1)
-            reports = await fleet.finish(final, CATCH_UP_WITHIN_S)
+            async with asyncio.timeout(FINISH_WITHIN_S):
+                reports = await fleet.finish(final, CATCH_UP_WITHIN_S)
         after = await self._operator.wallets(self._senders)
         self._show("auditing", 1)
         audit = check(plans, reports, before, after)
