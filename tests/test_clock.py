@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from gifting import errors
+from gifting import config, errors
+from gifting.bench.soak.shim import FaultShim
 from gifting.health import Health
 from gifting.ledger.clock import Clock
+from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.floors import HOLD, HOLD_MAX, PIECE, kinds
+from gifting.ledger.ledger import Ledger
+from gifting.model.catalog import load_catalog
 from gifting.model.economy import key_time, make_key, parse_key
 from gifting.tasks import Vital
+from tests.keys import new_key
 from tests.test_ledger import LEAD, START, WINDOW, World, a_world
 
 MINUTE = 60_000
@@ -57,6 +63,36 @@ async def test_a_step_ahead_and_back_charges_no_key_twice(world: World, believed
     else:
         assert await world.send(key=key) == first._replace(duplicate=1)
     assert await world.ledger.wallet("ann") == (998, 0)
+
+
+@pytest.mark.attack
+@pytest.mark.skipif(not FaultShim.available(), reason="needs Linux and cc")
+async def test_a_step_of_the_machines_own_clock(tmp_path: Path) -> None:
+    """By Redis' own clock, preloaded: what Redis expires by itself is expired then."""
+    with FaultShim() as shim:
+        server = EmbeddedRedis(tmp_path / "data", env=shim.env)
+        ledger = Ledger(await server.start(), config.load({}, environ={}), load_catalog())
+        try:
+            await ledger.start()
+            room = await ledger.open_room("r1", "host", "Host", "")
+            await ledger.grant("ann", 100, new_key(), "bought", "operator")
+            sender, key = ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 0}), new_key()
+            first = await ledger.gift(sender, room, "spark", key)
+            names = [name async for name in ledger.redis.scan_iter()]
+            shim.step_clock(STEP_AHEAD / 1000)
+            await ledger.maintain()
+            assert await ledger.redis.exists(*names) == len(names)
+            with pytest.raises(errors.KeyExpired):
+                await ledger.gift(sender, room, "spark", new_key())
+            shim.step_clock(0)
+            await ledger.maintain()
+            assert ledger.upkeep.clock.steps == 2
+            assert await ledger.gift(sender, room, "spark", key) == first._replace(duplicate=1)
+            assert (await ledger.wallet("ann"))[0] == 99
+        finally:
+            await ledger.stop()
+            shim.clear()
+            await server.stop()
 
 
 @pytest.mark.attack

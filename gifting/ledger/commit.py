@@ -108,16 +108,19 @@ class Packed(NamedTuple):
 def pack_batch(batch: Sequence[Item]) -> Packed:
     """Every partition, room, bucket and target that is touched is told once, and then named by its place."""
     rooms, buckets = _Spots(), _Spots()
-    targets = _Places()
+    targets: dict[bytes, bytes] = {}
     heads: list[bytes] = []
     values: list[bytes] = []
     for item in batch:
-        if item.sender is None or item.target is None:
-            values += (rooms.place(item.room), item.fields)
-        else:
-            if item.target not in targets:
-                heads += (rooms.place(item.room), item.target)
-            values += (buckets.place(item.sender), targets.place(item.target), item.fields)
+        sender, room, target = item.sender, item.room, item.target
+        if sender is None or target is None:
+            values += (rooms.get(room.keys) or rooms.add(room), item.fields)
+            continue
+        place = targets.get(target)
+        if place is None:
+            heads += (rooms.get(room.keys) or rooms.add(room), target)
+            place = targets[target] = pack(len(targets) + 1)
+        values += (buckets.get(sender.keys) or buckets.add(sender), place, item.fields)
     kinds = bytes([item.kind for item in batch])
     keys, count, places = _address(rooms, buckets)
     return Packed(keys, count, (kinds, places, b"".join(heads), b"".join(values)))
@@ -132,23 +135,14 @@ def _address(rooms: _Spots, buckets: _Spots) -> tuple[bytes, int, bytes]:
     return b"".join(keys), count, pack((len(bases), *homes, [spot.number for spot in buckets.found]))
 
 
-class _Places(dict[bytes, bytes]):
-    """Things in the order in which they were first named; where one stands, from 1, as wire bytes."""
-
-    def place(self, thing: bytes) -> bytes:
-        return self.get(thing) or self.setdefault(thing, pack(len(self) + 1))
-
-
 class _Spots(dict[bytes, bytes]):
-    """The same of spots, by their keys."""
+    """Spots by their keys, in the order in which they were first named: where one stands, from 1, as wire bytes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Spot] = []
 
-    def place(self, spot: Spot) -> bytes:
-        known = self.get(spot.keys)
-        if known is None:
-            self.found.append(spot)
-            known = self[spot.keys] = pack(len(self.found))
-        return known
+    def add(self, spot: Spot) -> bytes:
+        self.found.append(spot)
+        place = self[spot.keys] = pack(len(self.found))
+        return place

@@ -20,7 +20,7 @@ from gifting.ledger.overlays import Overlays
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
 from gifting.ledger.safety import require_safe
-from gifting.ledger.spot import BUCKET_MS, DAY_MS, bucket_spot, partition_keys
+from gifting.ledger.spot import BUCKET_MS, DAY_MS, Spot, bucket_spot, partition_keys
 from gifting.ledger.upkeep import Upkeep
 from gifting.model import economy, events
 from gifting.model.catalog import Catalog, Gift
@@ -42,6 +42,13 @@ class Sender(NamedTuple):
     id: str
     base: str
     user: bytes
+
+
+class Target(NamedTuple):
+    """A gift in a room, packed once for all who send it there."""
+
+    room: Spot
+    packed: bytes
 
 
 class Ledger(Rooms):
@@ -72,7 +79,7 @@ class Ledger(Rooms):
             self.redis.connection_pool.make_connection, self.keys.chain, settings, now, vital, self.halt.pull
         )
         self._likes: dict[str, Fold] = {}
-        self._targets: dict[tuple[RoomRef, str], bytes] = {}
+        self._targets: dict[tuple[RoomRef, str], Target] = {}
 
     async def start(self) -> None:
         """Check that Redis, its data and the catalog fit the settings, and begin to take gifts.
@@ -162,17 +169,15 @@ class Ledger(Rooms):
             )
         )[1:]
         bucket = bucket_spot(sender.base, made // BUCKET_MS)
-        self.batcher.submit(GIFT, bucket, room.spot, self._target(room, gift), fields, done)
+        target = self._targets.get((room, gift_id)) or self._add_target(room, gift)
+        self.batcher.submit(GIFT, bucket, target.room, target.packed, fields, done)
 
-    def _target(self, room: RoomRef, gift: Gift) -> bytes:
-        """A gift in a room, packed once for all who send it there."""
-        target = self._targets.get((room, gift.id))
-        if target is None:
-            about = events.encode_about(room.to_user, self.catalog.wire(gift.id))
-            target = pack((room.id, room.host, gift.id, int(gift.streakable), about))[1:]
-            while len(self._targets) >= TARGETS_MAX:
-                del self._targets[next(iter(self._targets))]
-            self._targets[room, gift.id] = target
+    def _add_target(self, room: RoomRef, gift: Gift) -> Target:
+        about = events.encode_about(room.to_user, self.catalog.wire(gift.id))
+        packed = pack((room.id, room.host, gift.id, int(gift.streakable), about))[1:]
+        while len(self._targets) >= TARGETS_MAX:
+            del self._targets[next(iter(self._targets))]
+        target = self._targets[room, gift.id] = Target(room.spot, packed)
         return target
 
     def post(self, room: RoomRef, kind: events.Logged, fields: dict[str, Any], done: Done) -> None:
