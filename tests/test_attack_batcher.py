@@ -241,3 +241,30 @@ async def test_a_call_that_was_written_in_part_counts_as_sent(redis_client: Any,
         else:
             assert {type(outcome) for outcome in outcomes[:999]} == {errors.OutcomeUnknown}
             assert isinstance(outcomes[1000], errors.LedgerUnavailable), "it was never sent"
+
+
+async def test_who_can_not_be_told_keeps_nobody_else_from_being_told(redis_client: Any, redis_url: str) -> None:
+    def fails(_: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    async with till_at(redis_url, like_interval=0.01) as till:
+        room = await till.ledger.room("r1")
+        till.ledger.post(room, "share", {"user": b"\x80"}, fails)
+        till.send(1)
+        till.ledger.like(room, 1, fails)
+        till.like(1)
+        outcomes = await till.everyone()
+        assert [outcome.status for outcome in outcomes] == [0] * 3
+
+
+async def test_likes_whose_reply_is_lost_are_told_so_and_given_once(redis_client: Any, redis_url: str) -> None:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url, like_interval=0.01) as till:
+        proxy.mute = True
+        till.like(3)
+        till.like(4)
+        await asyncio.wait_for(proxy.swallowed.wait(), WAIT)
+        proxy.mend()
+        proxy.cut()
+        outcomes = (await till.everyone())[1:]
+        assert {type(outcome) for outcome in outcomes} == {errors.Unconfirmed}
+        assert await redis_client.hget(till.ledger.keys.room("host", "r1"), "likes") == b"7"

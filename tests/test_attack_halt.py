@@ -93,7 +93,7 @@ async def test_a_gift_that_was_sent_before_is_never_told_that_it_was_not(redis_c
 
 @pytest.mark.parametrize("script", ["grant", "sweep", "room_end"])
 async def test_any_script_that_writes_the_books(redis_client: Any, redis_url: str, script: str) -> None:
-    async with till_at(redis_url, vital=Vital(health := Health())) as till:
+    async with till_at(redis_url, vital=Vital(health := Health()), streak_window=0.1) as till:
         ledger, room = till.ledger, await till.ledger.room("r1")
         for key in (f"{ledger.keys.base('ann')}:ledger", f"{room.base}:room:r1/log"):
             await redis_client.delete(key)

@@ -39,6 +39,9 @@ class Till:
         """One event that costs nothing and has no key."""
         self.ledger.post(self._room, "share", {"user": self._sender.user}, self._expect())
 
+    def like(self, count: int) -> None:
+        self.ledger.like(self._room, count, self._expect())
+
     def _expect(self) -> Any:
         place = len(self.told)
         self.told.append(None)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from gifting.errors import GiftingError
 from gifting.ledger.batcher import Done, Result
+
+log = logging.getLogger(__name__)
 
 WAITING_MAX = 100_000
 """Likes that may wait in one fold to be told; a fold that is full goes out at once."""
@@ -49,7 +52,10 @@ class Fold:
 
         def tell(outcome: Result | GiftingError) -> None:
             for done in waiting:
-                done(outcome)
+                try:
+                    done(outcome)
+                except Exception:
+                    log.exception("the outcome of a like is known, but telling its sender failed")
 
         try:
             self._send(count, tell)
