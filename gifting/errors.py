@@ -35,6 +35,7 @@
     │   ├── WalletFull              wallet_full
     │   ├── KeyReused               key_reused
     │   ├── KeyExpired              key_expired
+    │   │   └── NotCharged            not_charged: said by clients only
     │   └── KeyInFuture             key_in_future
     ├── Limited                   too much at once; later it will work
     │   ├── RateLimited             rate_limited
@@ -270,6 +271,13 @@ class KeyExpired(Refused):
         "This attempt charged nothing; an earlier one with this key may have. Ask with `gift_status`: only `unknown` "
         "says that a new key is safe."
     )
+
+
+class NotCharged(KeyExpired):
+    """What a client makes of a key that expired, once the ledger has said so for certain."""
+
+    code = "not_charged"
+    help = "Nothing was charged, and by this key nothing can be any more: a new key is safe."
 
 
 class KeyInFuture(Refused):

@@ -197,14 +197,15 @@ async def test_of_a_gift_in_doubt_only_the_ledger_is_believed(page: Page, stage:
         (["outcome_unknown", "unknown_gift"], ACCEPTED, RESULT),
         (["outcome_unknown", "key_expired"], {**ACCEPTED, "count": 2}, "key_reused"),
         (["outcome_unknown", "key_expired"], REFUSED, "insufficient_coins"),
-        (["outcome_unknown", "key_expired"], {"state": "unknown"}, "key_expired"),
+        (["outcome_unknown", "key_expired"], {"state": "unknown"}, "not_charged"),
+        (["outcome_unknown", "key_expired"], {"state": "refused", "error": {"code": "key_expired"}}, "not_charged"),
         (["outcome_unknown", "forbidden"], {}, "outcome_unknown"),
     ):
         stage.refusals, stage.status = [*refusals], status
         reply = await page.evaluate(SEND)
         assert reply == {**RESULT, "duplicate": True} if outcome is RESULT else reply["code"] == outcome, refusals
         assert stage.asked.pop() == stage.gifts[-1]["key"] == stage.gifts[-2]["key"]
-        assert ("a new key is safe" in str(reply)) == (status == {"state": "unknown"})
+        assert ("a new key is safe" in str(reply)) == (outcome == "not_charged")
     stage.refusals = ["key_expired"]
     assert (await page.evaluate(SEND))["code"] == "key_expired"
     assert stage.asked == []

@@ -108,7 +108,8 @@ class Client:
 
         Raises:
             OutcomeUnknown: it could not be found out within ``deadline``; its text has the key, to ask again later.
-            GiftingError: any other refusal; nothing was charged. Only then is a new key safe.
+            NotCharged: the ledger never saw this key and takes it no more; a new key is safe.
+            GiftingError: any other refusal; nothing was charged.
         """
         fields: dict[str, Any] = {"room": room, "gift": gift, "count": count, "key": key or self.new_key()}
         if message is not None:

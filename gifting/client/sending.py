@@ -7,12 +7,10 @@ from typing import Any, Final
 
 from gifting.client.link import Link
 from gifting.client.reconnect import backoff, told
-from gifting.errors import BadKey, Denied, GiftingError, KeyExpired, KeyReused, Limited, OutcomeUnknown
+from gifting.errors import BadKey, Denied, GiftingError, KeyExpired, KeyReused, Limited, NotCharged, OutcomeUnknown
 
 STATUS_WITHIN: Final = 2.0
 """Seconds to wait for what became of a gift; the last question may go beyond the deadline by so much."""
-
-NEVER_CHARGED: Final = "Nothing was charged, and by this key nothing can be any more: a new key is safe."
 
 _CONTENT: Final = ("room", "gift", "count")
 _RESULT: Final = ("seq", "event_id", "coins", "repeat_count", "streak_id")
@@ -84,10 +82,12 @@ class Sending:
                 if any(status[name] != self._fields[name] for name in _CONTENT):
                     raise KeyReused
                 return {**{name: status[name] for name in _RESULT if name in status}, "duplicate": True}
+            case "unknown":
+                raise NotCharged
+            case "refused" if status["error"]["code"] == KeyExpired.code:
+                raise NotCharged
             case "refused":
                 raise told(status["error"]["code"], status["error"]["message"])
-            case "unknown":
-                raise KeyExpired(NEVER_CHARGED)
             case "open" if not self._in_doubt:
                 raise error
         return None

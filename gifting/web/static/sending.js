@@ -13,7 +13,7 @@ const DENIED = new Set(["forbidden", "bad_token", "token_expired", "token_revoke
 /** Refusals that stand for themselves, even if the key was used before: none of them says to make a new one. */
 const LIMITED = new Set(["bad_key", "rate_limited", "overloaded", "too_many_pending"]);
 const RESULT = ["seq", "event_id", "coins", "repeat_count", "streak_id"];
-const NEVER_CHARGED = "Nothing was charged, and by this key nothing can be any more: a new key is safe.";
+const NOT_CHARGED = "Nothing was charged, and by this key nothing can be any more: a new key is safe.";
 
 /**
  * @typedef {object} Way how the gift travels
@@ -101,8 +101,9 @@ export class Sending {
       const known = RESULT.filter((name) => name in status).map((name) => [name, status[name]]);
       return { ...Object.fromEntries(known), duplicate: true };
     }
-    if (status.state === "refused") throw new GiftingError(status.error.code, status.error.message, false);
-    if (status.state === "unknown") throw new GiftingError("key_expired", NEVER_CHARGED, false);
+    const refused = status.state === "refused" ? status.error.code : "";
+    if (status.state === "unknown" || refused === "key_expired") throw new GiftingError("not_charged", NOT_CHARGED, false);
+    if (refused) throw new GiftingError(refused, status.error.message, false);
     if (status.state === "open" && !this.#inDoubt) throw error;
     return null;
   }
