@@ -15,6 +15,7 @@ from gifting import config, errors
 from gifting.health import Health
 from gifting.keys import fetch as fetching
 from gifting.keys import keeper as keeping
+from gifting.keys.fetch import FetchFailed
 from gifting.keys.keeper import ASKED_MAX, KeyKeeper
 from gifting.keys.secretfile import find_secrets
 from gifting.wire.jwks import JWKS_MAX
@@ -262,6 +263,13 @@ async def test_what_can_not_be_fetched_changes_nothing(
     assert not kept.health.problems
     if spoil == "redirect":
         assert server.asked == 2, "it is not followed"
+
+
+@pytest.mark.attack
+async def test_no_more_is_read_than_may_be(server: JwksServer) -> None:
+    server.body = b" " * (64 << 20)
+    with pytest.raises(FetchFailed, match="bytes"):
+        await asyncio.to_thread(fetching.fetch, server.url)
 
 
 async def test_keys_that_can_not_be_fetched_for_too_long_are_let_go(tmp_path: Path, server: JwksServer) -> None:

@@ -171,7 +171,8 @@ def test_a_key_that_is_not_used_here_is_left_out(wrong: Any) -> None:
         b'{"keys": ' + b"[" * 5000,
         document(PAIRS["ES256"]) + b" " * JWKS_MAX,
         json.dumps({"keys": [PAIRS["EdDSA"].jwk(kid=str(n)) for n in range(KEYS_MAX + 1)]}).encode(),
-        json.dumps({"keys": [PAIRS["EdDSA"].jwk(d="AAAA")]}).encode(),
+        json.dumps({"keys": [PAIRS["ES256"].jwk(), PAIRS["EdDSA"].jwk(d="AAAA")]}).encode(),
+        json.dumps({"keys": [PAIRS["ES256"].jwk(), {"kty": "oct", "k": "AAAA"}]}).encode(),
     ],
     ids=lambda data: data[:30],
 )

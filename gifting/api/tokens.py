@@ -38,9 +38,9 @@ async def revoke(call: Call) -> types.RevocationReply:
     body: types.Revocation = call.body
     if sum(one is not None for one in (body.token_id, body.user, body.everyone)) != 1:
         raise BadMessage("Name one of token_id, user and everyone.")
-    before = await _revoke(call, body)
+    until = await _revoke(call, body)
     await call.services.hub.close_revoked()
-    return types.RevocationReply(True, before)
+    return types.RevocationReply(True, until)
 
 
 async def _revoke(call: Call, body: types.Revocation) -> float | None:
@@ -50,6 +50,6 @@ async def _revoke(call: Call, body: types.Revocation) -> float | None:
         return None
     if body.user is None:
         return await ledger.revocations.revoke_everybody()
-    before = await ledger.revocations.revoke_user(body.user)
+    until = await ledger.revocations.revoke_user(body.user)
     await ledger.overlays.forget(body.user)
-    return before
+    return until

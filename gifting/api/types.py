@@ -181,10 +181,10 @@ class Revocation(Struct):
 
 
 class RevocationReply(Struct):
-    """``before`` is in seconds since 1970: what was issued (``iat``) from then on is good. Null for a single token."""
+    """``until`` is in seconds since 1970: what was issued (``iat``) after that is good. Null for a single token."""
 
     ok: bool
-    before: float | None = None
+    until: float | None = None
 
 
 class Problem(Struct):

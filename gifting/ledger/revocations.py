@@ -1,6 +1,6 @@
 """Revoked tokens: kept in Redis as long as they could live, known on every node a second later.
 
-A revocation names one token, or all tokens of a user, or of everybody, that were issued before it. Each is noted under
+A revocation names one token, or all tokens of a user, or of everybody, that were issued up to it. Each is noted under
 a revision; a node asks for those above the last it saw, so an idle second costs one small call however many there are.
 
 Bounds: what a room may revoke is what it issued (:mod:`gifting.ledger.overlays`); of what operators revoke one by one,
@@ -46,6 +46,11 @@ _LAST = "~"
 """The member of the revisions that has the last one; it sorts after its namesake, so no page ends between the two."""
 
 
+def _cutoff(forgotten: float) -> float:
+    """Up to when what a user was issued is revoked, from when that is forgotten; to the ms, as a token's ``iat``."""
+    return round(forgotten - CUTOFF_LIFE, 3)
+
+
 class Revocations:
     """The revocations of all nodes, and what this node knows of them. ``now`` as in :class:`~.rooms.Rooms`."""
 
@@ -70,7 +75,7 @@ class Revocations:
         if not self._users:
             return False
         before = max(self._users.get(identity.user, 0.0), self._users.get(EVERYBODY, 0.0))
-        return identity.issued < before
+        return identity.issued <= before
 
     # Each takes effect on this node at once, on others when they sync.
 
@@ -83,12 +88,13 @@ class Revocations:
         await self._revoke(_OVERLAYS, token_id, at=expires + KEPT_BEYOND, most=OVERLAYS_MAX)
 
     async def revoke_user(self, user: str) -> float:
-        """Refuse what was issued to ``user`` before now. Returns when that is. Raises TooManyTokens, Unavailable."""
-        return await self._revoke(_USERS, user, life=CUTOFF_LIFE, most=REVOKED_MAX) - CUTOFF_LIFE
+        """Refuse what was issued to ``user`` up to now. Returns when that is. Raises TooManyTokens, Unavailable."""
+        return _cutoff(await self._revoke(_USERS, user, life=CUTOFF_LIFE, most=REVOKED_MAX))
 
     async def revoke_everybody(self) -> float:
-        """Refuse what was issued before now. Returns when that is. Raises Unavailable."""
-        return await self._revoke(_USERS, EVERYBODY, life=CUTOFF_LIFE, most=REVOKED_MAX + 1, for_all=True) - CUTOFF_LIFE
+        """Refuse what was issued up to now. Returns when that is. Raises Unavailable."""
+        most = REVOKED_MAX + 1
+        return _cutoff(await self._revoke(_USERS, EVERYBODY, life=CUTOFF_LIFE, most=most, for_all=True))
 
     async def _revoke(
         self, kind: str, name: str, *, at: float = 0.0, life: float = 0.0, most: int, for_all: bool = False
@@ -143,7 +149,7 @@ class Revocations:
     def _learn(self, kind: str, name: str, forgotten: float) -> None:
         self._news = True
         if kind == _USERS:
-            self._users[name] = max(forgotten - CUTOFF_LIFE, self._users.get(name, 0.0))
+            self._users[name] = max(_cutoff(forgotten), self._users.get(name, 0.0))
         else:
             self._tokens[name] = max(forgotten, self._tokens.get(name, 0.0))
 

@@ -119,7 +119,7 @@ def issue(
         "sub": user,
         "role": role,
         "jti": token_id or make_token_id(room),
-        "iat": round(now, 3),
+        "iat": int(now * 1000) / 1000,
         "exp": int(now + ttl),
         "iss": rules.issuer if rules else "",
         "aud": rules.audience if rules else "",
