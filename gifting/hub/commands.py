@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Command = Callable[["Connection", Any], None]
+
 PENDING_MAX = 32
 """Commands of one connection that may wait for Redis at once, gifts aside."""
 
@@ -34,9 +36,6 @@ def run_command(connection: Connection, message: AnyMessage) -> None:
     """Do what a client says, unless it has been told that the connection is over: then nothing is done any more."""
     if connection.closing:
         return
-    cost = COSTS.get(type(message))
-    if cost is not None:
-        connection.allowance.charge(connection.heard_at, messages=cost)
     try:
         _check_role(connection, message)
         _COMMANDS[type(message)](connection, message)
@@ -272,7 +271,17 @@ def _ping(connection: Connection, message: messages.Ping) -> None:
     connection.reply(message.id, {"ts": connection.hub.ledger.now_ms()})
 
 
-_COMMANDS: dict[type[Message], Callable[[Connection, Any], None]] = {
+def _charged(cost: float, command: Command) -> Command:
+    """The command, for more than its frame has paid."""
+
+    def charge(connection: Connection, message: Any) -> None:
+        connection.allowance.charge(connection.heard_at, messages=cost)
+        command(connection, message)
+
+    return charge
+
+
+_COMMANDS: dict[type[Message], Command] = {
     messages.Join: _join,
     messages.Leave: _leave,
     messages.SendGift: _send_gift,
@@ -284,3 +293,4 @@ _COMMANDS: dict[type[Message], Callable[[Connection, Any], None]] = {
     messages.Refresh: _refresh,
     messages.Ping: _ping,
 }
+_COMMANDS |= {kind: _charged(cost, _COMMANDS[kind]) for kind, cost in COSTS.items()}

@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._engine: Engine | None = None
         self._tail = b""
-        self._out: list[bytes] = []
+        self._out: list[bytes] | None = None
 
     @property
     def paused(self) -> bool:
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         self.closing = True
         self._engine = None
         self._tail = b""
-        self._out.clear()
+        self._out = None
         self.hub.leave(self)
         self.hub.lobby.gone(self._address)
 
@@ -270,13 +270,16 @@ class Connection(asyncio.Protocol):
         """Replies of one pass of the loop leave in one write."""
         if self.closing:
             return
-        if not self._out:
+        data = frame(self.codec.opcode, message)
+        if self._out is None:
             self.hub.loop.call_soon(self.flush)
-        self._out.append(frame(self.codec.opcode, message))
+            self._out = [data]
+        else:
+            self._out.append(data)
 
     def flush(self) -> None:
-        if self._out and not self._transport.is_closing():
-            out, self._out = self._out, []
+        if self._out is not None and not self._transport.is_closing():
+            out, self._out = self._out, None
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gifting.errors import RateLimited, TooManyConnections
 from gifting.wire.tokens import Identity
 
-Who = tuple[str, str, str]
+Who = str
 """User, role and room of a token: each such has an allowance of its own, so that a link that is given away can't use up
 its owner's."""
 
@@ -152,4 +152,6 @@ class Limits:
 
 
 def _who(identity: Identity) -> Who:
-    return identity.user, identity.role, identity.room
+    if identity.role == "viewer" and not identity.room:
+        return identity.user  # as most are, and so without a string of its own
+    return f"{identity.role}/{identity.room}/{identity.user}"  # ids have no slash

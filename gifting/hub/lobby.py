@@ -12,7 +12,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Protocol
 
 from gifting.config import Settings
@@ -43,7 +43,7 @@ class Waiting(Protocol):
 
 
 class Address:
-    """One client address and how many sockets come from there."""
+    """One client address, or what counts as one, and how many sockets come from there."""
 
     __slots__ = ("name", "sockets")
 
@@ -84,7 +84,7 @@ class Lobby:
         if self.sockets > self.most:
             return address, self._turn_away(ServerFull(f"This server has {self.most} sockets, as many as it may."))
         if address is not None and address.sockets > self._address_most:
-            return address, self._turn_away(TooManyConnections(f"{host} has {self._address_most} sockets here."))
+            return address, self._turn_away(TooManyConnections(f"{address.name} has {self._address_most} sockets."))
         return address, None
 
     def fit(self, files: int, in_use: int) -> None:
@@ -99,9 +99,10 @@ class Lobby:
     def _address(self, host: str) -> Address | None:
         if not self._address_most or not host or self._trusts(host):
             return None
-        address = self._addresses.get(host)
+        place = place_of(host)
+        address = self._addresses.get(place)
         if address is None:
-            address = self._addresses[host] = Address(host)
+            address = self._addresses[place] = Address(place)
         address.sockets += 1
         return address
 
@@ -153,6 +154,18 @@ class Lobby:
             log.warning("turned away %d sockets: %s", count, reason)
 
 
+def place_of(host: str) -> str:
+    """What counts as one address: of IPv6 the first half, for the other is the client's own to choose."""
+    if ":" not in host:
+        return host
+    try:
+        address = IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped is not None else str(IPv6Network((address, 64), strict=False))
+
+
 def trusted_proxies(text: str) -> Callable[[str], bool]:
     """Whether an address is one of ``text``: addresses or networks, comma-separated, or ``*``. Raises BadSetting."""
     parts = {part.strip() for part in text.split(",") if part.strip()}
@@ -165,6 +178,7 @@ def trusted_proxies(text: str) -> Callable[[str], bool]:
         raise BadSetting(f"forwarded_allow_ips is {text!r}: {error}.") from None
 
     def trusts(host: str) -> bool:
+        host = host.removeprefix("::ffff:")  # how IPv4 looks to a socket of both kinds
         if host in hosts or not networks:
             return host in hosts
         try:

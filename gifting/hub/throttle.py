@@ -54,7 +54,8 @@ class Throttle:
     def _look(self) -> None:
         now = self._loop.time()
         for connection in tuple(self._held):
-            self._look_at(connection, now)
+            if connection in self._held:
+                self._look_at(connection, now)
         self._timer = self._loop.call_later(TICK, self._look) if self._held else None
 
     def _look_at(self, connection: Connection, now: float) -> None:
