@@ -17,7 +17,7 @@ pytestmark = pytest.mark.attack
 @pytest.mark.parametrize("count", [499, 500, 501, 600, 1000])
 async def test_many_keys_and_users_in_one_call_and_again(redis_client: Redis, redis_url: str, count: int) -> None:
     """All in one partition and minute, so that they share each hash: 500 pairs fill a command."""
-    async with a_world(redis_url, partitions=1, batch_max=1000) as world:
+    async with a_world(redis_url, partitions=1, batch_max=1000, ledger_timeout=60) as world:
         users = [f"user{number}" for number in range(count)]
         await asyncio.gather(*(world.grant(user, 3) for user in users))
         gifts = [{"user": user, "key": world.key(), "count": 2} for user in users]

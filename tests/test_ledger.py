@@ -249,6 +249,13 @@ async def test_bad_amount(world: World, coins: Any) -> None:
     assert await world.log() == []
 
 
+async def test_an_amount_whose_diamonds_would_not_be_exact(world: World) -> None:
+    """At 500 milli-diamonds a coin: the amount is looked at before the balance."""
+    most = (MAX_AMOUNT - 1) // 500
+    assert (await world.raw_gift(most)).status == Status.INSUFFICIENT_COINS
+    assert (await world.raw_gift(most + 1)).status == Status.BAD_AMOUNT
+
+
 @pytest.mark.parametrize("count", [0, -1, 10_000])
 async def test_bad_counts_are_refused_at_once(world: World, count: int) -> None:
     with pytest.raises(errors.BadAmount):
@@ -772,25 +779,3 @@ def test_keys_are_of_their_partition() -> None:
         [keys.meta, keys.revisions, keys.directory("r"), keys.room("h", "r"), keys.log("h", "r")]
     )
     assert all(any(name.startswith(f"{base}:") for base in keys.bases) for name in names)
-
-
-@pytest.mark.attack
-@pytest.mark.parametrize("size", [600, 1000])
-async def test_as_many_keys_and_users_as_a_call_has_room_for(redis_client: Redis, redis_url: str, size: int) -> None:
-    """Each by its own user under its own key, of one partition, so that one hash takes all; then all again."""
-    async with a_world(redis_url, batch_max=1000, partitions=1, ledger_timeout=60) as world:
-        people = [f"u{number}" for number in range(size)]
-        coins = f"{world.base('ann')}:coins"
-        await world.redis.hset(coins, mapping=dict.fromkeys(people, 10))
-        gifts = [{"user": person, "key": world.key()} for person in people]
-        fresh = await world.together(*gifts)
-        again = await world.together(*gifts)
-        assert [result[:2] for result in fresh] == [(0, Status.OK)] * size
-        assert [result[:2] for result in again] == [(1, Status.OK)] * size
-        assert [result[2:] for result in again] == [result[2:] for result in fresh]
-        assert await world.redis.hvals(coins) == [b"9"] * size
-        assert (await world.ledger.wallet("host"))[1] == size * 500
-        (bucket,) = [name async for name in world.redis.scan_iter("*:keys:*")]
-        assert await world.redis.hlen(bucket) == size
-        assert await world.redis.zcard(f"{world.ledger.keys.room('host', 'r1')}/top") == size
-        assert len(await world.log()) == size
