@@ -20,10 +20,11 @@ from rich.console import Console
 from gifting import bench
 from gifting.bench.options import Audit, BenchOptions
 from gifting.bench.soak import run as soaking
+from gifting.bench.soak.figures import check_slopes
 from gifting.bench.soak.memory import fit
 from gifting.bench.soak.options import Memory, Slope, SoakOptions, SoakResult, parse_duration
 from gifting.bench.soak.render import render_soak
-from gifting.bench.soak.run import Soak, check_slopes, run_soak
+from gifting.bench.soak.run import Soak, run_soak
 from gifting.cli import SOAK_FLAGS, _soak_options
 from gifting.errors import BadSetting
 from gifting.load.books import decode_seqs

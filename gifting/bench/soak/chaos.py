@@ -31,7 +31,7 @@ from gifting.ledger.binary import PID_NAME
 
 Fault = Callable[[], Awaitable[None]]
 
-PAUSE_S: Final = 0.3
+PAUSE_S: Final = 0.2
 """Mean pause between two faults, from the recovery to the next."""
 
 START_WITHIN_S: Final = 30.0

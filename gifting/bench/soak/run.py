@@ -6,28 +6,27 @@ import asyncio
 import re
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 from gifting.bench.books import check, check_ledger
-from gifting.bench.figures import percentiles
 from gifting.bench.options import Audit, BenchOptions
-from gifting.bench.run import CATCH_UP_WITHIN_S, GRANT, machine, shares
+from gifting.bench.run import CATCH_UP_WITHIN_S, GRANT, shares
 from gifting.bench.server import OVERRIDES, Server
 from gifting.bench.soak.chaos import Chaos
+from gifting.bench.soak.figures import assemble, check_slopes
 from gifting.bench.soak.keys import check_keys
 from gifting.bench.soak.memory import Life
-from gifting.bench.soak.options import Memory, SoakOptions, SoakResult
+from gifting.bench.soak.options import SoakOptions, SoakResult
 from gifting.bench.soak.proxy import Proxy
 from gifting.bench.soak.shim import FaultShim
 from gifting.errors import StartError
 from gifting.ledger.embedded import find_binary, running_url
 from gifting.load.fleet import Fleet
 from gifting.load.operator import Operator
-from gifting.load.plan import Plan, Report, SenderPlan, SenderReport, ViewerPlan, ViewerReport
+from gifting.load.plan import Plan, Report, SenderPlan, SenderReport, ViewerPlan
 
 NODES: Final = ("first node", "second node")
 SETTINGS: Final = OVERRIDES | {"GIFTING_MEMBER_RATE": "10", "GIFTING_SLOW_TIMEOUT": "10"}
@@ -124,7 +123,7 @@ class Soak:
         memory = [life.report() for life in self._lives]
         self._check_nodes(audit)
         check_slopes(audit, memory, self._options.slope_max)
-        return assemble(self._options, reports, memory, audit, self.chaos)
+        return assemble(self._options, reports, memory, audit, self.chaos.report() if self.chaos else [])
 
     def plans(self) -> list[Plan]:
         """Patrons, and viewers of both lanes, on each of the nodes."""
@@ -169,13 +168,17 @@ class Soak:
             if trouble.done():
                 trouble.result()  # raises what went wrong with it
             passed = max(0.0, (now - start) / 1e9)
-            for life in tuple(self._current.values()):
-                life.sample(passed)
+            self._sample(passed)
             progress = fleet.progress()
             faults = f", {self.chaos.total:,} faults" if self.chaos else ""
             self._show(f"{progress.gifts:,} gifts, {progress.events:,} deliveries{faults}", passed / seconds)
             await asyncio.sleep(min(pause, (end - now) / 1e9))
         await trouble
+        self._sample((time.monotonic_ns() - start) / 1e9)  # one that took long to come back has no sample yet
+
+    def _sample(self, passed: float) -> None:
+        for life in tuple(self._current.values()):
+            life.sample(passed)
 
     async def _trouble(self, start: float, end: float) -> None:
         """Faults all along, or the restart of the second node in the middle; times are monotonic seconds."""
@@ -217,40 +220,3 @@ class Soak:
                 words = text[text.index("Traceback ") :][:1000]
                 audit.problems.append(f"The {name} logged {found} tracebacks, the first: {words}")
         audit.checked.append("no node logged a traceback")
-
-
-def check_slopes(audit: Audit, memory: Iterable[Memory], slope_max: float | None) -> None:
-    """Growth beyond doubt is a problem, where the user has said how much is too much."""
-    for one in memory:
-        slope = one.slope
-        if slope_max is not None and slope is not None and slope.mib_per_hour - slope.plus_minus > slope_max:
-            audit.problems.append(
-                f"The {one.node} grew by {slope.mib_per_hour:.1f} ± {slope.plus_minus:.1f} MiB/h; "
-                f"--slope-max is {slope_max:g}."
-            )
-
-
-def assemble(
-    options: SoakOptions, reports: Iterable[Report], memory: list[Memory], audit: Audit, chaos: Chaos | None
-) -> SoakResult:
-    """The result of a soak."""
-    reports = list(reports)
-    senders = [report for report in reports if isinstance(report, SenderReport)]
-    viewers = [report for report in reports if isinstance(report, ViewerReport)]
-    return SoakResult(
-        options=options,
-        machine=machine(),
-        seconds=options.seconds,
-        gifts=sum(report.accepted for report in senders),
-        repeated=sum(report.repeated for report in senders),
-        free_events=sum(report.free for report in senders),
-        unsent=sum(report.unsent for report in senders),
-        refused=dict(sum((Counter(report.refused) for report in senders), Counter())),
-        ack=percentiles([text for report in senders for text in report.ack]),
-        deliveries=sum(sum(report.events) for report in viewers),
-        whims=dict(sum((Counter(report.whims) for report in viewers), Counter())),
-        closes=dict(sum((Counter(report.closes) for report in viewers), Counter())),
-        memory=memory,
-        audit=audit,
-        faults=chaos.report() if chaos else [],
-    )
