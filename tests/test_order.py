@@ -40,7 +40,8 @@ class Talker:
         async with asyncio.timeout(20):
             while len(self._found) < self._last:
                 reply = json.loads(await self._socket.recv())
-                self._found[reply["re"]] = reply
+                if "re" in reply:
+                    self._found[reply["re"]] = reply
         return [self._found[number] for number in sorted(self._found)]
 
 
@@ -90,3 +91,25 @@ async def test_a_known_room_does_not_overtake_an_unknown_one(server: Server) -> 
     refused = [reply["error"]["code"] for reply in replies if not reply["ok"]]
     assert set(refused) <= {"room_not_found", "rate_limited"}
     assert len(taken) + len(refused) == 51
+
+
+async def test_a_connection_is_in_so_many_rooms_and_no_more(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    """However the joins come: with their snapshot at hand or not, at once or one by one."""
+    async with Server(tmp_path / "data", redis_url, connection_rooms=2) as server:
+        for room in ("r1", "r2", "r3"):
+            await server.room(room)
+        for at_once in (True, False):
+            async with talk_to(server) as socket:
+                talker = Talker(socket)
+                for room in ("r1", "r2", "r3"):
+                    await talker.say("join", room)
+                    if not at_once:
+                        await talker.replies()
+                refused = [reply for reply in await talker.replies() if not reply["ok"]]
+                assert [reply["error"]["code"] for reply in refused] == ["too_many_rooms"]
+                full = ({1, 2, 3} - {reply["re"] for reply in refused}).pop()
+                await talker.say("join", f"r{full}")  # one of its own, again
+                await talker.replies()
+                await talker.say("leave", f"r{full}")
+                await talker.say("join", f"r{refused[0]['re']}")
+                assert [reply["ok"] for reply in (await talker.replies())[3:]] == [True] * 3
