@@ -112,8 +112,7 @@ class Batcher:
         """
         if self._closed is not None:
             raise self._closed()
-        self._queue.append(Item(kind, sender, room, target, fields, done, self._time()))
-        queued = self._queue.size
+        queued = self._queue.append(Item(kind, sender, room, target, fields, done, self._time()))
         if queued == 1 or queued == self._batch_max:  # noqa: PLR1714
             self._settle()
 

@@ -20,6 +20,8 @@ class Queue:
     before it. ``gifts_max`` and ``free_max`` of them may wait; ``size`` says how many do.
     """
 
+    __slots__ = ("_first", "_free", "_free_max", "_gifts", "_gifts_max", "_taken", "size")
+
     def __init__(self, gifts_max: int, free_max: int) -> None:
         self._gifts_max = gifts_max
         self._free_max = free_max
@@ -35,8 +37,8 @@ class Queue:
         for _, item in self._free:
             yield item
 
-    def append(self, item: Item) -> None:
-        """Raises Overloaded: too many of its kind wait already."""
+    def append(self, item: Item) -> int:
+        """How many wait then. Raises Overloaded: too many of its kind wait already."""
         gifts = self._gifts
         if item.sender is not None:
             if len(gifts) >= self._gifts_max:
@@ -46,7 +48,8 @@ class Queue:
             raise Overloaded
         else:
             self._free.append((self._taken + len(gifts), item))
-        self.size += 1
+        self.size = size = self.size + 1
+        return size
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Items that were taken: they are the next to be taken again, in that order."""
