@@ -58,10 +58,10 @@ class Item(NamedTuple):
 # Every item is told once. There are three outcomes, and a function for each.
 
 
-def deliver(items: Sequence[Item], results: Sequence[Result]) -> None:
-    """Tell items what the script said of them."""
-    for item, result in zip(items, results, strict=True):
-        _tell(item, result)
+def deliver(items: Sequence[Item], results: Sequence[tuple[int, ...]]) -> None:
+    """Tell items what the script said of them: the values of a Result each."""
+    for item, values in zip(items, results, strict=True):
+        _tell(item, Result(*values))
 
 
 def lose(items: Iterable[Item]) -> None:
@@ -89,11 +89,11 @@ def _tell(item: Item, outcome: Result | errors.GiftingError) -> None:
 # On the wire.
 
 
-def read_results(reply: bytes, count: int) -> list[Result]:
-    """What the script said of each of ``count`` items. Raises ValueError: it is no such thing."""
-    results = [Result(*values) for values in msgpack.unpackb(reply, use_list=False)]
-    if len(results) != count:
-        raise ValueError(f"{len(results)} results came for {count} items")
+def read_results(reply: bytes, count: int) -> Sequence[tuple[int, ...]]:
+    """What the script said of each of ``count`` items. Raises ValueError, TypeError: it is no such thing."""
+    results: Sequence[tuple[int, ...]] = msgpack.unpackb(reply, use_list=False)
+    if len(results) != count or set(map(len, results)) != {len(Result._fields)}:
+        raise ValueError(f"what came is no result for each of {count} items")
     return results
 
 
