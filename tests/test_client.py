@@ -20,10 +20,11 @@ from websockets.exceptions import ConnectionClosedOK
 from websockets.frames import Close
 
 from gifting import errors
-from gifting.client import Client
+from gifting.client import Client, link
 from gifting.client.inbox import Inbox
 from gifting.client.reconnect import LONGEST_PAUSE, backoff, hinted_pause, socket_url, told
-from gifting.client.sending import Sending
+from gifting.client.sending import NEVER_CHARGED, Sending
+from gifting.config import FRAME_MAX_MOST
 
 WITHIN = 20.0
 
@@ -431,6 +432,49 @@ async def test_a_temporary_refusal_to_rejoin_is_tried_again() -> None:
     ):
         await client.join("r1")
         assert [event["type"] for event in await collect(client, lambda _: True)] == ["gap"]
+
+
+@pytest.mark.attack
+async def test_a_message_that_is_too_large_ends_the_client_and_is_not_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link, "FRAME_MAX", 1_000)
+    dials = 0
+
+    async def handle(socket: ServerConnection) -> None:
+        nonlocal dials
+        dials += 1
+        async for data in socket:
+            reply = {"re": msgpack.unpackb(data)["id"], "ok": True, "ts": 1, **joined(5)}
+            await socket.send(msgpack.packb(reply))
+            if msgpack.unpackb(data)["op"] == "join":
+                await socket.send(bytes(2_000))
+
+    options: Any = {"subprotocols": ["gifting.v1.msgpack"], "compression": None}
+    async with serve(handle, "127.0.0.1", 0, **options) as running:
+        url = f"ws://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}"
+        async with asyncio.timeout(WITHIN), Client(url, "t") as client:
+            await client.join("r1")
+            with pytest.raises(errors.MessageTooLarge):
+                await anext(client.events())
+    assert dials == 1
+
+
+@pytest.mark.attack
+async def test_what_is_too_large_for_the_server_is_told_and_harms_nothing_else(server: Server) -> None:
+    async with asyncio.timeout(WITHIN), Client(server.url, server.token("ann")) as ann:
+        for too_much in ("x" * 5_000, "x" * 5_000_000):
+            gift = asyncio.create_task(ann.send_gift("r1", "spark"))
+            with pytest.raises(errors.MessageTooLarge):
+                await ann.comment("r1", too_much)
+            with pytest.raises(errors.MessageTooLarge):
+                await ann.send_gift("r1", "spark", message=too_much)
+            assert (await gift)["coins"]
+    assert (await server.operator.wallets(["ann"]))["ann"] == 100_000 - 2
+
+
+def test_the_client_takes_more_than_any_server_may_be_set_to_send() -> None:
+    assert link.FRAME_MAX >= 4 * FRAME_MAX_MOST
 
 
 @pytest.mark.parametrize(

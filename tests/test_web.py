@@ -80,6 +80,9 @@ class Stage:
             reply |= {"room": {"seq": self.seq}, "gap": self.gap}
         elif ask["op"] == "send_gift":
             self.gifts.append(ask)
+            if len(ask.get("message") or "") > 4096:
+                await ws.close(1009)
+                return
             if self.forget_replies:
                 self.forget_replies -= 1
                 await ws.close(1011)
@@ -162,6 +165,15 @@ async def test_after_these_codes_it_stays_away(page: Page, stage: Stage, code: i
     await page.wait_for("client.state === 'closed'")
     assert await page.evaluate("client.sendGift('r1', 'spark').catch((error) => error.temporary)") is False
     assert len(stage.joins) == 1
+
+
+@pytest.mark.attack
+async def test_what_is_too_large_for_the_server_is_said_once(page: Page, stage: Stage) -> None:
+    large = "client.sendGift('r1', 'spark', 1, 'x'.repeat(5000)).catch((error) => [error.code, error.temporary])"
+    assert await page.evaluate(large) == ["message_too_large", False]
+    await page.wait_for("snapshots.length === 2")
+    await page.evaluate("client.sendGift('r1', 'spark')")
+    assert len(stage.gifts) == 2
 
 
 async def test_a_gift_is_asked_again_with_the_same_key(page: Page, stage: Stage) -> None:

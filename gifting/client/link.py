@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -12,13 +13,12 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from gifting.client.inbox import Inbox, Room
-from gifting.client.reconnect import backoff, hinted_pause, refusal, socket_url, told, why_closed
-from gifting.errors import Denied, GiftingError, OutcomeUnknown
-from gifting.wire.close import may_reconnect
+from gifting.client.reconnect import backoff, hinted_pause, raise_final, refusal, socket_url, told, too_large
+from gifting.errors import Denied, GiftingError, MessageTooLarge, OutcomeUnknown
 from gifting.wire.codec import MSGPACK, unpack
 
 FRAME_MAX: Final = 16 << 20
-"""Largest message taken from the server, in bytes."""
+"""Largest message taken from the server, in bytes: four times what any server may be set to send."""
 
 STABLE_AFTER: Final = 5.0
 """A connection that lived this many seconds starts the backoff anew."""
@@ -81,10 +81,9 @@ class Link:
             future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             number, message = self._message(op, fields, Call(future, room))
             try:
-                await socket.send(message)
+                with suppress(ConnectionClosed):  # the reader sees it too, and tells every call
+                    await socket.send(message)
                 outcome = await future
-            except ConnectionClosed as error:
-                raise ConnectionError(str(error)) from None
             finally:
                 self._calls.pop(number, None)
         if isinstance(outcome, Exception):
@@ -131,7 +130,9 @@ class Link:
     def _message(self, op: str, fields: dict[str, Any], call: Call) -> tuple[int, bytes]:
         self._last_id = number = self._last_id + 1
         self._calls[number] = call
-        return number, MSGPACK.encode({"op": op, "id": number, **fields})
+        message = MSGPACK.encode({"op": op, "id": number, **fields})
+        call.size = len(message)
+        return number, message
 
     async def _stay_connected(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -174,8 +175,7 @@ class Link:
         except InvalidStatus as error:
             raise refusal(error.response) from None
         except ConnectionClosed as error:
-            if error.rcvd is not None and not may_reconnect(error.rcvd.code):
-                raise why_closed(error.rcvd.code, error.rcvd.reason) from None
+            raise_final(error)
             raise
 
     async def _resume(self, socket: ClientConnection) -> None:
@@ -222,9 +222,12 @@ class Link:
     def _disconnected(self) -> None:
         self._socket = None
         calls, self._calls = self._calls, {}
+        lost = ConnectionResetError("The connection was lost.")
+        # The server has not understood what is too large for it, so the largest of what waits was not executed.
+        large = max(calls.values(), key=lambda call: call.size, default=None) if too_large(self.last_error) else None
         for call in calls.values():
             if call.reply is not None and not call.reply.done():
-                call.reply.set_result(ConnectionResetError("The connection was lost."))
+                call.reply.set_result(MessageTooLarge() if call is large else lost)
 
     def _end(self, reason: Exception) -> None:
         if self._ended is None:
@@ -234,11 +237,12 @@ class Link:
 
 
 class Call:
-    """A message sent. Without ``reply`` nobody waits for its reply; ``sent_ms`` marks the clock's ping."""
+    """A message of ``size`` bytes. Without ``reply`` nobody waits for its reply; ``sent_ms`` marks the clock's ping."""
 
-    __slots__ = ("reply", "room", "sent_ms")
+    __slots__ = ("reply", "room", "sent_ms", "size")
 
     def __init__(self, reply: asyncio.Future[Outcome] | None, room: Room | None, sent_ms: int = 0) -> None:
         self.reply = reply
         self.room = room
         self.sent_ms = sent_ms
+        self.size = 0

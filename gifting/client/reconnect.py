@@ -17,6 +17,7 @@ from gifting.errors import (
     Denied,
     Forbidden,
     GiftingError,
+    MessageTooLarge,
     NotFound,
     Overloaded,
     RateLimited,
@@ -24,7 +25,7 @@ from gifting.errors import (
     TokenRevoked,
     by_code,
 )
-from gifting.wire.close import CloseCode
+from gifting.wire.close import CloseCode, may_reconnect
 
 FIRST_PAUSE: Final = 0.25
 """Seconds that the first pause lasts at most."""
@@ -33,6 +34,9 @@ LONGEST_PAUSE: Final = 15.0
 """Seconds that any pause lasts at most."""
 
 _HINT: Final = re.compile(r"retry in (\d+(?:\.\d+)?) s")
+TOO_BIG: Final = 1009
+"""The close code of WebSocket for a message that its reader does not take (RFC 6455, section 7.4.1)."""
+
 SOCKET_PATH: Final = "/v1/ws"
 _SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -85,6 +89,19 @@ def why_closed(code: int, reason: str) -> GiftingError:
     """The error behind a close code that forbids to connect again."""
     error = next((error for known, error in _BY_CLOSE.items() if known == code), Denied)
     return error(f"Closed with {code}: {reason}.")
+
+
+def raise_final(error: ConnectionClosed) -> None:
+    """Raises what to end with, where to connect again would not help: the same would happen again."""
+    if error.rcvd is not None and not may_reconnect(error.rcvd.code):
+        raise why_closed(error.rcvd.code, error.rcvd.reason) from None
+    if error.sent is not None and error.sent.code == TOO_BIG and not error.rcvd_then_sent:
+        raise MessageTooLarge("The server sent a message that is larger than any of its own.") from None
+
+
+def too_large(error: Exception | None) -> bool:
+    """Whether the server closed because a message was too large for it."""
+    return isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == TOO_BIG
 
 
 def told(code: str, message: str) -> GiftingError:

@@ -12,6 +12,8 @@ const PING_EVERY = 20_000;
 const STABLE_AFTER = 10_000;
 /** Of so many tries in a row that did not open, one asks why: in a storm of reconnects, asking is load as well. */
 const ASK_WHY_EVERY = 4;
+/** The close code for a message that is larger than its reader takes. */
+const TOO_BIG = 1009;
 const MAX_PENDING = 256;
 const MAX_BUFFERED = 65_536;
 
@@ -58,7 +60,7 @@ export class Connection {
   #handlers;
   /** @type {WebSocket | null} */
   #socket = null;
-  /** @type {Map<number, {resolve: Function, reject: Function, timer: number}>} */
+  /** @type {Map<number, {resolve: Function, reject: Function, timer: number, size: number}>} */
   #pending = new Map();
   #nextId = 1;
   #attempt = 0;
@@ -115,8 +117,9 @@ export class Connection {
         this.#pending.delete(id);
         reject(new GiftingError("timeout", "The server did not answer in time.", true));
       }, timeout);
-      this.#pending.set(id, { resolve, reject, timer });
-      this.#socket.send(JSON.stringify({ ...fields, op, id }));
+      const message = JSON.stringify({ ...fields, op, id });
+      this.#pending.set(id, { resolve, reject, timer, size: message.length });
+      this.#socket.send(message);
     });
   }
 
@@ -183,6 +186,7 @@ export class Connection {
   }
 
   #lost(code, reason) {
+    if (code === TOO_BIG) this.#refuseLargest();
     this.#drop(reason || `code ${code}`);
     clearTimeout(this.#timer);
     if (performance.now() - this.#openedAt > STABLE_AFTER) this.#attempt = 0;
@@ -205,6 +209,14 @@ export class Connection {
     } catch {
       // No answer, or none of this server: trying goes on.
     }
+  }
+
+  /** What is too large for the server was not executed, and would be too large again. */
+  #refuseLargest() {
+    const [id, waiting] = [...this.#pending].reduce((one, other) => (other[1].size > one[1].size ? other : one), [0, { size: 0 }]);
+    if (!this.#pending.delete(id)) return;
+    clearTimeout(waiting.timer);
+    waiting.reject(new GiftingError("message_too_large", "Send less in one message.", false));
   }
 
   #drop(reason) {
