@@ -61,14 +61,15 @@ class Raw:
         self._got = b""
 
     @classmethod
-    async def dial(cls, server: Server) -> Raw:
-        host, port = server.url.removeprefix("http://").split(":")
+    async def dial(cls, server: Server | str) -> Raw:
+        url = server if isinstance(server, str) else server.url
+        host, port = url.removeprefix("http://").split(":")
         raw = cls(*await asyncio.open_connection(host, int(port)))
         _open.append(raw)
         return raw
 
     @classmethod
-    async def upgraded(cls, server: Server, token: str) -> Raw:
+    async def upgraded(cls, server: Server | str, token: str) -> Raw:
         raw = await cls.dial(server)
         raw.writer.write(head(token))
         answer = await raw.read_head()

@@ -7,15 +7,23 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psutil
 import pytest
 import pytest_asyncio
-from raw import BINARY, CLOSE, CONT, FIN, PING, PONG, TEXT, Raw, gift, hang_up, masked, says
-from server import Server
+from raw import BINARY, CLOSE, CONT, FIN, KEY, PING, PONG, TEXT, Raw, gift, hang_up, masked, says
+from server import SECRET, Server
 
+from gifting.config import load
+from gifting.hub.handshake import Upgrade
+from gifting.hub.hub import Hub
+from gifting.ledger.embedded import running_url
+from gifting.ledger.ledger import Ledger
+from gifting.model.catalog import load_catalog
 from gifting.wire.close import CloseCode
 from gifting.wire.engine import FRAGMENTS_MAX
+from gifting.wire.keyring import Keyring
 
 pytestmark = [pytest.mark.attack, pytest.mark.asyncio(loop_scope="module")]
 
@@ -171,6 +179,40 @@ async def test_after_a_close_was_sent_nothing_is_executed(server: Server, user: 
     raw.writer.write(masked(FIN | CLOSE, CloseCode.TOKEN_EXPIRED.to_bytes(2, "big")))
     assert await raw.read_all() == b""
     assert await server.operator.wallets([user]) == {user: 999}
+
+
+class Sink(asyncio.Transport):
+    """Takes what is written."""
+
+    def write(self, data: Any) -> None: ...
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_what_waits_for_a_room_when_the_close_is_sent_is_not_executed(server: Server, user: str) -> None:
+    """The commands came before the close, and the room that they need is found after it."""
+    await server.operator.grant([user], 100)
+    url = running_url(server.data_dir)
+    assert url is not None
+    ledger = Ledger(url, load(environ={}), load_catalog())
+    await ledger.start()
+    hub = Hub(ledger, load(environ={}), Keyring([SECRET]), "another node")
+    connection = hub.protocol()
+    connection.connection_made(Sink())
+    headers = {"host": "a", "sec-websocket-key": KEY, "authorization": f"Bearer {server.token(user)}"}
+    connection.open(Upgrade("/v1/ws", headers, b""))
+    connection.data_received(gift(1) + says(op="comment", id=2, room="r1", text="x"))
+    assert connection.pending == 2
+    connection.close(CloseCode.TOKEN_REVOKED)
+    async with asyncio.timeout(10):
+        while connection.pending:
+            await asyncio.sleep(0)
+    await ledger.flush(10)
+    assert (await ledger.wallet(user))[0] == 100
+    connection.connection_lost(None)
+    await hub.stop()
+    await ledger.stop()
 
 
 async def test_a_link_that_is_given_away_locks_nobody_out(server: Server, user: str) -> None:

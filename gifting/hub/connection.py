@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 CLOSE_TIMEOUT = 5.0
 """Seconds for a peer to answer a close frame."""
 
+FAREWELL = 2.0
+"""Seconds for a peer that was turned away to read why, and to close."""
+
 FRAMES_AT_ONCE = 64
 """Frames of one connection taken before others get their turn: about a millisecond."""
 
@@ -131,8 +134,10 @@ class Connection(asyncio.Protocol):
             return  # it has been turned away
         if self.held:
             self._tail += data  # the last of what was on its way
-        elif not self.closing or self._engine is not None:
+        elif not self.closing or (self._engine is not None and not self._engine.over):
             self._read_frames(self._tail + data if self._tail else data)
+        elif not self.allowance.take(self.heard_at, len(data)):
+            self._transport.pause_reading()  # for good
 
     # The upgrade.
 
@@ -210,9 +215,9 @@ class Connection(asyncio.Protocol):
 
     def _read_odd(self, data: bytes) -> None:
         """One frame that the fast lane does not take: a control frame, a fragment, a violation; or after a close."""
-        if self.closing and data[0] & _OPCODE != CLOSE:
-            return
         engine = self._engine or self._new_engine()
+        if self.closing and (engine.over or data[0] & _OPCODE != CLOSE):
+            return
         message = engine.receive(data)
         if message is not None and not self.closing:
             self._read_message(*message)
@@ -236,7 +241,9 @@ class Connection(asyncio.Protocol):
             self.flush()
             self._transport.write(written)
         self.closing = self.closing or engine.closing
-        if engine.over:
+        if engine.failed:
+            self._part()
+        elif engine.over:
             self._transport.close()
         elif not engine.busy:
             self._engine = None
@@ -250,6 +257,10 @@ class Connection(asyncio.Protocol):
                 engine.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
                 self._after_engine(engine)
                 return
+        self.take_message(opcode, data)
+
+    def take_message(self, opcode: int, data: bytes) -> None:
+        """One whole message that the protocol has nothing against."""
         try:
             message = self.codec.decode(data)
         except UNDECODABLE as error:
@@ -305,6 +316,16 @@ class Connection(asyncio.Protocol):
         if self.paused:
             self._transport.resume_reading()
         self.hub.loop.call_later(CLOSE_TIMEOUT, self.abort)
+
+    def _part(self) -> None:
+        """All is said, but to close at once would cut off the last of it, for the peer is still sending."""
+        if self._transport.is_closing() or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        for subscription in tuple(self.subscriptions.values()):
+            self.hub.unsubscribe(subscription)
+        self._transport.write_eof()
+        self.hub.loop.call_later(FAREWELL, self.abort)
 
     def abort(self) -> None:
         self._transport.abort()

@@ -15,6 +15,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gifting.errors import BadMessage, GiftingError, HeadTooLarge, MessageTooLarge, RateLimited, RequestTimeout
+from gifting.hub.connection import FAREWELL
 from gifting.hub.handshake import Upgrade, parse_upgrade, read_upgrade, refuse
 from gifting.hub.hub import Hub
 
@@ -24,11 +25,8 @@ BODY_SLACK: Final = 65_536
 PIPELINE_MAX: Final = 16
 """Requests of one connection that may wait for the answer to another."""
 
-FAREWELL: Final = 2.0
-"""Seconds in which one that is turned away may read why: to close at once would cut off the answer."""
-
 FAREWELL_BYTES: Final = 262_144
-"""What may come from it in that time."""
+"""What may still come from one that was turned away, while it reads why: to close at once would cut off the answer."""
 
 _HEAD_EXTRA: Final = 14
 _HEADER_EXTRA: Final = 4

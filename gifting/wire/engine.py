@@ -6,31 +6,39 @@ One is made when such a frame comes and let go of when nothing is open any more.
 from __future__ import annotations
 
 import logging
+from codecs import IncrementalDecoder, getincrementaldecoder
+from typing import Final
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
+from gifting.wire.framing import CLOSE
+
 # websockets tells of every connection that ends; that is no news here.
 _quiet = logging.getLogger("gifting.websocket")
 _quiet.setLevel(logging.WARNING)
 
-FRAGMENTS_MAX = 64
+FRAGMENTS_MAX: Final = 64
 """Fragments of one message. Empty ones cost memory too, which no bound of bytes sees."""
 
-PROTOCOL_ERROR = 1002
-INVALID_DATA = 1007
-TOO_BIG = 1009
+PROTOCOL_ERROR: Final = 1002
+INVALID_DATA: Final = 1007
+TOO_BIG: Final = 1009
+
+_OPCODE: Final = 0x0F
+_new_decoder: Final = getincrementaldecoder("utf-8")
 
 
 class Engine:
     """The open end of one WebSocket's protocol: whole frames in, messages and answers out."""
 
-    __slots__ = ("_fragments", "_protocol")
+    __slots__ = ("_decoder", "_fragments", "_protocol")
 
     def __init__(self, message_max: int) -> None:
         self._protocol = ServerProtocol(state=State.OPEN, max_size=message_max, logger=_quiet)
         self._fragments: list[Frame] | None = None
+        self._decoder: IncrementalDecoder | None = None
 
     @property
     def closing(self) -> bool:
@@ -43,12 +51,19 @@ class Engine:
         return self._protocol.eof_sent
 
     @property
+    def failed(self) -> bool:
+        """Whether it is over because of what the peer did, who does not know yet and may still be sending."""
+        return self.over and self._protocol.close_rcvd is None
+
+    @property
     def busy(self) -> bool:
         """Whether it holds something that the next frame needs."""
         return self.closing or self._fragments is not None
 
     def receive(self, data: bytes) -> tuple[int, bytes] | None:
         """Take one whole frame, or the head of one that is not allowed. The message that it ends: opcode, payload."""
+        if data[0] & _OPCODE == CLOSE:
+            self._protocol.current_size = None  # a close may come in the middle of a message
         self._protocol.receive_data(data)
         message = None
         for event in self._protocol.events_received():
@@ -59,10 +74,17 @@ class Engine:
     def _collect(self, event: Frame) -> tuple[int, bytes] | None:
         if event.opcode in (Opcode.TEXT, Opcode.BINARY):
             self._fragments = [event]
+            self._decoder = _new_decoder() if event.opcode is Opcode.TEXT else None
         elif event.opcode is Opcode.CONT and self._fragments is not None:
             self._fragments.append(event)
         else:
             return None
+        if self._decoder is not None:
+            try:
+                self._decoder.decode(event.data, final=event.fin)
+            except UnicodeDecodeError as error:
+                self.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
+                return None
         if event.fin:
             fragments, self._fragments = self._fragments, None
             return fragments[0].opcode, b"".join(fragment.data for fragment in fragments)
