@@ -23,7 +23,7 @@ from gifting import errors
 from gifting.client import Client, link
 from gifting.client.inbox import Inbox
 from gifting.client.reconnect import LONGEST_PAUSE, backoff, hinted_pause, socket_url, told
-from gifting.client.sending import NEVER_CHARGED, Sending
+from gifting.client.sending import Sending
 from gifting.config import FRAME_MAX_MOST
 
 WITHIN = 20.0
