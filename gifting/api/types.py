@@ -10,7 +10,7 @@ from gifting.config import TOKEN_TTL_MAX
 from gifting.model.economy import MAX_AMOUNT
 from gifting.model.ids import ID, TOKEN_ID
 from gifting.model.text import PLAIN
-from gifting.wire.messages import Count, GiftText, Id
+from gifting.wire.messages import GIFT_TEXT_MAX, Count, Id
 
 Title = Annotated[str, Meta(max_length=200, pattern=PLAIN)]
 Name = Annotated[str, Meta(max_length=64, pattern=PLAIN)]
@@ -99,7 +99,7 @@ class SendGiftBody(Struct):
     gift: Id
     key: str
     count: Count = 1
-    message: GiftText | None = None
+    message: Annotated[str, Meta(max_length=GIFT_TEXT_MAX, pattern=PLAIN)] | None = None
 
 
 class GiftReply(Struct):

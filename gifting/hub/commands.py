@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gifting import errors
 from gifting.hub.costs import COSTS
 from gifting.hub.subscription import Subscription
+from gifting.model.text import PLAIN_MEANS, plain
 from gifting.wire import messages
 from gifting.wire.messages import AnyMessage, Message
 
@@ -112,7 +113,15 @@ async def _in_turn(
 # Gifts and other events.
 
 
+def _check_text(text: str) -> None:
+    """Here and not while decoding, where a pattern would take as long as all else."""
+    if not plain(text):
+        raise errors.BadMessage(f"What is said to a room is {PLAIN_MEANS}.")
+
+
 def _send_gift(connection: Connection, message: messages.SendGift) -> None:
+    if message.message:
+        _check_text(message.message)
     _in_room(connection, message, partial(_send_gift_to, connection, message))
 
 
@@ -171,6 +180,8 @@ def _like(connection: Connection, message: messages.Like) -> None:
 
 def _post(connection: Connection, message: Any) -> None:
     """comment, share, follow: the user, and the text if there is one, as an event of that name."""
+    if isinstance(message, messages.Comment):
+        _check_text(message.text)
     _take(connection.hub.posts, connection, 1)
     kind = cast("Logged", type(message).__struct_config__.tag)
     fields = {"user": connection.hub.sender_of(connection).user}

@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from gifting.model.text import PLAIN
-
 MAX_INT = 2**53 - 1
 """Largest integer that Lua and JavaScript, which count in doubles, keep exact."""
 
@@ -17,8 +15,11 @@ MAX_COUNT = 9_999
 Uint = Annotated[int, Meta(ge=0, le=MAX_INT)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Count = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
-GiftText = Annotated[str, Meta(max_length=200, pattern=PLAIN)]
-CommentText = Annotated[str, Meta(min_length=1, max_length=500, pattern=PLAIN)]
+GIFT_TEXT_MAX = 200
+"""Characters of what is said with a gift."""
+
+GiftText = Annotated[str, Meta(max_length=GIFT_TEXT_MAX)]
+CommentText = Annotated[str, Meta(min_length=1, max_length=500)]
 Lane = Literal["all", "live"]
 
 
