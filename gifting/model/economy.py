@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
 
 from gifting.errors import BadKey
@@ -17,22 +18,19 @@ def diamonds_for(coins: int, rate: tuple[int, int], carry: int) -> tuple[int, in
     return divmod(coins * numerator + carry, denominator)
 
 
+_HEX: Final = "[0-9a-fA-F]"
+_is_key: Final = re.compile(f"{_HEX}{{8}}-{_HEX}{{4}}-7{_HEX}{{3}}-[89abAB]{_HEX}{{3}}-{_HEX}{{12}}").fullmatch
+
+
 def parse_key(text: str) -> bytes:
     """The 16 bytes of a gift's key, a UUIDv7 (RFC 9562, section 5.7) in its 36-character form.
 
     Raises:
         BadKey: anything else.
     """
-    if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-":
-        digits = text.replace("-", "")
-        if len(digits) == 32 and digits.isalnum():
-            try:
-                key = bytes.fromhex(digits)
-            except ValueError:
-                key = b""
-            if len(key) == 16 and key[6] >> 4 == 7 and key[8] >> 6 == 0b10:
-                return key
-    raise BadKey(f"{text[:40]!r} is no UUIDv7.")
+    if _is_key(text) is None:
+        raise BadKey(f"{text[:40]!r} is no UUIDv7.")
+    return bytes.fromhex(text.replace("-", ""))
 
 
 def key_time(key: bytes) -> int:
