@@ -117,6 +117,21 @@ async def test_a_call_does_not_overtake_the_one_before_it(redis_client: Any, red
         await till.check(redis_client)
 
 
+async def test_nor_one_that_is_not_full(redis_client: Any, redis_url: str) -> None:
+    """It has no number by which the next could name it: the next waits."""
+    between = Between(redis_client, forgotten)
+    async with RedisProxy(redis_url, between.before) as proxy, till_at(proxy.url) as till:
+        till.send(BATCH)
+        await till.everyone()  # from now on there is a number, of a call before
+        between.proxy, between.armed = proxy, True
+        till.send(1)
+        async with asyncio.timeout(WAIT):
+            while till.ledger.batcher.queued:  # it is on its way, alone
+                await asyncio.sleep(0)
+        till.send(2 * BATCH)
+        await till.check(redis_client)
+
+
 async def test_nor_while_redis_was_loading(redis_client: Any, redis_url: str) -> None:
     @asynccontextmanager
     async def loading(_: Any) -> AsyncIterator[None]:
@@ -165,6 +180,16 @@ async def test_a_stop_tells_what_was_sent_before_that_nobody_knows(redis_client:
         await till.ledger.batcher.stop()
         _, sent, fresh = await till.everyone()
         assert (type(sent), type(fresh)) == (errors.OutcomeUnknown, errors.LedgerUnavailable)
+
+
+async def test_a_stop_tells_what_is_about_to_be_sent_again(redis_client: Any, redis_url: str) -> None:
+    async with till_at(redis_url) as till, a_replica(redis_client):
+        till.send(1)
+        async with asyncio.timeout(WAIT):
+            while not till.ledger.batcher._again:
+                await asyncio.sleep(0)
+        await till.ledger.batcher.stop()
+        assert isinstance((await till.everyone())[1], errors.LedgerUnavailable)
 
 
 async def test_no_memory_for_what_was_sent_before(redis_client: Any, redis_url: str) -> None:
