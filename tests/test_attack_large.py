@@ -8,10 +8,30 @@ import pytest
 from redis.asyncio import Redis
 from test_ledger import START, a_world
 
+from gifting.ledger import scripts
 from gifting.ledger.audit import audit
 from gifting.ledger.status import Status
 
 pytestmark = pytest.mark.attack
+
+
+ECHO = """#!lua
+-- @include chunks
+local pairs, fields, found = {}, {}, {}
+for i = 1, tonumber(ARGV[1]) do
+  pairs[2 * i - 1], pairs[2 * i], fields[i] = 'field' .. i, 'value' .. i, 'field' .. i
+end
+call_in_chunks('HSET', KEYS[1], pairs)
+call_in_chunks('HMGET', KEYS[1], fields, found)
+return found
+"""
+
+
+@pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 999, 1000, 1001, 2001])
+async def test_pieces_join_to_the_whole(redis_client: Redis, count: int) -> None:
+    found = await redis_client.eval(scripts.resolve(ECHO), 1, "{a}:hash", count)
+    assert found == [f"value{number}".encode() for number in range(1, count + 1)]
+    assert await redis_client.hlen("{a}:hash") == count
 
 
 @pytest.mark.parametrize("count", [499, 500, 501, 600, 1000])

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from gifting import config, errors
 from gifting.bench.soak.shim import FaultShim
 from gifting.health import Health
+from gifting.ledger import scripts
 from gifting.ledger.clock import Clock
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.floors import HOLD, HOLD_MAX, PIECE, kinds
@@ -19,6 +20,7 @@ from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.economy import key_time, make_key, parse_key
 from gifting.tasks import Vital
+from gifting.wire.codec import pack
 from tests.keys import new_key
 from tests.test_ledger import LEAD, START, WINDOW, World, a_world
 
@@ -154,6 +156,38 @@ async def test_buckets_are_deleted_when_all_their_keys_are_below_the_floor(world
         assert len(await world.buckets()) == left
     assert [await world.redis.zcard(f"{base}:keys") for base in world.ledger.keys.bases] == [0, 0]
     assert len(await world.buckets("grants")) == 1
+
+
+async def test_what_is_right_at_the_floor_is_above_it(world: World) -> None:
+    """It is in the first bucket that is kept; a grant below is refused, whatever the clock says later."""
+    world.clock[0] -= world.clock[0] % 86_400_000
+    key, grant, early = world.key(), world.key(), world.key(1)
+    first = await world.send(key=key)
+    assert await world.grant("ann", 5, grant) == (1004, False)
+    for base in world.ledger.keys.bases:
+        await world.redis.hset(f"{base}:floors", mapping={"keys": world.clock[0], "grants": world.clock[0]})
+    assert await world.send(key=key) == first._replace(duplicate=1)
+    assert await world.grant("ann", 5, grant) == (1004, True)
+    with pytest.raises(errors.KeyExpired):
+        await world.send(key=early)
+    with pytest.raises(errors.KeyExpired):
+        await world.grant("ann", 5, early)
+    assert await world.ledger.wallet("ann") == (1004, 0)
+
+
+async def test_no_bucket_above_the_floor_is_deleted_whoever_asks(world: World) -> None:
+    await world.send()
+    ((bucket, ends),) = [
+        pair
+        for base in world.ledger.keys.bases
+        for pair in await world.redis.zrange(f"{base}:keys", 0, -1, withscores=True)
+    ]
+    base = bucket.decode().rpartition(":keys:")[0]
+    keys = [f"{base}:floors", f"{base}:keys", bucket.decode()]
+    assert await scripts.call(world.redis, "forget", keys, pack(("keys", int(ends) - 1))) == int(ends) - 1
+    assert await world.redis.exists(bucket)
+    assert await scripts.call(world.redis, "forget", keys, pack(("keys", int(ends)))) == int(ends)
+    assert not await world.redis.exists(bucket)
 
 
 async def test_no_money_key_has_a_time_to_live(world: World) -> None:

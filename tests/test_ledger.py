@@ -524,6 +524,15 @@ async def test_many_sweepers_end_each_streak_once(world: World, redis_url: str) 
     assert len(ends) == len(set(ends)) == len(people)
 
 
+async def test_a_deadline_without_its_streak_is_forgotten(world: World) -> None:
+    """A script that broke off may have left one; it would be due for ever."""
+    deadlines = world.ledger.keys.deadlines(world.base("host"))
+    await world.redis.zadd(deadlines, {"r1\nann\nspark": world.clock[0] - 1, "gone\nann\nspark": world.clock[0] - 1})
+    await world.ledger.sweep()
+    assert await world.redis.zcard(deadlines) == 0
+    assert await world.log() == []
+
+
 async def test_sweep_says_when_the_next_is_due(world: World) -> None:
     assert await world.ledger.sweep() == (0, STREAK / 1000)
     await world.send()

@@ -33,8 +33,13 @@ NAMES = (
 
 @cache
 def source(name: str) -> str:
-    """The whole text of a script. Each include is put in once, where it is first asked for."""
-    return _resolve(_LUA.joinpath(f"{name}.lua").read_text(encoding="utf-8"), set())
+    """The whole text of a script."""
+    return resolve(_LUA.joinpath(f"{name}.lua").read_text(encoding="utf-8"))
+
+
+def resolve(text: str) -> str:
+    """A script with its includes. Each is put in once, where it is first asked for."""
+    return _resolve(text, set())
 
 
 def _resolve(text: str, seen: set[str]) -> str:
