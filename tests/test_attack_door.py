@@ -19,7 +19,7 @@ from raw import FIN, PING, PONG, Raw, hang_up, head, masked, says
 from server import Server
 from test_handshake import HEADERS, request
 
-from gifting.hub import door, lobby
+from gifting.hub import http, lobby
 
 pytestmark = [pytest.mark.attack, pytest.mark.asyncio(loop_scope="module")]
 
@@ -145,7 +145,7 @@ async def test_many_requests_before_the_first_answer_are_refused(server: Server)
     raw = await Raw.dial(server)
     with cheap(server, 0.3, 8 << 20):
         answers = await send_without_end(raw, b"", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 1000, 1 << 20)
-    assert answers.count(b"HTTP/1.1 200 ") <= door.PIPELINE_MAX + 1
+    assert answers.count(b"HTTP/1.1 200 ") <= http.PIPELINE_MAX + 1
 
 
 BAD = {

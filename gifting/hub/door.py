@@ -1,230 +1,80 @@
-"""The way in: uvicorn's HTTP protocol behind bounds, with a short way to the hub for the usual upgrade.
+"""The way in: a short one for the usual upgrade, and uvicorn's for everything else.
 
 After a reconnect storm the short way is most of what a server does. uvicorn would parse the request, write it out again
-and have it parsed once more; here it is read once. What is odd about others is for uvicorn's parser to find.
-
-Who is here needs no token, so all is bounded before it is parsed: heads and bodies in bytes and in time, requests that
-are sent before the last is answered, and what is still read from one who was turned away.
+and have it parsed once more; here it is read once. Until something comes, a socket is little more than its place in the
+lobby.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+from typing import Any, cast
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-
-from gifting.errors import BadMessage, GiftingError, HeadTooLarge, MessageTooLarge, RateLimited, RequestTimeout
+from gifting.errors import GiftingError
 from gifting.hub.connection import FAREWELL
-from gifting.hub.handshake import Upgrade, parse_upgrade, read_upgrade, refuse
+from gifting.hub.farewell import turn_away
+from gifting.hub.handshake import read_upgrade
+from gifting.hub.http import Http, hand_over
 from gifting.hub.hub import Hub
-
-BODY_SLACK: Final = 65_536
-"""Bytes a body may have beyond ``message_max``, so that whoever sends too much can be told so by the endpoint."""
-
-PIPELINE_MAX: Final = 16
-"""Requests of one connection that may wait for the answer to another."""
-
-FAREWELL_BYTES: Final = 262_144
-"""What may still come from one that was turned away, while it reads why: to close at once would cut off the answer."""
-
-_HEAD_EXTRA: Final = 14
-_HEADER_EXTRA: Final = 4
-"""Bytes of a head beside its method and address, and of a header beside its name and value."""
+from gifting.hub.lobby import Address
 
 
-class Door(HttpToolsProtocol):
+class Door(asyncio.Protocol):
     """Made by uvicorn for each connection as ``Door(hub, config=, server_state=, app_state=)``."""
 
+    __slots__ = ("_address", "_hub", "_refusal", "_transport", "_uvicorn", "deadline")
+
     def __init__(self, hub: Hub, **uvicorn: Any) -> None:
-        super().__init__(**uvicorn)
         self._hub = hub
-        self._settings = hub.settings
-        self._fresh = True
-        self._over = False
+        self._uvicorn = uvicorn
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]
+        self._address: Address | None = None
         self._refusal: GiftingError | None = None
-        self._answering: RequestResponseCycle | None = None
-        self._in_body = False
-        self._ended = False
-        self._size = 0
         self.deadline: float | None = None
 
-    def _expect(self, seconds: float | None) -> None:
-        self.deadline = None if seconds is None else self._hub.time() + seconds
-
-    # What the transport calls.
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._expect(self._settings.head_timeout)
-        lobby = self._hub.lobby
-        self._address, self._refusal = lobby.enter(self, self.client[0] if self.client else "")
-        if self._refusal is not None:
-            self._expect(FAREWELL)
-            if lobby.crowded:
-                self._turn_away(self._refusal)
-                self.transport.close()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        hub, peer = self._hub, transport.get_extra_info("peername")
+        self._transport = cast("asyncio.Transport", transport)
+        self._uvicorn["server_state"].connections.add(self)
+        self._address, self._refusal = hub.lobby.enter(self, peer[0] if isinstance(peer, tuple) else "")
+        self.deadline = hub.time() + (FAREWELL if self._refusal is not None else hub.settings.head_timeout)
+        if self._refusal is not None and hub.lobby.crowded:
+            self._turn_away(self._refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_answering()
-        super().connection_lost(exc)
+        self._let_go()
         self._hub.lobby.leave(self, self._address)
 
     def data_received(self, data: bytes) -> None:
-        if self._over:
-            self._size += len(data)
-            if self._size > FAREWELL_BYTES:
-                self.transport.abort()
-            return
         if self._refusal is not None:
             self._turn_away(self._refusal)
             return
         # Only the first bytes can be a request that nothing came before: later ones may be the middle of another.
-        upgrade = read_upgrade(data, self._settings.head_max) if self._fresh else None
-        self._fresh = False
+        upgrade = read_upgrade(data, self._hub.settings.head_max)
+        self._let_go()
         if upgrade is not None:
-            self._hand_over(upgrade)
+            hand_over(self._hub, self, self._address, self._transport, upgrade)
             return
-        self._unset_keepalive_if_required()
-        if self.deadline is None:
-            self._expect(self._settings.head_timeout)
-        self._parse(data)
+        http = Http(self._hub, self._address, self.deadline, **self._uvicorn)
+        self._hub.lobby.replace(self, http)
+        http.connection_made(self._transport)
+        self._transport.set_protocol(http)
+        http.data_received(data)
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._expect(self._settings.slow_timeout)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._expect(None)
-
-    # Parsing, a bounded piece at a time.
-
-    def _parse(self, data: bytes) -> None:
-        step = self._settings.head_max
-        for start in range(0, len(data), step):
-            piece = data[start : start + step]
-            self._ended = False
-            try:
-                self.parser.feed_data(piece)
-                self._count(len(piece))
-            except httptools.HttpParserUpgrade as upgrade:
-                self._upgrade(data[start + upgrade.args[0] :])
-            except httptools.HttpParserError as error:
-                cause = error.__context__
-                self._turn_away(cause if isinstance(cause, GiftingError) else BadMessage("This is not HTTP/1.1."))
-            except GiftingError as error:
-                self._turn_away(error)
-            if self._over or self.parser is None:
-                return
-
-    def _count(self, size: int) -> None:
-        """``size`` bytes were parsed. What is not of a body is of a head, one that is complete or not."""
-        if self._ended:
-            self._size = 0
-        elif not self._in_body:
-            self._size += size
-            if self._size > self._settings.head_max:
-                raise HeadTooLarge
-
-    def on_headers_complete(self) -> None:
-        size = _HEAD_EXTRA + len(self.parser.get_method()) + len(self.url)
-        size += sum(len(name) + len(value) + _HEADER_EXTRA for name, value in self.headers)
-        if size > self._settings.head_max:
-            raise HeadTooLarge(f"The head has {size} bytes; it may have {self._settings.head_max}.")
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
-            raise BadMessage("A request has one header Host.")
-        if len(self.pipeline) >= PIPELINE_MAX:
-            raise RateLimited("Too many requests wait for an answer.")
-        self._size, self._in_body = 0, True
-        self._expect(self._settings.head_timeout)
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._size += len(body)
-        if self._size > self._settings.message_max + BODY_SLACK:
-            raise MessageTooLarge(f"The body may have {self._settings.message_max} bytes.")
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._ended, self._in_body = True, False
-        self._expect(None)
-        super().on_message_complete()
-
-    # Becoming a WebSocket.
-
-    def _should_upgrade(self) -> bool:
-        return any(name == b"upgrade" and value.strip().lower() == b"websocket" for name, value in self.headers)
-
-    def _upgrade(self, rest: bytes) -> None:
-        """The parser has read the head of a request for an upgrade, of some kind; ``rest`` came behind it."""
-        if not self._should_upgrade():  # but to something else
-            # It is answered as if it had not asked, and nothing after it can be understood.
-            self._over = True
-            self.cycle.keep_alive = False
-            return
-        if self._answering is not None and not self._answering.response_complete:
-            self._turn_away(BadMessage("There is still a request to be answered."))
-            return
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]
-        version, method = self.parser.get_http_version(), self.parser.get_method().decode("latin-1")
-        try:
-            upgrade = parse_upgrade(method, self.url.decode("latin-1"), version, headers, rest)
-        except GiftingError as error:
-            self._turn_away(error)
-        else:
-            self._hand_over(upgrade)
-
-    def _hand_over(self, upgrade: Upgrade) -> None:
-        self.connections.discard(self)
-        self._hub.lobby.upgrade(self)
-        connection = self._hub.protocol(self._address)
-        connection.connection_made(self.transport)
-        self.transport.set_protocol(connection)
-        # The parser holds this object and is held by it: else they would wait for the garbage collector.
-        self.parser = None  # type: ignore[assignment]
-        connection.open(upgrade)
-
-    # Turning away.
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+    def _let_go(self) -> None:
+        self._uvicorn["server_state"].connections.discard(self)
 
     def _turn_away(self, error: GiftingError) -> None:
-        """Answer with an error, unless another answer has begun, and take nothing more."""
-        self._over, self._size = True, 0
-        self._expect(FAREWELL)
-        self.pipeline.clear()
-        begun = self._stop_answering()
-        if begun or self.transport.is_closing():
-            self.transport.close()
-            return
-        self.transport.write(refuse(error))
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()
-
-    def _stop_answering(self) -> bool:
-        """Whether an answer has begun, which now is not ended."""
-        if self._answering is None or self._answering.response_complete:
-            return False
-        self._answering.disconnected = True
-        self._answering.waiting_for_100_continue = False  # it must not be asked for its body now
-        self._answering.message_event.set()
-        return self._answering.response_started
+        self._let_go()
+        turn_away(self._hub.lobby, self, self._address, self._transport, error)
 
     def expire(self) -> None:
-        """The deadline has passed."""
-        if self._over or self.flow.write_paused:
-            self.transport.abort()
-        elif self.flow.read_paused:
-            self._expect(self._settings.head_timeout)  # it is not the client's fault
-        elif self._refusal is not None:
+        """The deadline has passed; one that has said nothing is told nothing, unless it may not stay."""
+        if self._refusal is not None:
             self._turn_away(self._refusal)
-        elif self._fresh:
-            self.transport.close()  # it has said nothing, so there is nothing to answer
         else:
-            self._turn_away(RequestTimeout())
+            self._transport.close()
+
+    def shutdown(self) -> None:
+        """uvicorn takes no more requests."""
+        self._transport.close()

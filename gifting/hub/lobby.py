@@ -115,6 +115,11 @@ class Lobby:
         """The socket has become a WebSocket: whoever has it now says when it is gone."""
         self._waiting.discard(waiting)
 
+    def replace(self, waiting: Waiting, by: Waiting) -> None:
+        """The socket is still no WebSocket, but is waited for by another."""
+        self._waiting.discard(waiting)
+        self._waiting.add(by)
+
     def leave(self, waiting: Waiting, address: Address | None) -> None:
         self._waiting.discard(waiting)
         self.gone(address)
