@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any
 
 import pytest
+from keys import new_key
 from proxy import Proxy, RedisProxy
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -103,8 +104,9 @@ async def two_calls(redis: Any, url: str, trouble: Trouble, instead: list[bytes]
     """Two full calls are written together, with the trouble between them."""
     between = Between(redis, trouble, instead)
     async with RedisProxy(url, between.before) as proxy, till_at(proxy.url) as till:
-        between.proxy = proxy
-        between.armed = True
+        till.send(BATCH)
+        await till.everyone()  # there is a call before, which has run
+        between.proxy, between.armed = proxy, True
         till.send(3 * BATCH)
         await till.everyone()
         assert between.calls > 2
@@ -144,9 +146,9 @@ async def test_nor_while_redis_was_loading(redis_client: Any, redis_url: str) ->
 
 async def test_nor_one_that_is_refused_for_lack_of_memory(redis_client: Any, redis_url: str) -> None:
     async with two_calls(redis_client, redis_url, full) as till:
-        outcomes = till.told[1:]
+        outcomes = till.told[1 + BATCH :]
         assert {type(outcome) for outcome in outcomes[:BATCH]} == {errors.LedgerFull}
-        assert [outcome.seq for outcome in outcomes[BATCH:]] == list(range(2, 2 + 2 * BATCH))
+        assert [outcome.seq for outcome in outcomes[BATCH:]] == list(range(2 + BATCH, 2 + 3 * BATCH))
 
 
 async def test_a_key_of_the_chain_does_not_stay(redis_client: Any, redis_url: str) -> None:
@@ -293,3 +295,27 @@ async def test_likes_whose_reply_is_lost_are_told_so_and_given_once(redis_client
         outcomes = (await till.everyone())[1:]
         assert {type(outcome) for outcome in outcomes} == {errors.Unconfirmed}
         assert await redis_client.hget(till.ledger.keys.room("host", "r1"), "likes") == b"7"
+
+
+async def test_what_single_calls_are_told_whose_reply_is_lost(redis_client: Any, redis_url: str) -> None:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url, ledger_timeout=0.2) as till:
+        ledger, room = till.ledger, await till.ledger.room("r1")
+        proxy.mute = True
+        told = {
+            ledger.grant("ann", 1, new_key(), "test", "op"): errors.OutcomeUnknown,
+            ledger.open_room("r2", "host", "Host", ""): errors.Unconfirmed,
+            ledger.end_room(room): errors.Unconfirmed,
+            ledger.room("r3"): errors.LedgerUnavailable,
+            ledger.snapshot(room): errors.LedgerUnavailable,
+            ledger.top(room, 3): errors.LedgerUnavailable,
+            ledger.wallet("ann"): errors.LedgerUnavailable,
+        }
+        for call, error in told.items():
+            with pytest.raises(error):
+                await call
+
+
+async def test_single_calls_for_which_there_is_no_memory(redis_client: Any, redis_url: str) -> None:
+    async with till_at(redis_url) as till, full(redis_client):
+        with pytest.raises(errors.LedgerFull):
+            await till.ledger.grant("ann", 1, new_key(), "test", "op")

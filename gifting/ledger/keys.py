@@ -25,7 +25,7 @@ key                             type    holds
 ``{pNN}:room:R/top``            zset    user → coins sent
 ``{pNN}:room:R/users``          hash    user → name and picture, as wire bytes
 ``{pNN}:room:R/presence``       hash    node → viewers and when
-``{p00}:chain:C``               string  number of the last commit call of connection C that another could follow
+``{p00}:chain:C``               string  number of the last commit call of node C that another could follow
 ``{p00}:meta``                  hash    what can't change once data exists
 ``{pNN}:overlays:H``            zset    token id → when it expires (ms): all that the host's rooms issued
 ``{p00}:revoked:K``             zset    what is revoked → when that may be forgotten (ms); K: t(oken), o(verlay), u(ser)
@@ -59,7 +59,7 @@ class Keys:
 
     @property
     def chain(self) -> str:
-        """What the key of a connection's chain of commit calls begins with."""
+        """What the key of a node's chain of commit calls begins with."""
         return f"{self.bases[0]}:chain"
 
     @property

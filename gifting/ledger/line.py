@@ -24,8 +24,8 @@ class Line:
     Redis runs and answers them in that order.
 
     If Redis turns one away (it has forgotten the script, it is busy), the next one may run all the same. So a call that
-    is written beside another names it, and the script runs only if that one has run to its end. ``chain`` is the key
-    under which it finds out; each connection has its own.
+    is written beside another names it, and the script runs only if that one has run to its end. It finds out under a
+    key of its own that begins with ``chain``. Numbers are not used again, on a new connection neither.
 
     ``options`` are what the script takes. Everything here raises RedisError or OSError after ``timeout`` seconds.
     """
@@ -33,8 +33,7 @@ class Line:
     def __init__(self, connection: Any, chain: str, options: bytes, now: Callable[[], str], timeout: float) -> None:
         self._connection = connection
         self._connection.socket_timeout = None  # ours bounds every call; redis-py's would make a task for each
-        self._chains = chain
-        self._chain = ""
+        self._chain = f"{chain}:{token_hex(8)}"
         self._number = 0
         self._options = options
         self._now = now
@@ -57,7 +56,6 @@ class Line:
         except BaseException:
             await self.drop()
             raise
-        self._chain = f"{self._chains}:{token_hex(8)}"
 
     async def write(self, batch: Sequence[Item], *, link: bool, beside: bool = False) -> None:
         """``link`` lets the next call be written beside this one. One that is written ``beside`` another is linked."""
