@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import uvloop
-from proxy import Proxy
+from proxy import Proxy, RedisProxy
 from redis.asyncio import Redis
 from till import BATCH, till_at
 
 from gifting import errors
 from gifting.ledger.batcher import FLIGHTS
+from gifting.ledger.commit import read_results
+from gifting.wire.codec import pack
 
 GIFTS = 600
 
@@ -97,6 +99,86 @@ async def test_a_stop_tells_everyone(redis_client: Any, redis_url: str) -> None:
         assert set(kinds[:in_flight]) == {errors.OutcomeUnknown}
         assert set(kinds[in_flight:]) == {errors.LedgerUnavailable}
         assert 0 < in_flight <= FLIGHTS * BATCH
+
+
+async def test_what_was_to_be_sent_again_is_told_once_that_it_is_not(redis_client: Any, redis_url: str) -> None:
+    async with till_at(redis_url) as till:
+        await redis_client.config_set("min-replicas-to-write", 1)
+        till.send(1)
+        async with asyncio.timeout(10):
+            while not till.ledger.batcher._again:
+                await asyncio.sleep(0)
+        await redis_client.config_set("min-replicas-to-write", 0)
+        till.ledger.batcher.close(errors.LedgerHalted)
+        assert till.ledger.batcher._again == []
+        await till.ledger.batcher.drain()
+        assert isinstance((await till.everyone())[1], errors.LedgerHalted)
+        await asyncio.wait([asyncio.create_task(till.ledger.batcher.drain())])
+        with pytest.raises(errors.LedgerHalted):
+            till.send(1)
+        assert till.told_twice == 0
+
+
+async def test_a_drain_waits_for_what_is_in_flight(redis_client: Any, redis_url: str) -> None:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
+        proxy.mute = True
+        till.send(1)
+        await asyncio.wait_for(proxy.swallowed.wait(), 10)
+        draining = asyncio.create_task(till.ledger.batcher.drain())
+        assert not (await asyncio.wait([draining], timeout=0.05))[0]
+        proxy.mend()
+        proxy.cut()
+        await draining
+        assert None not in till.told
+
+
+class Counted:
+    """How many calls have passed a proxy."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self, words: list[bytes]) -> list[bytes]:
+        self.calls += words[0] in (b"EVALSHA", b"EVAL")
+        return words
+
+    async def reach(self, calls: int) -> None:
+        async with asyncio.timeout(2):  # before a lost reply would be noticed
+            while self.calls < calls:
+                await asyncio.sleep(0)
+
+
+async def test_a_batch_goes_out_as_soon_as_it_is_full(redis_client: Any, redis_url: str) -> None:
+    """Beside a full one that is not answered yet."""
+    counted = Counted()
+    async with RedisProxy(redis_url, counted) as proxy, till_at(proxy.url) as till:
+        proxy.mute, counted.calls = True, 0
+        till.send(BATCH)
+        await counted.reach(1)
+        for _ in range(BATCH):
+            till.send(1)
+            await asyncio.sleep(0)
+        await counted.reach(2)
+        proxy.mend()
+        proxy.cut()
+        await till.check(redis_client)
+
+
+async def test_calls_side_by_side_are_made_once(redis_client: Any, redis_url: str) -> None:
+    """Each finds that the one before it has run."""
+    counted = Counted()
+    async with RedisProxy(redis_url, counted) as proxy, till_at(proxy.url) as till:
+        counted.calls = 0
+        till.send(20 * BATCH)
+        await till.check(redis_client)
+        assert counted.calls == 20
+
+
+@pytest.mark.parametrize("reply", [[], [[0] * 6], [[0] * 6] * 3, [[0] * 6, [0] * 5], [[0] * 6, 0], {}])
+def test_a_reply_that_is_none_is_noticed(reply: Any) -> None:
+    assert len(read_results(pack([[0] * 6] * 2), 2)) == 2
+    with pytest.raises((ValueError, TypeError)):
+        read_results(pack(reply), 2)
 
 
 async def test_a_pause_after_a_call_that_is_not_full(redis_client: Any, redis_url: str) -> None:

@@ -1,0 +1,10 @@
+"""The list for ``tests/mutants.py``: what is changed, and which tests must notice."""
+
+from __future__ import annotations
+
+from tests.mutations import audit, batcher, disk, hub, lua
+from tests.mutations.mutant import Mutant
+
+__all__ = ["ALL", "Mutant"]
+
+ALL = (*lua.MUTANTS, *batcher.MUTANTS, *hub.MUTANTS, *disk.MUTANTS, *audit.MUTANTS)

@@ -1,0 +1,42 @@
+"""The audit: what it no longer sees."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+MUTANTS = (
+    *of(
+        "gifting/ledger/audit/log.py",
+        "audit",
+        ("        if price * count != coins:\n", "        if False:\n"),
+        ("        if book.digests[place] not in (UNKNOWN, said):\n", "        if False:\n"),
+        ("        self._pass_credits(self.next)\n", ""),
+        ("        if self.next and first != self.next:\n", "        if False:\n"),
+    ),
+    *of(
+        "gifting/ledger/audit/books.py",
+        "audit audit_causes",
+        ("        for debit in self._debits.values():\n", "        for debit in ():\n"),
+        ("        for credit, _ in self._credits.values():\n", "        for credit, _ in ():\n"),
+        ("        return not before & side\n", "        return True\n"),
+        ("        if left < 0 and user not in self._overdrawn:\n", "        if left < 0:\n"),
+        ("            self._known[key] = known | kept\n", "            pass\n"),
+        ("        key += self._numbers[base]\n", '        key += b"\\0"\n'),
+    ),
+    *of(
+        "gifting/ledger/audit/kept.py",
+        "audit",
+        ("    return status == Status.OK and not entered\n", "    return not entered\n"),
+        ("key_time(key) // kind.width == bucket.number", "True"),
+        ("    await _find_later(redis, keys, cut, unknown)\n", ""),
+        ("            if key_time(key) >= floors[base, kind.name]:\n", "            if True:\n"),
+        ("    elif entered and status != Status.OK:\n", "    elif False:\n"),
+        ("    if status not in _STATUSES or len(key) != 16:\n", "    if len(key) != 16:\n"),
+    ),
+    *of(
+        "gifting/ledger/audit/cut.py",
+        "audit",
+        ("        if added > length:\n", "        if False:\n"),
+        ("            if self._keys.base(owner) != base:\n", "            if False:\n"),
+    ),
+)

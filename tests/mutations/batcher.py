@@ -1,0 +1,102 @@
+"""The way of a batch on this side: queue, connection, what an error means, what each item is told."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+# Not here: a connection that is not dropped after a failure. redis-py has dropped it by then; we do not rely on that.
+MUTANTS = (
+    *of(
+        "gifting/ledger/batcher.py",
+        "batcher faults order attack_batcher attack_halt",
+        # What has no key must not be sent again.
+        ("(item for item in lost if item.sender is not None)", "lost"),
+        ("        lose(item for item in lost if item.sender is None)\n", ""),
+        # What was sent may have been taken.
+        ("[item._replace(sent=True) for batch", "[item for batch"),
+        ("            lose(self._flights.popleft())\n", "            refuse(self._flights.popleft(), errors.LedgerUnavailable())\n"),
+        ("        for batch in self._flights:\n            lose(batch)\n", "        for batch in self._flights:\n            refuse(batch, why=_stopping())\n"),
+        ("        finally:\n            self._writing = False\n            self._flights.append(batch)", "            refuse(batch, errors.LedgerUnavailable())\n        else:\n            self._flights.append(batch)\n        finally:\n            self._writing = False"),
+        # A script that failed half-way stops everything.
+        ('            self._halted(f"commit: {error}")\n', ""),
+        # Order.
+        ("self._queue.put_back(self._again)", "self._queue.put_back(reversed(self._again))"),
+        ("        self._queue.put_back(self._again)\n", "        for item in self._again:\n            self._queue.append(item)\n"),
+        ("        if self._again:\n            return False\n        if self._flights and", "        if self._flights and"),
+        ("and self._line.linked and self._line.up", "and self._line.up"),
+        ("len(self._flights) < FLIGHTS and self", "self"),
+        ("            return self._queue.size >= self._batch_max\n", "            return self._queue.size > 0\n"),
+        ("beside=bool(self._flights)", "beside=False"),
+        ("link=len(batch) == self._batch_max", "link=False"),
+        ("            if not self._flights and not self._writing:\n                if self._again", "            if not self._writing:\n                if self._again"),
+        # What is forgotten, full, late, over.
+        ("            self._line.load_script()\n", ""),
+        ("            refuse(self._flights.popleft(), errors.LedgerFull())", "            self._again += self._flights.popleft()"),
+        ("        if self._closed is not None:\n            raise self._closed()\n", ""),
+        ("        if self._closed is not None:\n            self.close(self._closed)\n", ""),
+        ("expire(self._time() - self._timeout)", "expire(0.0)"),
+        ("refuse((*self._again, *self._queue), why())", "refuse(self._queue, why())"),
+        ("        self._again = []\n        self._queue.clear()\n", "        self._queue.clear()\n"),
+        ("not (self._queue.size or self._flights or self._again or self._writing)", "not self._queue.size"),
+        ("        if queued == 1 or queued == self._batch_max:  # noqa: PLR1714\n", "        if queued == 1:\n"),
+    ),
+    *of(
+        "gifting/ledger/commit.py",
+        "batcher faults ledger clock attack_batcher attack_halt",
+        ("errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown()", "errors.OutcomeUnknown()"),
+        ("        if item.sent:\n            lose((item,))\n        else:\n            _tell(item, error)", "        _tell(item, error)"),
+        ("    if len(results) != count or", "    if"),
+        ("zip(items, results, strict=True)", "zip(items, reversed(results), strict=True)"),
+        ("        place = targets.get(target)\n", "        place = None\n"),
+        ("heads += (rooms.get(room.keys) or rooms.add(room), target)", "heads += (rooms.get(batch[0].room.keys) or rooms.add(batch[0].room), target)"),
+        ("[spot.number for spot in buckets.found]", "[spot.number + 1 for spot in buckets.found]"),
+        ("    try:\n        item.done(outcome)\n    except Exception:", "    try:\n        item.done(outcome)\n    except ZeroDivisionError:"),
+    ),
+    *of(
+        "gifting/ledger/line.py",
+        "batcher order faults attack_batcher attack_halt",
+        ("after = str(self._number) if beside else", "after = str(self._number + 1) if beside else"),
+        ('        self._chain = f"{self._chains}:{token_hex(8)}"\n', '        self._chain = self._chains\n'),
+        ("        self.linked = link\n", "        self.linked = True\n"),
+        ("            await self.drop()\n            raise", "            raise"),
+        ("        self._loaded = False\n", "        self._loaded = True\n"),
+    ),
+    *of(
+        "gifting/ledger/fate.py",
+        "batcher faults attack_batcher attack_halt",
+        ("    if isinstance(error, ResponseError) and _IN_SCRIPT in str(error):\n        return Fate.BROKEN\n", ""),
+        ("return Fate.NOT_RUN if str(error).startswith(_NOT_RUN_CODES) else Fate.BROKEN", "return Fate.NOT_RUN"),
+        ("    return Fate.UNKNOWN\n", "    return Fate.NOT_RUN\n"),
+        ("        return Fate.NO_MEMORY\n", "        return Fate.BROKEN\n"),
+    ),
+    *of(
+        "gifting/ledger/queue.py",
+        "queue",
+        ("            if len(gifts) >= self._gifts_max:\n", "            if len(gifts) > self._gifts_max:\n"),
+        ("        elif len(self._free) >= self._free_max:\n", "        elif len(self._free) > self._free_max:\n"),
+        ("self._first.extendleft(reversed(back))", "self._first.extendleft(back)"),
+        ("self._free[0][0] <= self._taken and", "True and"),
+        ("found += self._take_gifts(before - self._taken)", "found += self._take_gifts(0)"),
+        ("max(places // FREE_SHARE, places - len(self._gifts))", "places // FREE_SHARE"),
+        ("max(places // FREE_SHARE, places - len(self._gifts))", "places - len(self._gifts)"),
+    ),
+    *of(
+        "gifting/ledger/halt.py",
+        "attack_halt",
+        ("        if self.why:\n            raise LedgerHalted\n", ""),
+        ("        self._stop()\n", ""),
+        ('        self._health.fail("ledger", f"It is halted: {why}")\n', ""),
+        ("            self._telling = asyncio.create_task(self._tell(self.why), name=\"ledger: halt\")\n", ""),
+        ("        if found and not self.why:\n", "        if False:\n"),
+    ),
+    *of(
+        "gifting/ledger/ledger.py",
+        "ledger",
+        ("        if not 1 <= count <= MAX_COUNT:\n            raise errors.BadAmount(f\"count", "        if count > MAX_COUNT:\n            raise errors.BadAmount(f\"count"),
+        ("        coins = gift.coins * count\n", "        coins = gift.coins\n"),
+        ("economy.content_digest(sender.id, room.id, gift_id, str(count), message or \"\")", "economy.content_digest(sender.id, room.id, gift_id, str(count))"),
+        ("economy.content_digest(sender.id, room.id, gift_id, str(count), message or \"\")", "economy.content_digest(sender.id, gift_id, str(count), message or \"\")"),
+        ("economy.content_digest(user, str(coins), reason)", "economy.content_digest(user, reason)"),
+        ("        if dearest * numerator + denominator > economy.MAX_AMOUNT:\n", "        if False:\n"),
+    ),
+)
