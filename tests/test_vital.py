@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from keys import new_key
 from proxy import RedisProxy
@@ -20,6 +21,7 @@ from till import BATCH, till_at
 from gifting import Client, config, errors, node, workers
 from gifting.health import Health
 from gifting.ledger import embedded
+from gifting.ledger.commit import read_results
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.serving import listen
 from gifting.tasks import Vital
@@ -201,3 +203,10 @@ async def test_an_end_in_order_is_none(tmp_path: Path, redis_client: Any, redis_
         vital.stop.set()
         await running
     assert not vital.health.problems
+
+
+@pytest.mark.parametrize("results", [[], [(0,) * 6], [(0,) * 6] * 3, [(0,) * 6, (0,) * 5], [(0,) * 7] * 2, [1, 2], 2])
+def test_results_that_do_not_fit_are_none(results: Any) -> None:
+    """Before anybody is told."""
+    with pytest.raises((ValueError, TypeError)):
+        read_results(msgpack.packb(results), 2)
