@@ -22,6 +22,7 @@ from gifting.hub.door import Door
 from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.wire.codec import TEXT
 from gifting.wire.framing import frame
 from gifting.wire.keyring import Keyring
 from gifting.wire.tokens import issue
@@ -39,8 +40,9 @@ class Echo(Connection):
 
     __slots__ = ()
 
-    def take_message(self, opcode: int, data: bytes) -> None:
-        self._transport.write(frame(opcode, data))
+    def _read_message(self, opcode: int, data: bytes) -> None:
+        if opcode != TEXT or self._check_text(data):
+            self._transport.write(frame(opcode, data))
 
 
 class EchoHub(Hub):

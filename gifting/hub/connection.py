@@ -130,13 +130,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.hub.time()
         self.pinged = False
-        if self.identity is None:
-            return  # it has been turned away
         if self.held:
             self._tail += data  # the last of what was on its way
         elif not self.closing or (self._engine is not None and not self._engine.over):
             self._read_frames(self._tail + data if self._tail else data)
-        elif not self.allowance.take(self.heard_at, len(data)):
+        elif self.identity is not None and not self.allowance.take(self.heard_at, len(data)):
             self._transport.pause_reading()  # for good
 
     # The upgrade.
@@ -249,24 +247,26 @@ class Connection(asyncio.Protocol):
             self._engine = None
 
     def _read_message(self, opcode: int, data: bytes) -> None:
-        if opcode == TEXT:
-            try:
-                data.decode()
-            except UnicodeDecodeError as error:
-                engine = self._engine or self._new_engine()
-                engine.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
-                self._after_engine(engine)
-                return
-        self.take_message(opcode, data)
-
-    def take_message(self, opcode: int, data: bytes) -> None:
-        """One whole message that the protocol has nothing against."""
+        """One whole message; what the protocol has against it is said here."""
+        if opcode == TEXT and not self._check_text(data):
+            return
         try:
             message = self.codec.decode(data)
         except UNDECODABLE as error:
             self.refuse(*self.codec.explain(data, error))
         else:
             run_command(self, message)
+
+    def _check_text(self, data: bytes) -> bool:
+        """Whether it is UTF-8; else the peer has broken the protocol."""
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            engine = self._engine or self._new_engine()
+            engine.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
+            self._after_engine(engine)
+            return False
+        return True
 
     # Out.
 

@@ -65,12 +65,17 @@ class Allowance:
 
     def take(self, now: float, size: int = 0, messages: float = 1) -> bool:
         """Pay for ``messages`` of ``size`` bytes in all. False, and nothing is taken, if the allowance is used up."""
-        rates = self._rates
-        messages_full_at, bytes_full_at = self._messages_full_at, self._bytes_full_at
-        if messages_full_at - now >= rates.message_span or bytes_full_at - now >= rates.byte_span:
+        rates, messages_full_at, bytes_full_at = self._rates, self._messages_full_at, self._bytes_full_at
+        if messages_full_at < now:
+            messages_full_at = now
+        elif messages_full_at - now >= rates.message_span:
             return False
-        self._messages_full_at = (messages_full_at if messages_full_at > now else now) + messages * rates.message_cost
-        self._bytes_full_at = (bytes_full_at if bytes_full_at > now else now) + size * rates.byte_cost
+        if bytes_full_at < now:
+            bytes_full_at = now
+        elif bytes_full_at - now >= rates.byte_span:
+            return False
+        self._messages_full_at = messages_full_at + messages * rates.message_cost
+        self._bytes_full_at = bytes_full_at + size * rates.byte_cost
         return True
 
     def charge(self, now: float, size: int = 0, messages: float = 0) -> None:

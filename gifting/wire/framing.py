@@ -46,13 +46,19 @@ def measure(data: bytes, start: int) -> tuple[int, int, int]:
     second = data[start + 1]
     size = second & 0x7F
     mask = start + 2
-    if size >= 126:
-        least, most = (126, 65535) if size == 126 else (65536, 2**63 - 1)
-        mask += 2 if size == 126 else 8
+    if size == 126:
+        mask += 2
+        if len(data) < mask:
+            return INCOMPLETE
+        size = data[start + 2] << 8 | data[start + 3]
+        if size < 126:
+            return MALFORMED
+    elif size == 127:
+        mask += 8
         if len(data) < mask:
             return INCOMPLETE
         size = int.from_bytes(data[start + 2 : mask], "big")
-        if not least <= size <= most:
+        if not 65536 <= size < 2**63:
             return MALFORMED
     payload = mask + 4 if second & 0x80 else mask
     return mask, payload, payload + size

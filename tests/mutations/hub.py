@@ -8,14 +8,26 @@ MUTANTS = (
     *of(
         "gifting/hub/limits.py",
         "limits attack_frames",
-        ("        if messages_full_at - now >= rates.message_span or bytes_full_at - now >= rates.byte_span:\n            return False\n        self", "        self"),
+        (
+            "        if messages_full_at - now >= rates.message_span or bytes_full_at - now >= rates.byte_span:\n            return False\n        self",
+            "        self",
+        ),
         ("        if messages_full_at - now >= rates.message_span or bytes_full_at", "        if bytes_full_at"),
-        ("rates.message_span or bytes_full_at - now >= rates.byte_span:\n            return False", "rates.message_span:\n            return False"),
+        (
+            "rates.message_span or bytes_full_at - now >= rates.byte_span:\n            return False",
+            "rates.message_span:\n            return False",
+        ),
         ("messages_full_at if messages_full_at > now else now", "now"),
-        ("(bytes_full_at if bytes_full_at > now else now) + size * rates.byte_cost", "bytes_full_at + size * rates.byte_cost"),
+        (
+            "(bytes_full_at if bytes_full_at > now else now) + size * rates.byte_cost",
+            "bytes_full_at + size * rates.byte_cost",
+        ),
         ("now + 2 * rates.message_span\n", "1e300\n"),
         ("if entry.connections >= self._user_connections:", "if entry.connections > self._user_connections:"),
-        ("        if not entry.take(now):\n            self._remember(who, entry)\n            raise", "        if False:\n            raise"),
+        (
+            "        if not entry.take(now):\n            self._remember(who, entry)\n            raise",
+            "        if False:\n            raise",
+        ),
         ("        entry.connections -= 1\n", ""),
         ("            self._visitors[who] = entry\n", ""),
         ("            while len(self._visitors) > VISITORS_MAX:\n", "            while False:\n"),
@@ -28,17 +40,26 @@ MUTANTS = (
         ("            connection.close(CloseCode.TOO_FAST)\n", ""),
         ("            connection.read_on()\n", ""),
         ("        if not connection.used_up(now):\n", "        if False:\n"),
-        ("        self._spells[connection] = (began if now - last < REST else now, now)\n", "        self._spells[connection] = (began, now)\n"),
+        (
+            "        self._spells[connection] = (began if now - last < REST else now, now)\n",
+            "        self._spells[connection] = (began, now)\n",
+        ),
     ),
     *of(
         "gifting/hub/connection.py",
         "attack_frames",
         ("not take(now, (end if sound else size) - start)", "not take(now)"),
-        ("                if not start and not take(now):  # a frame in many pieces costs as many\n                    self._hold(throttled=True)\n                break\n", "                break\n"),
+        (
+            "                if not start and not take(now):  # a frame in many pieces costs as many\n                    self._hold(throttled=True)\n                break\n",
+            "                break\n",
+        ),
         ("        if self.closing and (engine.over or data[0] & _OPCODE != CLOSE):\n", "        if engine.over:\n"),
         ("        elif not self.closing or (self._engine is not None and not self._engine.over):\n", "        else:\n"),
         ("        if message is not None and not self.closing:\n", "        if message is not None:\n"),
-        ("            self._transport.pause_reading()\n        if self.paused_at is None:\n            if throttled", "            pass\n        if self.paused_at is None:\n            if throttled"),
+        (
+            "            self._transport.pause_reading()\n        if self.paused_at is None:\n            if throttled",
+            "            pass\n        if self.paused_at is None:\n            if throttled",
+        ),
         ("end <= payload + message_max", "True"),
     ),
     *of(
@@ -57,8 +78,14 @@ MUTANTS = (
     *of(
         "gifting/hub/commands.py",
         "hub server protocol",
-        ("    if len(connection.subscriptions) >= hub.settings.connection_rooms:\n        raise errors.TooManyRooms\n", ""),
-        ("    if len(connection.subscriptions) >= hub.settings.connection_rooms:\n", "    if len(connection.subscriptions) > hub.settings.connection_rooms:\n"),
+        (
+            "    if len(connection.subscriptions) >= hub.settings.connection_rooms:\n        raise errors.TooManyRooms\n",
+            "",
+        ),
+        (
+            "    if len(connection.subscriptions) >= hub.settings.connection_rooms:\n",
+            "    if len(connection.subscriptions) > hub.settings.connection_rooms:\n",
+        ),
         ('    if identity.role == "overlay" and not isinstance(message, READ_ONLY):\n', "    if False:\n"),
         ('    if identity.room and getattr(message, "room", identity.room) != identity.room:\n', "    if False:\n"),
     ),

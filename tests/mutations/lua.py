@@ -20,7 +20,10 @@ MUTANTS = (
         ("  partition.add_total(p, 'spent', gift.coins)\n", ""),
         ("  if not is_amount(coins) or coins * rate", "  if coins * rate"),
         ("or coins * rate_numerator + rate_denominator > MAX_AMOUNT then", "then"),
-        ("if before + diamonds > MAX_AMOUNT or target.room.coins + coins > MAX_AMOUNT then", "if target.room.coins + coins > MAX_AMOUNT then"),
+        (
+            "if before + diamonds > MAX_AMOUNT or target.room.coins + coins > MAX_AMOUNT then",
+            "if target.room.coins + coins > MAX_AMOUNT then",
+        ),
         (" or target.room.coins + coins > MAX_AMOUNT then", " then"),
         # Who earns, and how much.
         ("math.floor(raw / rate_denominator), raw % rate_denominator", "math.floor(raw / rate_denominator), 0"),
@@ -31,16 +34,25 @@ MUTANTS = (
         ("seq, gift.coins, diamonds,\n    rate_numerator", "seq, gift.coins, 0,\n    rate_numerator"),
         ("    carry = host .. '/' .. digits(rate_denominator),", "    carry = host,"),
         # Keys.
-        ("  if dedupe.below(gift.bucket, gift.key_time) then\n    return FRESH, pack_result(Status.KEY_EXPIRED)\n  end\n", ""),
+        (
+            "  if dedupe.below(gift.bucket, gift.key_time) then\n    return FRESH, pack_result(Status.KEY_EXPIRED)\n  end\n",
+            "",
+        ),
         ("  if stored then\n    return DUPLICATE, stored\n  end\n", ""),
         ("    return DUPLICATE, stored\n", "    return FRESH, stored\n"),
         ("  if status and status ~= Status.KEY_EXPIRED then\n", "  if status then\n"),
         ("  if status and status ~= Status.KEY_EXPIRED then\n    return FRESH, pack_result(status)\n  end\n", ""),
         ("  dedupe.keep(gift.bucket, gift.key, gift.digest, stored)\n  return FRESH", "  return FRESH"),
         ("    return pack_result(refused, 0, balance)\n", "    return pack_result(refused, 0, 0)\n"),
-        ("  hash.want(gift.bucket, gift.key)\n", "  hash.want(gift.bucket, gift.key)\n  hash.put(gift.bucket, gift.key, false)\n  gift.bucket.dirty = {}\n"),
+        (
+            "  hash.want(gift.bucket, gift.key)\n",
+            "  hash.want(gift.bucket, gift.key)\n  hash.put(gift.bucket, gift.key, false)\n  gift.bucket.dirty = {}\n",
+        ),
         # Half-way.
-        ("  for _, p in ipairs(partitions) do\n    partition.flush_debits(p)\n  end\n  for _, p in ipairs(partitions) do\n    partition.flush_credits(p)\n", "  for _, p in ipairs(partitions) do\n    partition.flush_credits(p)\n    partition.flush_debits(p)\n"),
+        (
+            "  for _, p in ipairs(partitions) do\n    partition.flush_debits(p)\n  end\n  for _, p in ipairs(partitions) do\n    partition.flush_credits(p)\n",
+            "  for _, p in ipairs(partitions) do\n    partition.flush_credits(p)\n    partition.flush_debits(p)\n",
+        ),
         ("  dedupe.flush(keys)\n  if chain then", "  if chain then"),
         ("local function write()\n", "local function write()\n  dedupe.flush(keys)\n"),
         ("  dedupe.doubt(keys, pack_result(Status.OUTCOME_UNKNOWN))\n", ""),
@@ -53,7 +65,10 @@ MUTANTS = (
         ("count = gift.count, coins = gift.coins, id", "count = 1, coins = gift.coins, id"),
         ("ends and 1 or 0, gift.target.about", "0, gift.target.about"),
         ("r.likes = math.min(r.likes + item.likes, MAX_AMOUNT)", "r.likes = r.likes + item.likes"),
-        ("  local refused = room.refusal(r, item.host, nil)\n  if refused then\n    return FRESH, pack_result(refused)\n  end\n", ""),
+        (
+            "  local refused = room.refusal(r, item.host, nil)\n  if refused then\n    return FRESH, pack_result(refused)\n  end\n",
+            "",
+        ),
     ),
     *of(
         f"{LUA}/grant.lua",
@@ -64,7 +79,10 @@ MUTANTS = (
         ("  if not is_amount(coins) then\n    return Status.BAD_AMOUNT\n  end\n", ""),
         ("  return cmsgpack.pack({ kept, 1, after })\n", "  return cmsgpack.pack({ kept, 0, after })\n"),
         ("dedupe.keep(bucket, key, digest, cmsgpack.pack(status, balance))\n", ""),
-        ("  partition.flush_issued(p)\n  dedupe.flush(grants)\n", "  dedupe.flush(grants)\n  partition.flush_issued(p)\n"),
+        (
+            "  partition.flush_issued(p)\n  dedupe.flush(grants)\n",
+            "  dedupe.flush(grants)\n  partition.flush_issued(p)\n",
+        ),
         ("  dedupe.doubt(grants, cmsgpack.pack(Status.OUTCOME_UNKNOWN, 0))\n", ""),
         ("if dedupe.below(bucket, key_time) then\n", "if false then\n"),
     ),
@@ -95,9 +113,18 @@ MUTANTS = (
     *of(
         f"{LUA}/include/partition.lua",
         "ledger attack_cuts audit",
-        ("redis.call('XADD', p.ledger, '*', 'e', table.concat(entries))", "redis.call('XADD', p.ledger, 'MAXLEN', '~', 1000, '*', 'e', table.concat(entries))"),
-        ("  hash.flush(p.coins)\n  hash.flush(p.totals)\n  enter(p, p.debits)\n", "  enter(p, p.debits)\n  hash.flush(p.totals)\n"),
-        ("  hash.flush(p.totals)\n  enter(p, p.debits)\n  hash.flush(p.coins)\n", "  hash.flush(p.coins)\n  hash.flush(p.totals)\n  enter(p, p.debits)\n"),
+        (
+            "redis.call('XADD', p.ledger, '*', 'e', table.concat(entries))",
+            "redis.call('XADD', p.ledger, 'MAXLEN', '~', 1000, '*', 'e', table.concat(entries))",
+        ),
+        (
+            "  hash.flush(p.coins)\n  hash.flush(p.totals)\n  enter(p, p.debits)\n",
+            "  enter(p, p.debits)\n  hash.flush(p.totals)\n",
+        ),
+        (
+            "  hash.flush(p.totals)\n  enter(p, p.debits)\n  hash.flush(p.coins)\n",
+            "  hash.flush(p.coins)\n  hash.flush(p.totals)\n  enter(p, p.debits)\n",
+        ),
         ("  hash.flush(p.carry)\n  enter", "  enter"),
         ("tonumber(hash.get(p.totals, name) or 0) + amount)", "amount)"),
         ("  entries.n = n + 2\n", "  entries.n = n\n"),
@@ -134,7 +161,10 @@ MUTANTS = (
         ("  streak.last = math.max(streak.last, now)\n", "  streak.last = now\n"),
         ("  streak.coins = streak.coins + gift.coins\n", ""),
         ("  streak.count = streak.count + gift.count\n", "  streak.count = streak.count + 1\n"),
-        ("    forget_finished(p, r)\n    store_changed(p, r, window)\n", "    store_changed(p, r, window)\n    forget_finished(p, r)\n"),
+        (
+            "    forget_finished(p, r)\n    store_changed(p, r, window)\n",
+            "    store_changed(p, r, window)\n    forget_finished(p, r)\n",
+        ),
         ("  call_in_chunks('ZREM', p.streaks, members)\n", ""),
         ("streak.last + window, r.id", "streak.last, r.id"),
     ),
@@ -160,7 +190,10 @@ MUTANTS = (
         f"{LUA}/room_open.lua",
         "ledger rooms",
         ("  if found[2] ~= host then\n    return cmsgpack.pack({ Status.ROOM_TAKEN })\n  end\n", ""),
-        ("redis.call('HGET', KEYS[4], host) or 0) >= rooms_max then", "redis.call('HGET', KEYS[4], host) or 0) > rooms_max then"),
+        (
+            "redis.call('HGET', KEYS[4], host) or 0) >= rooms_max then",
+            "redis.call('HGET', KEYS[4], host) or 0) > rooms_max then",
+        ),
     ),
     *of(
         f"{LUA}/sweep.lua",
