@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from gifting.tasks import end
+import pytest
+
+from gifting.errors import ServerFailed
+from gifting.health import Health
+from gifting.tasks import Vital, end
 
 
 async def test_a_task_that_loses_a_cancellation_ends_all_the_same() -> None:
@@ -24,3 +28,25 @@ async def test_a_task_that_loses_a_cancellation_ends_all_the_same() -> None:
     assert tasks[0].cancelled()
     assert tasks[1].done()
     await end([])
+
+
+@pytest.mark.parametrize("breaks", [True, False])
+async def test_a_task_may_end_in_order_when_all_do_but_not_break(breaks: bool) -> None:
+    vital, told = Vital(Health()), asyncio.Event()
+
+    async def last_work() -> None:
+        await vital.stop.wait()
+        if breaks:
+            raise ValueError
+
+    task = vital.start("work", last_work(), told.set)
+    vital.stop.set()
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    assert told.is_set() is breaks
+    assert ("work" in vital.health.problems) is breaks
+    if breaks:
+        with pytest.raises(ServerFailed, match="work"):
+            vital.check()
+    else:
+        vital.check()
