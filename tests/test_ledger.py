@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,8 @@ async def test_own_room(world: World) -> None:
 async def test_key_reused(world: World) -> None:
     key = world.key()
     await world.send(key=key)
-    for other in ({"count": 2}, {"gift": "petal"}, {"message": "else"}):
+    room = await world.ledger.open_room("r2", "host", "", "")
+    for other in ({"count": 2}, {"gift": "petal"}, {"message": "else"}, {"room": room}):
         with pytest.raises(errors.KeyReused):
             await world.send(key=key, **other)
     again = await world.send(key=key)
@@ -259,7 +261,7 @@ async def test_an_amount_whose_diamonds_would_not_be_exact(world: World) -> None
 @pytest.mark.parametrize("count", [0, -1, 10_000])
 async def test_bad_counts_are_refused_at_once(world: World, count: int) -> None:
     with pytest.raises(errors.BadAmount):
-        await world.send(count=count)
+        world.ledger.send_gift(world.sender("ann"), world.room, "spark", world.key(), count, None, print)
     assert await world.log() == []
 
 
@@ -759,6 +761,19 @@ async def test_full_redis_changes_nothing(tmp_path: Path) -> None:
             assert (await world.send(key=key)).coins == 8
     finally:
         await embedded.stop()
+
+
+async def test_a_rate_at_which_the_dearest_gift_is_not_exact(redis_client: Redis, redis_url: str) -> None:
+    """Milli-diamonds per coin as a fraction of 1000ths, so that only its numerator counts."""
+    most = MAX_AMOUNT // (max(gift.coins for gift in load_catalog()) * 9_999)
+    below = next(number for number in range(most - 1, 0, -1) if gcd(number, 1000) == 1)
+    above = next(number for number in range(most + 1, 2 * most) if gcd(number, 1000) == 1)
+    async with a_world(redis_url, diamonds_per_coin=f"{below}/1000000"):
+        pass
+    await redis_client.flushall()
+    with pytest.raises(errors.BadSetting, match="no longer exact"):
+        async with a_world(redis_url, diamonds_per_coin=f"{above}/1000000"):
+            pass
 
 
 async def test_other_partitions_than_the_data_has(redis_client: Redis, redis_url: str) -> None:

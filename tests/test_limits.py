@@ -41,6 +41,7 @@ def test_an_allowance_of_bytes_can_be_overdrawn_by_the_last() -> None:
     assert [allowance.take(0.0, 49), allowance.take(0.0, 100), allowance.take(0.0, 1)] == [True, True, False]
     assert not allowance.take(0.98, 1)
     assert allowance.take(1.0, 1)
+    assert [allowance.take(100.0, 49), allowance.take(100.0, 1), allowance.take(100.0, 1)] == [True, True, False]
 
 
 def test_what_is_refused_takes_nothing() -> None:
@@ -77,7 +78,7 @@ def test_each_role_and_room_of_a_user_has_an_allowance_of_its_own() -> None:
         allowed.enter(overlay, 0.0)
     with pytest.raises(TooManyConnections):
         allowed.enter(overlay, 0.0)
-    for host in (who("host", "creator"), who("host"), other):
+    for host in (who("host", "creator"), who("host"), who("host", room="r1"), other):
         assert allowed.enter(host, 0.0).take(0.0)
         assert allowed.visit(host, 0.0)
 
