@@ -42,3 +42,11 @@ def test_who_has_a_full_bucket_is_forgotten() -> None:
     for number in range(20 * SWEPT_FROM):
         assert meter.take(number, number / 100)
     assert len(meter) < 2 * SWEPT_FROM
+
+
+def test_who_has_none_left_is_remembered_however_many_come() -> None:
+    meter = Meter(rate=1, burst=10)
+    assert meter.take("ann", 0.0, 10)
+    for number in range(3 * SWEPT_FROM):
+        assert meter.take(number, 0.0)
+    assert not meter.take("ann", 0.0)

@@ -47,7 +47,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/hub/connection.py",
-        "attack_frames",
+        "metering attack_frames",
         ("not take(now, (end if sound else size) - start)", "not take(now)"),
         (
             "                if not start and not take(now):  # a frame in many pieces costs as many\n                    self._hold(throttled=True)\n                break\n",
@@ -55,7 +55,6 @@ MUTANTS = (
         ),
         ("        if self.closing and (engine.over or data[0] & _OPCODE != CLOSE):\n", "        if engine.over:\n"),
         ("        elif not self.closing or (self._engine is not None and not self._engine.over):\n", "        else:\n"),
-        ("        if message is not None and not self.closing:\n", "        if message is not None:\n"),
         (
             "            self._transport.pause_reading()\n        if self.paused_at is None:\n            if throttled",
             "            pass\n        if self.paused_at is None:\n            if throttled",
