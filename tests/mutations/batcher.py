@@ -86,7 +86,7 @@ MUTANTS = (
         "gifting/ledger/line.py",
         "batcher order faults attack_batcher attack_halt",
         ("after = str(self._number) if beside else", "after = str(self._number + 1) if beside else"),
-        ('        self._chain = f"{self._chains}:{token_hex(8)}"\n', "        self._chain = self._chains\n"),
+        ('        self._chain = f"{chain}:{token_hex(8)}"\n', "        self._chain = chain\n"),
         ("        self.linked = link\n", "        self.linked = True\n"),
         ("            await self.drop()\n            raise", "            raise"),
         ("        self._loaded = False\n", "        self._loaded = True\n"),

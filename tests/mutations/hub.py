@@ -8,20 +8,12 @@ MUTANTS = (
     *of(
         "gifting/hub/limits.py",
         "limits attack_frames",
-        (
-            "        if messages_full_at - now >= rates.message_span or bytes_full_at - now >= rates.byte_span:\n            return False\n        self",
-            "        self",
-        ),
-        ("        if messages_full_at - now >= rates.message_span or bytes_full_at", "        if bytes_full_at"),
-        (
-            "rates.message_span or bytes_full_at - now >= rates.byte_span:\n            return False",
-            "rates.message_span:\n            return False",
-        ),
-        ("messages_full_at if messages_full_at > now else now", "now"),
-        (
-            "(bytes_full_at if bytes_full_at > now else now) + size * rates.byte_cost",
-            "bytes_full_at + size * rates.byte_cost",
-        ),
+        ("        elif messages_full_at - now >= rates.message_span:\n            return False\n", ""),
+        ("        elif bytes_full_at - now >= rates.byte_span:\n            return False\n", ""),
+        ("        if messages_full_at < now:\n", "        if messages_full_at < 0:\n"),
+        ("        if bytes_full_at < now:\n", "        if bytes_full_at < 0:\n"),
+        ("messages_full_at + messages * rates.message_cost", "messages_full_at + rates.message_cost"),
+        ("bytes_full_at + size * rates.byte_cost\n        return True", "bytes_full_at\n        return True"),
         ("now + 2 * rates.message_span\n", "1e300\n"),
         ("if entry.connections >= self._user_connections:", "if entry.connections > self._user_connections:"),
         (
