@@ -319,3 +319,15 @@ async def test_single_calls_for_which_there_is_no_memory(redis_client: Any, redi
     async with till_at(redis_url) as till, full(redis_client):
         with pytest.raises(errors.LedgerFull):
             await till.ledger.grant("ann", 1, new_key(), "test", "op")
+
+
+async def test_a_room_whose_opening_got_no_reply(redis_client: Any, redis_url: str) -> None:
+    async def before(words: list[bytes]) -> list[bytes]:
+        proxy.mute = armed and words[0] == b"EVALSHA"
+        return words
+
+    armed = False
+    async with RedisProxy(redis_url, before) as proxy, till_at(proxy.url, ledger_timeout=0.2) as till:
+        armed = True
+        with pytest.raises(errors.Unconfirmed):
+            await till.ledger.open_room("r2", "host", "Host", "")
