@@ -132,6 +132,18 @@ async def test_a_drain_waits_for_what_is_in_flight(redis_client: Any, redis_url:
         assert None not in till.told
 
 
+async def test_a_connection_that_stalled_while_it_was_made_is_not_used(redis_client: Any, redis_url: str) -> None:
+    """What Redis answered to its beginning would be taken for the reply to a call."""
+    async with Proxy(redis_url) as proxy, till_at(proxy.url, ledger_timeout=0.3) as till:
+        proxy.cut()
+        proxy.mute = True
+        till.send(1)
+        assert isinstance((await till.everyone())[1], errors.LedgerUnavailable | errors.OutcomeUnknown)
+        proxy.mute = False
+        till.send(3)
+        assert [outcome.status for outcome in (await till.everyone())[2:]] == [0] * 3
+
+
 class Counted:
     """How many calls have passed a proxy."""
 

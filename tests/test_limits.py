@@ -35,6 +35,13 @@ def test_an_allowance_of_messages_fills_at_its_rate_up_to_its_burst() -> None:
     assert [allowance.take(100.0) for _ in range(4)] == [True, True, True, False]
 
 
+def test_what_is_heavy_counts_as_many_messages() -> None:
+    allowance = Allowance(rates(1.0, 10))
+    assert [allowance.take(0.0, messages=cost) for cost in (4, 5.5, 20, 1)] == [True, True, True, False]
+    assert allowance.used_up(19.0)
+    assert allowance.take(20.0)
+
+
 def test_an_allowance_of_bytes_can_be_overdrawn_by_the_last() -> None:
     """Else what is larger than the burst could never be sent."""
     allowance = Allowance(rates(1e9, 1e9, byte_rate=100, byte_burst=50))

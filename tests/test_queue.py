@@ -59,6 +59,19 @@ def test_a_gift_may_overtake_and_is_never_overtaken(rounds: list[tuple[list[bool
             assert other.sender is None
 
 
+def test_a_free_event_waits_for_the_gifts_before_it() -> None:
+    queue = Queue(100, 100)
+    made = fill(queue, [True] * 8 + [False] * 2)
+    assert queue.take(4) == made[:4]
+    assert queue.take(5) == [*made[4:8], made[8]]
+
+
+def test_places_that_no_gift_takes_are_for_free_events() -> None:
+    queue = Queue(100, 100)
+    made = fill(queue, [True] * 2 + [False] * 20)
+    assert queue.take(10) == made[:10]
+
+
 def test_free_events_have_a_share_however_many_gifts_come() -> None:
     queue = Queue(1000, 1000)
     fill(queue, [False] * 100)

@@ -72,7 +72,7 @@ class Queue:
 
     def _take_by_rank(self, places: int) -> list[Item]:
         """Gifts, with a share for free events, and more gifts where these must wait for gifts before them."""
-        gifts = self._take_gifts(places - min(len(self._free), max(places // FREE_SHARE, places - len(self._gifts))))
+        gifts = self._take_gifts(places - min(len(self._free), places // FREE_SHARE))
         free = self._take_free(places - len(gifts))
         return gifts + free + self._take_gifts(places - len(gifts) - len(free))
 

@@ -93,7 +93,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/fate.py",
-        "batcher faults attack_batcher attack_halt",
+        "fate batcher faults attack_batcher attack_halt",
         ("    if isinstance(error, ResponseError) and _IN_SCRIPT in str(error):\n        return Fate.BROKEN\n", ""),
         ("return Fate.NOT_RUN if str(error).startswith(_NOT_RUN_CODES) else Fate.BROKEN", "return Fate.NOT_RUN"),
         ("    return Fate.UNKNOWN\n", "    return Fate.NOT_RUN\n"),
@@ -107,8 +107,7 @@ MUTANTS = (
         ("self._first.extendleft(reversed(back))", "self._first.extendleft(back)"),
         ("self._free[0][0] <= self._taken and", "True and"),
         ("found += self._take_gifts(before - self._taken)", "found += self._take_gifts(0)"),
-        ("max(places // FREE_SHARE, places - len(self._gifts))", "places // FREE_SHARE"),
-        ("max(places // FREE_SHARE, places - len(self._gifts))", "places - len(self._gifts)"),
+        ("min(len(self._free), places // FREE_SHARE)", "0"),
     ),
     *of(
         "gifting/ledger/halt.py",
