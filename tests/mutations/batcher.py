@@ -88,7 +88,6 @@ MUTANTS = (
         ("after = str(self._number) if beside else", "after = str(self._number + 1) if beside else"),
         ('        self._chain = f"{chain}:{token_hex(8)}"\n', "        self._chain = chain\n"),
         ("        self.linked = link\n", "        self.linked = True\n"),
-        ("            await self.drop()\n            raise", "            raise"),
         ("        self._loaded = False\n", "        self._loaded = True\n"),
     ),
     *of(
