@@ -283,3 +283,23 @@ async def test_one_that_joined_ahead_of_the_feed_comes_back_without_a_gap(world:
     await world.send("ann", "spark")
     await world.feed()
     assert socket.seqs == [2]
+
+
+async def test_a_lane_that_fails_fails_alone_and_leaves_no_hole(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Its readers come back for what they lack; the other lane, which is flushed after it, has its turn."""
+    lost, subscription = world.join("all")
+    fed, _ = world.join("live")
+
+    def fail(data: bytes) -> None:
+        raise RuntimeError("no frame")
+
+    for group in subscription.lane._sharing.values():
+        group[subscription] = fail
+    await world.send("ann", "spark")
+    async for batch in world.ledger.batches(await world.ledger.room("r1"), 0):
+        world.room.receive(batch)
+    async with asyncio.timeout(10):
+        while not fed.seqs:
+            await asyncio.sleep(0)
+    assert (lost.closed, fed.closed) == (CloseCode.RESYNC, None)
+    assert "no frame" in caplog.text

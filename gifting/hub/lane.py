@@ -18,6 +18,7 @@ from gifting.hub.memo import Memo
 from gifting.hub.replays import PAGE
 from gifting.hub.subscription import Subscription
 from gifting.wire.batch import RoomBatch, join_events, split
+from gifting.wire.close import CloseCode
 from gifting.wire.codec import Codec
 from gifting.wire.conflate import conflate
 from gifting.wire.framing import frame
@@ -94,6 +95,11 @@ class Lane(ABC):
             subscription.position = self.position
             subscription.shown = self._shown
             self._behind.add(subscription)
+
+    def dismiss(self) -> None:
+        """What was to go out is lost: whoever is in comes back for it, or finds out that there is a gap."""
+        for subscription in tuple(self.subscriptions()):
+            subscription.connection.close(CloseCode.RESYNC)
 
     # What goes out.
 

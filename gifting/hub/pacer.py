@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from time import perf_counter
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 
 class Flushable(Protocol):
@@ -13,6 +16,9 @@ class Flushable(Protocol):
     due: float
 
     def flush(self, now: float) -> None: ...
+
+    def dismiss(self) -> None:
+        """A flush has failed: whoever should have had its output must start anew."""
 
 
 class Pacer:
@@ -47,10 +53,18 @@ class Pacer:
         started = perf_counter()
         for item in ready:
             del self._waiting[item]
-            item.flush(now)
+            self._flush(item, now)
         self._free_at = self._loop.time() + min(perf_counter() - started, self._pause_max)
         if self._waiting:
             self._schedule(min(item.due for item in self._waiting))
+
+    def _flush(self, item: Flushable, now: float) -> None:
+        """One that fails does so by itself: the others have their turn, and its readers don't go on with a hole."""
+        try:
+            item.flush(now)
+        except Exception:
+            log.exception("a frame could not be made or written: its readers start anew")
+            item.dismiss()
 
     def stop(self) -> None:
         if self._timer is not None:

@@ -18,7 +18,6 @@ from gifting.hub.replays import PAGE, Replays
 from gifting.hub.subscription import Subscription
 from gifting.model.events import State
 from gifting.wire.batch import RoomBatch, Totals, split
-from gifting.wire.close import CloseCode
 from gifting.wire.codec import Codec, pack, unpack
 from gifting.wire.messages import Lane as LaneName
 
@@ -189,8 +188,7 @@ class Room:
         self._recent_size = 0
         self.seq = seq
         for lane in self.lanes.values():
-            for subscription in tuple(lane.subscriptions()):
-                subscription.connection.close(CloseCode.RESYNC)
+            lane.dismiss()
 
     def _pass_on(self, batch: RoomBatch) -> None:
         self.seq = batch.last
