@@ -35,6 +35,9 @@ from gifting.wire.tokens import issue
 ROOMS = {"harbour-lights": ("mara", "Harbour lights, live from the pier"), "late-kitchen": ("jon", "The late kitchen")}
 NAMES = ("Ada", "Bo", "Cleo", "Dov", "Eda", "Finn", "Gus", "Hana", "Ivo", "Juno", "Kai", "Lena", "Milo", "Nia", "Otto")
 COINS = 200_000
+SOCKETS = 5_000
+"""More than the viewers, and no more than most machines let a process open."""
+
 TOKEN_TTL = 86_400.0
 REFRESH = 0.5
 """Seconds between two looks at the table."""
@@ -66,6 +69,7 @@ def run_demo(options: DemoOptions) -> int:
     with ExitStack() as stack:
         data_dir = options.data_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="gifting-demo-"))
         flags = {"port": options.port, "data_dir": data_dir, "redis": "", "workers": 1, "host": "127.0.0.1"}
+        flags["connections"] = SOCKETS
         settings = config.load(flags)
         listeners = [stack.enter_context(listener) for listener in listen(settings)]
         uvloop.run(_demo(settings, listeners, options))
