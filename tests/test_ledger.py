@@ -287,6 +287,15 @@ async def test_wallet_full(redis_client: Redis, redis_url: str) -> None:
         assert await world.ledger.wallet("ann") == before
 
 
+async def test_a_room_that_can_not_count_more(world: World) -> None:
+    """It takes longer than a host's wallet where coins earn little."""
+    await world.redis.hset(world.ledger.keys.room("host", "r1"), "coins", MAX_AMOUNT - 1)
+    assert (await world.send()).status == Status.OK
+    with pytest.raises(errors.WalletFull):
+        await world.send()
+    assert await world.ledger.wallet("ann") == (999, 0)
+
+
 async def test_room_taken(world: World) -> None:
     with pytest.raises(errors.RoomTaken):
         await world.ledger.open_room("r1", "zoe", "Zoe", "")

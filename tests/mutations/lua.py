@@ -44,10 +44,6 @@ MUTANTS = (
         ("  if status and status ~= Status.KEY_EXPIRED then\n    return FRESH, pack_result(status)\n  end\n", ""),
         ("  dedupe.keep(gift.bucket, gift.key, gift.digest, stored)\n  return FRESH", "  return FRESH"),
         ("    return pack_result(refused, 0, balance)\n", "    return pack_result(refused, 0, 0)\n"),
-        (
-            "  hash.want(gift.bucket, gift.key)\n",
-            "  hash.want(gift.bucket, gift.key)\n  hash.put(gift.bucket, gift.key, false)\n  gift.bucket.dirty = {}\n",
-        ),
         # Half-way.
         (
             "  for _, p in ipairs(partitions) do\n    partition.flush_debits(p)\n  end\n  for _, p in ipairs(partitions) do\n    partition.flush_credits(p)\n",
