@@ -55,6 +55,8 @@ class Server:
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), START_WITHIN)
         found = re.search(rb"https?://\S+", line)
+        if not found:  # it is ending: to signal it now would take its exit status away from who waits for it
+            await asyncio.wait_for(self.process.wait(), START_WITHIN)
         assert found, (self.data_dir.parent / "server.log").read_text()
         self.url = found[0].decode()
         self.operator = Operator(Target.at(self.url.replace("https", "http", 1), SECRET))  # it speaks no TLS
