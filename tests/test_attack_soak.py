@@ -31,8 +31,6 @@ from gifting.load.viewer import Gallery, Viewer
 from gifting.wire.codec import BINARY, MSGPACK
 from gifting.wire.framing import frame
 
-pytestmark = pytest.mark.attack
-
 SHORT = SoakOptions(seconds=12, senders=8, viewers=16, rooms=2, rate=50, faults=True)
 
 
@@ -55,6 +53,7 @@ async def test_a_short_soak_with_faults_loses_and_doubles_nothing() -> None:
     assert result.faults[0].kind in out.getvalue()
 
 
+@pytest.mark.attack
 async def test_floods_end_by_themselves_and_the_server_goes_on(
     redis_url: str, redis_client: Any, tmp_path: Path
 ) -> None:
@@ -67,6 +66,7 @@ async def test_floods_end_by_themselves_and_the_server_goes_on(
             assert (await server.operator.room("r"))["title"] == "A test"
 
 
+@pytest.mark.attack
 async def test_what_is_reset_behind_the_proxy_is_reset_before_it() -> None:
     """Else a node would wait for a reply of a Redis that is dead, and take the proxy for what is slow."""
 
@@ -101,6 +101,7 @@ KEY, OTHER = b"k" * 16, b"o" * 16
 GOOD = [debit(KEY), credit(KEY, 7)]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("entries", "problem"),
     [
@@ -120,6 +121,7 @@ def test_a_gift_that_is_not_there_once_is_noticed(entries: list[Entry], problem:
     assert problem is None or any(problem in line for line in audit.problems)
 
 
+@pytest.mark.attack
 def test_keys_and_seqs_belong_together() -> None:
     seqs = b"".join(seq.to_bytes(8, "little") for seq in (3, 4))
     report = SenderReport(
@@ -156,6 +158,7 @@ class Fickle:
             self.served.set()
 
 
+@pytest.mark.attack
 async def test_a_viewer_comes_back_once_however_often_it_is_sent_away() -> None:
     fickle = Fickle()
     server = await asyncio.start_server(fickle.serve, "127.0.0.1", 0)
@@ -175,6 +178,7 @@ async def test_a_viewer_comes_back_once_however_often_it_is_sent_away() -> None:
 # A patron in doubt.
 
 
+@pytest.mark.attack
 def test_a_key_that_got_too_old_while_unanswered_is_looked_up() -> None:
     expired = Reply(ok=False, error=_Error("key_expired", temporary=False))
     fresh, asked_before = Parcel({}, 1, 0, times_sent=1), Parcel({}, 1, 0, times_sent=2)
