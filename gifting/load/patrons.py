@@ -175,8 +175,8 @@ class Patron(Sender):
                 await self.open(target, target.token(self.user))
             except (OSError, GiftingError):
                 continue
-        for number in tuple(self._parcels):
-            self._send_again(number)
+            for number in tuple(self._parcels):  # any of which may find that the connection is gone again
+                self._send_again(number)
 
 
 def _is_open(reply: Reply, parcel: Parcel) -> bool:
