@@ -24,9 +24,9 @@ from gifting.bench.soak.proxy import Proxy
 from gifting.bench.soak.render import render_soak
 from gifting.bench.soak.run import run_soak
 from gifting.ledger.entries import Credit, Debit, Entry
-from gifting.load.patrons import Parcel, _is_open
-from gifting.load.plan import SenderReport, Target
-from gifting.load.sender import Reply, _Error
+from gifting.load.patrons import Parcel, Patron, _is_open
+from gifting.load.plan import SenderPlan, SenderReport, Target
+from gifting.load.sender import Desk, Reply, _Error
 from gifting.load.viewer import Gallery, Viewer
 from gifting.wire.codec import BINARY, MSGPACK
 from gifting.wire.framing import frame
@@ -175,7 +175,36 @@ async def test_a_viewer_comes_back_once_however_often_it_is_sent_away() -> None:
     assert gallery.complaints.texts == []
 
 
-# A patron in doubt.
+# A patron.
+
+
+class Torn(Patron):
+    """Its connection is gone again at the first gift it asks for after it came back, the first time."""
+
+    opened = 0
+
+    async def open(self, target: Target, token: str, *, receive_buffer: int = 0) -> None:
+        self.opened += 1
+        self.is_open = True
+
+    def write(self, data: bytes) -> None:
+        if self.opened == 1:
+            self.is_open = False
+            self.lost(1006)
+
+
+@pytest.mark.attack
+async def test_a_patron_whose_connection_breaks_while_it_returns_comes_back_again() -> None:
+    target = Target("127.0.0.1", 1, SECRET)
+    plan = SenderPlan(
+        target=target, first=0, count=1, rooms=["r"], gift="", price=0, in_flight=1, rate=1, sample=1, lively=True
+    )
+    patron = Torn(asyncio.get_running_loop(), Desk(plan), "p", "r", 1.0)
+    patron._parcels[1] = Parcel({"key": "k"}, 1, 0)
+    patron.lost(1006)
+    assert patron._returning is not None
+    await asyncio.wait_for(patron._returning, 10)
+    assert (patron.opened, patron.is_open) == (2, True)
 
 
 @pytest.mark.attack
