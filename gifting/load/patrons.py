@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -168,15 +169,19 @@ class Patron(Sender):
 
     async def _return(self) -> None:
         """Connect again, as long as that takes; what has no reply is asked for again."""
+        while True:
+            await self._reconnect()
+            for number in tuple(self._parcels):
+                self._send_again(number)
+            if self.is_open:  # else one of them has found that the connection is gone again
+                return
+
+    async def _reconnect(self) -> None:
         target = self._desk.plan.target
         while not self.is_open:
             await asyncio.sleep(AGAIN_AFTER_S)
-            try:
+            with suppress(OSError, GiftingError):
                 await self.open(target, target.token(self.user))
-            except (OSError, GiftingError):
-                continue
-            for number in tuple(self._parcels):  # any of which may find that the connection is gone again
-                self._send_again(number)
 
 
 def _is_open(reply: Reply, parcel: Parcel) -> bool:
