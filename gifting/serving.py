@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 
 from gifting.config import Settings
 from gifting.errors import BadSetting
-from gifting.hub.door import Door
 from gifting.hub.hub import Hub
+from gifting.transport.upgrade import UpgradeProtocol
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a room's worth of viewers coming back at once."""
@@ -79,7 +79,7 @@ def client_server(app: Starlette, hub: Hub, listener: socket.socket) -> Server:
     config = _config(
         app,
         settings,
-        http=partial(Door, hub),
+        http=partial(UpgradeProtocol, hub),
         root_path=settings.root_path,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         ssl_certfile=settings.tls_cert or None,
@@ -95,7 +95,7 @@ def metrics_server(app: Starlette, settings: Settings, listener: socket.socket) 
 def _config(app: Starlette, settings: Settings, **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        ws="none",  # the door does it
+        ws="none",  # UpgradeProtocol does it
         lifespan="off",
         log_config=None,
         access_log=False,

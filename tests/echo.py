@@ -17,11 +17,11 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gifting.config import load
-from gifting.hub.connection import Connection
-from gifting.hub.door import Door
 from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.transport.connection import Connection
+from gifting.transport.upgrade import UpgradeProtocol
 from gifting.wire.codec import TEXT
 from gifting.wire.framing import frame
 from gifting.wire.keyring import Keyring
@@ -56,7 +56,7 @@ async def echo_server(port: int = 0) -> AsyncIterator[str]:
     settings = load(SETTINGS, environ={})
     hub = EchoHub(Ledger("redis://127.0.0.1:1", settings, load_catalog()), settings, Keyring([SECRET]), "echo")
     config = uvicorn.Config(nothing, ws="none", lifespan="off", log_config=None)
-    made = partial(Door, hub, config=config, server_state=ServerState(), app_state={})
+    made = partial(UpgradeProtocol, hub, config=config, server_state=ServerState(), app_state={})
     server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", port)
     try:
         yield "http://{}:{}".format(*server.sockets[0].getsockname()[:2])

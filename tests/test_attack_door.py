@@ -19,7 +19,7 @@ from raw import FIN, PING, PONG, Raw, hang_up, head, masked, says
 from server import Server
 from test_handshake import HEADERS, request
 
-from gifting.hub import http, lobby
+from gifting.transport import http, lobby
 
 pytestmark = [pytest.mark.attack, pytest.mark.asyncio(loop_scope="module")]
 

@@ -16,11 +16,11 @@ from raw import BINARY, CLOSE, CONT, FIN, KEY, PING, PONG, TEXT, Raw, gift, hang
 from server import SECRET, Server
 
 from gifting.config import load
-from gifting.hub.handshake import Upgrade
 from gifting.hub.hub import Hub
 from gifting.ledger.embedded import running_url
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.transport.handshake import Upgrade
 from gifting.wire.close import CloseCode
 from gifting.wire.engine import FRAGMENTS_MAX
 from gifting.wire.keyring import Keyring

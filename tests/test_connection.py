@@ -12,11 +12,11 @@ import pytest
 from raw import FIN, KEY, PING, masked, says
 
 from gifting.config import load
-from gifting.hub.connection import FRAMES_AT_ONCE, Connection
-from gifting.hub.handshake import Upgrade
 from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.transport.connection import FRAMES_AT_ONCE, Connection
+from gifting.transport.handshake import Upgrade
 from gifting.wire.codec import JSON
 from gifting.wire.framing import measure
 from gifting.wire.keyring import Keyring

@@ -14,9 +14,9 @@ from test_handshake import HEADERS, request
 from uvicorn.server import ServerState
 
 from gifting.config import load
-from gifting.hub.door import Door
-from gifting.hub.handshake import Upgrade, read_upgrade
-from gifting.hub.lobby import Lobby
+from gifting.transport.handshake import Upgrade, read_upgrade
+from gifting.transport.lobby import Lobby
+from gifting.transport.upgrade import UpgradeProtocol
 
 
 class Transport(asyncio.Transport):
@@ -82,7 +82,7 @@ class Client:
         self.state = ServerState()
         self.transport = Transport()
         config = uvicorn.Config(nothing, ws="none", lifespan="off", log_config=None)
-        door = Door(self.hub, config=config, server_state=self.state, app_state={})  # type: ignore[arg-type]
+        door = UpgradeProtocol(self.hub, config=config, server_state=self.state, app_state={})  # type: ignore[arg-type]
         self.transport.set_protocol(door)
         door.connection_made(self.transport)
 

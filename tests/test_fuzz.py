@@ -23,7 +23,7 @@ from fuzz import Dice, masked
 from server import SECRET, Server
 
 from gifting import errors
-from gifting.hub.http import PIPELINE_MAX
+from gifting.transport.http import PIPELINE_MAX
 from gifting.wire.close import CloseCode
 from gifting.wire.messages import MAX_INT
 

@@ -9,7 +9,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from gifting.errors import BadMessage, BadOrigin, BadToken, GiftingError, UpgradeRequired
-from gifting.hub.handshake import Hello, Upgrade, accept, parse_upgrade, read_hello, read_upgrade
+from gifting.transport.handshake import HandshakeRequest, Upgrade, accept, parse_upgrade, read_request, read_upgrade
 
 MAX = 16_384
 
@@ -145,9 +145,9 @@ def test_a_query_with_too_many_fields_is_refused() -> None:
         hello("/v1/ws?" + "a=1&" * 30)
 
 
-def hello(target: str = "/v1/ws", **headers: str) -> Hello:
+def hello(target: str = "/v1/ws", **headers: str) -> HandshakeRequest:
     found = {name.replace("_", "-").lower(): value for name, value in headers.items()}
-    return read_hello(Upgrade(target, dict(PAIRS) | found, b""), frozenset())
+    return read_request(Upgrade(target, dict(PAIRS) | found, b""), frozenset())
 
 
 @pytest.mark.parametrize(

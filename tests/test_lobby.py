@@ -8,7 +8,7 @@ import pytest
 
 from gifting.config import load
 from gifting.errors import BadSetting, ServerFull, TooManyConnections
-from gifting.hub.lobby import FILES_RESERVED, TURNED_AWAY_AT_ONCE, Lobby, place_of, trusted_proxies
+from gifting.transport.lobby import FILES_RESERVED, TURNED_AWAY_AT_ONCE, Lobby, place_of, trusted_proxies
 
 
 class Waiting:

@@ -12,11 +12,11 @@ from raw import CLOSE, FIN, KEY, PING, TEXT, masked, says
 from server import SECRET
 
 from gifting.config import load
-from gifting.hub.connection import Connection
-from gifting.hub.handshake import Upgrade
 from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.transport.connection import Connection
+from gifting.transport.handshake import Upgrade
 from gifting.wire.close import CloseCode
 from gifting.wire.keyring import Keyring
 from gifting.wire.tokens import issue

@@ -12,7 +12,7 @@ from keys import new_key
 from server import Server
 from websockets.asyncio.client import ClientConnection, connect
 
-from gifting.hub.commands import PENDING_MAX
+from gifting.transport.commands import PENDING_MAX
 
 pytestmark = pytest.mark.attack
 

@@ -8,7 +8,6 @@ from typing import Any, Final, Self
 
 from benchmarks.micro import samples
 from gifting.config import load
-from gifting.hub.connection import Connection
 from gifting.hub.hub import Hub
 from gifting.hub.room import Room
 from gifting.hub.subscription import Subscription
@@ -16,6 +15,7 @@ from gifting.ledger.ledger import Ledger, Sender
 from gifting.ledger.rooms import RoomRef
 from gifting.model import events
 from gifting.model.catalog import load_catalog
+from gifting.transport.connection import Connection
 from gifting.wire.codec import Codec
 from gifting.wire.keyring import Keyring
 from gifting.wire.messages import Lane

@@ -23,7 +23,7 @@ from gifting.api.pages import page_routes
 from gifting.api.services import Services
 from gifting.api.toll import identify, pay
 from gifting.errors import BadMessage, GiftingError, MethodNotAllowed, NotFound
-from gifting.hub.handshake import problem
+from gifting.transport.handshake import problem
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from gifting.api.access import HOST, MEMBERS, OPENER, OPERATORS, PUBLIC, SENDERS
 from gifting.api.call import Call
 from gifting.api.tokens import make_overlay_token, revoke, revoke_overlay_token
 from gifting.errors import NotReady
-from gifting.hub.commands import gift_reply
 from gifting.ledger.listing import SETS
+from gifting.transport.commands import gift_reply
 from gifting.wire.codec import unpack
 
 if TYPE_CHECKING:

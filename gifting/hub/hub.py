@@ -11,17 +11,17 @@ from typing import Any, Protocol
 
 from gifting.config import Settings
 from gifting.errors import BadToken, GiftingError, TokenInUrl, TokenRevoked
-from gifting.hub.connection import Connection
 from gifting.hub.limits import Limits, Rates
-from gifting.hub.lobby import Address, Lobby
 from gifting.hub.meter import Meter
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import Replays
 from gifting.hub.room import Counters, Room, RoomLedger
 from gifting.hub.subscription import Subscription
-from gifting.hub.throttle import Throttle
 from gifting.model.events import Logged
 from gifting.tasks import end
+from gifting.transport.connection import Connection
+from gifting.transport.lobby import Address, Lobby
+from gifting.transport.throttle import Throttle
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
 from gifting.wire.keyring import Keyring
@@ -110,7 +110,7 @@ class Hub:
         self._told: dict[str, tuple[int, float]] = {}
 
     def protocol(self, address: Address | None = None) -> Connection:
-        """What the door makes of an upgrade."""
+        """What becomes of an upgrade."""
         return Connection(self, address)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -1,7 +1,7 @@
 """How much one user may do, by (user, role, room): messages and bytes that come in, and open connections.
 
 What comes in is paid for before it is looked at, so that what is refused costs its sender as much as what is taken. Who
-has used up an allowance is not refused but not read for a while: see ``hub/throttle.py``.
+has used up an allowance is not refused but not read for a while: see ``transport/throttle.py``.
 """
 
 from __future__ import annotations

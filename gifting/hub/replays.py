@@ -21,8 +21,8 @@ from gifting.tasks import end
 from gifting.wire.close import CloseCode
 
 if TYPE_CHECKING:
-    from gifting.hub.connection import Connection
     from gifting.hub.subscription import Subscription
+    from gifting.transport.connection import Connection
     from gifting.wire.batch import RoomBatch
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from gifting.wire.codec import Codec
 
 if TYPE_CHECKING:
-    from gifting.hub.connection import Connection
     from gifting.hub.lane import Lane
     from gifting.hub.room import Room
+    from gifting.transport.connection import Connection
 
 
 class Subscription:

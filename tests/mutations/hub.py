@@ -27,7 +27,7 @@ MUTANTS = (
         ('    if identity.role == "viewer" and not identity.room:\n', '    if identity.role == "viewer":\n'),
     ),
     *of(
-        "gifting/hub/throttle.py",
+        "gifting/transport/throttle.py",
         "attack_frames",
         ("            connection.close(CloseCode.TOO_FAST)\n", ""),
         ("            connection.read_on()\n", ""),
@@ -38,7 +38,7 @@ MUTANTS = (
         ),
     ),
     *of(
-        "gifting/hub/connection.py",
+        "gifting/transport/connection.py",
         "metering attack_frames",
         ("not take(now, (end if sound else size) - start)", "not take(now)"),
         (
@@ -62,12 +62,12 @@ MUTANTS = (
         ("        self._full_at[who] = full_at\n", "        self._full_at[who] = now\n"),
     ),
     *of(
-        "gifting/hub/commands.py",
+        "gifting/transport/commands.py",
         "attack_free",
         ("    if message.count > hub.settings.like_burst:\n", "    if False:\n"),
     ),
     *of(
-        "gifting/hub/commands.py",
+        "gifting/transport/commands.py",
         "hub server protocol",
         (
             "    if len(connection.subscriptions) >= hub.settings.connection_rooms:\n        raise errors.TooManyRooms\n",

@@ -11,16 +11,16 @@ import asyncio
 from typing import Any, cast
 
 from gifting.errors import GiftingError
-from gifting.hub.connection import FAREWELL
-from gifting.hub.farewell import turn_away
-from gifting.hub.handshake import read_upgrade
-from gifting.hub.http import Http, hand_over
 from gifting.hub.hub import Hub
-from gifting.hub.lobby import Address
+from gifting.transport.connection import FAREWELL
+from gifting.transport.farewell import turn_away
+from gifting.transport.handshake import read_upgrade
+from gifting.transport.http import Http, hand_over
+from gifting.transport.lobby import Address
 
 
-class Door(asyncio.Protocol):
-    """Made by uvicorn for each connection as ``Door(hub, config=, server_state=, app_state=)``."""
+class UpgradeProtocol(asyncio.Protocol):
+    """Made by uvicorn for each connection as ``UpgradeProtocol(hub, config=, server_state=, app_state=)``."""
 
     __slots__ = ("_address", "_hub", "_refusal", "_transport", "_uvicorn", "deadline")
 

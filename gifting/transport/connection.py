@@ -1,8 +1,8 @@
 """One WebSocket: bytes in, messages to the commands, frames out. It holds nothing that grows.
 
-The usual upgrade comes through ``hub/door.py``, whole data frames take the fast lane of ``wire/framing.py``; for the
-rest a websockets ``ServerProtocol`` is made when it is needed and let go of afterwards, so that an idle viewer costs
-little memory.
+The usual upgrade comes through ``transport/upgrade.py``, whole data frames take the fast lane of ``wire/framing.py``;
+for the rest a websockets ``ServerProtocol`` is made when it is needed and let go of afterwards, so that an idle viewer
+costs little memory.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from gifting.errors import GiftingError
-from gifting.hub.commands import run_command
-from gifting.hub.handshake import Upgrade, accept, read_hello, refuse
+from gifting.transport.commands import run_command
+from gifting.transport.handshake import Upgrade, accept, read_request, refuse
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import JSON, TEXT, UNDECODABLE, Codec
 from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR, Engine
@@ -22,8 +22,8 @@ from gifting.wire.framing import CLOSE, PING, frame, measure, unmask
 if TYPE_CHECKING:
     from gifting.hub.hub import Hub
     from gifting.hub.limits import Allowance
-    from gifting.hub.lobby import Address
     from gifting.hub.subscription import Subscription
+    from gifting.transport.lobby import Address
     from gifting.wire.tokens import Identity
 
 CLOSE_TIMEOUT = 5.0
@@ -45,7 +45,7 @@ _PING = frame(PING, b"")
 
 
 class Connection(asyncio.Protocol):
-    """Made by the door for each upgrade. ``address`` is where it counts as a socket, if it does."""
+    """Made for each upgrade. ``address`` is where it counts as a socket, if it does."""
 
     __slots__ = (
         "_address",
@@ -142,13 +142,13 @@ class Connection(asyncio.Protocol):
     def open(self, upgrade: Upgrade) -> None:
         """Become a WebSocket, or say why not."""
         try:
-            hello = read_hello(upgrade, self.hub.origins)
-            self.codec = hello.codec
-            self.identity = self.hub.enter(self, hello.token, in_url=hello.in_url)
+            request = read_request(upgrade, self.hub.origins)
+            self.codec = request.codec
+            self.identity = self.hub.enter(self, request.token, in_url=request.in_url)
         except GiftingError as error:
             self._turn_away(refuse(error))
         else:
-            self._transport.write(accept(upgrade.key, hello.subprotocol))
+            self._transport.write(accept(upgrade.key, request.subprotocol))
             if upgrade.rest:
                 self.data_received(upgrade.rest)
 

@@ -13,10 +13,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gifting.errors import BadMessage, GiftingError, HeadTooLarge, MessageTooLarge, RateLimited, RequestTimeout
-from gifting.hub.farewell import turn_away
-from gifting.hub.handshake import Upgrade, parse_upgrade
 from gifting.hub.hub import Hub
-from gifting.hub.lobby import Address, Waiting
+from gifting.transport.farewell import turn_away
+from gifting.transport.handshake import Upgrade, parse_upgrade
+from gifting.transport.lobby import Address, Waiting
 
 BODY_SLACK: Final = 65_536
 """Bytes a body may have beyond ``message_max``, so that whoever sends too much can be told so by the endpoint."""
@@ -41,7 +41,7 @@ def hand_over(
 
 
 class Http(HttpToolsProtocol):
-    """Made by the door for a socket that did not begin with an upgrade. ``deadline`` is that of its first head."""
+    """Made for a socket that did not begin with an upgrade. ``deadline`` is that of its first head."""
 
     def __init__(self, hub: Hub, address: Address | None, deadline: float | None, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)

@@ -9,18 +9,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from gifting import errors
-from gifting.hub.costs import COSTS
 from gifting.hub.subscription import Subscription
 from gifting.model.text import PLAIN_MEANS, plain
+from gifting.transport.costs import COSTS
 from gifting.wire import messages
 from gifting.wire.messages import AnyMessage, Message
 
 if TYPE_CHECKING:
-    from gifting.hub.connection import Connection
     from gifting.hub.hub import GiftOutcome
     from gifting.hub.meter import Meter
     from gifting.hub.room import Room
     from gifting.model.events import Logged
+    from gifting.transport.connection import Connection
 
 log = logging.getLogger(__name__)
 

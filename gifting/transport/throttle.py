@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gifting.wire.close import CloseCode
 
 if TYPE_CHECKING:
-    from gifting.hub.connection import Connection
+    from gifting.transport.connection import Connection
 
 TICK = 0.05
 """Seconds between two looks at those who wait."""

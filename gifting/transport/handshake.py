@@ -29,7 +29,7 @@ TOKEN_PREFIX = "gifting.token."  # noqa: S105
 """Begins the subprotocol by which a browser, which can't set headers, sends its token. It is never selected."""
 
 
-class Hello(NamedTuple):
+class HandshakeRequest(NamedTuple):
     """What a client asked for. ``in_url`` says that its token was in the address."""
 
     token: str
@@ -126,7 +126,7 @@ def accept(key: str, subprotocol: str | None) -> bytes:
     ).encode()
 
 
-def read_hello(upgrade: Upgrade, allowed_origins: frozenset[str]) -> Hello:
+def read_request(upgrade: Upgrade, allowed_origins: frozenset[str]) -> HandshakeRequest:
     """Check who asks for an upgrade, and for what.
 
     Raises:
@@ -144,7 +144,7 @@ def read_hello(upgrade: Upgrade, allowed_origins: frozenset[str]) -> Hello:
     offered = [] if protocols is None else [name.strip() for name in protocols.split(",")]
     codec, subprotocol = _choose_codec(offered)
     token = _token_of_header(headers.get("authorization", "")) or _token_of_browser(offered)
-    return Hello(token or _token_of_url(query), not token, codec, subprotocol)
+    return HandshakeRequest(token or _token_of_url(query), not token, codec, subprotocol)
 
 
 def _check_origin(origin: str | None, host: str, allowed: frozenset[str]) -> None:

@@ -6,9 +6,9 @@ import asyncio
 from typing import Final
 
 from gifting.errors import GiftingError
-from gifting.hub.connection import FAREWELL
-from gifting.hub.handshake import refuse
-from gifting.hub.lobby import Address, Lobby, Waiting
+from gifting.transport.connection import FAREWELL
+from gifting.transport.handshake import refuse
+from gifting.transport.lobby import Address, Lobby, Waiting
 
 FAREWELL_BYTES: Final = 262_144
 """What may still come from one that was turned away."""
