@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import pytest
 from rich.console import Console
-from server import SECRET, Server
 
 from gifting.bench.options import Audit
 from gifting.bench.soak.floods import CONNECT_WITHIN_S, FLOODS, LASTS_S
@@ -30,6 +29,7 @@ from gifting.load.sender import Desk, Reply, _Error
 from gifting.load.viewer import Gallery, Viewer
 from gifting.wire.codec import BINARY, MSGPACK
 from gifting.wire.framing import frame
+from tests.support.server import SECRET, Server
 
 SHORT = SoakOptions(seconds=12, senders=8, viewers=16, rooms=2, rate=50, faults=True)
 

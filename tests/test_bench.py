@@ -17,7 +17,6 @@ import msgspec
 import psutil
 import pytest
 from rich.console import Console
-from server import SECRET, Server
 
 from gifting import bench
 from gifting.bench.books import check, check_drained, check_ledger
@@ -34,6 +33,7 @@ from gifting.load.plan import Plan, SenderPlan, SenderReport, Target, ViewerPlan
 from gifting.load.socket import DISCARD_FROM
 from gifting.load.viewer import Gallery, Viewer
 from gifting.wire.framing import frame
+from tests.support.server import SECRET, Server
 
 TARGET = Target("127.0.0.1", 1, "s" * 32)
 

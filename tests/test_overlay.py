@@ -14,11 +14,11 @@ from urllib.parse import quote, unquote
 
 import pytest
 from browser import Browser, Page, require_browser
-from keys import forget_keys
-from proxy import Proxy
-from server import Server
 
 from gifting import Client
+from tests.support.keys import forget_keys
+from tests.support.proxy import Proxy
+from tests.support.server import Server
 
 require_browser()
 

@@ -14,7 +14,6 @@ import msgpack
 import msgspec
 import psutil
 import pytest
-from proxy import Proxy
 from rich.console import Console
 
 from gifting import bench
@@ -35,6 +34,7 @@ from gifting.load.viewer import Gallery
 from gifting.load.wanderers import WHIMS
 from gifting.model.catalog import load_catalog
 from gifting.wire.framing import FIN
+from tests.support.proxy import Proxy
 
 SHORT = SoakOptions(seconds=6, senders=8, viewers=32, rooms=2, rate=80, stay=0.6)
 

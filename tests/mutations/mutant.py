@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
+
+TESTS = Path(__file__).parents[1]
 
 
 class Mutant(NamedTuple):
@@ -17,5 +20,11 @@ class Mutant(NamedTuple):
 
 def of(file: str, tests: str, *changes: tuple[str, str]) -> Iterable[Mutant]:
     """Mutants of one file, which the same tests (by name, with spaces between) must notice."""
-    names = tuple(f"test_{name}.py" if "::" not in name else f"test_{name}" for name in tests.split())
-    return [Mutant(file, old, new, names) for old, new in changes]
+    nodes = tuple(_node(*name.partition("::")) for name in tests.split())
+    return [Mutant(file, old, new, nodes) for old, new in changes]
+
+
+def _node(name: str, *test: str) -> str:
+    """Where the tests of that name are: ``limits`` are in ``tests/unit/test_limits.py``."""
+    (path,) = TESTS.glob(f"**/test_{name.removesuffix('.py')}.py")
+    return f"{path.relative_to(TESTS.parent)}{''.join(test)}"

@@ -1,0 +1,136 @@
+"""Who may do what over HTTP: every endpoint × role × claim × own or another's, as one table."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from gifting.api.body import PATH_IDS
+from gifting.api.endpoints import ENDPOINTS
+from gifting.api.openapi import document
+from gifting.errors import BadToken, Forbidden, GiftingError
+from gifting.wire.tokens import ROLES, Role
+from tests.support.keys import new_key
+from tests.support.server import Server
+
+pytestmark = pytest.mark.attack
+
+CLAIMS = ("", "r1", "r2")
+"""The rooms that a token is bound to: none, the one that is asked about, another."""
+
+TABLE = """
+    endpoint                                       operator       creator        viewer         overlay
+                                                   own    other   own    other   own    other   own    other
+    POST /v1/rooms                                 yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/rooms                                  ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
+    GET /v1/rooms/{room}                           yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
+    DELETE /v1/rooms/{room}                        yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/rooms/{room}/events                    yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
+    GET /v1/rooms/{room}/top                       yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
+    POST /v1/rooms/{room}/gifts                    yyn    yyn     yyn    yyn     yyn    yyn     -nn    -nn
+    GET /v1/users/{user}/wallet                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    GET /v1/users/{user}/gifts/{key}               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    POST /v1/users/{user}/grants                   ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/rooms/{room}/overlay-tokens           yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    DELETE /v1/rooms/{room}/overlay-tokens/{token_id}
+                                                   yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/tokens/revocations                    ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+"""
+"""``own``: the token is of the user it is about (the host of r1); the three letters are the claims of CLAIMS.
+
+``y``: may. ``n``: 403. ``-``: there is no such token. A room is asked about as r1, a user as the host of r1.
+"""
+
+BODIES: dict[str, Any] = {
+    "POST /v1/rooms": {"room": "r1", "host": "host"},
+    "POST /v1/rooms/{room}/gifts": {"gift": "spark"},
+    "POST /v1/users/{user}/grants": {"coins": 7, "reason": "a test"},
+    "POST /v1/rooms/{room}/overlay-tokens": {"ttl": 100},
+    "POST /v1/tokens/revocations": {"token_id": "made-up"},
+}
+
+
+class Case(NamedTuple):
+    endpoint: str
+    role: Role
+    user: str
+    claim: str
+    expected: str
+
+
+def cases() -> list[Case]:
+    """The table, read."""
+    words = iter(TABLE.split("other   own    other\n")[1].split())
+    found = []
+    for method in words:
+        endpoint = f"{method} {next(words)}"
+        for role, user in itertools.product(("operator", "creator", "viewer", "overlay"), ("host", "someone")):
+            found += [Case(endpoint, role, user, *pair) for pair in zip(CLAIMS, next(words), strict=True)]
+    return found
+
+
+@pytest.fixture
+async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIterator[Server]:
+    async with Server(tmp_path / "data", redis_url, message_rate=10_000, message_burst=10_000) as running:
+        await running.room("r1")
+        await running.room("r2", "other")
+        yield running
+
+
+async def ask(server: Server, case: Case) -> str:
+    method, path = case.endpoint.split()
+    path = path.format(room="r1", user="host", token_id="r1~made-up", key=new_key())
+    body = BODIES.get(case.endpoint)
+    if body is not None and path.endswith(("gifts", "grants")):
+        body = {**body, "key": new_key()}
+    try:
+        await server.caller(case.user, case.role, room=case.claim).call(method, path, body)
+    except Forbidden:
+        return "n"
+    except BadToken:
+        return "-"
+    except GiftingError as error:
+        assert error.status != 500, error
+    return "y"
+
+
+def test_the_table_names_every_endpoint_role_and_claim() -> None:
+    guarded = {f"{row.method} {row.path}" for row in ENDPOINTS if row.access is not None}
+    named = {case[:4] for case in cases()}
+    assert named == set(itertools.product(guarded, ROLES, ("host", "someone"), CLAIMS))
+    assert {row.path for row in ENDPOINTS if row.access is None} == {"/healthz", "/readyz", "/v1/catalog"}
+
+
+async def test_every_endpoint_lets_in_whom_the_table_says(server: Server) -> None:
+    wanted = cases()
+    found = await asyncio.gather(*(ask(server, case) for case in wanted))
+    differ = [(case, got) for case, got in zip(wanted, found, strict=True) if got != case.expected]
+    assert differ == []
+    granted = sum(case.expected == "y" and case.endpoint.endswith("grants") for case in wanted)
+    assert (await server.operator.wallets(["host"]))["host"] == 7 * granted
+
+
+async def test_a_token_bound_to_a_room_has_no_power_elsewhere(server: Server) -> None:
+    bound = server.caller("op", "operator", room="r1")
+    for method, path, body in (
+        ("POST", "/v1/users/ann/grants", {"coins": 1000, "key": new_key(), "reason": "mine now"}),
+        ("DELETE", "/v1/rooms/r2", None),
+        ("POST", "/v1/rooms/r2/overlay-tokens", {}),
+        ("POST", "/v1/rooms", {"room": "r3", "host": "ann"}),
+        ("GET", "/v1/users/other/wallet", None),
+    ):
+        with pytest.raises(Forbidden):
+            await bound.call(method, path, body)
+    assert await server.operator.wallets(["ann"]) == {"ann": 0}
+    assert (await server.operator.room("r2"))["state"] == "live"
+
+
+def test_every_id_in_a_path_is_checked() -> None:
+    named = {parameter["name"] for path in document()["paths"].values() for one in path.values()
+             for parameter in one["parameters"] if parameter["in"] == "path"}  # fmt: skip
+    assert named - {"key"} <= PATH_IDS.keys()

@@ -1,0 +1,89 @@
+"""What costs nothing is bounded per user, over all its connections."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from gifting import errors
+from gifting.config import load
+from gifting.ledger.ledger import Ledger
+from gifting.model.catalog import load_catalog
+from gifting.wire.codec import MSGPACK, unpack
+from tests.support.keys import new_key
+from tests.support.server import Server
+
+pytestmark = pytest.mark.attack
+
+LIKE_RATE, LIKE_BURST = 50, 500
+COMMENT_RATE, COMMENT_BURST = 2, 10
+
+
+def dial(server: Server, token: str) -> connect:
+    headers = {"Authorization": f"Bearer {token}"}
+    url = server.url.replace("http", "ws") + "/v1/ws"
+    return connect(url, subprotocols=[Subprotocol(MSGPACK.subprotocol)], additional_headers=headers)
+
+
+async def flood(sockets: list[ClientConnection], messages: list[dict[str, Any]]) -> Counter[str]:
+    """Every message on each socket, and how often each answer came: 'ok', or the code of an error."""
+    answers: Counter[str] = Counter()
+    for socket in sockets:
+        for number, message in enumerate(messages):
+            await socket.send(MSGPACK.encode({"id": number, "room": "r1", **message}))
+    for socket in sockets:
+        left = len(messages)
+        while left:
+            reply = unpack(await socket.recv(decode=False))
+            if "re" in reply:
+                answers["ok" if reply["ok"] else reply["error"]["code"]] += 1
+                left -= 1
+    return answers
+
+
+async def test_likes_and_comments_are_bounded(redis_url: str, redis_client: Any, tmp_path: Path) -> None:
+    async with Server(tmp_path / "data", redis_url, message_rate=10_000, message_burst=10_000) as server:
+        await server.room("r1")
+        token = server.token("ann")
+        async with dial(server, token) as one, dial(server, token) as other:
+            began = time.monotonic()
+            assert await flood([one], [{"op": "like", "count": 9_999}] * 200) == {"bad_amount": 200}
+            liked = await flood([one, other], [{"op": "like", "count": 100}] * 50)
+            likes = (await server.operator.room("r1"))["likes"]
+            assert likes == 100 * liked["ok"]
+            assert LIKE_BURST <= likes <= LIKE_BURST + LIKE_RATE * (time.monotonic() - began)
+            assert set(liked) == {"ok", "rate_limited"}
+            said = await flood([one, other], [{"op": "comment", "text": "hi"}, {"op": "share"}, {"op": "follow"}] * 30)
+            assert COMMENT_BURST <= said["ok"] <= COMMENT_BURST + COMMENT_RATE * (time.monotonic() - began)
+            assert set(said) == {"ok", "rate_limited"}
+        async with dial(server, server.token("bob")) as bob:
+            assert await flood([bob], [{"op": "like"}, {"op": "comment", "text": "hi"}]) == {"ok": 2}
+
+
+async def test_gifts_go_before_what_is_free(redis_url: str, redis_client: Any) -> None:
+    """Comments are waiting in thousands: gifts that come then are in the next call, and comments are refused first."""
+    settings = load({"batch_max": 50, "free_queue": 2_000}, environ={})
+    ledger = Ledger(redis_url, settings, load_catalog())
+    await ledger.start()
+    try:
+        await ledger.grant("ann", 1_000, new_key(), "test", "op")
+        room = await ledger.open_room("r1", "host", "Host", "")
+        ann = ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
+        told: list[str] = []
+        for _ in range(2_000):
+            ledger.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
+        with pytest.raises(errors.Overloaded):
+            ledger.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
+        for _ in range(30):
+            ledger.send_gift(ann, room, "spark", new_key(), 1, None, lambda _: told.append("gift"))
+        await ledger.batcher.drain()
+        assert told[:30] == ["gift"] * 30
+        assert told[30:] == ["comment"] * 2_000
+    finally:
+        await ledger.stop()

@@ -1,0 +1,58 @@
+"""Calls larger than one Redis command takes arguments: nothing of them is lost where they are cut into pieces."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from gifting.ledger import scripts
+from gifting.ledger.audit import audit
+from gifting.ledger.status import Status
+from tests.support.world import START, a_world
+
+pytestmark = pytest.mark.attack
+
+
+ECHO = """#!lua
+-- @include chunks
+local pairs, fields, found = {}, {}, {}
+for i = 1, tonumber(ARGV[1]) do
+  pairs[2 * i - 1], pairs[2 * i], fields[i] = 'field' .. i, 'value' .. i, 'field' .. i
+end
+call_in_chunks('HSET', KEYS[1], pairs)
+call_in_chunks('HMGET', KEYS[1], fields, found)
+return found
+"""
+
+
+@pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 999, 1000, 1001, 2001])
+async def test_pieces_join_to_the_whole(redis_client: Redis, count: int) -> None:
+    found = await redis_client.eval(scripts.resolve(ECHO), 1, "{a}:hash", count)
+    assert found == [f"value{number}".encode() for number in range(1, count + 1)]
+    assert await redis_client.hlen("{a}:hash") == count
+
+
+@pytest.mark.parametrize("count", [499, 500, 501, 600, 1000])
+async def test_many_keys_and_users_in_one_call_and_again(redis_client: Redis, redis_url: str, count: int) -> None:
+    """All in one partition and minute, so that they share each hash: 500 pairs fill a command."""
+    async with a_world(redis_url, partitions=1, batch_max=1000, ledger_timeout=60) as world:
+        users = [f"user{number}" for number in range(count)]
+        await asyncio.gather(*(world.grant(user, 3) for user in users))
+        gifts = [{"user": user, "key": world.key(), "count": 2} for user in users]
+        first = await world.together(*gifts)
+        assert [(result.status, result.duplicate, result.coins) for result in first] == [(Status.OK, 0, 1)] * count
+        assert [result.seq for result in first] == list(range(1, count + 1))
+        again = await world.together(*gifts)
+        assert again == [result._replace(duplicate=1) for result in first]
+        assert await world.redis.hlen(f"{world.base('ann')}:keys:{START // 60_000}") == count
+        room = world.ledger.keys.room("host", "r1")
+        assert await world.redis.zcard(f"{room}/top") == await world.redis.hlen(f"{room}/users") == count
+        assert await world.redis.hlen(f"{room}/streaks") == 2 * count
+        on = await world.together(*({"user": user} for user in users))
+        assert [(result.coins, result.repeat_count) for result in on] == [(0, 3)] * count, "streaks go on"
+        world.clock[0] += 3_001
+        assert (await world.ledger.sweep())[0] == count
+        report = await audit(world.redis, world.ledger.keys)
+        assert (report.lines()[1:], report.gifts) == (["clean"], 2 * count)

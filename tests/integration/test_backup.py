@@ -1,0 +1,93 @@
+"""Backup and restore as docs/operations.md says: of a stopped directory, and of one whose server goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from gifting.client import Client
+from gifting.ledger.embedded import running_url
+from tests.support.server import Server
+
+
+async def copy(source: Path, target: Path) -> None:
+    process = await asyncio.create_subprocess_exec("cp", "-r", str(source), str(target))
+    assert await process.wait() == 0
+
+
+async def send(client: Client, count: int, keys: list[str], acked: list[str]) -> None:
+    for _ in range(count):
+        keys.append(client.new_key())
+        await client.send_gift("r1", "spark", key=keys[-1])
+        acked.append(keys[-1])
+
+
+async def restored(folder: Path, server: Server) -> Server:
+    """A server on the copy; the audit of it was clean."""
+    again = Server(folder)
+    status, said = await again.audit()
+    assert status == 0, said
+    assert (folder / "secret").exists() == (server.data_dir / "secret").exists()
+    return again
+
+
+async def test_a_copy_of_a_stopped_directory_is_all_there_is(tmp_path: Path) -> None:
+    keys: list[str] = []
+    async with Server(tmp_path / "data") as server:
+        await server.room("r1")
+        await server.operator.grant(["ann", "bob"], 1000)
+        async with Client(server.url, server.token("ann")) as ann:
+            await send(ann, 20, keys, [])
+        before = await server.operator.wallets(["ann", "bob", "host"])
+        room = await server.operator.room("r1")
+    await copy(tmp_path / "data", tmp_path / "copy")
+    async with await restored(tmp_path / "copy", server) as again:
+        assert await again.operator.wallets(["ann", "bob", "host"]) == before
+        assert (await again.operator.room("r1"))["coins"] == room["coins"] == 20
+        async with Client(again.url, again.token("ann")) as ann:
+            assert (await ann.send_gift("r1", "spark", key=keys[-1]))["duplicate"]
+            assert (await ann.gift_status(keys[0]))["state"] == "accepted"
+
+
+async def test_a_copy_of_a_live_directory_has_all_that_was_acknowledged_before(tmp_path: Path) -> None:
+    keys: list[str] = []
+    acked: list[str] = []
+    async with Server(tmp_path / "data") as server:
+        await server.room("r1")
+        await server.operator.grant(["ann"], 1_000_000)
+        async with Client(server.url, server.token("ann"), queue=0) as ann:
+            await send(ann, 50, keys, acked)
+            sending = asyncio.create_task(send(ann, 1_000_000, keys, acked))
+            url = running_url(tmp_path / "data")
+            assert url is not None
+            async with Redis.from_url(url) as redis:
+                await redis.config_set("auto-aof-rewrite-percentage", 0)
+                await redis.bgrewriteaof()
+                while await rewriting(redis):
+                    await asyncio.sleep(0.01)
+                before = len(acked)
+                await copy(tmp_path / "data", tmp_path / "copy")
+                await redis.config_set("auto-aof-rewrite-percentage", 100)
+            after = len(keys)
+            sending.cancel()
+            with suppress(asyncio.CancelledError):
+                await sending
+        assert (await server.audit())[0] == 0
+    assert before >= 50
+    async with await restored(tmp_path / "copy", server) as again:
+        spent = 1_000_000 - (await again.operator.wallets(["ann"]))["ann"]
+        assert before <= spent <= after
+        async with Client(again.url, again.token("ann")) as ann:
+            for key in (acked[0], acked[before - 1]):
+                assert (await ann.send_gift("r1", "spark", key=key))["duplicate"]
+        assert (await again.operator.room("r1"))["coins"] == spent
+    assert (await again.audit())[0] == 0
+
+
+async def rewriting(redis: Any) -> bool:
+    found = await redis.info("persistence")
+    return bool(found["aof_rewrite_in_progress"] or found["aof_rewrite_scheduled"])

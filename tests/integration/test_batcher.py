@@ -1,0 +1,224 @@
+"""The batcher's promises on a real Redis: order, also through repetitions, and that everyone is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+import uvloop
+from redis.asyncio import Redis
+
+from gifting import errors
+from gifting.ledger.batcher import FLIGHTS
+from gifting.ledger.commit import read_results
+from gifting.wire.codec import pack
+from tests.support.proxy import Proxy, RedisProxy
+from tests.support.till import BATCH, till_at
+
+GIFTS = 600
+
+
+async def test_what_one_sends_is_committed_in_that_order(redis_client: Any, redis_url: str) -> None:
+    async with till_at(redis_url) as till:
+        till.send(GIFTS)
+        await till.check(redis_client)
+        assert till.ledger.batcher.batches < GIFTS / BATCH + FLIGHTS + 1, "full batches"
+
+
+async def test_also_where_redis_forgot_the_script(redis_client: Any, redis_url: str) -> None:
+    async with till_at(redis_url) as till:
+        till.send(GIFTS)
+        for told in range(1, GIFTS, GIFTS // 4):
+            await till.until(told)
+            await redis_client.script_flush()
+        await till.check(redis_client)
+
+
+async def test_also_where_connections_broke(redis_client: Any, redis_url: str) -> None:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
+        till.send(GIFTS)
+        for told in range(1, GIFTS, GIFTS // 6):
+            await till.until(told)
+            proxy.cut()
+        await till.check(redis_client)
+
+
+async def test_also_where_replies_were_lost(redis_client: Any, redis_url: str) -> None:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
+        proxy.mute = True
+        till.send(GIFTS)
+        await asyncio.wait_for(proxy.swallowed.wait(), 10)
+        proxy.mute = False
+        proxy.cut()
+        await till.check(redis_client)
+        assert any(outcome.duplicate for outcome in till.told), "the lost replies were of gifts that were taken"
+
+
+async def test_free_events_are_not_said_again(redis_client: Any, redis_url: str) -> None:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
+        proxy.mute = True
+        till.post()
+        till.send(1)
+        await asyncio.wait_for(proxy.swallowed.wait(), 10)
+        proxy.mute = False
+        proxy.cut()
+        _, event, gift = await till.everyone()
+        assert isinstance(event, errors.Unconfirmed)
+        assert gift.status == 0
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_a_redis_that_stays_away(redis_client: Any, redis_url: str, sent: bool) -> None:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url, ledger_timeout=0.3) as till:
+        if sent:
+            proxy.mute = True
+            till.send(1)
+            await asyncio.wait_for(proxy.swallowed.wait(), 10)
+        proxy.cut(refuse=True)
+        till.send(GIFTS)
+        outcomes = (await till.everyone())[1:]
+        if sent:
+            assert isinstance(outcomes[0], errors.OutcomeUnknown)
+        assert {type(outcome) for outcome in outcomes} <= {errors.LedgerUnavailable, errors.OutcomeUnknown}
+        assert isinstance(outcomes[-1], errors.LedgerUnavailable), "the last ones were never sent"
+        proxy.mend()
+        till.send(1)
+        assert (await till.everyone())[-1].status == 0
+
+
+async def test_a_stop_tells_everyone(redis_client: Any, redis_url: str) -> None:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
+        proxy.mute = True
+        till.send(GIFTS)
+        await asyncio.wait_for(proxy.swallowed.wait(), 10)
+        await till.ledger.batcher.stop()
+        kinds = [type(outcome) for outcome in await till.everyone()][1:]
+        in_flight = kinds.index(errors.LedgerUnavailable)
+        assert set(kinds[:in_flight]) == {errors.OutcomeUnknown}
+        assert set(kinds[in_flight:]) == {errors.LedgerUnavailable}
+        assert 0 < in_flight <= FLIGHTS * BATCH
+
+
+async def test_what_was_to_be_sent_again_is_told_once_that_it_is_not(redis_client: Any, redis_url: str) -> None:
+    async with till_at(redis_url) as till:
+        await redis_client.config_set("min-replicas-to-write", 1)
+        till.send(1)
+        async with asyncio.timeout(10):
+            while not till.ledger.batcher._again:
+                await asyncio.sleep(0)
+        await redis_client.config_set("min-replicas-to-write", 0)
+        till.ledger.batcher.close(errors.LedgerHalted)
+        assert till.ledger.batcher._again == []
+        await till.ledger.batcher.drain()
+        assert isinstance((await till.everyone())[1], errors.LedgerHalted)
+        await asyncio.wait([asyncio.create_task(till.ledger.batcher.drain())])
+        with pytest.raises(errors.LedgerHalted):
+            till.send(1)
+        assert till.told_twice == 0
+
+
+async def test_a_drain_waits_for_what_is_in_flight(redis_client: Any, redis_url: str) -> None:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
+        proxy.mute = True
+        till.send(1)
+        await asyncio.wait_for(proxy.swallowed.wait(), 10)
+        draining = asyncio.create_task(till.ledger.batcher.drain())
+        assert not (await asyncio.wait([draining], timeout=0.05))[0]
+        proxy.mend()
+        proxy.cut()
+        await draining
+        assert None not in till.told
+
+
+async def test_a_connection_that_stalled_while_it_was_made_is_not_used(redis_client: Any, redis_url: str) -> None:
+    """What Redis answered to its beginning would be taken for the reply to a call."""
+    async with Proxy(redis_url) as proxy, till_at(proxy.url, ledger_timeout=0.3) as till:
+        proxy.cut()
+        proxy.mute = True
+        till.send(1)
+        assert isinstance((await till.everyone())[1], errors.LedgerUnavailable | errors.OutcomeUnknown)
+        proxy.mute = False
+        till.send(3)
+        assert [outcome.status for outcome in (await till.everyone())[2:]] == [0] * 3
+
+
+class Counted:
+    """How many calls have passed a proxy."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self, words: list[bytes]) -> list[bytes]:
+        self.calls += words[0] in (b"EVALSHA", b"EVAL")
+        return words
+
+    async def reach(self, calls: int) -> None:
+        async with asyncio.timeout(2):  # before a lost reply would be noticed
+            while self.calls < calls:
+                await asyncio.sleep(0)
+
+
+async def test_a_batch_goes_out_as_soon_as_it_is_full(redis_client: Any, redis_url: str) -> None:
+    """Beside a full one that is not answered yet."""
+    counted = Counted()
+    async with RedisProxy(redis_url, counted) as proxy, till_at(proxy.url) as till:
+        proxy.mute, counted.calls = True, 0
+        till.send(BATCH)
+        await counted.reach(1)
+        for _ in range(BATCH):
+            till.send(1)
+            await asyncio.sleep(0)
+        await counted.reach(2)
+        proxy.mend()
+        proxy.cut()
+        await till.check(redis_client)
+
+
+async def test_calls_side_by_side_are_made_once(redis_client: Any, redis_url: str) -> None:
+    """Each finds that the one before it has run."""
+    counted = Counted()
+    async with RedisProxy(redis_url, counted) as proxy, till_at(proxy.url) as till:
+        counted.calls = 0
+        till.send(20 * BATCH)
+        await till.check(redis_client)
+        assert counted.calls == 20
+
+
+@pytest.mark.parametrize("reply", [[], [[0] * 6], [[0] * 6] * 3, [[0] * 6, [0] * 5], [[0] * 6, 0], {}])
+def test_a_reply_that_is_none_is_noticed(reply: Any) -> None:
+    assert len(read_results(pack([[0] * 6] * 2), 2)) == 2
+    with pytest.raises((ValueError, TypeError)):
+        read_results(pack(reply), 2)
+
+
+async def test_a_pause_after_a_call_that_is_not_full(redis_client: Any, redis_url: str) -> None:
+    async with till_at(redis_url, batch_pause=0.02) as till:
+        batcher = till.ledger.batcher
+        calls = batcher.batches
+        began = time.monotonic()
+        for told in range(2, 40):  # each as soon as the one before was told: a call each, a pause apart
+            till.send(1)
+            await till.until(told)
+        assert time.monotonic() - began > 37 * 0.019
+        assert batcher.batches == calls + 38
+        till.send(GIFTS)
+        await till.check(redis_client)
+        assert batcher.batches < calls + 38 + GIFTS / BATCH + 2 * FLIGHTS, "full batches wait for nothing"
+
+
+@pytest.mark.parametrize("pause", [0.0001, 0.001, 0.0033, 0.01])
+def test_no_pause_holds_anything_for_ever(redis_url: str, pause: float) -> None:
+    """What comes in while a pause ends, at whatever moment of it; on the server's own loop, with its coarse clock."""
+
+    async def send_and_check() -> None:
+        async with Redis.from_url(redis_url) as redis:
+            await redis.flushall()
+            async with till_at(redis_url, batch_pause=pause) as till:
+                for number in range(300):
+                    till.send(1)
+                    await asyncio.sleep(pause * (number % 7) / 5)
+                await till.check(redis)
+
+    uvloop.run(send_and_check())

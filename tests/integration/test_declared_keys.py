@@ -1,0 +1,136 @@
+"""Every script declares in KEYS what it touches, and nothing that never exists: so slots can migrate and ACLs hold."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from gifting.ledger import keys, line, scripts
+from gifting.ledger.commit import Item, Packed, pack_batch
+from tests.support.lua import hook
+from tests.support.world import STREAK, WINDOW, World, a_world
+
+DECLARED = "local declared = {}; for _, key in ipairs(KEYS) do declared[key] = true end"
+CHECK = """
+if command ~= 'TIME' and command ~= 'PUBLISH' and not declared[key] then
+  error({ err = 'ERR ' .. command .. ' of an undeclared key, ' .. tostring(key) }, 0)
+end
+return real.call(command, key, ...)
+"""
+
+
+def shape(key: str) -> str:
+    """A key as the table in keys.py writes it."""
+    key = re.sub(r"^gifting:{p\d\d}", "{pNN}", key)
+    key = re.sub(r":room:[^/]+", ":room:R", key)
+    key = re.sub(r":overlays:.*", ":overlays:H", key)
+    key = re.sub(r":revoked:.*", ":revoked:K", key)
+    return re.sub(r":(keys|grants):\d+$", r":\1:B", key)
+
+
+def table() -> set[str]:
+    shapes = re.findall(r"``({p\w+}:[^`]+)``  ", keys.__doc__ or "")
+    return {one.replace("{p00}", "{pNN}") for one in shapes}
+
+
+class Recorder:
+    """Which keys each script was called with, and which of all these were ever there."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, redis: Any) -> None:
+        self.redis = redis
+        self.names: dict[str, set[str]] = defaultdict(set)
+        self.there: set[str] = set()
+        call = scripts.call
+
+        async def recorded(redis: Any, name: str, keys: list[str], *args: Any) -> Any:
+            self.names[name] |= {str(key.decode() if isinstance(key, bytes) else key) for key in keys}
+            return await call(redis, name, keys, *args)
+
+        def packed(batch: Sequence[Item]) -> Packed:
+            made = pack_batch(batch)
+            self.names["commit"] |= set(made.keys.decode().split("\r\n")[1::2])
+            return made
+
+        patch.setattr(scripts, "call", recorded)
+        patch.setattr(line, "pack_batch", packed)
+
+    async def look(self) -> None:
+        self.there |= {name.decode() async for name in self.redis.scan_iter()}
+
+
+@pytest.fixture
+async def world(redis_client: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    hook(monkeypatch, DECLARED, CHECK)
+    async with a_world(redis_url, partitions=4, like_interval=0) as made:
+        yield made
+
+
+async def live_through_everything(world: World, recorder: Recorder) -> None:
+    """What ledgers do, each script at least once."""
+    ledger = world.ledger
+    rooms = [await ledger.open_room(f"r{number}", f"host{number}", "", "") for number in range(2, 6)]
+    for user in ("ann", "bob", "cat"):
+        await world.grant(user, 100)
+    await recorder.look()
+    gifts: list[dict[str, Any]] = [
+        {"user": user, "room": room, "key": world.key(age)}
+        for user in ("ann", "bob", "cat")
+        for room in rooms
+        for age in (0, WINDOW)
+    ]
+    await world.together(*gifts)
+    await world.told(lambda done: ledger.like(rooms[0], 1, done))
+    await world.told(lambda done: ledger.post(rooms[0], "share", {}, done))
+    await ledger.presence(rooms[0], "node", 3)
+    await recorder.look()
+    await ledger.live_rooms("start", "", 10)
+    for room in rooms:
+        await ledger.snapshot(room)
+        await ledger.top(room, 3)
+        assert await ledger.replay(room, 0, 1000)
+    await ledger.presence(rooms[0], "node", 0)
+    world.clock[0] += STREAK + 1
+    assert (await ledger.sweep())[0] == 12
+    for room in rooms:
+        await world.send(room=room)
+        await ledger.end_room(room)
+    await recorder.look()
+    world.clock[0] += 3 * WINDOW
+    await world.forget()
+    await ledger.overlays.note(rooms[0], "r2~token", 60)
+    await ledger.revocations.revoke_user("ann")
+    await recorder.look()
+
+
+async def test_what_is_declared_is_touched_and_what_is_touched_is_declared(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(monkeypatch, world.redis)
+    await live_through_everything(world, recorder)
+    assert set(scripts.NAMES) - recorder.names.keys() == {"rooms_page"}, "it goes in a pipeline"
+    there = {shape(name) for name in recorder.there}
+    for script, names in recorder.names.items():
+        assert {shape(name) for name in names} <= there, script
+
+
+async def test_every_key_is_in_the_table_of_keys(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(monkeypatch, world.redis)
+    await live_through_everything(world, recorder)
+    used = {shape(name) for names in (recorder.there, *recorder.names.values()) for name in names}
+    assert used <= table()
+    assert {one.split(":")[1] for one in table() - used} == {"chain", "peaks"}, "a full batch, a clock that goes back"
+
+
+@pytest.mark.parametrize(
+    "code", ["redis.call('GET', KEYS[1] .. 'x')", "redis.call('HGET', 'gifting:{p00}:coins', 'a')"]
+)
+async def test_the_check_sees_what_is_not_declared(world: World, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    text = scripts.source("top").partition("local function top_of")[0] + "\nreturn " + code
+    with pytest.raises(ResponseError, match="undeclared"):
+        await world.redis.eval(text, 1, "gifting:{p00}")

@@ -1,0 +1,281 @@
+"""The hub's promises to subscribers that are behind, on a real ledger; only the socket is a recorder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gifting import errors
+from gifting.config import load
+from gifting.hub import room as rooms
+from gifting.hub.pacer import Pacer
+from gifting.hub.replays import Replays
+from gifting.hub.room import Counters, Room
+from gifting.hub.subscription import Subscription
+from gifting.ledger.ledger import Ledger
+from gifting.model.catalog import load_catalog
+from gifting.model.economy import make_key
+from gifting.wire.batch import RoomBatch
+from gifting.wire.close import CloseCode
+from gifting.wire.codec import MSGPACK, unpack
+from tests.support.subscriber import Socket
+
+
+class World:
+    """A ledger under a clock of ours, and one room of a hub that is fed from its log."""
+
+    def __init__(self, ledger: Ledger, room: Room, clock: list[int]) -> None:
+        self.ledger = ledger
+        self.room = room
+        self._clock = clock
+
+    async def send(self, user: str, gift: str) -> None:
+        sender = self.ledger.sender(user, {"id": user, "name": user, "picture": "", "level": 0})
+        key = make_key(self._clock[0], os.urandom(10))
+        await self.ledger.gift(sender, await self.ledger.room("r1"), gift, key)
+
+    async def end_streaks(self) -> None:
+        self._clock[0] += 3001
+        await self.ledger.sweep()
+
+    async def feed(self) -> None:
+        """What pub/sub would bring, and one pass of every lane."""
+        async for batch in self.ledger.batches(await self.ledger.room("r1"), self.room.seq):
+            self.room.receive(batch)
+        for lane in self.room.lanes.values():
+            lane.flush(0.0)
+
+    def join(self, lane: str, position: int = 0) -> tuple[Socket, Subscription]:
+        socket = Socket()
+        subscription = Subscription(socket, self.room, self.room.lanes[lane], position, True)  # type: ignore[arg-type, index]
+        self.room.subscribe(subscription)
+        return socket, subscription
+
+
+@pytest.fixture
+async def world(redis_url: str, redis_client: Any) -> AsyncIterator[World]:
+    clock = [int(time.time() * 1000)]
+    settings = load({"live_top": 1, "live_interval": 0.0, "recent_max": 4096}, environ={})
+    ledger = Ledger(redis_url, settings, load_catalog(), lambda: str(clock[0]))
+    await ledger.start()
+    ref = await ledger.open_room("r1", "host", "Host", "")
+    for user in ("ann", "bob", "cleo"):
+        await ledger.grant(user, 1_000_000, make_key(clock[0], os.urandom(10)), "test", "op")
+    room = Room(ref, ledger, settings, Pacer(0.05), Replays(settings), Counters(), 0.0)
+    await room.open()
+    yield World(ledger, room, clock)
+    room.close()
+    room.pacer.stop()
+    await room.replays.stop()
+    await ledger.stop()
+
+
+async def until_level(world: World, subscription: Subscription) -> None:
+    """Until a subscriber that catches up from the log has done so."""
+    async with asyncio.timeout(10):
+        while subscription.loading:
+            await asyncio.sleep(0)
+
+
+async def test_a_full_socket_is_skipped_and_then_gets_exactly_what_it_missed(world: World) -> None:
+    slow, subscription = world.join("all")
+    quick, _ = world.join("all")
+    await world.send("ann", "spark")
+    await world.feed()
+    slow.paused = True
+    subscription.lane.hold(subscription)
+    for _ in range(5):
+        await world.send("ann", "spark")
+        await world.feed()
+    assert (slow.seqs, quick.seqs) == ([1], [1, 2, 3, 4, 5, 6])
+    slow.paused = False
+    subscription.lane.catch_up(subscription)
+    assert slow.seqs == quick.seqs
+    await world.send("ann", "spark")
+    await world.feed()
+    assert slow.seqs == quick.seqs == list(range(1, 8))
+
+
+async def test_what_memory_no_longer_has_comes_from_the_log(world: World) -> None:
+    slow, subscription = world.join("all")
+    subscription.lane.hold(subscription)
+    slow.paused = True
+    for _ in range(40):  # recent_max has room for some ten
+        await world.send("ann", "spark")
+        await world.feed()
+    slow.paused = False
+    subscription.lane.catch_up(subscription)
+    await until_level(world, subscription)
+    assert slow.seqs == list(range(1, 41))
+    assert slow.closed is None
+
+
+async def test_one_that_leaves_while_its_past_is_read_is_gone(world: World) -> None:
+    for _ in range(40):
+        await world.send("ann", "spark")
+        await world.feed()
+    left, subscription = world.join("all")
+    assert subscription.loading
+    world.room.unsubscribe(subscription, 0.0)
+    stays, _ = world.join("all", 40)
+    await until_level(world, subscription)
+    await world.send("ann", "spark")
+    await world.feed()
+    assert (left.seqs, left.closed, stays.seqs) == ([], None, [41])
+    assert len(world.room) == 1
+
+
+async def test_a_past_that_is_gone_closes_with_a_code_that_says_come_back(world: World) -> None:
+    for _ in range(40):
+        await world.send("ann", "spark")
+    await world.feed()
+    await world.ledger.redis.delete(world.ledger.keys.log("host", "r1"))
+    world.room._recent.clear()
+    slow, subscription = world.join("all", 3)
+    await until_level(world, subscription)
+    assert slow.closed is CloseCode.RESYNC
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_lane_live_ends_every_streak_that_it_has_shown(world: World, behind: bool) -> None:
+    """Also to one that was behind when it ended, and though dearer gifts fill the frame."""
+    reader, subscription = world.join("live")
+    await world.send("ann", "spark")
+    await world.feed()
+    shown = {event["streak_id"] for event in reader.events if event["type"] == "gift"}
+    assert shown == {"r1.1"}
+    if behind:
+        reader.paused = True
+        subscription.lane.hold(subscription)
+    await world.send("bob", "crown")
+    await world.end_streaks()
+    await world.send("cleo", "galaxy")
+    await world.feed()
+    if behind:
+        assert [event["streak_id"] for event in reader.events if event["type"] == "gift"] == ["r1.1"]
+        reader.paused = False
+        subscription.lane.catch_up(subscription)
+    ended = {event["streak_id"] for event in reader.events if event.get("repeat_end")}
+    assert "r1.1" in ended
+
+
+async def test_one_that_comes_back_sees_the_end_of_what_it_was_shown_meanwhile(world: World) -> None:
+    """Its catch-up shows it a streak that the others' frame left out; that streak's end must reach it."""
+    other, _ = world.join("live")
+    await world.send("ann", "spark")
+    await world.send("bob", "crown")
+    await world.feed()
+    assert [event["user"]["id"] for event in other.events if event["type"] == "gift"] == ["bob"]
+    late, _ = world.join("live", 0)
+    late_shown = {event["streak_id"] for event in late.events if event.get("repeat_end") is False}
+    await world.end_streaks()
+    await world.send("cleo", "galaxy")
+    await world.feed()
+    assert late_shown <= {event["streak_id"] for event in late.events if event.get("repeat_end")}
+
+
+async def test_what_a_lane_remembers_to_end_is_only_what_is_open(world: World) -> None:
+    reader, subscription = world.join("live")
+    reader.paused = True
+    subscription.lane.hold(subscription)
+    for user in ("ann", "bob", "cleo"):
+        await world.send(user, "spark")
+        await world.feed()
+    await world.end_streaks()
+    await world.feed()
+    reader.paused = False
+    subscription.lane.catch_up(subscription)
+    assert subscription.lane._shown == frozenset()
+
+
+async def test_a_log_that_cannot_be_read_is_tried_until_it_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "HEAL_PAUSE", 0.0)
+    reader, _ = world.join("all")
+    await world.send("ann", "spark")
+    read, failures = world.ledger.replay, iter(range(3))
+
+    async def fail_at_first(*args: Any) -> list[RoomBatch]:
+        if next(failures, None) is not None:
+            raise errors.OutcomeUnknown
+        return await read(*args)
+
+    monkeypatch.setattr(world.ledger, "replay", fail_at_first)
+    world.room.heal()
+    async with asyncio.timeout(10):
+        while not reader.seqs:
+            await asyncio.sleep(0)
+    assert reader.seqs == [1]
+
+
+async def test_deliveries_are_counted_as_they_are_made(world: World) -> None:
+    world.join("all")
+    world.join("all")
+    await world.send("ann", "spark")
+    await world.feed()
+    world.join("all")
+    made = world.room.counters
+    # Two readers got a frame with the gift and the rank, the third, in its own, the gift.
+    assert (made.frames, made.events) == (3, 5)
+
+
+async def test_more_than_can_be_held_is_read_from_the_log(world: World) -> None:
+    reader, _ = world.join("all")
+    for _ in range(40):
+        await world.send("ann", "spark")
+    batches = [batch async for batch in world.ledger.batches(await world.ledger.room("r1"), 0)]
+    for batch in batches[1:]:  # the first is lost, the rest come while the gap is being filled
+        world.room.receive(batch)
+    held = sum(len(batch.events) for batch in world.room._held)
+    assert held <= world.room.settings.recent_max + len(batches[0].events) < sum(len(batch.events) for batch in batches)
+    async with asyncio.timeout(10):
+        while len(reader.seqs) < 40:
+            await asyncio.sleep(0)
+    assert reader.seqs == list(range(1, 41))
+
+
+async def test_each_is_told_of_the_snapshot_it_joins_with(world: World) -> None:
+    """One who waits for the log joins with an older snapshot than those who come meanwhile."""
+    older = await world.room.snapshot(0.0)
+    await world.send("ann", "spark")
+    newer = await world.room.snapshot(1.0)
+    assert (older["seq"], newer["seq"]) == (0, 1)
+    for found in (older, newer, newer, older, newer):
+        assert unpack(bytes(world.room.encode_snapshot(found, MSGPACK)))["seq"] == found["seq"]
+
+
+async def test_one_that_joined_ahead_of_the_feed_comes_back_without_a_gap(world: World) -> None:
+    """The feed broke; who joined then has a snapshot that is newer than what the node has heard."""
+    await world.send("ann", "spark")
+    newest = (await world.room.snapshot(0.0))["seq"]
+    assert (world.room.seq, newest) == (0, 1)
+    assert world.room.reaches(1, newest)
+    assert not world.room.reaches(2, newest)
+    socket, _ = world.join("all", 1)
+    await world.send("ann", "spark")
+    await world.feed()
+    assert socket.seqs == [2]
+
+
+async def test_a_lane_that_fails_fails_alone_and_leaves_no_hole(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Its readers come back for what they lack; the other lane, which is flushed after it, has its turn."""
+    lost, subscription = world.join("all")
+    fed, _ = world.join("live")
+
+    def fail(data: bytes) -> None:
+        raise RuntimeError("no frame")
+
+    for group in subscription.lane._sharing.values():
+        group[subscription] = fail
+    await world.send("ann", "spark")
+    async for batch in world.ledger.batches(await world.ledger.room("r1"), 0):
+        world.room.receive(batch)
+    async with asyncio.timeout(10):
+        while not fed.seqs:
+            await asyncio.sleep(0)
+    assert (lost.closed, fed.closed) == (CloseCode.RESYNC, None)
+    assert "no frame" in caplog.text

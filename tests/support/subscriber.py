@@ -1,0 +1,33 @@
+"""A subscriber that records what the hub writes to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gifting.wire.close import CloseCode
+from gifting.wire.codec import MSGPACK, unpack
+from gifting.wire.framing import measure
+from gifting.wire.tokens import Identity
+
+
+class Socket:
+    """Stands for a connection: records what is written, and is full when told."""
+
+    def __init__(self) -> None:
+        self.codec = MSGPACK
+        self.identity = Identity("viewer", "viewer", "token", 2e9)
+        self.paused = False
+        self.closing = False
+        self.closed: CloseCode | None = None
+        self.events: list[dict[str, Any]] = []
+
+    def write_frame(self, data: bytes) -> None:
+        _, start, end = measure(data, 0)
+        self.events += unpack(data[start:end])["events"]
+
+    def close(self, code: CloseCode) -> None:
+        self.closing, self.closed = True, code
+
+    @property
+    def seqs(self) -> list[int]:
+        return [event["seq"] for event in self.events if "seq" in event]

@@ -1,0 +1,126 @@
+"""A ledger whose clock stands until it is moved, as tests of its scripts want one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gifting import config
+from gifting.ledger import scripts
+from gifting.ledger.batcher import Result
+from gifting.ledger.commit import Item, pack_batch, read_results
+from gifting.ledger.floors import HOLD_MAX
+from gifting.ledger.ledger import GIFT, Ledger, Sender
+from gifting.ledger.rooms import RoomRef
+from gifting.ledger.spot import BUCKET_MS, bucket_spot
+from gifting.model.catalog import load_catalog
+from gifting.model.economy import key_time, make_key, parse_key
+from gifting.tasks import Vital
+from gifting.wire.codec import pack, unpack
+
+START = 1_700_000_000_000
+WINDOW, LEAD, STREAK = 600_000, 60_000, 3_000
+
+
+class World:
+    """A ledger whose clock stands until it is moved; ``ann`` and ``bob`` send, ``host`` has the room ``r1``."""
+
+    def __init__(self, ledger: Ledger, clock: list[int]) -> None:
+        self.ledger = ledger
+        self.redis: Any = ledger.redis
+        self.base = ledger.keys.base
+        self.clock = clock
+        self.made = itertools.count(1)
+        self.room: RoomRef
+
+    def key(self, age: int = 0) -> str:
+        return make_key(self.clock[0] - age, bytes(3) + next(self.made).to_bytes(7, "big"))
+
+    def sender(self, user: str) -> Sender:
+        return self.ledger.sender(user, {"id": user, "name": user, "picture": "", "level": 1})
+
+    async def grant(self, user: str, coins: int, key: str = "") -> tuple[int, bool]:
+        return await self.ledger.grant(user, coins, key or self.key(), "bought", "operator")
+
+    async def send(self, user: str = "ann", gift: str = "spark", count: int = 1, **more: Any) -> Result:
+        room, key = more.get("room", self.room), more.get("key") or self.key()
+        return await self.ledger.gift(self.sender(user), room, gift, key, count, more.get("message"))
+
+    async def together(self, *gifts: dict[str, Any]) -> list[Result]:
+        """Many gifts in one call of the script."""
+        outcomes: list[Any] = []
+        calls = self.ledger.batcher.batches
+        for gift in gifts:
+            sender, room = self.sender(gift.get("user", "ann")), gift.get("room", self.room)
+            name, key, count = gift.get("gift", "spark"), gift.get("key") or self.key(), gift.get("count", 1)
+            self.ledger.send_gift(sender, room, name, key, count, None, outcomes.append)
+        await self.ledger.batcher.drain()
+        assert self.ledger.batcher.batches == calls + 1
+        return outcomes
+
+    async def told(self, send: Callable[[Callable[[Any], None]], None]) -> Any:
+        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        send(waiting.set_result)
+        return await waiting
+
+    async def log(self, room: RoomRef | None = None) -> list[dict[str, Any]]:
+        return [
+            unpack(batch.events[entry.start : entry.end])
+            async for batch in self.ledger.batches(room or self.room, 0)
+            for entry in batch.entries()
+        ]
+
+    async def raw(self, name: str, keys: list[str], options: Any) -> Any:
+        """A script called past the checks in Python."""
+        return await scripts.call(self.redis, name, keys, str(self.clock[0]), pack(options))
+
+    async def raw_commit(self, *items: Item) -> list[Result]:
+        packed = pack_batch(items)
+        keys = packed.keys.decode().split("\r\n")[1::2]
+        assert len(keys) == packed.keys_count
+        options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000))
+        args = (str(self.clock[0]), options, *packed.arguments, "", "")
+        reply = await scripts.call(self.redis, "commit", keys, *args)
+        return [Result(*values) for values in read_results(reply, len(items))]
+
+    async def raw_gift(self, coins: Any) -> Result:
+        """A gift of any amount, as only the script sees it."""
+        key, ann = parse_key(self.key()), self.sender("ann")
+        target = pack(("r1", "host", "spark", 1, b"\x80"))[1:]
+        fields = pack(("ann", key, key_time(key), b"8 bytes!", 1, coins, ann.user, b""))[1:]
+        bucket = bucket_spot(ann.base, key_time(key) // BUCKET_MS)
+        (result,) = await self.raw_commit(Item(GIFT, bucket, self.room.spot, target, fields, print, 0.0))
+        return result
+
+    async def forget(self, held: float = HOLD_MAX) -> None:
+        """As when a node believes the clock."""
+        await self.ledger.upkeep.floors.raise_to(self.clock[0], held)
+
+    async def buckets(self, kind: str = "keys") -> list[str]:
+        return sorted([name.decode() async for name in self.redis.scan_iter(f"*:{kind}:*")])
+
+    async def state(self) -> dict[bytes, Any]:
+        """Everything in Redis, to see that nothing changed."""
+        names = sorted([name async for name in self.redis.scan_iter()])
+        return {name: await self.redis.dump(name) for name in names}
+
+
+@asynccontextmanager
+async def a_world(
+    url: str, hands: Callable[[], float] = time.monotonic, vital: Vital | None = None, **flags: Any
+) -> AsyncIterator[World]:
+    """``hands`` is the process' own clock."""
+    clock = [START]
+    settings = config.load(flags, environ={})
+    ledger = Ledger(url, settings, load_catalog(), lambda: str(clock[0]), vital, hands)
+    try:
+        await ledger.start()
+        world = World(ledger, clock)
+        world.room = await ledger.open_room("r1", "host", "Host", "A title")
+        yield world
+    finally:
+        await ledger.stop()
