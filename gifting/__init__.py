@@ -1,5 +1,17 @@
 """A real-time gifting server for live streams. ``gifting.Client`` talks to one from Python."""
 
-from gifting.client import Client
+from typing import TYPE_CHECKING
 
-__all__ = ["Client"]
+if TYPE_CHECKING:
+    from gifting.client import Client as Client
+
+__all__ = ["Client", "__version__"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name != "Client":  # the command line starts in half the time without it
+        raise AttributeError(f"module 'gifting' has no attribute {name!r}")
+    from gifting.client import Client
+
+    return Client

@@ -24,7 +24,7 @@ from gifting.bench.soak.memory import fit
 from gifting.bench.soak.options import Memory, Slope, SoakOptions, SoakResult, parse_duration
 from gifting.bench.soak.render import render_soak
 from gifting.bench.soak.run import Soak, run_soak
-from gifting.cli import SOAK_FLAGS, _soak_options
+from gifting.cli.bench import SOAK_FLAGS, soak_options
 from gifting.errors import BadSetting
 from gifting.load.books import decode_seqs
 from gifting.load.patrons import Patron
@@ -278,12 +278,12 @@ USUAL = {one.name: one.default for one in fields(BenchOptions)}
 
 
 def test_a_soak_has_defaults_of_its_own() -> None:
-    assert _soak_options("10m", 5.0, USUAL) == SoakOptions(seconds=600, slope_max=5.0)
-    assert _soak_options("90s", None, USUAL | {"rooms": 2, "rate": 9.0}) == SoakOptions(seconds=90, rooms=2, rate=9.0)
+    assert soak_options("10m", 5.0, USUAL) == SoakOptions(seconds=600, slope_max=5.0)
+    assert soak_options("90s", None, USUAL | {"rooms": 2, "rate": 9.0}) == SoakOptions(seconds=90, rooms=2, rate=9.0)
 
 
 @pytest.mark.parametrize("name", sorted(USUAL.keys() - SOAK_FLAGS))
 def test_flags_that_mean_nothing_to_a_soak_are_refused(name: str) -> None:
     other = not USUAL[name] if isinstance(USUAL[name], bool) else USUAL[name] + type(USUAL[name])(1)
     with pytest.raises(BadSetting, match=f"--{name.replace('_', '-')}"):
-        _soak_options("10m", None, USUAL | {name: other})
+        soak_options("10m", None, USUAL | {name: other})

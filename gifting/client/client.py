@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any, Self
 
+from gifting.client.connection import Connection
 from gifting.client.inbox import Inbox, Room
-from gifting.client.link import Link
 from gifting.client.sending import Sending
 from gifting.model.economy import make_key
 
@@ -50,7 +50,7 @@ class Client:
         queue: int = 10_000,
     ) -> None:
         self._inbox = Inbox(queue)
-        self._link = Link(url, token, self._inbox, reply_timeout=reply_timeout, deadline=deadline)
+        self._connection = Connection(url, token, self._inbox, reply_timeout=reply_timeout, deadline=deadline)
         self._connect_timeout = connect_timeout
 
     async def __aenter__(self) -> Self:
@@ -60,13 +60,13 @@ class Client:
             GiftingError: the server refused the token.
             ConnectionError: it could not be reached within ``connect_timeout``.
         """
-        self._link.start()
+        self._connection.start()
         try:
             async with asyncio.timeout(self._connect_timeout):
-                await self._link.connected()
+                await self._connection.connected()
         except TimeoutError:
             await self.close()
-            raise ConnectionError(f"{self._link.url} can't be reached.") from self._link.last_error
+            raise ConnectionError(f"{self._connection.url} can't be reached.") from self._connection.last_error
         except BaseException:
             await self.close()
             raise
@@ -77,7 +77,7 @@ class Client:
 
     async def close(self) -> None:
         """Leave. Calls still waiting fail, and :meth:`events` ends once it is empty."""
-        await self._link.close()
+        await self._connection.close()
 
     async def join(self, room: str, *, since: int | None = None, lane: str | None = None) -> dict[str, Any]:
         """Subscribe to ``room``; with ``since``, what came after that seq follows first.
@@ -86,13 +86,13 @@ class Client:
             The room's snapshot, and ``gap``: ``since`` lies too far back, so events are missing.
         """
         joining = Room(room, lane, since)
-        reply = await self._link.insist("join", joining.request(), joining)
+        reply = await self._connection.request_until_known("join", joining.request(), joining)
         return {**reply["room"], "gap": reply["gap"]}
 
     async def leave(self, room: str) -> None:
         """Unsubscribe; events of the room that arrived before may still come."""
-        self._link.rooms.pop(room, None)
-        await self._link.insist("leave", {"room": room})
+        self._connection.rooms.pop(room, None)
+        await self._connection.request_until_known("leave", {"room": room})
 
     async def send_gift(
         self, room: str, gift: str, count: int = 1, message: str | None = None, key: str | None = None
@@ -114,7 +114,7 @@ class Client:
         fields: dict[str, Any] = {"room": room, "gift": gift, "count": count, "key": key or self.new_key()}
         if message is not None:
             fields["message"] = message
-        return await Sending(self._link, fields, used=key is not None).finish()
+        return await Sending(self._connection, fields, used=key is not None).finish()
 
     async def gift_status(self, key: str) -> dict[str, Any]:
         """What became of the gift with ``key``, however long ago it was sent.
@@ -125,12 +125,12 @@ class Client:
             can still be accepted: send it again with the same key), ``unknown`` (never seen, and can't be accepted
             any more: nothing was charged, and a new key is safe).
         """
-        reply = await self._link.insist("gift_status", {"key": key})
+        reply = await self._connection.request_until_known("gift_status", {"key": key})
         return {name: value for name, value in reply.items() if name not in {"re", "ok"}}
 
     def new_key(self) -> str:
         """A UUIDv7 by the server's clock, as last seen."""
-        return make_key(time.time_ns() // 1_000_000 + self._link.clock_lead_ms, os.urandom(10))
+        return make_key(time.time_ns() // 1_000_000 + self._connection.clock_lead_ms, os.urandom(10))
 
     async def like(self, room: str, count: int = 1) -> None:
         """Like, comment, share and follow are said once only.
@@ -138,28 +138,28 @@ class Client:
         Raises:
             ConnectionError, TimeoutError: it may or may not have arrived.
         """
-        await self._link.ask("like", {"room": room, "count": count})
+        await self._connection.request("like", {"room": room, "count": count})
 
     async def comment(self, room: str, text: str) -> None:
         """Say ``text`` to the room; raises as :meth:`like`."""
-        await self._link.ask("comment", {"room": room, "text": text})
+        await self._connection.request("comment", {"room": room, "text": text})
 
     async def share(self, room: str) -> None:
         """Tell the room that its stream was shared; raises as :meth:`like`."""
-        await self._link.ask("share", {"room": room})
+        await self._connection.request("share", {"room": room})
 
     async def follow(self, room: str) -> None:
         """Follow the room's host; raises as :meth:`like`."""
-        await self._link.ask("follow", {"room": room})
+        await self._connection.request("follow", {"room": room})
 
     async def refresh(self, token: str) -> None:
         """Go on with a newer token of the same user, now and at every reconnect."""
-        await self._link.insist("refresh", {"token": token})
-        self._link.token = token
+        await self._connection.request_until_known("refresh", {"token": token})
+        self._connection.token = token
 
     async def ping(self) -> int:
         """The server's clock, ms since 1970."""
-        reply = await self._link.insist("ping", {})
+        reply = await self._connection.request_until_known("ping", {})
         return int(reply["ts"])
 
     def events(self) -> AsyncIterator[dict[str, Any]]:

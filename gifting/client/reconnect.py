@@ -80,7 +80,7 @@ def refusal(response: Response) -> GiftingError:
     except msgspec.DecodeError:
         problem = None
     if isinstance(problem, dict) and isinstance(problem.get("code"), str):
-        return told(problem["code"], str(problem.get("detail", "")))
+        return error_from_reply(problem["code"], str(problem.get("detail", "")))
     error = _BY_STATUS.get(response.status_code, GiftingError)
     return error(f"The server answered HTTP {response.status_code}.")
 
@@ -104,6 +104,6 @@ def too_large(error: Exception | None) -> bool:
     return isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == TOO_BIG
 
 
-def told(code: str, message: str) -> GiftingError:
+def error_from_reply(code: str, message: str) -> GiftingError:
     """The error of a reply; ``message`` ends with its help, which the class adds again."""
     return by_code(code, message.removesuffix(by_code(code).help).rstrip())

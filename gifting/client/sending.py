@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from gifting.client.link import Link
-from gifting.client.reconnect import backoff, told
+from gifting.client.connection import Connection
+from gifting.client.reconnect import backoff, error_from_reply
 from gifting.errors import BadKey, Denied, GiftingError, KeyExpired, KeyReused, Limited, NotCharged, OutcomeUnknown
 
 STATUS_WITHIN: Final = 2.0
@@ -27,8 +27,8 @@ class Sending:
         used: the key may have been sent before.
     """
 
-    def __init__(self, link: Link, fields: dict[str, Any], *, used: bool) -> None:
-        self._link = link
+    def __init__(self, connection: Connection, fields: dict[str, Any], *, used: bool) -> None:
+        self._connection = connection
         self._fields = fields
         self._used = used
         self._in_doubt = False
@@ -41,13 +41,13 @@ class Sending:
             GiftingError: it was refused.
         """
         clock = asyncio.get_running_loop().time
-        give_up = clock() + self._link.deadline
+        give_up = clock() + self._connection.deadline
         for pause in backoff():
             try:
-                return await self._link.ask("send_gift", self._fields, within=give_up - clock())
+                return await self._connection.request("send_gift", self._fields, within=give_up - clock())
             except (ConnectionError, TimeoutError, GiftingError) as error:
                 self._in_doubt = self._in_doubt or _tells_nothing(error)
-                over = self._link.ended or isinstance(error, Denied) or clock() + pause >= give_up
+                over = self._connection.ended or isinstance(error, Denied) or clock() + pause >= give_up
                 if (found := await self._settle(error, over)) is not None:
                     return found
             await asyncio.sleep(pause)
@@ -72,7 +72,7 @@ class Sending:
     async def _ask(self) -> dict[str, Any]:
         """What the ledger knows of the key; nothing if it can't be asked."""
         try:
-            return await self._link.ask("gift_status", {"key": self._fields["key"]}, within=STATUS_WITHIN)
+            return await self._connection.request("gift_status", {"key": self._fields["key"]}, within=STATUS_WITHIN)
         except (ConnectionError, TimeoutError, GiftingError):
             return {}
 
@@ -87,7 +87,7 @@ class Sending:
             case "refused" if status["error"]["code"] == KeyExpired.code:
                 raise NotCharged
             case "refused":
-                raise told(status["error"]["code"], status["error"]["message"])
+                raise error_from_reply(status["error"]["code"], status["error"]["message"])
             case "open" if not self._in_doubt:
                 raise error
         return None

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gifting.client.reconnect import told
+from gifting.client.reconnect import error_from_reply
 from gifting.errors import GiftingError
 from gifting.load.plan import TOKEN_TTL, Target
 from gifting.model.economy import make_key
@@ -85,7 +85,7 @@ class Operator:
         if status >= 400:
             problem = document if isinstance(document, dict) else {}
             if "code" in problem:
-                raise told(problem["code"], str(problem.get("detail", "")))
+                raise error_from_reply(problem["code"], str(problem.get("detail", "")))
             raise GiftingError(f"{method} {path} was answered with HTTP {status}.")
         return document
 

@@ -17,9 +17,9 @@ from websockets.exceptions import ConnectionClosedOK
 from websockets.frames import Close
 
 from gifting import errors
-from gifting.client import Client, link
+from gifting.client import Client, connection
 from gifting.client.inbox import Inbox
-from gifting.client.reconnect import LONGEST_PAUSE, backoff, hinted_pause, socket_url, told
+from gifting.client.reconnect import LONGEST_PAUSE, backoff, error_from_reply, hinted_pause, socket_url
 from gifting.client.sending import Sending
 from gifting.config import FRAME_MAX_MOST
 from tests.support.keys import forget_keys
@@ -367,7 +367,7 @@ async def test_of_a_gift_in_doubt_only_the_ledger_is_believed(
     deadline = 0.5 if gifts[-1] is LOST or outcome is errors.OutcomeUnknown else WITHIN
     async with server.run() as url, Client(url, "t", deadline=deadline) as client:
         key = client.new_key()
-        sending = Sending(client._link, {"room": "r1", "gift": "spark", "count": 1, "key": key}, used=False)
+        sending = Sending(client._connection, {"room": "r1", "gift": "spark", "count": 1, "key": key}, used=False)
         if isinstance(outcome, dict):
             reply = await sending.finish()
             assert reply["duplicate"]
@@ -438,7 +438,7 @@ async def test_a_temporary_refusal_to_rejoin_is_tried_again() -> None:
 async def test_a_message_that_is_too_large_ends_the_client_and_is_not_asked_for_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(link, "FRAME_MAX", 1_000)
+    monkeypatch.setattr(connection, "FRAME_MAX", 1_000)
     dials = 0
 
     async def handle(socket: ServerConnection) -> None:
@@ -474,7 +474,7 @@ async def test_what_is_too_large_for_the_server_is_told_and_harms_nothing_else(s
 
 
 def test_the_client_takes_more_than_any_server_may_be_set_to_send() -> None:
-    assert link.FRAME_MAX >= 4 * FRAME_MAX_MOST
+    assert connection.FRAME_MAX >= 4 * FRAME_MAX_MOST
 
 
 @pytest.mark.parametrize(
@@ -509,4 +509,4 @@ def test_addresses() -> None:
 
 
 def test_an_unknown_code_keeps_its_text() -> None:
-    assert "brand_new: It broke." in str(told("brand_new", "It broke."))
+    assert "brand_new: It broke." in str(error_from_reply("brand_new", "It broke."))

@@ -13,7 +13,15 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from gifting.client.inbox import Inbox, Room
-from gifting.client.reconnect import backoff, hinted_pause, raise_final, refusal, socket_url, told, too_large
+from gifting.client.reconnect import (
+    backoff,
+    error_from_reply,
+    hinted_pause,
+    raise_final,
+    refusal,
+    socket_url,
+    too_large,
+)
 from gifting.errors import Denied, GiftingError, MessageTooLarge, OutcomeUnknown
 from gifting.wire.codec import MSGPACK, unpack
 
@@ -31,14 +39,14 @@ class ClosedError(ConnectionError):
     """By the client's own ``close``."""
 
 
-class Link:
+class Connection:
     """Connects, resumes every room where it was, and reads.
 
     Args:
         url, token: as the client got them.
         inbox: where events go.
         reply_timeout: seconds to wait for one reply.
-        deadline: seconds after which :meth:`insist` stops trying.
+        deadline: seconds after which :meth:`request_until_known` stops trying.
     """
 
     def __init__(self, url: str, token: str, inbox: Inbox, *, reply_timeout: float, deadline: float) -> None:
@@ -67,7 +75,7 @@ class Link:
             await asyncio.wait([self._task])
             self._task = None
 
-    async def ask(
+    async def request(
         self, op: str, fields: dict[str, Any], room: Room | None = None, *, within: float = math.inf
     ) -> dict[str, Any]:
         """Say it once, and wait ``reply_timeout`` seconds, or ``within`` if that is less.
@@ -90,7 +98,7 @@ class Link:
             raise outcome
         return outcome
 
-    async def insist(self, op: str, fields: dict[str, Any], room: Room | None = None) -> dict[str, Any]:
+    async def request_until_known(self, op: str, fields: dict[str, Any], room: Room | None = None) -> dict[str, Any]:
         """Say it until there is a reply that is no temporary error, at most ``deadline`` seconds.
 
         Raises:
@@ -101,7 +109,7 @@ class Link:
         unsure = False
         for pause in backoff():
             try:
-                return await self.ask(op, fields, room, within=give_up - clock())
+                return await self.request(op, fields, room, within=give_up - clock())
             except (ConnectionError, TimeoutError, GiftingError) as error:
                 final = isinstance(error, GiftingError) and not error.temporary
                 unsure = unsure or isinstance(error, ConnectionError | TimeoutError | OutcomeUnknown)
@@ -194,7 +202,7 @@ class Link:
             self._inbox.put(room.unseen(message))
 
     def _take_reply(self, reply: dict[str, Any], call: Call, socket: ClientConnection) -> None:
-        error = None if reply["ok"] else told(reply["error"]["code"], reply["error"]["message"])
+        error = None if reply["ok"] else error_from_reply(reply["error"]["code"], reply["error"]["message"])
         if call.sent_ms:
             if error is not None:
                 raise error

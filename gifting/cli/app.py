@@ -1,0 +1,49 @@
+"""``gifting``: which commands there are, and how an error is told."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gifting import __version__
+from gifting.cli import settings
+from gifting.cli.audit import audit
+from gifting.cli.bench import bench
+from gifting.cli.demo import demo
+from gifting.cli.resume import resume
+from gifting.cli.serve import serve
+from gifting.cli.token import token
+from gifting.errors import GiftingError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for command in (serve, demo, token):
+    app.command()(command)
+app.add_typer(settings.app, name="settings")
+for command in (audit, resume, bench):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; an error that we raise on purpose is one line, not a traceback."""
+    try:
+        app()
+    except GiftingError as error:
+        errors = Console(stderr=True)
+        errors.print(f"gifting: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"gifting {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _gifting(
+    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say it.")] = False,
+) -> None:
+    """A real-time gifting server for live streams."""

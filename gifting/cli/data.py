@@ -1,0 +1,58 @@
+"""How commands come to the Redis of data that is there, live or stopped."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import uvloop
+from redis.exceptions import RedisError
+
+from gifting import config
+from gifting.errors import BadSetting, NoRedis
+from gifting.health import Health
+from gifting.ledger.binary import AOF_DIR
+from gifting.ledger.connect import BinaryRedis, connect
+from gifting.ledger.datadir import has_data
+from gifting.ledger.embedded import running_url
+from gifting.node import redis_for
+from gifting.tasks import Vital
+
+T = TypeVar("T")
+TIMEOUT = 60.0
+"""Seconds a single Redis call may take."""
+
+
+@asynccontextmanager
+async def redis_of_data(settings: config.Settings) -> AsyncIterator[str]:
+    """The Redis of a data directory: the one that runs on it, else one that is started while the context lasts.
+
+    Raises:
+        BadSetting: the directory has no data; nothing was written there then.
+    """
+    if settings.redis:
+        yield settings.redis
+        return
+    if not has_data(settings.data_path):
+        raise BadSetting(f"{settings.data_path} holds no data of a server: there is no {AOF_DIR} with files in it.")
+    if (url := running_url(settings.data_path)) is not None:
+        yield url
+        return
+    async with redis_for(settings, Vital(Health())) as url:
+        yield url
+
+
+def with_redis(settings: config.Settings, work: Callable[[BinaryRedis], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with redis_of_data(settings) as url:
+            client = connect(url, TIMEOUT)
+            try:
+                return await work(client)
+            finally:
+                await client.aclose()
+
+    try:
+        return uvloop.run(run())
+    except (RedisError, OSError) as error:
+        raise NoRedis(f"Redis can't be used: {error}.") from None

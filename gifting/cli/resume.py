@@ -1,0 +1,18 @@
+"""``gifting resume``: after a halt."""
+
+from __future__ import annotations
+
+from gifting import config
+from gifting.cli.options import DataOption, PrefixOption, RedisOption
+
+
+def resume(redis: RedisOption = None, data_dir: DataOption = None, key_prefix: PrefixOption = None) -> None:
+    """Open the books again after a halt. `gifting audit` says first whether they hold. Then restart every node."""
+    from gifting.cli.data import with_redis
+    from gifting.ledger.halt import open_books
+    from gifting.ledger.keys import Keys
+
+    settings = config.load({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
+    meta = Keys(settings.key_prefix, settings.partitions).meta
+    why = with_redis(settings, lambda client: open_books(client, meta))
+    print(f"The books are open again; restart every node. They were closed at {why}" if why else "No halt is noted.")

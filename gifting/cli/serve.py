@@ -1,0 +1,76 @@
+"""``gifting serve``: one option per setting."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gifting import config
+from gifting.health import Health
+from gifting.tasks import Vital
+
+
+def from_table(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes ``**flags`` one option per setting."""
+    options = [
+        inspect.Parameter(
+            row.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                row.type | None, typer.Option(row.flag, help=f"{row.help} [env {row.env}; default {row.default!r}]")
+            ],
+        )
+        for row in config.table()
+        if row.name not in config.SECRETS
+    ]
+    own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.kind != one.VAR_KEYWORD]
+    command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in [*own, *options]}
+    return command
+
+
+@from_table
+def serve(*, fd: Annotated[list[int] | None, typer.Option(hidden=True)] = None, **flags: Any) -> None:
+    """Run the server: by default with a Redis of its own, everything on disk before it is acknowledged."""
+    import uvloop
+
+    from gifting.serving import listen
+
+    settings = config.load(flags)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    listeners = tuple(socket.socket(fileno=number) for number in fd) if fd else listen(settings)
+    host, port = listeners[0].getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    ready = f"gifting is ready on {'https' if settings.tls_cert else 'http'}://{shown}:{port}"
+    uvloop.run(_serve(settings, listeners, lambda: print(ready, flush=True), worker=bool(fd)))
+
+
+async def _serve(
+    settings: config.Settings, listeners: Sequence[socket.socket], ready: Callable[[], None], worker: bool
+) -> None:
+    from gifting.node import Node, redis_for
+    from gifting.workers import run_workers
+
+    loop, vital = asyncio.get_running_loop(), Vital(Health())
+    if worker:
+        loop.add_reader(sys.stdin.fileno(), vital.stop.set)  # only the parent's end makes it readable
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, vital.stop.set)
+    try:
+        async with redis_for(settings, vital) as url:
+            if settings.workers > 1:
+                await run_workers(settings, url, listeners, vital, ready)
+            else:
+                await Node(settings, url, listeners, vital).run(ready)
+    finally:
+        for listener in listeners:
+            listener.close()
