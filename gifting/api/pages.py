@@ -38,8 +38,8 @@ def page_routes(catalog: Catalog) -> list[BaseRoute]:
         return Response(gift_svg(gift), media_type="image/svg+xml", headers=HEADERS)
 
     return [
-        Route("/overlay", _page("overlay.html"), methods=["GET"]),
-        Route("/rooms/{room}", _page("room.html"), methods=["GET"]),
+        Route("/overlay", _page("overlay/overlay.html"), methods=["GET"]),
+        Route("/rooms/{room}", _page("room/room.html"), methods=["GET"]),
         Route("/gifts/{gift}.svg", art),
         Mount("/static", _WithHeaders(StaticFiles(directory=STATIC))),
     ]

@@ -197,7 +197,7 @@ METHODS = (
     ("PUT", "/v1/rooms", {"GET", "HEAD", "POST"}),
     ("GET", "/v1/users/ann/grants", {"POST"}),
     ("POST", "/v1/rooms/r1", {"GET", "HEAD", "DELETE"}),
-    ("POST", "/static/room.js", {"GET", "HEAD"}),
+    ("POST", "/static/room/room.js", {"GET", "HEAD"}),
     ("DELETE", "/overlay", {"GET", "HEAD"}),
 )
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
-from browser import Browser, find_browser
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from gifting.client import Client
+from tests.support.browser import Browser, find_browser
 from tests.support.certificate import make_certificate
 from tests.support.keys import new_key
 from tests.support.redis_server import free_port

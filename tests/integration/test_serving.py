@@ -130,7 +130,7 @@ async def test_a_path_that_a_proxy_takes_off_is_in_links(
         await server.room("r1")
         made = await server.operator.call("POST", "/v1/rooms/r1/overlay-tokens", {})
         assert made["url"].startswith(f"{server.url}/gifts/overlay#token=")
-        for path in ("/rooms/r1", "/overlay", "/static/base.js", "/gifts/spark.svg"):
+        for path in ("/rooms/r1", "/overlay", "/static/lib/base.js", "/gifts/spark.svg"):
             page = await web.get(server.url + path)
             assert page.status_code == 200
             assert '"/static' not in page.text

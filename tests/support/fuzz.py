@@ -43,8 +43,8 @@ PATHS = (
     "/v1/rooms?limit={number}&cursor={number}", "/v1/rooms/{room}/gifts", "/v1/rooms/{room}/overlay-tokens",
     "/v1/rooms/{room}/overlay-tokens/{room}~x", "/v1/users/{user}/wallet", "/v1/users/{user}/grants",
     "/v1/users/{user}/gifts/{key}", "/v1/users/{user}/gifts/{number}", "/v1/rooms", "/v1/catalog", "/healthz",
-    "/readyz", "/openapi.json", "/overlay", "/static/room.js", "/static/..%2f..", "/v1/tokens/revocations", "//", "/%",
-    "/v1/rooms//", "/v1/ws", "/?{number}={number}",
+    "/readyz", "/openapi.json", "/overlay", "/static/room/room.js", "/static/..%2f..", "/v1/tokens/revocations", "//",
+    "/%", "/v1/rooms//", "/v1/ws", "/?{number}={number}",
 )  # fmt: skip
 FIELDS = ("id", "op", "room", "gift", "key", "count", "message", "text", "token", "since", "lane", "more", "", "re")
 OPCODES = (0, 1, 2, 3, 7, 8, 9, 10, 11, 15)

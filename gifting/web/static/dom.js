@@ -1,6 +1,6 @@
 /** Small helpers for pages. What a viewer typed only ever becomes text, never markup. */
 
-import { at } from "./base.js";
+import { at } from "./lib/base.js";
 
 /**
  * A new element.

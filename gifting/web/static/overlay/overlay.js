@@ -1,9 +1,9 @@
 /** Gift alerts for a browser source: /overlay#token=…[&debug] (or, of an overlay token, /overlay?token=…) */
 
 import { Alerts } from "./alerts.js";
-import { avatar, calm, coins, el, glide, nameOf, number, picture, pop, typed } from "./dom.js";
-import { GiftingClient } from "./gifting.js";
-import { claims, takeToken } from "./keys.js";
+import { avatar, calm, coins, el, glide, nameOf, number, picture, pop, typed } from "../dom.js";
+import { GiftingClient } from "../lib/gifting.js";
+import { claims, takeToken } from "../lib/keys.js";
 
 /** Long enough that a burst is drawn once, short enough to look immediate. */
 const DRAW_PAUSE = 40;

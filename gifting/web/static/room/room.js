@@ -1,9 +1,9 @@
 /** A viewer's page: /rooms/{room}#token=… */
 
-import { at } from "./base.js";
-import { pop } from "./dom.js";
-import { GiftingClient } from "./gifting.js";
-import { claims, takeToken } from "./keys.js";
+import { at } from "../lib/base.js";
+import { pop } from "../dom.js";
+import { GiftingClient } from "../lib/gifting.js";
+import { claims, takeToken } from "../lib/keys.js";
 import { Feed, showBalance, showGifts, showNotice, showSnapshot, showState, showTotals, Top } from "./room-view.js";
 
 const LIKE_PAUSE = 400;

@@ -1,6 +1,6 @@
 /** What the room page shows. Knows nothing of the network. */
 
-import { avatar, brief, coins, diamonds, el, nameOf, number, picture, pop, typed } from "./dom.js";
+import { avatar, brief, coins, diamonds, el, nameOf, number, picture, pop, typed } from "../dom.js";
 
 const FEED_MAX = 120;
 const TOP_MAX = 10;

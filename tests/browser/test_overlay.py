@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-from browser import Browser, Page, require_browser
 
 from gifting import Client
+from tests.support.browser import Browser, Page, require_browser
 from tests.support.keys import forget_keys
 from tests.support.proxy import Proxy
 from tests.support.server import Server
@@ -311,7 +311,7 @@ async def test_only_an_overlay_token_may_come_as_a_query(browser: Browser, serve
 
 async def test_the_javascript_client_pays_once_and_sees_all_in_order(browser: Browser, server: Server) -> None:
     async with Proxy(server.url) as proxy:
-        page = await browser.open(f"{proxy.url}/static/keys.js")
+        page = await browser.open(f"{proxy.url}/static/lib/keys.js")
         await page.evaluate(_client(server))
         await page.evaluate("client.sendGift('r1', 'crown', 1, 'one')")
         proxy.mute = True
@@ -339,7 +339,7 @@ async def test_the_javascript_client_asks_the_ledger_before_it_gives_up(
     async with Server(tmp_path / "data", redis_url) as server, Proxy(server.url) as proxy:
         await server.room("r1")
         await server.operator.grant(["ann"], 1000)
-        page = await browser.open(f"{proxy.url}/static/keys.js")
+        page = await browser.open(f"{proxy.url}/static/lib/keys.js")
         await page.evaluate(_client(server))
         await page.wait_for("client.seq('r1') !== null")
         proxy.mute = True

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-from browser import Browser, Page, require_browser
 from starlette.applications import Starlette
 from starlette.routing import Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -22,6 +21,7 @@ import gifting.web
 from gifting import errors
 from gifting.model.catalog import Gift, load_catalog
 from gifting.web.art import gift_svg
+from tests.support.browser import Browser, Page, require_browser
 
 require_browser()
 
@@ -114,7 +114,7 @@ async def stage() -> AsyncIterator[Stage]:
 async def page(stage: Stage) -> AsyncIterator[Page]:
     """A page with a client that has joined the room."""
     async with Browser() as browser:
-        page = await browser.open(f"{stage.url}/static/keys.js")
+        page = await browser.open(f"{stage.url}/static/lib/keys.js")
         await page.evaluate("""(async () => {
             const { GiftingClient } = await import('/static/gifting.js');
             window.client = new GiftingClient({ token: 'a.token', rooms: [{ room: 'r1', lane: 'all' }] });
@@ -249,7 +249,7 @@ async def test_what_can_be_no_token_is_not_quoted_on_the_console(page: Page) -> 
 
 async def test_waiting_alerts_are_bounded_and_the_highest_come_first(page: Page) -> None:
     shown = await page.evaluate("""(async () => {
-        const { Alerts } = await import('/static/alerts.js');
+        const { Alerts } = await import('/static/overlay/alerts.js');
         const alerts = new Alerts();
         for (let n = 1; n <= 200; n++) {
             const gift = { name: `g${n}`, coins: n, tier: 'small' };
@@ -269,7 +269,7 @@ async def test_waiting_alerts_are_bounded_and_the_highest_come_first(page: Page)
 
 async def test_an_endless_cheap_streak_gives_way_and_comes_back(page: Page) -> None:
     shown = await page.evaluate("""(async () => {
-        const { Alerts } = await import('/static/alerts.js');
+        const { Alerts } = await import('/static/overlay/alerts.js');
         const alerts = new Alerts({ visible: 1 });
         const streak = (total, more = {}) => ({
             type: 'gift', id: total, user: {}, gift: { name: 's', coins: 1, tier: 'small' },
@@ -292,7 +292,7 @@ async def test_an_endless_cheap_streak_gives_way_and_comes_back(page: Page) -> N
 
 async def test_a_streak_whose_end_never_comes_is_let_go(page: Page) -> None:
     leaves = await page.evaluate("""(async () => {
-        const { Alerts } = await import('/static/alerts.js');
+        const { Alerts } = await import('/static/overlay/alerts.js');
         const alerts = new Alerts();
         const gift = { name: 's', coins: 1, tier: 'small' };
         alerts.resume([{ streak_id: 'S', user: {}, gift, repeat_count: 41, count: 0 }], 1000);
