@@ -26,7 +26,7 @@ from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 from gifting.node import GC_THRESHOLDS
 
 SECONDS = 4.0

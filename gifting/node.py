@@ -1,4 +1,4 @@
-"""One server process: wires ledger, hub, broker and API together, and owns their life from start to drain."""
+"""One server process: wires ledger, feed, hub and API together, and owns their life from start to drain."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from gifting.api.services import Services
 from gifting.config import Settings
 from gifting.errors import GiftingError, LedgerHalted
 from gifting.files import count_open, raise_limit
-from gifting.hub.broker import Broker
 from gifting.hub.hub import Hub
 from gifting.keys.keeper import KeyKeeper
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
+from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
@@ -71,7 +71,7 @@ class Node:
         self.hub = Hub(self.ledger, settings, self.keeper.keyring(), self.name)
         self.keeper.changed = self.hub.rekey
         self._feed = connect(url, settings.heartbeat_timeout)
-        self.broker = Broker(
+        self.feed = Feed(
             self._feed,
             self.ledger.keys.channels(),
             f"{settings.key_prefix}:heartbeat:{self.name}",
@@ -79,7 +79,7 @@ class Node:
             self.hub.receive,
             self.hub.resync,
         )
-        self.health.check("feed", lambda: "" if self.broker.healthy else "No events are heard from Redis.")
+        self.health.check("feed", lambda: "" if self.feed.healthy else "No events are heard from Redis.")
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until the process should end, then drain. ``ready`` is called when clients may come.
@@ -92,7 +92,7 @@ class Node:
         try:
             await self.ledger.start()
             regular += [self.vital.start(name, work) for name, work in self._regular_work().items()]
-            await self.vital.until(self.broker.ready())
+            await self.vital.until(self.feed.ready())
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
@@ -104,7 +104,7 @@ class Node:
 
     def _regular_work(self) -> dict[str, Coroutine[Any, Any, None]]:
         works = {
-            "feed": self.broker.run(),
+            "feed": self.feed.run(),
             "watch": self.hub.watch(),
             "key files": self.keeper.watch(),
             "jwks": self.keeper.refresh(),
@@ -132,7 +132,7 @@ class Node:
         await self.hub.drain(self.settings.drain_timeout)
 
     def _servers(self) -> Iterator[Server]:
-        registry = make_registry(Parts(self.ledger, self.hub, self.broker, self.keeper), self.name)
+        registry = make_registry(Parts(self.ledger, self.hub, self.feed, self.keeper), self.name)
         services = Services(self.ledger, self.hub, self.health, registry)
         yield client_server(make_app(services), self.hub, self._listeners[0])
         for listener in self._listeners[1:]:

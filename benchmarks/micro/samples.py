@@ -7,7 +7,7 @@ from typing import Any, Final
 from gifting.load.socket import masked
 from gifting.model import events
 from gifting.model.catalog import Catalog
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 from gifting.wire.batch import RoomBatch, read_batches
 from gifting.wire.codec import Codec, pack
 

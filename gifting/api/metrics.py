@@ -9,16 +9,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gifting.hub.broker import Broker
 from gifting.hub.hub import Hub
 from gifting.keys.keeper import KeyKeeper
+from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
 
 
 class Parts(NamedTuple):
     ledger: Ledger
     hub: Hub
-    broker: Broker
+    feed: Feed
     keeper: KeyKeeper
 
 
@@ -50,8 +50,8 @@ TABLE = (
     Row("gifting_ledger_halted", GaugeMetricFamily, "1 if the books are closed.", lambda p: bool(p.ledger.halt.why)),
     Row("gifting_revocations", GaugeMetricFamily, "Revocations known here.", lambda p: len(p.ledger.revocations)),
     Row("gifting_jwks_age_seconds", GaugeMetricFamily, "Age of the fetched JWKS; 0: none.", lambda p: p.keeper.age),
-    Row("gifting_feed_healthy", GaugeMetricFamily, "1 if the feed is heard of.", lambda p: p.broker.healthy),
-    Row("gifting_feed_reconnects", CounterMetricFamily, "Feeds made anew.", lambda p: max(p.broker.reconnects, 0)),
+    Row("gifting_feed_healthy", GaugeMetricFamily, "1 if the feed is heard of.", lambda p: p.feed.healthy),
+    Row("gifting_feed_reconnects", CounterMetricFamily, "Feeds made anew.", lambda p: max(p.feed.reconnects, 0)),
 )
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from gifting.config import TOKEN_TTL_MAX
-from gifting.model.economy import MAX_AMOUNT
 from gifting.model.ids import ID, TOKEN_ID
+from gifting.model.money import MAX_AMOUNT
 from gifting.model.text import PLAIN
 from gifting.wire.messages import GIFT_TEXT_MAX, Count, Id
 

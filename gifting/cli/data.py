@@ -12,10 +12,10 @@ from redis.exceptions import RedisError
 from gifting import config
 from gifting.errors import BadSetting, NoRedis
 from gifting.health import Health
-from gifting.ledger.binary import AOF_DIR
 from gifting.ledger.connect import BinaryRedis, connect
-from gifting.ledger.datadir import has_data
 from gifting.ledger.embedded import running_url
+from gifting.ledger.embedded.binary import AOF_DIR
+from gifting.ledger.embedded.datadir import has_data
 from gifting.node import redis_for
 from gifting.tasks import Vital
 

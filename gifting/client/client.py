@@ -11,7 +11,7 @@ from typing import Any, Self
 from gifting.client.connection import Connection
 from gifting.client.inbox import Inbox, Room
 from gifting.client.sending import Sending
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 
 
 class Client:

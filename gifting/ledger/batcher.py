@@ -21,9 +21,9 @@ from redis.exceptions import RedisError
 
 from gifting import errors
 from gifting.config import Settings
-from gifting.ledger.commit import Done, Item, Result, deliver, lose, read_results, refuse
+from gifting.ledger.commit import Done, PendingCommit, Result, abandon, deliver, read_results, refuse
+from gifting.ledger.commit_connection import NOT_IN_TURN, CommitConnection
 from gifting.ledger.fate import Fate, fate
-from gifting.ledger.line import NOT_IN_TURN, Line
 from gifting.ledger.queue import Queue
 from gifting.ledger.spot import Spot
 from gifting.tasks import Vital, end
@@ -73,13 +73,13 @@ class Batcher:
                 settings.log_keep,
             )
         )
-        self._line = Line(connect(), chain, options, now, self._timeout)
+        self._connection = CommitConnection(connect(), chain, options, now, self._timeout)
         self._vital = vital
         self._halted = halted
         self._queue = Queue(settings.batch_queue, settings.free_queue)
-        self._flights: deque[list[Item]] = deque()
+        self._flights: deque[list[PendingCommit]] = deque()
         self._writing = False
-        self._again: list[Item] = []
+        self._again: list[PendingCommit] = []
         self._closed: Callable[[], errors.GiftingError] | None = None
         self._sendable, self._flying, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -104,7 +104,7 @@ class Batcher:
     def submit(
         self, kind: int, sender: Spot | None, room: Spot, target: bytes | None, fields: bytes, done: Done
     ) -> None:
-        """Queue one item (see :class:`Item`); ``done`` is called with its result, or with the error that it ended in.
+        """Queue one :class:`PendingCommit`; ``done`` is called with its result, or with the error that it ended in.
 
         Raises:
             Overloaded: too much is queued already.
@@ -112,7 +112,7 @@ class Batcher:
         """
         if self._closed is not None:
             raise self._closed()
-        queued = self._queue.append(Item(kind, sender, room, target, fields, done, self._time()))
+        queued = self._queue.append(PendingCommit(kind, sender, room, target, fields, done, self._time()))
         if queued == 1 or queued == self._batch_max:  # noqa: PLR1714
             self._settle()
 
@@ -134,14 +134,14 @@ class Batcher:
         if self._resting is not None:
             self._resting.cancel()
         self._fall()
-        await self._line.close()
+        await self._connection.close()
 
     def _fall(self) -> None:
         """The tasks have ended."""
         for task in self._tasks:
             task.cancel()
         for batch in self._flights:
-            lose(batch)
+            abandon(batch)
         self._flights.clear()
         self.close(_stopping)
 
@@ -163,7 +163,7 @@ class Batcher:
 
     def _may_send_beside(self) -> bool:
         """Not on a connection other than that of the calls in flight, nor out of their chain."""
-        return len(self._flights) < FLIGHTS and self._line.linked and self._line.up
+        return len(self._flights) < FLIGHTS and self._connection.linked and self._connection.up
 
     def _rest(self) -> None:
         if self._resting is not None:
@@ -180,7 +180,7 @@ class Batcher:
         while True:
             await self._sendable.wait()
             try:
-                await self._line.connect()
+                await self._connection.connect()
             except (RedisError, OSError) as error:  # TimeoutError is an OSError
                 self._tell_trouble("Redis can't be reached", error)
                 self._expire()
@@ -190,16 +190,16 @@ class Batcher:
                     await self._send(self._queue.take(self._batch_max))
             self._settle()
 
-    async def _send(self, batch: list[Item]) -> None:
+    async def _send(self, batch: list[PendingCommit]) -> None:
         """However the write ends, the batch is in flight then: its reply, or the lack of one, is read."""
         self._writing = True
         if self._pause:
             self._rest()
         try:
-            await self._line.write(batch, link=len(batch) == self._batch_max, beside=bool(self._flights))
+            await self._connection.write(batch, link=len(batch) == self._batch_max, beside=bool(self._flights))
         except Exception as error:  # also of what redis-py trips over when the connection goes away in mid-write
             self._tell_trouble("a ledger call could not be written", error)
-            await self._line.drop()
+            await self._connection.drop()
         finally:
             self._writing = False
             self._flights.append(batch)
@@ -221,7 +221,7 @@ class Batcher:
     async def _take_reply(self) -> float:
         """End the oldest flight, or all of them where the connection broke. Seconds to wait before a repetition."""
         try:
-            reply = await self._line.read()
+            reply = await self._connection.read()
         except (RedisError, OSError) as error:
             return await self._fail_flight(error)
         if reply == NOT_IN_TURN:
@@ -237,7 +237,7 @@ class Batcher:
     async def _fail_flight(self, error: Exception) -> float:
         became = fate(error)
         if became is Fate.FORGOTTEN:
-            self._line.load_script()
+            self._connection.load_script()
             self._again += self._flights.popleft()
             return 0.0
         self._tell_trouble("a ledger call failed", error)
@@ -246,7 +246,7 @@ class Batcher:
         elif became is Fate.NO_MEMORY:
             refuse(self._flights.popleft(), errors.LedgerFull())
         elif became is Fate.BROKEN:
-            lose(self._flights.popleft())
+            abandon(self._flights.popleft())
             self._halted(f"commit: {error}")
         else:
             await self._lose_flights()
@@ -254,11 +254,11 @@ class Batcher:
 
     async def _lose_flights(self) -> None:
         """What has a key is said again, and the script tells what became of it; the rest is not known."""
-        await self._line.drop()
+        await self._connection.drop()
         lost = [item._replace(sent=True) for batch in self._flights for item in batch]
         self._flights.clear()
         self._again += (item for item in lost if item.sender is not None)
-        lose(item for item in lost if item.sender is None)
+        abandon(item for item in lost if item.sender is None)
 
     def _repeat(self) -> None:
         """Before all that was queued meanwhile."""

@@ -37,7 +37,7 @@ class Result(NamedTuple):
 Done = Callable[[Result | errors.GiftingError], None]
 
 
-class Item(NamedTuple):
+class PendingCommit(NamedTuple):
     """One thing to commit: its kind, where it happens, its other fields packed, and whom to tell.
 
     ``sender`` is the bucket of its key, in the sender's partition, and ``target`` a gift in a room, packed; None for
@@ -58,28 +58,28 @@ class Item(NamedTuple):
 # Every item is told once. There are three outcomes, and a function for each.
 
 
-def deliver(items: Sequence[Item], results: Sequence[tuple[int, ...]]) -> None:
+def deliver(items: Sequence[PendingCommit], results: Sequence[tuple[int, ...]]) -> None:
     """Tell items what the script said of them: the values of a Result each."""
     for item, values in zip(items, results, strict=True):
-        _tell(item, Result(*values))
+        _resolve(item, Result(*values))
 
 
-def lose(items: Iterable[Item]) -> None:
+def abandon(items: Iterable[PendingCommit]) -> None:
     """Tell items that were sent, and are not answered, that nobody knows."""
     for item in items:
-        _tell(item, errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown())
+        _resolve(item, errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown())
 
 
-def refuse(items: Iterable[Item], error: errors.GiftingError) -> None:
+def refuse(items: Iterable[PendingCommit], error: errors.GiftingError) -> None:
     """Tell items that they are not taken, as far as that is certain: not where one may have been before."""
     for item in items:
         if item.sent:
-            lose((item,))
+            abandon((item,))
         else:
-            _tell(item, error)
+            _resolve(item, error)
 
 
-def _tell(item: Item, outcome: Result | errors.GiftingError) -> None:
+def _resolve(item: PendingCommit, outcome: Result | errors.GiftingError) -> None:
     try:
         item.done(outcome)
     except Exception:
@@ -105,7 +105,7 @@ class Packed(NamedTuple):
     arguments: tuple[bytes, bytes, bytes, bytes]
 
 
-def pack_batch(batch: Sequence[Item]) -> Packed:
+def pack_batch(batch: Sequence[PendingCommit]) -> Packed:
     """Every partition, room, bucket and target that is touched is told once, and then named by its place."""
     rooms, buckets = _Spots(), _Spots()
     targets: dict[bytes, bytes] = {}

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, assert_never
 import msgpack
 from msgpack.exceptions import UnpackException
 
-from gifting.model.economy import MAX_AMOUNT
+from gifting.model.money import MAX_AMOUNT
 
 UNREADABLE: Final = (UnpackException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading bytes that something else has written may raise."""

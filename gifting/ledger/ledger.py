@@ -22,7 +22,7 @@ from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
 from gifting.ledger.safety import require_safe
 from gifting.ledger.spot import BUCKET_MS, DAY_MS, Spot, bucket_spot, partition_keys
 from gifting.ledger.upkeep import Upkeep
-from gifting.model import economy, events
+from gifting.model import events, money
 from gifting.model.catalog import Catalog, Gift
 from gifting.tasks import Vital
 from gifting.wire.codec import pack, unpack
@@ -104,7 +104,7 @@ class Ledger(Rooms):
         """The script computes coins × numerator + remainder, which must stay exact for the dearest send."""
         numerator, denominator = self.settings.diamond_rate()
         dearest = max(gift.coins for gift in self.catalog) * MAX_COUNT
-        if dearest * numerator + denominator > economy.MAX_AMOUNT:
+        if dearest * numerator + denominator > money.MAX_AMOUNT:
             raise errors.BadSetting(
                 f"diamonds_per_coin is {self.settings.diamonds_per_coin}: with {dearest} coins in one send that is no "
                 "longer exact. Use a simpler fraction."
@@ -153,15 +153,15 @@ class Ledger(Rooms):
         gift = self.catalog[gift_id]
         if not 1 <= count <= MAX_COUNT:
             raise errors.BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
-        raw_key = economy.parse_key(key)
-        made = economy.key_time(raw_key)
+        raw_key = money.parse_key(key)
+        made = money.key_time(raw_key)
         coins = gift.coins * count
         fields = pack(
             (
                 sender.id,
                 raw_key,
                 made,
-                economy.content_digest(sender.id, room.id, gift_id, str(count), message or ""),
+                money.content_digest(sender.id, room.id, gift_id, str(count), message or ""),
                 count,
                 coins,
                 sender.user,
@@ -231,10 +231,10 @@ class Ledger(Rooms):
         Raises:
             BadKey, BadAmount, KeyReused, KeyExpired, KeyInFuture, WalletFull, Unavailable.
         """
-        raw_key = economy.parse_key(key)
-        if not 1 <= coins <= economy.MAX_AMOUNT:
+        raw_key = money.parse_key(key)
+        if not 1 <= coins <= money.MAX_AMOUNT:
             raise errors.BadAmount(f"coins is {coins}.")
-        base, made = self.keys.base(user), economy.key_time(raw_key)
+        base, made = self.keys.base(user), money.key_time(raw_key)
         day = made // DAY_MS
         options = (
             round(self.settings.grant_window * 1000),
@@ -243,7 +243,7 @@ class Ledger(Rooms):
             user,
             raw_key,
             made,
-            economy.content_digest(user, str(coins), reason),
+            money.content_digest(user, str(coins), reason),
             coins,
             reason,
             operator,

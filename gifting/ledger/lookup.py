@@ -22,7 +22,7 @@ from gifting.ledger.floors import kinds
 from gifting.ledger.keys import Keys
 from gifting.ledger.meta import Change, Meta, read_changes
 from gifting.ledger.status import Status
-from gifting.model.economy import key_time, parse_key
+from gifting.model.money import key_time, parse_key
 
 MARGIN: Final = 60_000
 """Ms searched beyond where an entry should be: what a clock may go back by before it is noticed."""

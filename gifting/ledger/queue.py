@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gifting.errors import Overloaded
-from gifting.ledger.commit import Item
+from gifting.ledger.commit import PendingCommit
 
 FREE_SHARE: Final = 4
 """One place in so many of a call is for free events, while there are more gifts than places."""
@@ -25,19 +25,19 @@ class Queue:
     def __init__(self, gifts_max: int, free_max: int) -> None:
         self._gifts_max = gifts_max
         self._free_max = free_max
-        self._first: deque[Item] = deque()
-        self._gifts: deque[Item] = deque()
-        self._free: deque[tuple[int, Item]] = deque()
+        self._first: deque[PendingCommit] = deque()
+        self._gifts: deque[PendingCommit] = deque()
+        self._free: deque[tuple[int, PendingCommit]] = deque()
         self._taken = 0
         self.size = 0
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[PendingCommit]:
         yield from self._first
         yield from self._gifts
         for _, item in self._free:
             yield item
 
-    def append(self, item: Item) -> int:
+    def append(self, item: PendingCommit) -> int:
         """How many wait then. Raises Overloaded: too many of its kind wait already."""
         gifts = self._gifts
         if item.sender is not None:
@@ -51,13 +51,13 @@ class Queue:
         self.size = size = self.size + 1
         return size
 
-    def put_back(self, items: Iterable[Item]) -> None:
+    def put_back(self, items: Iterable[PendingCommit]) -> None:
         """Items that were taken: they are the next to be taken again, in that order."""
         back = tuple(items)
         self._first.extendleft(reversed(back))
         self.size += len(back)
 
-    def take(self, most: int) -> list[Item]:
+    def take(self, most: int) -> list[PendingCommit]:
         """The next items to commit, in order: ``most``, or all there are."""
         found = [self._first.popleft() for _ in range(min(len(self._first), most))]
         places = most - len(found)
@@ -70,36 +70,36 @@ class Queue:
         self.size -= len(found)
         return found
 
-    def _take_by_rank(self, places: int) -> list[Item]:
+    def _take_by_rank(self, places: int) -> list[PendingCommit]:
         """Gifts, with a share for free events, and more gifts where these must wait for gifts before them."""
         gifts = self._take_gifts(places - min(len(self._free), places // FREE_SHARE))
         free = self._take_free(places - len(gifts))
         return gifts + free + self._take_gifts(places - len(gifts) - len(free))
 
-    def _take_gifts(self, most: int) -> list[Item]:
+    def _take_gifts(self, most: int) -> list[PendingCommit]:
         count = max(min(len(self._gifts), most), 0)
         self._taken += count
         return [self._gifts.popleft() for _ in range(count)]
 
-    def _take_free(self, most: int) -> list[Item]:
+    def _take_free(self, most: int) -> list[PendingCommit]:
         """Those before which no gift waits any more."""
-        found: list[Item] = []
+        found: list[PendingCommit] = []
         while self._free and self._free[0][0] <= self._taken and len(found) < most:
             found.append(self._free.popleft()[1])
         return found
 
-    def _take_all(self) -> list[Item]:
+    def _take_all(self) -> list[PendingCommit]:
         """As they came."""
-        found: list[Item] = []
+        found: list[PendingCommit] = []
         for before, item in self._free:
             found += self._take_gifts(before - self._taken)
             found.append(item)
         self._free.clear()
         return found + self._take_gifts(len(self._gifts))
 
-    def expire(self, oldest: float) -> list[Item]:
+    def expire(self, oldest: float) -> list[PendingCommit]:
         """Take out what was queued before ``oldest``."""
-        found: list[Item] = []
+        found: list[PendingCommit] = []
         while self._first and self._first[0].queued_at < oldest:
             found.append(self._first.popleft())
         while self._gifts and self._gifts[0].queued_at < oldest:

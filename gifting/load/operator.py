@@ -13,7 +13,7 @@ import msgspec
 from gifting.client.reconnect import error_from_reply
 from gifting.errors import GiftingError
 from gifting.load.plan import TOKEN_TTL, Target
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 from gifting.wire.tokens import issue
 
 AT_ONCE: Final = 16

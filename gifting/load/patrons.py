@@ -22,7 +22,7 @@ from gifting.load.plan import Begin
 from gifting.load.sender import Desk, Reply, Sender, decode_reply
 from gifting.load.socket import masked
 from gifting.model.catalog import Gift, load_catalog
-from gifting.model.economy import make_key, parse_key
+from gifting.model.money import make_key, parse_key
 from gifting.wire.codec import BINARY, MSGPACK
 from gifting.wire.messages import MAX_COUNT
 

@@ -13,7 +13,7 @@ import msgspec
 from gifting.load.books import Complaints, Phases, Seqs
 from gifting.load.plan import SenderPlan
 from gifting.load.socket import Socket, masked
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 from gifting.wire.codec import BINARY, pack
 
 LATE_NS: Final = 10_000_000

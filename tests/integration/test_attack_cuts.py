@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gifting import errors
-from gifting.ledger.commit import Item
+from gifting.ledger.commit import PendingCommit
 from gifting.ledger.entries import Credit, Debit, Grant
 from gifting.ledger.ledger import EVENT, GIFT, LIKE
 from gifting.ledger.lookup import read_record
@@ -20,8 +20,8 @@ from gifting.ledger.rooms import RoomRef
 from gifting.ledger.spot import BUCKET_MS, bucket_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import LAST, read_ledger
-from gifting.model.economy import key_time, parse_key
 from gifting.model.events import encode_event
+from gifting.model.money import key_time, parse_key
 from gifting.wire.codec import pack
 from tests.support.lua import hook
 from tests.support.world import STREAK, World, a_world
@@ -58,7 +58,7 @@ class Batch:
         self.hosts = [f"host{number}", f"zoe{number}"]
         self.rooms: list[RoomRef] = []
         self.gifts: dict[bytes, tuple[str, int]] = {}
-        self.items: list[Item] = []
+        self.items: list[PendingCommit] = []
 
     async def prepare(self) -> None:
         for host in self.hosts:
@@ -74,17 +74,19 @@ class Batch:
         likes = pack((self.rooms[1].id, self.hosts[1], encode_event("like", {"count": 2}, decided=1), 2))[1:]
         self.items = [
             *sent,
-            Item(EVENT, None, self.rooms[0].spot, None, comment, print, 0.0),
-            Item(LIKE, None, self.rooms[1].spot, None, likes, print, 0.0),
+            PendingCommit(EVENT, None, self.rooms[0].spot, None, comment, print, 0.0),
+            PendingCommit(LIKE, None, self.rooms[1].spot, None, likes, print, 0.0),
         ]
 
-    def gift(self, user: int, room: int, coins: int = PRICE) -> Item:
+    def gift(self, user: int, room: int, coins: int = PRICE) -> PendingCommit:
         ref, sender = self.rooms[room], self.world.sender(self.users[user])
         key = parse_key(self.world.key())
         self.gifts[key] = (sender.id, room)
         target = pack((ref.id, ref.host, "spark", 1, b"\x80"))[1:]
         fields = pack((sender.id, key, key_time(key), b"8 bytes!", 1, coins, sender.user, b""))[1:]
-        return Item(GIFT, bucket_spot(sender.base, key_time(key) // BUCKET_MS), ref.spot, target, fields, print, 0.0)
+        return PendingCommit(
+            GIFT, bucket_spot(sender.base, key_time(key) // BUCKET_MS), ref.spot, target, fields, print, 0.0
+        )
 
     async def coins(self) -> list[int]:
         return [(await self.world.ledger.wallet(user))[0] for user in self.users]

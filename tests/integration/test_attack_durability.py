@@ -19,8 +19,7 @@ from redis.exceptions import RedisError
 
 from gifting.bench.soak.shim import FaultShim
 from gifting.errors import BadSetting, DiskFailed
-from gifting.ledger import aof
-from gifting.ledger.embedded import EmbeddedRedis
+from gifting.ledger.embedded import EmbeddedRedis, aof
 
 WAIT = 30.0
 

@@ -14,7 +14,7 @@ import pytest
 from gifting import errors
 from gifting.health import Health
 from gifting.ledger.halt import FIELD, LOOK_PAUSE
-from gifting.model.economy import parse_key
+from gifting.model.money import parse_key
 from gifting.tasks import Vital
 from tests.support.keys import new_key
 from tests.support.proxy import Proxy, RedisProxy

@@ -18,7 +18,7 @@ from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.floors import HOLD, HOLD_MAX, PIECE, kinds
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
-from gifting.model.economy import key_time, make_key, parse_key
+from gifting.model.money import key_time, make_key, parse_key
 from gifting.tasks import Vital
 from gifting.wire.codec import pack
 from tests.support.keys import new_key

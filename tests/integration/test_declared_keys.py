@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from gifting.ledger import keys, line, scripts
-from gifting.ledger.commit import Item, Packed, pack_batch
+from gifting.ledger import commit_connection, keys, scripts
+from gifting.ledger.commit import Packed, PendingCommit, pack_batch
 from tests.support.lua import hook
 from tests.support.world import STREAK, WINDOW, World, a_world
 
@@ -52,13 +52,13 @@ class Recorder:
             self.names[name] |= {str(key.decode() if isinstance(key, bytes) else key) for key in keys}
             return await call(redis, name, keys, *args)
 
-        def packed(batch: Sequence[Item]) -> Packed:
+        def packed(batch: Sequence[PendingCommit]) -> Packed:
             made = pack_batch(batch)
             self.names["commit"] |= set(made.keys.decode().split("\r\n")[1::2])
             return made
 
         patch.setattr(scripts, "call", recorded)
-        patch.setattr(line, "pack_batch", packed)
+        patch.setattr(commit_connection, "pack_batch", packed)
 
     async def look(self) -> None:
         self.there |= {name.decode() async for name in self.redis.scan_iter()}

@@ -20,8 +20,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
-from gifting.ledger import embedded
 from gifting.ledger.embedded import EmbeddedRedis, find_binary
+from gifting.ledger.embedded import server as embedded
 
 WAIT = 30.0
 CALLS = "write,writev,sendto,sendmsg,pwrite64,fdatasync,fsync,sync_file_range"

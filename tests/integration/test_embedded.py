@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gifting.errors import BadSetting, DataDirInUse, NoRedis
-from gifting.ledger import binary, embedded
-from gifting.ledger.embedded import EmbeddedRedis, find_binary
+from gifting.ledger.embedded import EmbeddedRedis, binary, find_binary
+from gifting.ledger.embedded import server as embedded
 
 WAIT = 30.0
 

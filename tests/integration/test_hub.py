@@ -19,7 +19,7 @@ from gifting.hub.room import Counters, Room
 from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import MSGPACK, unpack

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from gifting import errors
 from gifting.ledger.audit import audit
 from gifting.ledger.batcher import Result
-from gifting.ledger.commit import Item
+from gifting.ledger.commit import PendingCommit
 from gifting.ledger.connect import MAX_CONNECTIONS
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.keys import Keys
@@ -27,8 +27,8 @@ from gifting.ledger.spot import DAY_MS, partition_keys
 from gifting.ledger.status import Status
 from gifting.ledger.stream import LAST, read_ledger
 from gifting.model.catalog import load_catalog
-from gifting.model.economy import MAX_AMOUNT, diamonds_for, key_time, make_key, parse_key
 from gifting.model.events import encode_event, encode_host
+from gifting.model.money import MAX_AMOUNT, diamonds_for, key_time, make_key, parse_key
 from gifting.wire.codec import pack, unpack
 from tests.support.world import LEAD, START, STREAK, WINDOW, World, a_world
 
@@ -465,7 +465,7 @@ async def test_likes_are_folded(world: World) -> None:
 
 async def test_likes_stop_at_the_largest_number(world: World) -> None:
     event = encode_event("like", {"count": MAX_AMOUNT}, decided=1)
-    like = Item(LIKE, None, world.room.spot, None, pack(("r1", "host", event, MAX_AMOUNT))[1:], print, 0.0)
+    like = PendingCommit(LIKE, None, world.room.spot, None, pack(("r1", "host", event, MAX_AMOUNT))[1:], print, 0.0)
     await world.raw_commit(like, like)
     assert [event["total"] for event in await world.log()] == [MAX_AMOUNT] * 2
     assert (await world.ledger.snapshot(world.room))["likes"] == MAX_AMOUNT

@@ -27,11 +27,11 @@ from gifting.ledger.ledger import Ledger
 from gifting.ledger.rooms import RoomRef
 from gifting.ledger.status import Status
 from gifting.model.catalog import parse_catalog
-from gifting.model.economy import MAX_AMOUNT, make_key
 from gifting.model.events import encode_host
-from gifting.model.reference import Reference, Reply, Rules, Sent
-from gifting.model.room import Logged
+from gifting.model.money import MAX_AMOUNT, make_key
 from gifting.wire.codec import unpack
+from tests.support.reference import Reference, Reply, Rules, Sent
+from tests.support.reference_room import Logged
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ import pytest
 
 from gifting import Client, config, errors, node, workers
 from gifting.health import Health
-from gifting.ledger import embedded
 from gifting.ledger.commit import read_results
 from gifting.ledger.embedded import EmbeddedRedis
+from gifting.ledger.embedded import server as embedded
 from gifting.serving import listen
 from gifting.tasks import Vital
 from tests.support.keys import new_key

@@ -11,15 +11,15 @@ MUTANTS = (
         "batcher faults order attack_batcher attack_halt",
         # What has no key must not be sent again.
         ("(item for item in lost if item.sender is not None)", "lost"),
-        ("        lose(item for item in lost if item.sender is None)\n", ""),
+        ("        abandon(item for item in lost if item.sender is None)\n", ""),
         # What was sent may have been taken.
         ("[item._replace(sent=True) for batch", "[item for batch"),
         (
-            "            lose(self._flights.popleft())\n",
+            "            abandon(self._flights.popleft())\n",
             "            refuse(self._flights.popleft(), errors.LedgerUnavailable())\n",
         ),
         (
-            "        for batch in self._flights:\n            lose(batch)\n",
+            "        for batch in self._flights:\n            abandon(batch)\n",
             "        for batch in self._flights:\n            refuse(batch, why=_stopping())\n",
         ),
         (
@@ -38,7 +38,7 @@ MUTANTS = (
             "        if self._again:\n            return False\n        if self._flights and",
             "        if self._flights and",
         ),
-        ("and self._line.linked and self._line.up", "and self._line.up"),
+        ("and self._connection.linked and self._connection.up", "and self._connection.up"),
         ("len(self._flights) < FLIGHTS and self", "self"),
         ("            return self._queue.size >= self._batch_max\n", "            return self._queue.size > 0\n"),
         ("beside=bool(self._flights)", "beside=False"),
@@ -48,7 +48,7 @@ MUTANTS = (
             "            if not self._writing:\n                if self._again",
         ),
         # What is forgotten, full, late, over.
-        ("            self._line.load_script()\n", ""),
+        ("            self._connection.load_script()\n", ""),
         (
             "            refuse(self._flights.popleft(), errors.LedgerFull())",
             "            self._again += self._flights.popleft()",
@@ -66,8 +66,8 @@ MUTANTS = (
         "batcher faults ledger clock attack_batcher attack_halt",
         ("errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown()", "errors.OutcomeUnknown()"),
         (
-            "        if item.sent:\n            lose((item,))\n        else:\n            _tell(item, error)",
-            "        _tell(item, error)",
+            "        if item.sent:\n            abandon((item,))\n        else:\n            _resolve(item, error)",
+            "        _resolve(item, error)",
         ),
         ("    if len(results) != count or", "    if"),
         ("zip(items, results, strict=True)", "zip(items, reversed(results), strict=True)"),
@@ -83,7 +83,7 @@ MUTANTS = (
         ),
     ),
     *of(
-        "gifting/ledger/line.py",
+        "gifting/ledger/commit_connection.py",
         "batcher order faults attack_batcher attack_halt",
         ("after = str(self._number) if beside else", "after = str(self._number + 1) if beside else"),
         ('        self._chain = f"{chain}:{token_hex(8)}"\n', "        self._chain = chain\n"),
@@ -126,14 +126,14 @@ MUTANTS = (
         ),
         ("        coins = gift.coins * count\n", "        coins = gift.coins\n"),
         (
-            'economy.content_digest(sender.id, room.id, gift_id, str(count), message or "")',
-            "economy.content_digest(sender.id, room.id, gift_id, str(count))",
+            'money.content_digest(sender.id, room.id, gift_id, str(count), message or "")',
+            "money.content_digest(sender.id, room.id, gift_id, str(count))",
         ),
         (
-            'economy.content_digest(sender.id, room.id, gift_id, str(count), message or "")',
-            'economy.content_digest(sender.id, gift_id, str(count), message or "")',
+            'money.content_digest(sender.id, room.id, gift_id, str(count), message or "")',
+            'money.content_digest(sender.id, gift_id, str(count), message or "")',
         ),
-        ("economy.content_digest(user, str(coins), reason)", "economy.content_digest(user, reason)"),
-        ("        if dearest * numerator + denominator > economy.MAX_AMOUNT:\n", "        if False:\n"),
+        ("money.content_digest(user, str(coins), reason)", "money.content_digest(user, reason)"),
+        ("        if dearest * numerator + denominator > money.MAX_AMOUNT:\n", "        if False:\n"),
     ),
 )

@@ -6,7 +6,7 @@ from tests.mutations.mutant import of
 
 MUTANTS = (
     *of(
-        "gifting/ledger/aof.py",
+        "gifting/ledger/embedded/aof.py",
         "attack_durability",
         ("    for entry in (folder, data_dir):\n        sync_directory(entry)\n", ""),
         ("        sync_directory(data_dir.parent)\n", "        pass\n"),
@@ -17,13 +17,13 @@ MUTANTS = (
         ("        raise DiskFailed(", "        DiskFailed("),
     ),
     *of(
-        "gifting/ledger/datadir.py",
+        "gifting/ledger/embedded/datadir.py",
         "attack_durability",
         ("            sync_directory(path.parent)\n", "            pass\n"),
         ("        data_dir.chmod(0o700)\n", ""),
     ),
     *of(
-        "gifting/ledger/datadir.py",
+        "gifting/ledger/embedded/datadir.py",
         "audit_command",
         ("    return folder.is_dir() and any(folder.iterdir())\n", "    return folder.is_dir()\n"),
         ("    return folder.is_dir() and any(folder.iterdir())\n", "    return True\n"),

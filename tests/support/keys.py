@@ -9,7 +9,7 @@ from typing import Any
 from gifting import config
 from gifting.ledger.floors import HOLD_MAX, Floors
 from gifting.ledger.keys import Keys
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 
 
 def new_key(now_ms: int | None = None) -> str:

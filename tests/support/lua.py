@@ -6,7 +6,7 @@ from hashlib import sha1
 
 import pytest
 
-from gifting.ledger import line, scripts
+from gifting.ledger import commit_connection, scripts
 from gifting.ledger.spot import bulk
 
 _source = scripts.source
@@ -28,5 +28,5 @@ def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str) -> None:
 
     monkeypatch.setattr(scripts, "source", source)
     monkeypatch.setattr(scripts, "sha", sha)
-    monkeypatch.setattr(line, "_EVALSHA", bulk(b"EVALSHA") + bulk(sha("commit").encode()))
-    monkeypatch.setattr(line, "_EVAL", bulk(b"EVAL") + bulk(source("commit").encode()))
+    monkeypatch.setattr(commit_connection, "_EVALSHA", bulk(b"EVALSHA") + bulk(sha("commit").encode()))
+    monkeypatch.setattr(commit_connection, "_EVAL", bulk(b"EVAL") + bulk(source("commit").encode()))

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 from gifting.wire.codec import JSON
 from gifting.wire.framing import measure
 from tests.support.server import Server

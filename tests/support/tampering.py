@@ -15,7 +15,7 @@ from gifting.ledger.audit import audit
 from gifting.ledger.ledger import Ledger, Sender
 from gifting.ledger.rooms import RoomRef
 from gifting.model.catalog import load_catalog
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 from gifting.wire.batch import read_batches
 from gifting.wire.codec import pack, unpack
 

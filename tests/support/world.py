@@ -12,13 +12,13 @@ from typing import Any
 from gifting import config
 from gifting.ledger import scripts
 from gifting.ledger.batcher import Result
-from gifting.ledger.commit import Item, pack_batch, read_results
+from gifting.ledger.commit import PendingCommit, pack_batch, read_results
 from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.ledger import GIFT, Ledger, Sender
 from gifting.ledger.rooms import RoomRef
 from gifting.ledger.spot import BUCKET_MS, bucket_spot
 from gifting.model.catalog import load_catalog
-from gifting.model.economy import key_time, make_key, parse_key
+from gifting.model.money import key_time, make_key, parse_key
 from gifting.tasks import Vital
 from gifting.wire.codec import pack, unpack
 
@@ -78,7 +78,7 @@ class World:
         """A script called past the checks in Python."""
         return await scripts.call(self.redis, name, keys, str(self.clock[0]), pack(options))
 
-    async def raw_commit(self, *items: Item) -> list[Result]:
+    async def raw_commit(self, *items: PendingCommit) -> list[Result]:
         packed = pack_batch(items)
         keys = packed.keys.decode().split("\r\n")[1::2]
         assert len(keys) == packed.keys_count
@@ -93,7 +93,7 @@ class World:
         target = pack(("r1", "host", "spark", 1, b"\x80"))[1:]
         fields = pack(("ann", key, key_time(key), b"8 bytes!", 1, coins, ann.user, b""))[1:]
         bucket = bucket_spot(ann.base, key_time(key) // BUCKET_MS)
-        (result,) = await self.raw_commit(Item(GIFT, bucket, self.room.spot, target, fields, print, 0.0))
+        (result,) = await self.raw_commit(PendingCommit(GIFT, bucket, self.room.spot, target, fields, print, 0.0))
         return result
 
     async def forget(self, held: float = HOLD_MAX) -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from gifting import errors
 from gifting.model import events
 from gifting.model.catalog import MAX_GIFTS, load_catalog, parse_catalog
-from gifting.model.economy import MAX_AMOUNT, content_digest, diamonds_for, key_time, make_key, parse_key
-from gifting.model.reference import Reference, Rules, Sent
+from gifting.model.money import MAX_AMOUNT, content_digest, diamonds_for, key_time, make_key, parse_key
 from gifting.wire.codec import unpack
+from tests.support.reference import Reference, Rules, Sent
 
 ROSE = '[[gift]]\nid = "rose"\nname = "Rose"\ncoins = 1\ntier = "small"\n'
 

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gifting.errors import Overloaded
-from gifting.ledger.commit import Item
+from gifting.ledger.commit import PendingCommit
 from gifting.ledger.queue import FREE_SHARE, Queue
 
 
-def item(number: int, gift: bool) -> Item:
+def item(number: int, gift: bool) -> PendingCommit:
     """``queued_at`` tells which one it is."""
-    return Item(1 if gift else 2, "base" if gift else None, "base", b"", b"", lambda _: None, float(number))
+    return PendingCommit(1 if gift else 2, "base" if gift else None, "base", b"", b"", lambda _: None, float(number))
 
 
-def fill(queue: Queue, kinds: Sequence[bool], start: int = 0) -> list[Item]:
+def fill(queue: Queue, kinds: Sequence[bool], start: int = 0) -> list[PendingCommit]:
     made = [item(number, gift) for number, gift in enumerate(kinds, start)]
     for each in made:
         queue.append(each)
@@ -41,8 +41,8 @@ def test_what_fits_into_one_call_is_taken_as_it_came(sent: list[bool], more: int
 def test_a_gift_may_overtake_and_is_never_overtaken(rounds: list[tuple[list[bool], int]]) -> None:
     """Gifts come in their order, free events in theirs, and none of these before a gift that was there before it."""
     queue = Queue(1000, 1000)
-    sent: list[Item] = []
-    taken: list[Item] = []
+    sent: list[PendingCommit] = []
+    taken: list[PendingCommit] = []
     for more, most in rounds:
         sent += fill(queue, more, len(sent))
         before = queue.size

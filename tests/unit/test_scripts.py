@@ -10,7 +10,7 @@ import pytest
 from gifting import errors
 from gifting.ledger import scripts
 from gifting.ledger.status import Status
-from gifting.model import economy
+from gifting.model import money
 
 LUA = Path(scripts.__file__).parent / "lua"
 COMMANDS = sorted(LUA.glob("*.lua"))
@@ -125,4 +125,4 @@ def test_a_refusal_is_the_error_of_its_name(status: Status) -> None:
 
 
 def test_the_largest_amount_is_that_of_python() -> None:
-    assert f"MAX_AMOUNT = {economy.MAX_AMOUNT}\n" in (LUA / "include" / "amount.lua").read_text(encoding="utf-8")
+    assert f"MAX_AMOUNT = {money.MAX_AMOUNT}\n" in (LUA / "include" / "amount.lua").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from benchmarks.compare.peer import PeerError
 from benchmarks.compare.process import free_port, process
 from gifting.errors import NoRedis
-from gifting.ledger.binary import find_binary
+from gifting.ledger.embedded.binary import find_binary
 
 SOCKET_MAX: Final = 100
 """Longest path of a unix socket, bytes; systems allow 104 to 108."""

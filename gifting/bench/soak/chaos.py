@@ -27,7 +27,7 @@ from gifting.bench.soak.proxy import Proxy
 from gifting.bench.soak.shim import FaultShim
 from gifting.bench.usage import is_redis
 from gifting.errors import StartError
-from gifting.ledger.binary import PID_NAME
+from gifting.ledger.embedded.binary import PID_NAME
 
 Fault = Callable[[], Awaitable[None]]
 

@@ -10,7 +10,7 @@ from typing import Final
 from gifting.bench.server import Server
 from gifting.errors import GiftingError, KeyExpired, KeyInFuture
 from gifting.load.operator import Operator
-from gifting.model.economy import make_key
+from gifting.model.money import make_key
 
 WELL_WITHIN_S: Final = 30.0
 """Longest time from the end of a fault until a node works again, seconds."""

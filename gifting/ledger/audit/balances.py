@@ -10,7 +10,7 @@ from typing import Final
 from gifting.ledger.audit import about
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.keys import Keys
-from gifting.model.economy import MAX_AMOUNT
+from gifting.model.money import MAX_AMOUNT
 
 NAMED_MAX: Final = 5
 """Wallets named in one sentence."""

@@ -12,7 +12,7 @@ from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.entries import Credit, Debit, Entry, Grant
 from gifting.ledger.keys import Keys
-from gifting.model.economy import diamonds_for
+from gifting.model.money import diamonds_for
 
 UNKNOWN: Final = 0
 """Digest of a credit whose gift is not known."""

@@ -21,7 +21,7 @@ from gifting.ledger.entries import Debit, Grant
 from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status
 from gifting.ledger.stream import LAST, read_ledger
-from gifting.model.economy import key_time
+from gifting.model.money import key_time
 
 SCAN_COUNT: Final = 1000
 """Keys, or fields of a bucket, that one call looks at."""

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from gifting.errors import BadSetting
-from gifting.ledger.aof import sync_directory
-from gifting.ledger.binary import AOF_DIR
+from gifting.ledger.embedded.aof import sync_directory
+from gifting.ledger.embedded.binary import AOF_DIR
 
 if sys.platform != "win32":
     import fcntl

@@ -1,6 +1,6 @@
-"""The broker: the feed of room batches from Redis to the hub, watched by a heartbeat of its own.
+"""The feed of room batches from Redis to the hub, watched by a heartbeat of its own.
 
-Pub/sub may lose messages when a connection breaks, and a broken connection may stay silent. So the broker sends itself
+Pub/sub may lose messages when a connection breaks, and a broken connection may stay silent. So the feed sends itself
 heartbeats through Redis; when they stop coming it connects anew and has every room look into its log.
 """
 
@@ -21,7 +21,7 @@ RECONNECT_PAUSE = 0.1
 """Seconds between two tries to connect."""
 
 
-class Broker:
+class Feed:
     """Feeds ``receive`` with every batch that is published; calls ``resync`` when some may have been missed."""
 
     def __init__(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gifting.model.catalog import Gift
-from gifting.model.economy import MAX_AMOUNT, diamonds_for, key_time, parse_key
-from gifting.model.room import Event, Room, Streak, User
+from gifting.model.money import MAX_AMOUNT, diamonds_for, key_time, parse_key
+from tests.support.reference_room import Event, Room, Streak, User
 
 
 @dataclass(frozen=True)

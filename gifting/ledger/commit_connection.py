@@ -8,7 +8,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from gifting.ledger import scripts
-from gifting.ledger.commit import Item, pack_batch
+from gifting.ledger.commit import PendingCommit, pack_batch
 from gifting.ledger.spot import bulk
 
 NOT_IN_TURN = b""
@@ -19,7 +19,7 @@ _EVALSHA: Final = bulk(b"EVALSHA") + bulk(scripts.sha("commit").encode())
 _EVAL: Final = bulk(b"EVAL") + bulk(scripts.source("commit").encode())
 
 
-class Line:
+class CommitConnection:
     """Commit calls, one after another: a call may be written before the reply to the one before it has been read, and
     Redis runs and answers them in that order.
 
@@ -57,7 +57,7 @@ class Line:
             await self.drop()
             raise
 
-    async def write(self, batch: Sequence[Item], *, link: bool, beside: bool = False) -> None:
+    async def write(self, batch: Sequence[PendingCommit], *, link: bool, beside: bool = False) -> None:
         """``link`` lets the next call be written beside this one. One that is written ``beside`` another is linked."""
         keys, count, arguments = pack_batch(batch)
         after = number = ""

@@ -20,9 +20,9 @@ from redis.exceptions import BusyLoadingError, RedisError
 
 from gifting.errors import BadSetting, DataDirInUse, DiskFailed, NoRedis
 from gifting.health import Health
-from gifting.ledger.aof import mark_clean, settle
-from gifting.ledger.binary import LOG_NAME, PID_NAME, find_binary, server_command
-from gifting.ledger.datadir import POLL, flock, make_private, poll_flock
+from gifting.ledger.embedded.aof import mark_clean, settle
+from gifting.ledger.embedded.binary import LOG_NAME, PID_NAME, find_binary, server_command
+from gifting.ledger.embedded.datadir import POLL, flock, make_private, poll_flock
 from gifting.tasks import Vital
 
 __all__ = ["EmbeddedRedis", "find_binary"]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gifting.errors import DiskFailed
-from gifting.ledger.binary import AOF_DIR
+from gifting.ledger.embedded.binary import AOF_DIR
 
 CLEAN_NAME = "redis.clean"
 """A file that is there only while no redis-server is at work and the last one ended in order, all of it synced."""
