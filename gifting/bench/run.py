@@ -12,10 +12,10 @@ from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any, Final
 
-from gifting.bench.books import check, check_drained, check_ledger
 from gifting.bench.figures import Window, assemble
 from gifting.bench.floor import Drain, FloorTools
 from gifting.bench.options import BenchOptions, BenchResult, Idle
+from gifting.bench.reconcile import check, check_drained, check_ledger
 from gifting.bench.server import Server
 from gifting.bench.usage import Meter
 from gifting.load.fleet import Fleet

@@ -1,1 +1,1 @@
-"""The load generator: senders, viewers, and the books that prove what was delivered."""
+"""The load generator: senders, viewers, and the counters that prove what was delivered."""

@@ -157,7 +157,7 @@ class Fleet:
         return unanswered
 
     async def finish(self, final: dict[str, int], patience: float) -> list[Report]:
-        """Wait for the viewers to have the ``final`` seqs, ``patience`` seconds at most; then the books."""
+        """Wait for the viewers to have the ``final`` seqs, ``patience`` seconds at most; then the reports."""
         for worker in self.workers:
             worker.order(Finish(final, patience))
         for worker in self.workers:

@@ -1,4 +1,4 @@
-"""What viewers of a lively stream do, and when: gifts, streaks, likes and comments. Pure but for its dice."""
+"""What viewers of a lively stream do, and when: gifts, streaks, likes and comments. Pure but for its random numbers."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ COMMENTS: Final = (
 class Mix:
     """Draws gifts from a catalog as viewers do."""
 
-    def __init__(self, gifts: Iterable[Gift], dice: random.Random) -> None:
+    def __init__(self, gifts: Iterable[Gift], rng: random.Random) -> None:
         ordered = sorted(gifts, key=lambda gift: gift.coins)
         self._one = [gift for gift in ordered if gift.coins == 1] or ordered[:1]
         self._some = [gift for gift in ordered if 2 <= gift.coins <= 99] or self._one
         self._many = [gift for gift in ordered if gift.coins >= 100] or self._some
-        self._dice = dice
+        self._rng = rng
 
     def gift(self) -> Gift:
-        drawn = self._dice.random()
+        drawn = self._rng.random()
         if drawn < CHEAP:
-            return self._dice.choice(self._one)
+            return self._rng.choice(self._one)
         if drawn < MIDDLE:
-            return self._dice.choice(self._some)
+            return self._rng.choice(self._some)
         # Dear gifts are rarer the dearer they are.
-        return self._dice.choices(self._many, [1 / gift.coins for gift in self._many])[0]
+        return self._rng.choices(self._many, [1 / gift.coins for gift in self._many])[0]
 
     def streak(self) -> Burst:
         """One gift sent again and again; a gift that is not streakable, once."""
         gift = self.gift()
-        times = min(1 + int(self._dice.expovariate(1 / STREAK_GIFTS)), 99) if gift.streakable else 1
+        times = min(1 + int(self._rng.expovariate(1 / STREAK_GIFTS)), 99) if gift.streakable else 1
         return Burst(gift, [self.gap() for _ in range(times)])
 
     def gap(self) -> float:
-        return min(self._dice.lognormvariate(0, STREAK_GAP_SIGMA) * STREAK_GAP_MEDIAN, 10.0)
+        return min(self._rng.lognormvariate(0, STREAK_GAP_SIGMA) * STREAK_GAP_MEDIAN, 10.0)
 
     def comment(self) -> str:
-        return self._dice.choice(COMMENTS)
+        return self._rng.choice(COMMENTS)
 
 
 class Burst(NamedTuple):

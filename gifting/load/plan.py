@@ -52,7 +52,7 @@ class SenderPlan(msgspec.Struct, frozen=True, tag="senders", kw_only=True):
     connection; without, every connection keeps ``in_flight`` gifts in flight. Every ``sample``-th gift
     carries its send time.
 
-    ``lively`` senders are patrons instead: streaks of gifts drawn from the catalog, free events in between, about
+    ``lively`` senders give as people do: streaks of gifts drawn from the catalog, free events in between, about
     ``rate`` gifts/s in all, and they come back and ask again when the server goes away. With ``faults`` they know that
     Redis fails too: what a server has asked it twice for comes back as a duplicate.
     """
@@ -125,10 +125,10 @@ class Sent(msgspec.Struct, frozen=True, tag="sent"):
 
 
 class SenderReport(msgspec.Struct, frozen=True, tag="sender_report", kw_only=True):
-    """The senders' books. ``gifts`` are those accepted per phase, ``accepted`` all; ``spent`` is per user.
+    """The senders' counters. ``gifts`` are those accepted per phase, ``accepted`` all; ``spent`` is per user.
 
-    ``free`` events cost nothing and are in no book; ``repeated`` gifts were asked for again with the same key.
-    ``keys`` has the 16 bytes of each accepted gift's key, room by room in the order of ``seqs``; only patrons fill it.
+    ``free`` events cost nothing and are not reconciled; ``repeated`` gifts were asked for again with the same key.
+    ``keys`` has the 16 bytes of each accepted gift's key, room by room in the order of ``seqs``, of lively ones only.
     """
 
     gifts: list[int]
@@ -148,7 +148,7 @@ class SenderReport(msgspec.Struct, frozen=True, tag="sender_report", kw_only=Tru
 
 
 class ViewerReport(msgspec.Struct, frozen=True, tag="viewer_report", kw_only=True):
-    """The viewers' books. ``events`` and ``frames`` are per phase; ``seen`` has each room's gifts."""
+    """The viewers' counters. ``events`` and ``frames`` are per phase; ``seen`` has each room's gifts."""
 
     events: list[int]
     frames: list[int]
@@ -161,7 +161,7 @@ class ViewerReport(msgspec.Struct, frozen=True, tag="viewer_report", kw_only=Tru
     complaints: list[str]
     slow_caught_up_s: float = -1.0
     slow_closed: int = 0
-    whims: dict[str, int] = {}
+    actions: dict[str, int] = {}
 
 
 Report = SenderReport | ViewerReport

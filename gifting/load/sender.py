@@ -1,4 +1,4 @@
-"""Senders: every gift has its key, its intended send time and its place in the books."""
+"""Senders: every gift has its key, its intended send time and is counted once it is answered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from gifting.load.books import Complaints, Phases, Seqs
+from gifting.load.counters import Complaints, Phases, Seqs
 from gifting.load.plan import SenderPlan
 from gifting.load.socket import Socket, masked
 from gifting.model.money import make_key
@@ -40,7 +40,7 @@ class Reply(msgspec.Struct):
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 
-class Desk:
+class SenderTally:
     """What the senders of one process share."""
 
     def __init__(self, plan: SenderPlan) -> None:
@@ -88,15 +88,15 @@ class Desk:
 class Sender(Socket):
     """One connection that sends gifts into one room."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, desk: Desk, user: str, room: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, tally: SenderTally, user: str, room: str) -> None:
         super().__init__(loop)
-        self._desk = desk
+        self._tally = tally
         self._id = 0
-        self._limit = desk.plan.in_flight
+        self._limit = tally.plan.in_flight
         self._pending: dict[int, int] = {}
         self._held = False
         self.user, self.room = user, room
-        fields = {"op": "send_gift", "room": room, "gift": desk.plan.gift}
+        fields = {"op": "send_gift", "room": room, "gift": tally.plan.gift}
         body = b"".join(pack(name) + pack(value) for name, value in fields.items()) + pack("id")
         self._head = bytes((0x80 | 5,)) + body
         self._sampled_head = bytes((0x80 | 6,)) + body
@@ -104,25 +104,25 @@ class Sender(Socket):
     def fill(self) -> None:
         """Closed loop: send until ``in_flight`` gifts wait."""
         free = self._limit - len(self._pending)
-        if free > 0 and self._desk.open and self.is_open and not self._held:
+        if free > 0 and self._tally.open and self.is_open and not self._held:
             now = time.monotonic_ns()
             self.write(b"".join([self._gift(now) for _ in range(free)]))
 
     def send(self, due: int, now: int) -> None:
         """Open loop: send the gift that was due at ``due`` (monotonic ns)."""
         if now - due > LATE_NS:
-            self._desk.late += 1
+            self._tally.late += 1
         if len(self._pending) >= self._limit or not self.is_open:
-            self._desk.unsent += 1
+            self._tally.unsent += 1
             return
         self.write(self._gift(due))
 
     def _gift(self, due: int) -> bytes:
-        desk = self._desk
+        tally = self._tally
         self._id = number = self._id + 1
         self._pending[number] = due
-        desk.issued += 1
-        sampled = desk.issued % desk.plan.sample == 0
+        tally.issued += 1
+        sampled = tally.issued % tally.plan.sample == 0
         key = make_key(time.time_ns() // 1_000_000, random.randbytes(10))  # noqa: S311
         parts = [
             self._sampled_head if sampled else self._head,
@@ -135,19 +135,19 @@ class Sender(Socket):
 
     def message(self, data: bytes, start: int, end: int) -> None:
         reply = decode_reply(data[start:end])
-        desk = self._desk
+        tally = self._tally
         due = self._pending.pop(reply.re, None)
         if due is None:
-            desk.complaints.add(f"{self.user} got a reply to message {reply.re}, which waits for none.")
+            tally.complaints.add(f"{self.user} got a reply to message {reply.re}, which waits for none.")
             return
         if reply.ok:
-            desk.accept(self.user, self.room, reply, due, desk.plan.price)
+            tally.accept(self.user, self.room, reply, due, tally.plan.price)
             if reply.duplicate:
-                desk.complaints.add(f"{self.user} sent a new key and was told it is a duplicate.")
+                tally.complaints.add(f"{self.user} sent a new key and was told it is a duplicate.")
         else:
-            desk.refuse(reply)
+            tally.refuse(reply)
             self._hold()
-        desk.answer()
+        tally.answer()
 
     def _hold(self) -> None:
         """The closed loop takes a breath when it is refused, else it would only be refused faster."""
@@ -160,9 +160,9 @@ class Sender(Socket):
         self.fed()
 
     def fed(self) -> None:
-        if not self._desk.plan.rate:
+        if not self._tally.plan.rate:
             self.fill()
 
     def lost(self, code: int) -> None:
         if self._pending:
-            self._desk.complaints.add(f"{self.user} was closed with {code} while {len(self._pending)} gifts waited.")
+            self._tally.complaints.add(f"{self.user} was closed with {code} while {len(self._pending)} gifts waited.")

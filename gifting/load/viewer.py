@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from gifting.errors import GiftingError
-from gifting.load.books import Complaints, Phases, Shown
+from gifting.load.counters import Complaints, Phases, Shown
 from gifting.load.plan import Target
 from gifting.load.socket import Socket, masked
 from gifting.wire.close import may_reconnect
@@ -44,7 +44,7 @@ class Frame(NamedTuple):
     """Send times of the sampled gifts in it, monotonic ns."""
 
 
-class Gallery:
+class ViewerTally:
     """What the viewers of one process share.
 
     Viewers that come and go are sent frames of their own. With ``exact`` a frame is known again by a digest of all
@@ -58,7 +58,7 @@ class Gallery:
         self.frames = 0
         self.events = 0
         self.closes: Counter[int] = Counter()
-        self.whims: Counter[str] = Counter()
+        self.actions: Counter[str] = Counter()
         self.complaints = Complaints()
         self.seen = Shown()
         self.phases = Phases(lambda: (self.events, self.frames))
@@ -102,7 +102,7 @@ class Viewer(Socket):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        gallery: Gallery,
+        tally: ViewerTally,
         *,
         target: Target,
         token: str,
@@ -111,7 +111,7 @@ class Viewer(Socket):
         slow: bool = False,
     ) -> None:
         super().__init__(loop)
-        self._gallery, self._target, self._token = gallery, target, token
+        self._tally, self._target, self._token = tally, target, token
         self._head = AFTER_ROOM + len(pack(room))
         self._prefix = b"\xa4room" + pack(room)
         self._incoming: Frame | None = None
@@ -139,7 +139,7 @@ class Viewer(Socket):
         if not self.is_open:
             raise ConnectionResetError("closed before the join")
         self._joined = self._loop.create_future()
-        request = {"op": "join", "id": 1, "room": self.room, "lane": self._gallery.lane}
+        request = {"op": "join", "id": 1, "room": self.room, "lane": self._tally.lane}
         if self.last >= 0:
             request["since"] = self.last
         self.write(masked(BINARY, MSGPACK.encode(request)))
@@ -153,19 +153,19 @@ class Viewer(Socket):
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 return await asked
         except TimeoutError:
-            self._gallery.complaints.add(f"{self.room}: {self.user} had no answer to {op} in {ANSWER_WITHIN_S:.0f} s.")
+            self._tally.complaints.add(f"{self.room}: {self.user} had no answer to {op} in {ANSWER_WITHIN_S:.0f} s.")
             raise ConnectionAbortedError(f"no answer to {op}") from None
 
     def message(self, data: bytes, start: int, end: int) -> None:
         if data.startswith(self._prefix, start + 1):
-            self._take(self._gallery.take(data, start, end, self._head))
+            self._take(self._tally.take(data, start, end, self._head))
         else:
             self._take_reply(unpack(data[start:end]))
 
     def can_skip(self, data: bytes, start: int, size: int) -> bool:
-        if self._gallery.exact or len(data) - start < self._head:
+        if self._tally.exact or len(data) - start < self._head:
             return False
-        self._incoming = self._gallery.known.get((data[start : start + self._head], size))
+        self._incoming = self._tally.known.get((data[start : start + self._head], size))
         return self._incoming is not None
 
     def skipped(self) -> None:
@@ -173,25 +173,25 @@ class Viewer(Socket):
             self._take(self._incoming)
 
     def _take(self, frame: Frame) -> None:
-        gallery = self._gallery
-        gallery.frames += 1
-        gallery.events += frame.events
+        tally = self._tally
+        tally.frames += 1
+        tally.events += frame.events
         if frame.last:
             expected = self.last + 1
-            if frame.first != expected and (gallery.lane == "all" or frame.first < expected):
-                gallery.complaints.add(
+            if frame.first != expected and (tally.lane == "all" or frame.first < expected):
+                tally.complaints.add(
                     f"{self.room}: {self.user} waited for {expected} and got {frame.first} to {frame.last}."
                 )
             self.last = frame.last
-            if frame.sent and gallery.phases.current is not None and not self.slow:
+            if frame.sent and tally.phases.current is not None and not self.slow:
                 self._turn = turn = (self._turn + 1) % len(frame.sent)
-                gallery.phases.current.add(time.monotonic_ns() - frame.sent[turn], len(frame.sent))
-            gallery.progressed.set()
+                tally.phases.current.add(time.monotonic_ns() - frame.sent[turn], len(frame.sent))
+            tally.progressed.set()
 
     def _take_reply(self, reply: dict[str, Any]) -> None:
         if reply["ok"]:
             if self.last >= 0 and reply["gap"]:
-                self._gallery.complaints.add(f"{self.room}: {self.user} came back at {self.last} to a gap.")
+                self._tally.complaints.add(f"{self.room}: {self.user} came back at {self.last} to a gap.")
             if self.last < 0 or reply["gap"]:
                 self.last = reply["room"]["seq"]
         if self._joined is not None and not self._joined.done():
@@ -203,7 +203,7 @@ class Viewer(Socket):
             self._joined.set_exception(ConnectionResetError(f"closed with {code}"))
         if self.stopping:
             return
-        self._gallery.closes[code] += 1
+        self._tally.closes[code] += 1
         self.closes += 1
         if may_reconnect(code) and not waits and not self._returning:
             self._task = self._loop.create_task(self.come_back())
@@ -226,7 +226,7 @@ class Viewer(Socket):
                     return
         finally:
             self._returning = False
-        self._gallery.complaints.add(f"{self.room}: {self.user} could not come back.")
+        self._tally.complaints.add(f"{self.room}: {self.user} could not come back.")
 
     def stop(self) -> None:
         self.stopping = True

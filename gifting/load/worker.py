@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from gifting.files import raise_limit
 from gifting.load import plan as plans
-from gifting.load.crew import SenderCrew, ViewerCrew
-from gifting.load.patrons import PatronCrew
+from gifting.load.churn import ChurningViewerGroup
+from gifting.load.group import SenderGroup, ViewerGroup
+from gifting.load.lively import LivelySenderGroup
 from gifting.load.plan import Begin, Ready, SenderPlan
-from gifting.load.wanderers import WandererCrew
 
 PROGRESS_EVERY_S: Final = 0.5
 
@@ -29,34 +29,34 @@ async def read_lines() -> asyncio.StreamReader:
     return reader
 
 
-async def tell_progress(crew: SenderCrew | ViewerCrew) -> None:
+async def tell_progress(group: SenderGroup | ViewerGroup) -> None:
     while True:
         await asyncio.sleep(PROGRESS_EVERY_S)
-        say(crew.progress())
+        say(group.progress())
 
 
-def crew_of(plan: plans.Plan) -> SenderCrew | ViewerCrew:
+def group_of(plan: plans.Plan) -> SenderGroup | ViewerGroup:
     if isinstance(plan, SenderPlan):
-        return PatronCrew(plan, say) if plan.lively else SenderCrew(plan, say)
-    return WandererCrew(plan) if plan.churn else ViewerCrew(plan)
+        return LivelySenderGroup(plan, say) if plan.lively else SenderGroup(plan, say)
+    return ChurningViewerGroup(plan) if plan.churn else ViewerGroup(plan)
 
 
 async def work() -> None:
     """Follow the orders until the report; end at once when stdin does, since nobody would read it."""
     orders = await read_lines()
     plan = plans.decode_plan(await orders.readline())
-    crew = crew_of(plan)
-    await crew.connect()
+    group = group_of(plan)
+    await group.connect()
     gc.freeze()
     say(Ready())
-    teller: asyncio.Task[Any] = asyncio.create_task(tell_progress(crew))
+    teller: asyncio.Task[Any] = asyncio.create_task(tell_progress(group))
     while line := await orders.readline():
         order = plans.decode_order(line)
         if isinstance(order, Begin):
-            crew.begin(order)
+            group.begin(order)
         else:
             teller.cancel()
-            say(await crew.finish(order))
+            say(await group.finish(order))
             return
 
 

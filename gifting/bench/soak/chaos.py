@@ -66,7 +66,7 @@ class Chaos:
         self._redis_url = redis_url
         self._shim = shim
         self._room = room
-        self._dice = random.Random()  # noqa: S311
+        self._rng = random.Random()  # noqa: S311
         self._floods: set[asyncio.Task[None]] = set()
         self.probes = [Probe(node, f"probe-{number}") for number, node in enumerate(nodes)]
         self.recovery: defaultdict[str, list[float]] = defaultdict(list)
@@ -82,7 +82,7 @@ class Chaos:
         faults = {name: fault for name, fault, _ in self._kinds()}
         try:
             while time.monotonic() < end:
-                await asyncio.sleep(self._dice.expovariate(1 / PAUSE_S))
+                await asyncio.sleep(self._rng.expovariate(1 / PAUSE_S))
                 if not deck:
                     deck = self._deal()
                 name = deck.pop()
@@ -133,7 +133,7 @@ class Chaos:
     def _deal(self) -> list[str]:
         """The names of a round, in any order; the first round has each once, so that short runs meet many."""
         deck = [name for name, _, weight in self._kinds() for _ in range(weight if self.recovery else 1)]
-        self._dice.shuffle(deck)
+        self._rng.shuffle(deck)
         return deck
 
     async def _recover(self, name: str) -> None:
@@ -154,7 +154,7 @@ class Chaos:
         await _start(self._nodes[number])
 
     async def _drain(self) -> None:
-        number = self._dice.randrange(len(self._nodes))
+        number = self._rng.randrange(len(self._nodes))
         if status := await self._nodes[number].restart():
             self.problems.append(f"Node {number + 1} ended with {status} when it was stopped.")
 
@@ -166,7 +166,7 @@ class Chaos:
                 os.kill(pid, signal.SIGKILL)
 
     async def _kill_both(self) -> None:
-        node = self._dice.choice(self._nodes)
+        node = self._rng.choice(self._nodes)
         await self._kill_redis()
         await node.die()
         await _start(node)
@@ -176,7 +176,7 @@ class Chaos:
             with suppress(RedisError):
                 await client.config_set("rdb-key-save-delay", REWRITE_DELAY_US)
                 await client.bgrewriteaof()
-        await asyncio.sleep(self._dice.uniform(*MUTE_S))
+        await asyncio.sleep(self._rng.uniform(*MUTE_S))
         await self._kill_redis()
 
     # The way to Redis.
@@ -188,13 +188,13 @@ class Chaos:
         with suppress(TimeoutError):
             async with asyncio.timeout(MET_WITHIN_S):
                 await self._proxy.swallowed.wait()
-        await asyncio.sleep(self._dice.uniform(*MUTE_S))
+        await asyncio.sleep(self._rng.uniform(*MUTE_S))
         self._proxy.mend()
         self._proxy.cut()
 
     async def _cut(self) -> None:
         self._proxy.cut(refuse=True)
-        await asyncio.sleep(self._dice.uniform(*MUTE_S))
+        await asyncio.sleep(self._rng.uniform(*MUTE_S))
         self._proxy.mend()
 
     async def _forget_scripts(self) -> None:
@@ -206,9 +206,9 @@ class Chaos:
 
     async def _step_clock(self, sign: int) -> None:
         assert self._shim is not None
-        self._shim.step_clock(sign * self._dice.uniform(1, CLOCK_STEP_S))
+        self._shim.step_clock(sign * self._rng.uniform(1, CLOCK_STEP_S))
         try:
-            await asyncio.sleep(self._dice.uniform(*CLOCK_HOLD_S))
+            await asyncio.sleep(self._rng.uniform(*CLOCK_HOLD_S))
         finally:
             self._shim.clear()
 
@@ -220,7 +220,7 @@ class Chaos:
         try:
             while self._shim.syncs + self._shim.writes == met and time.monotonic() < end:
                 await asyncio.sleep(0.005)
-            await asyncio.sleep(self._dice.uniform(*STALL_S))
+            await asyncio.sleep(self._rng.uniform(*STALL_S))
         finally:
             self._shim.clear()
 
@@ -228,7 +228,7 @@ class Chaos:
 
     async def _flood(self, flood: Flood) -> None:
         """Begin one; other faults come while it lasts."""
-        task = asyncio.create_task(_quietly(flood, self._dice.choice(self._nodes), self._room), name="flood")
+        task = asyncio.create_task(_quietly(flood, self._rng.choice(self._nodes), self._room), name="flood")
         self._floods.add(task)
         task.add_done_callback(self._floods.discard)
 

@@ -41,7 +41,7 @@ def assemble(
         refused=dict(sum((Counter(report.refused) for report in senders), Counter())),
         ack=percentiles([text for report in senders for text in report.ack]),
         deliveries=sum(sum(report.events) for report in viewers),
-        whims=dict(sum((Counter(report.whims) for report in viewers), Counter())),
+        actions=dict(sum((Counter(report.actions) for report in viewers), Counter())),
         closes=dict(sum((Counter(report.closes) for report in viewers), Counter())),
         memory=memory,
         audit=audit,

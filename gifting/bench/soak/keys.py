@@ -11,7 +11,7 @@ from gifting.config import Settings
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.entries import Debit, Entry, Grant, parse_entries
 from gifting.ledger.keys import Keys
-from gifting.load.books import decode_seqs
+from gifting.load.counters import decode_seqs
 from gifting.load.plan import SenderReport
 
 KEY_SIZE: Final = 16

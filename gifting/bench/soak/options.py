@@ -28,11 +28,11 @@ class SoakOptions:
 
     Args:
         seconds: how long the load lasts.
-        senders: patrons: streaks of gifts, with free events in between.
+        senders: lively: streaks of gifts, with free events in between.
         viewers: connections that listen and check every frame; half of them come and go.
         rooms: rooms they are spread over.
-        rate: gifts/s of all patrons, about.
-        stay: mean seconds until a viewer that wanders does something. Short, so that a soak of minutes has the comings
+        rate: gifts/s of all senders, about.
+        stay: mean seconds until a viewer that churns does something. Short, so that a soak of minutes has the comings
             and goings of hours.
         restart: stop the second node with SIGTERM in the middle, and start it again.
         slope_max: MiB/h a node may grow, if its confidence leaves no doubt; None: growth is only shown.
@@ -117,7 +117,7 @@ class SoakResult:
     refused: dict[str, int]
     ack: Percentiles
     deliveries: int
-    whims: dict[str, int]
+    actions: dict[str, int]
     closes: dict[int, int]
     memory: list[Memory]
     audit: Audit = field(default_factory=Audit)

@@ -15,7 +15,7 @@ from gifting.bench.soak.options import Memory, SoakResult
 def render_soak(result: SoakResult, console: Console) -> None:
     """Print what happened, the memory of each process, and the audit."""
     options = result.options
-    title = f"{options.senders} patrons and {options.viewers} viewers in {options.rooms} rooms on two nodes"
+    title = f"{options.senders} lively_senders and {options.viewers} viewers in {options.rooms} rooms on two nodes"
     table = Table(title=f"{title}; {result.seconds:g} s", title_justify="left", show_header=False, box=None)
     table.add_column(justify="left")
     table.add_column(justify="right")
@@ -33,8 +33,8 @@ def rows(result: SoakResult) -> Iterator[tuple[str, str]]:
     yield "event deliveries", f"{result.deliveries:,}"
     if result.ack.count:
         yield "ack latency p50 / p99", f"{result.ack.p50:.2f} / {result.ack.p99:.2f} ms"
-    for whim, count in sorted(result.whims.items()):
-        yield f"viewers: {whim}", f"{count:,}"
+    for action, count in sorted(result.actions.items()):
+        yield f"viewers: {action}", f"{count:,}"
     for close, count in sorted(result.closes.items()):
         yield f"viewers closed by the server with {close}", f"{count:,}"
     for error, count in sorted(result.refused.items()):

@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from gifting.bench.books import check, check_ledger
 from gifting.bench.options import Audit, BenchOptions
+from gifting.bench.reconcile import check, check_ledger
 from gifting.bench.run import CATCH_UP_WITHIN_S, GRANT, shares
 from gifting.bench.server import OVERRIDES, Server
 from gifting.bench.soak.chaos import Chaos
@@ -36,7 +36,7 @@ UNDER_FAULTS: Final = {"GIFTING_SLOW_TIMEOUT": "10", "GIFTING_LOG_KEEP": "100000
 """The limits of users are in force, as they are meant for strangers; and no log is cut, so that it can be audited."""
 
 FINISH_WITHIN_S: Final = 300.0
-"""Longest wait for the load's books; a load process that does not end is a failure of its own."""
+"""Longest wait for the load's reports; a load process that does not end is a failure of its own."""
 
 QUIET_S: Final = 3.0
 """The last fault is so long before the end of the load."""
@@ -100,7 +100,7 @@ class Soak:
         self.chaos: Chaos | None = None
 
     async def run(self) -> SoakResult:
-        """The load, the books, the audit."""
+        """The load, its reports, the audit."""
         plans = self.plans()
         self._show("opening rooms", 0)
         await self._operator.open_rooms(self.rooms)
@@ -126,11 +126,15 @@ class Soak:
         return assemble(self._options, reports, memory, audit, self.chaos.report() if self.chaos else [])
 
     def plans(self) -> list[Plan]:
-        """Patrons, and viewers of both lanes, on each of the nodes."""
+        """Lively senders, and viewers of both lanes, on each of the nodes."""
         live = round(self._options.viewers * LIVE_SHARE)
-        return [*self._patrons(), *self._viewers("all", 0, self._options.viewers - live), *self._viewers("live", -live)]
+        return [
+            *self._lively_senders(),
+            *self._viewers("all", 0, self._options.viewers - live),
+            *self._viewers("live", -live),
+        ]
 
-    def _patrons(self) -> Iterable[Plan]:
+    def _lively_senders(self) -> Iterable[Plan]:
         options = self._options
         for node, (first, count) in zip(self.nodes, shares(options.senders, len(self.nodes)), strict=False):
             yield SenderPlan(

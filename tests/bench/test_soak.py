@@ -26,12 +26,12 @@ from gifting.bench.soak.render import render_soak
 from gifting.bench.soak.run import Soak, run_soak
 from gifting.cli.bench import SOAK_FLAGS, soak_options
 from gifting.errors import BadSetting
-from gifting.load.books import decode_seqs
-from gifting.load.patrons import Patron
+from gifting.load.churn import ACTIONS
+from gifting.load.counters import decode_seqs
+from gifting.load.lively import LivelySender
 from gifting.load.plan import Plan, SenderPlan, Target, ViewerPlan
-from gifting.load.sender import Desk
-from gifting.load.viewer import Gallery
-from gifting.load.wanderers import WHIMS
+from gifting.load.sender import SenderTally
+from gifting.load.viewer import ViewerTally
 from gifting.model.catalog import load_catalog
 from gifting.wire.framing import FIN
 from tests.support.proxy import Proxy
@@ -52,7 +52,7 @@ async def test_a_short_soak_passes_on_real_parts() -> None:
     assert any("every event exactly once" in line for line in result.audit.checked)
     assert result.gifts > 100
     assert result.free_events > 10
-    assert set(result.whims) == set(WHIMS)
+    assert set(result.actions) == set(ACTIONS)
     assert result.closes[4000] >= 8  # the second node was stopped, and its viewers came back
     nodes = [one.node for one in result.memory]
     assert nodes == ["first node", "second node", "second node, restarted"]
@@ -138,23 +138,23 @@ async def test_a_viewer_that_misses_or_repeats_an_event_fails_the_soak(
 
 
 async def test_a_frame_that_comes_before_an_older_one_hides_nothing() -> None:
-    gallery = Gallery("all", exact=True)
+    tally = ViewerTally("all", exact=True)
     for first, last in ((5, 6), (1, 4), (3, 6)):
         events = [{"type": "gift", "count": 1, "seq": seq, "message": None} for seq in range(first, last + 1)]
         data = msgpack.packb({"room": "r", "seq": last, "events": events})
-        found = gallery.take(data, 0, len(data), 20)
+        found = tally.take(data, 0, len(data), 20)
         assert (found.first, found.last) == (first, last)
-    assert decode_seqs(gallery.seen.encode()["r"]).tolist() == [1, 2, 3, 4, 5, 6]
+    assert decode_seqs(tally.seen.encode()["r"]).tolist() == [1, 2, 3, 4, 5, 6]
 
 
-# Patrons: what they ask for again.
+# Lively senders: what they ask for again.
 
 
-class Counter(Patron):
-    """A patron whose counter writes to a list."""
+class Counter(LivelySender):
+    """A lively sender whose socket writes to a list."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(asyncio.get_running_loop(), desk, "sender-0", "r", 1.0)
+    def __init__(self, tally: SenderTally) -> None:
+        super().__init__(asyncio.get_running_loop(), tally, "sender-0", "r", 1.0)
         self.is_open = True
         self.written: list[dict[str, Any]] = []
 
@@ -167,52 +167,52 @@ class Counter(Patron):
 
 
 @pytest.fixture
-async def patron() -> Counter:
+async def sender() -> Counter:
     plan = SenderPlan(
         target=Target("127.0.0.1", 1, "s" * 32), first=0, count=1, rooms=["r"], gift="", price=0, in_flight=1,
         rate=1, sample=1, lively=True,
     )  # fmt: skip
-    return Counter(Desk(plan))
+    return Counter(SenderTally(plan))
 
 
-async def test_a_gift_without_an_answer_is_asked_for_again_with_its_key(patron: Counter) -> None:
+async def test_a_gift_without_an_answer_is_asked_for_again_with_its_key(sender: Counter) -> None:
     spark = load_catalog()["spark"]
-    patron._give(spark)
-    [first] = patron.written
-    patron.hear(re=first["id"], ok=False, error={"code": "outcome_unknown", "temporary": True})
-    patron._send_again(first["id"])
-    again = patron.written[1]
+    sender._give(spark)
+    [first] = sender.written
+    sender.hear(re=first["id"], ok=False, error={"code": "outcome_unknown", "temporary": True})
+    sender._send_again(first["id"])
+    again = sender.written[1]
     assert again["key"] == first["key"]
     assert again["id"] != first["id"]
-    patron._send_again(first["id"])
-    assert len(patron.written) == 2
-    patron.hear(re=again["id"], ok=True, seq=4, duplicate=True)
-    desk = patron._desk
-    assert (desk.issued, desk.answered, desk.accepted, desk.repeated) == (1, 1, 1, 1)
-    assert desk.spent["sender-0"] == spark.coins
-    assert desk.complaints.texts == []
+    sender._send_again(first["id"])
+    assert len(sender.written) == 2
+    sender.hear(re=again["id"], ok=True, seq=4, duplicate=True)
+    tally = sender._tally
+    assert (tally.issued, tally.answered, tally.accepted, tally.repeated) == (1, 1, 1, 1)
+    assert tally.spent["sender-0"] == spark.coins
+    assert tally.complaints.texts == []
 
 
-async def test_a_patron_notices_replies_that_cannot_be(patron: Counter) -> None:
-    patron._give(load_catalog()["spark"])
-    patron.hear(re=patron.written[0]["id"], ok=True, seq=1, duplicate=True)
-    patron.hear(re=99, ok=True, seq=2)
-    assert "told it is a duplicate" in patron._desk.complaints.texts[0]
-    assert "waits for none" in patron._desk.complaints.texts[1]
+async def test_a_lively_sender_notices_replies_that_cannot_be(sender: Counter) -> None:
+    sender._give(load_catalog()["spark"])
+    sender.hear(re=sender.written[0]["id"], ok=True, seq=1, duplicate=True)
+    sender.hear(re=99, ok=True, seq=2)
+    assert "told it is a duplicate" in sender._tally.complaints.texts[0]
+    assert "waits for none" in sender._tally.complaints.texts[1]
 
 
-async def test_what_is_given_while_away_is_sent_on_return_and_refusals_are_final(patron: Counter) -> None:
-    patron.is_open = False
-    patron._give(load_catalog()["spark"])
-    patron._express()
-    assert patron.written == []
-    patron.is_open = True
-    await patron._return()
-    [gift] = patron.written
-    assert patron._desk.repeated == 0
-    patron.hear(re=gift["id"], ok=False, error={"code": "room_ended", "temporary": False})
-    assert patron._desk.refused == {"room_ended": 1}
-    assert patron._desk.answered == 1
+async def test_what_is_given_while_away_is_sent_on_return_and_refusals_are_final(sender: Counter) -> None:
+    sender.is_open = False
+    sender._give(load_catalog()["spark"])
+    sender._express()
+    assert sender.written == []
+    sender.is_open = True
+    await sender._return()
+    [gift] = sender.written
+    assert sender._tally.repeated == 0
+    sender.hear(re=gift["id"], ok=False, error={"code": "room_ended", "temporary": False})
+    assert sender._tally.refused == {"room_ended": 1}
+    assert sender._tally.answered == 1
 
 
 # Memory.
@@ -221,11 +221,11 @@ async def test_what_is_given_while_away_is_sent_on_return_and_refusals_are_final
 @pytest.mark.parametrize("persistence", [0.0, 0.9])
 def test_the_slope_is_found_and_knows_how_sure_it_is(persistence: float) -> None:
     """Lines of 36 MiB/h in noise; where the noise goes on from sample to sample, the confidence must say so."""
-    dice, hits = random.Random(7), 0
+    rng, hits = random.Random(7), 0
     for _ in range(100):
         off, samples = 0.0, []
         for second in range(600):
-            off = persistence * off + dice.gauss(0, 0.3)
+            off = persistence * off + rng.gauss(0, 0.3)
             samples.append((float(second), 60 + second / 100 + off))
         found = fit(samples)
         assert found is not None

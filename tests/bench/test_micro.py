@@ -17,7 +17,7 @@ from benchmarks.micro.measurement import Measurement, Method, compare
 from benchmarks.micro.stage import Stage
 from gifting.wire.codec import JSON, MSGPACK
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def check(*args: str) -> subprocess.CompletedProcess[str]:

@@ -24,7 +24,7 @@ FAMILIES = ("centrifugo", "centrifuge", "nchan", "socketio_node", "socketio_pyth
 MARKER = re.compile(rb"#(\d{4}):(\d{10})@\d{19}\.")
 WITHIN = 20.0
 """Longest wait for anything, seconds."""
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ROOM = "room-1"
 EACH, MISSED = 100, 50
 

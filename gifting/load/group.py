@@ -12,8 +12,8 @@ from typing import Final
 
 from gifting.load import plan as plans
 from gifting.load.plan import Begin, Finish, Progress, SenderPlan, SenderReport, ViewerPlan, ViewerReport
-from gifting.load.sender import Desk, Sender
-from gifting.load.viewer import Gallery, Viewer
+from gifting.load.sender import Sender, SenderTally
+from gifting.load.viewer import Viewer, ViewerTally
 
 CONNECT_AT_ONCE: Final = 64
 ANSWERS_WITHIN_S: Final = 15.0
@@ -35,13 +35,13 @@ async def connect_all(openings: Iterable[Callable[[], Awaitable[None]]]) -> None
             group.create_task(one(opening))
 
 
-class SenderCrew:
+class SenderGroup:
     """The senders of this process, from their plan to their report."""
 
     def __init__(self, plan: SenderPlan, say: Say) -> None:
         self.plan = plan
         self._say = say
-        self.desk = Desk(plan)
+        self.tally = SenderTally(plan)
         self._pacer: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
         self.senders = [
@@ -50,7 +50,7 @@ class SenderCrew:
         ]
 
     def _sender(self, user: str, room: str) -> Sender:
-        return Sender(asyncio.get_running_loop(), self.desk, user, room)
+        return Sender(asyncio.get_running_loop(), self.tally, user, room)
 
     async def connect(self) -> None:
         target = self.plan.target
@@ -58,13 +58,13 @@ class SenderCrew:
 
     def begin(self, order: Begin) -> None:
         loop = asyncio.get_running_loop()
-        self.desk.phases.schedule(loop, order)
+        self.tally.phases.schedule(loop, order)
         now = time.monotonic_ns()
         loop.call_later(max(0, order.start - now) / 1e9, self._start, order)
         loop.call_later(max(0, order.boundaries[-1] - now) / 1e9, self._stop)
 
     def _start(self, order: Begin) -> None:
-        self.desk.open = True
+        self.tally.open = True
         if self.plan.rate:
             self._pacer = asyncio.create_task(self._pace(order.start, order.boundaries[-1]))
         else:
@@ -76,7 +76,7 @@ class SenderCrew:
         step = 1e9 / self.plan.rate
         offset = random.random() * step  # noqa: S311
         number = 0
-        while (due := int(start + offset + number * step)) < end and self.desk.open:
+        while (due := int(start + offset + number * step)) < end and self.tally.open:
             now = time.monotonic_ns()
             if due > now:
                 await asyncio.sleep((due - now) / 1e9)
@@ -88,44 +88,44 @@ class SenderCrew:
         self._settling = asyncio.create_task(self._settle(), name="settle")
 
     async def _settle(self) -> None:
-        self.desk.close()
+        self.tally.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWERS_WITHIN_S):
-                await self.desk.settled.wait()
-        self._say(plans.Sent(self.desk.issued - self.desk.answered))
+                await self.tally.settled.wait()
+        self._say(plans.Sent(self.tally.issued - self.tally.answered))
 
     def progress(self) -> Progress:
-        return Progress(gifts=self.desk.accepted)
+        return Progress(gifts=self.tally.accepted)
 
     async def finish(self, order: Finish) -> SenderReport:
-        desk = self.desk
-        unanswered = desk.issued - desk.answered
+        tally = self.tally
+        unanswered = tally.issued - tally.answered
         for sender in self.senders:
             sender.close()
         return SenderReport(
-            gifts=desk.phases.counts(0),
-            accepted=desk.accepted,
+            gifts=tally.phases.counts(0),
+            accepted=tally.accepted,
             unanswered=unanswered,
-            refused=dict(desk.refused),
-            late=desk.late,
-            unsent=desk.unsent,
-            spent=dict(desk.spent),
-            seqs=desk.seqs.encode(),
-            ack=desk.phases.latencies(),
-            discrepancies=desk.complaints.count,
-            complaints=desk.complaints.texts,
-            free=desk.free,
-            repeated=desk.repeated,
-            keys={room: bytes(keys) for room, keys in desk.keys.items()},
+            refused=dict(tally.refused),
+            late=tally.late,
+            unsent=tally.unsent,
+            spent=dict(tally.spent),
+            seqs=tally.seqs.encode(),
+            ack=tally.phases.latencies(),
+            discrepancies=tally.complaints.count,
+            complaints=tally.complaints.texts,
+            free=tally.free,
+            repeated=tally.repeated,
+            keys={room: bytes(keys) for room, keys in tally.keys.items()},
         )
 
 
-class ViewerCrew:
+class ViewerGroup:
     """The viewers of this process, from their plan to their report."""
 
     def __init__(self, plan: ViewerPlan) -> None:
         self.plan = plan
-        self.gallery = Gallery(plan.lane, exact=plan.churn > 0)
+        self.tally = ViewerTally(plan.lane, exact=plan.churn > 0)
         self._woke = 0.0
         self._caught_up = -1.0
         self.viewers = [
@@ -137,7 +137,7 @@ class ViewerCrew:
     def _viewer(self, number: int, user: str, room: str, *, slow: bool = False) -> Viewer:
         target, kind = self.plan.target, self.kind_of(number)
         loop = asyncio.get_running_loop()
-        return kind(loop, self.gallery, target=target, token=target.token(user), room=room, user=user, slow=slow)
+        return kind(loop, self.tally, target=target, token=target.token(user), room=room, user=user, slow=slow)
 
     def kind_of(self, number: int) -> type[Viewer]:
         """What the ``number``-th viewer is."""
@@ -151,21 +151,21 @@ class ViewerCrew:
         await connect_all(viewer.join for viewer in self.everyone)
 
     def begin(self, order: Begin) -> None:
-        self.gallery.phases.schedule(asyncio.get_running_loop(), order, self._passed)
+        self.tally.phases.schedule(asyncio.get_running_loop(), order, self._passed)
 
     def _passed(self) -> None:
         """The slow viewer reads nothing from the second boundary to the third."""
         if self.slow is not None:
-            if self.gallery.phases.number == 2:
+            if self.tally.phases.number == 2:
                 self.slow.pause()
-            elif self.gallery.phases.number == 3:
+            elif self.tally.phases.number == 3:
                 self._woke = time.monotonic()
                 self.slow.resume()
 
     def progress(self) -> Progress:
         if self.slow is not None and self._woke and self._caught_up < 0 and self._level_with_others():
             self._caught_up = time.monotonic() - self._woke
-        return Progress(events=self.gallery.events)
+        return Progress(events=self.tally.events)
 
     def _level_with_others(self) -> bool:
         assert self.slow is not None
@@ -177,30 +177,30 @@ class ViewerCrew:
         self.progress()
         for viewer in self.everyone:
             viewer.stop()
-        gallery = self.gallery
+        tally = self.tally
         return ViewerReport(
-            events=gallery.phases.counts(0),
-            frames=gallery.phases.counts(1),
+            events=tally.phases.counts(0),
+            frames=tally.phases.counts(1),
             viewers=len(self.everyone),
             behind=len(behind),
-            closes=dict(gallery.closes),
-            seen=gallery.seen.encode(),
-            delivery=gallery.phases.latencies(),
-            discrepancies=gallery.complaints.count,
-            complaints=gallery.complaints.texts,
+            closes=dict(tally.closes),
+            seen=tally.seen.encode(),
+            delivery=tally.phases.latencies(),
+            discrepancies=tally.complaints.count,
+            complaints=tally.complaints.texts,
             slow_caught_up_s=self._caught_up,
             slow_closed=self.slow.closes if self.slow else 0,
-            whims=dict(gallery.whims),
+            actions=dict(tally.actions),
         )
 
     async def _wait_for(self, order: Finish) -> list[Viewer]:
         """The viewers that don't have their room's final seq when the patience ends."""
         end = time.monotonic() + order.patience
         while True:
-            self.gallery.progressed.clear()
+            self.tally.progressed.clear()
             behind = [viewer for viewer in self.everyone if viewer.last < order.final.get(viewer.room, 0)]
             if not behind or time.monotonic() > end:
                 return behind
             with suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
-                    await self.gallery.progressed.wait()
+                    await self.tally.progressed.wait()

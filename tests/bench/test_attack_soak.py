@@ -23,10 +23,10 @@ from gifting.bench.soak.proxy import Proxy
 from gifting.bench.soak.render import render_soak
 from gifting.bench.soak.run import run_soak
 from gifting.ledger.entries import Credit, Debit, Entry
-from gifting.load.patrons import Parcel, Patron, _is_open
+from gifting.load.lively import LivelySender, PendingGift, _is_open
 from gifting.load.plan import SenderPlan, SenderReport, Target
-from gifting.load.sender import Desk, Reply, _Error
-from gifting.load.viewer import Gallery, Viewer
+from gifting.load.sender import Reply, SenderTally, _Error
+from gifting.load.viewer import Viewer, ViewerTally
 from gifting.wire.codec import BINARY, MSGPACK
 from gifting.wire.framing import frame
 from tests.support.server import SECRET, Server
@@ -163,22 +163,22 @@ async def test_a_viewer_comes_back_once_however_often_it_is_sent_away() -> None:
     fickle = Fickle()
     server = await asyncio.start_server(fickle.serve, "127.0.0.1", 0)
     target = Target("127.0.0.1", server.sockets[0].getsockname()[1], SECRET)
-    gallery = Gallery("all")
+    tally = ViewerTally("all")
     async with server, asyncio.timeout(10):
-        viewer = Viewer(asyncio.get_running_loop(), gallery, target=target, token="t", room="r", user="v")
+        viewer = Viewer(asyncio.get_running_loop(), tally, target=target, token="t", room="r", user="v")
         await viewer.come_back()
         assert viewer.last == 3
         assert fickle.agreed == 3
         assert viewer._task is None
         viewer.stop()
         await fickle.served.wait()
-    assert gallery.complaints.texts == []
+    assert tally.complaints.texts == []
 
 
-# A patron.
+# A sender.
 
 
-class Torn(Patron):
+class Torn(LivelySender):
     """Its connection is gone again at the first gift it asks for after it came back, the first time."""
 
     opened = 0
@@ -194,23 +194,23 @@ class Torn(Patron):
 
 
 @pytest.mark.attack
-async def test_a_patron_whose_connection_breaks_while_it_returns_comes_back_again() -> None:
+async def test_a_lively_sender_whose_connection_breaks_while_it_returns_comes_back_again() -> None:
     target = Target("127.0.0.1", 1, SECRET)
     plan = SenderPlan(
         target=target, first=0, count=1, rooms=["r"], gift="", price=0, in_flight=1, rate=1, sample=1, lively=True
     )
-    patron = Torn(asyncio.get_running_loop(), Desk(plan), "p", "r", 1.0)
-    patron._parcels[1] = Parcel({"key": "k"}, 1, 0)
-    patron.lost(1006)
-    assert patron._returning is not None
-    await asyncio.wait_for(patron._returning, 10)
-    assert (patron.opened, patron.is_open) == (2, True)
+    sender = Torn(asyncio.get_running_loop(), SenderTally(plan), "p", "r", 1.0)
+    sender._gifts[1] = PendingGift({"key": "k"}, 1, 0)
+    sender.lost(1006)
+    assert sender._returning is not None
+    await asyncio.wait_for(sender._returning, 10)
+    assert (sender.opened, sender.is_open) == (2, True)
 
 
 @pytest.mark.attack
 def test_a_key_that_got_too_old_while_unanswered_is_looked_up() -> None:
     expired = Reply(ok=False, error=_Error("key_expired", temporary=False))
-    fresh, asked_before = Parcel({}, 1, 0, times_sent=1), Parcel({}, 1, 0, times_sent=2)
+    fresh, asked_before = PendingGift({}, 1, 0, times_sent=1), PendingGift({}, 1, 0, times_sent=2)
     assert not _is_open(expired, fresh)  # refused at the first attempt: that is all there is to know
     assert _is_open(expired, asked_before)
     assert asked_before.in_doubt

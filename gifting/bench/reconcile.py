@@ -1,4 +1,4 @@
-"""The audit after the load: the load's own books, held against each other and against the server's."""
+"""The audit after the load: the load's own counters, held against each other and against the server's books."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gifting.bench.options import Audit, Drained
-from gifting.load.books import decode_seqs
+from gifting.load.counters import decode_seqs
 from gifting.load.plan import Plan, Report, SenderReport, ViewerPlan, ViewerReport
 
 AUDIT_WITHIN_S: Final = 600.0

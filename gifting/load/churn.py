@@ -1,4 +1,4 @@
-"""Wanderers: viewers who come and go, or stop reading for a while, and who must miss nothing for it."""
+"""Churning viewers who come and go, or stop reading for a while, and who must miss nothing for it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from contextlib import suppress
 from typing import Any, Final
 
 from gifting.errors import GiftingError
-from gifting.load.crew import ViewerCrew
+from gifting.load.group import ViewerGroup
 from gifting.load.plan import Begin, Finish, ViewerReport
 from gifting.load.socket import masked
 from gifting.load.viewer import Viewer
 from gifting.wire.codec import BINARY, MSGPACK
 
-WHIMS: Final = {"came back": 4, "came anew": 2, "stopped reading": 2, "left and rejoined": 2}
-"""What a wanderer does, and how often of ten times."""
+ACTIONS: Final = {"came back": 4, "came anew": 2, "stopped reading": 2, "left and rejoined": 2}
+"""What such a viewer does, and how often of ten times."""
 
 LEAVE_ID: Final = 2
 """The ``id`` of a ``leave``; a ``join`` has 1."""
 
 
-class Wanderer(Viewer):
-    """A viewer with whims. None is broken off: at the end each comes to its own end early."""
+class ChurningViewer(Viewer):
+    """A viewer who comes and goes. None is broken off: at the end each comes to its own end early."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -30,21 +30,21 @@ class Wanderer(Viewer):
         self._ending = asyncio.Event()
         self._left: asyncio.Future[None] = self._loop.create_future()
 
-    def begin(self, stay: float, dice: random.Random) -> None:
-        """Have a whim after ``stay`` seconds on average; it takes as long again, on average."""
-        self._life = self._loop.create_task(self._wander(stay, dice), name=self.user)
+    def begin(self, stay: float, rng: random.Random) -> None:
+        """Do something else than listening after ``stay`` seconds on average; it takes as long again, on average."""
+        self._life = self._loop.create_task(self._churn(stay, rng), name=self.user)
 
     async def settle(self) -> None:
-        """No more whims; be in the room, reading."""
+        """Come and go no more; be in the room, reading."""
         self._ending.set()
         if self._life is not None:
             await self._life
 
-    async def _wander(self, stay: float, dice: random.Random) -> None:
+    async def _churn(self, stay: float, rng: random.Random) -> None:
         while not self._ending.is_set():
-            await self._linger(dice.expovariate(1 / stay))
+            await self._linger(rng.expovariate(1 / stay))
             if self._is_at_home and not self._ending.is_set():
-                await self._follow(dice.choices(list(WHIMS), list(WHIMS.values()))[0], dice.expovariate(1 / stay))
+                await self._follow(rng.choices(list(ACTIONS), list(ACTIONS.values()))[0], rng.expovariate(1 / stay))
 
     @property
     def _is_at_home(self) -> bool:
@@ -56,18 +56,18 @@ class Wanderer(Viewer):
             async with asyncio.timeout(seconds):
                 await self._ending.wait()
 
-    async def _follow(self, whim: str, seconds: float) -> None:
-        self._gallery.whims[whim] += 1
-        if whim == "stopped reading":
+    async def _follow(self, action: str, seconds: float) -> None:
+        self._tally.actions[action] += 1
+        if action == "stopped reading":
             self.pause()
             await self._linger(seconds)
             self.resume()
-        elif whim == "left and rejoined":
+        elif action == "left and rejoined":
             await self._rejoin(seconds)
         else:
             self.hang_up()
             await self._linger(seconds)
-            if whim == "came anew":
+            if action == "came anew":
                 self.last = -1
             await self.come_back()
 
@@ -88,7 +88,7 @@ class Wanderer(Viewer):
             super()._take_reply(reply)
             return
         if not reply["ok"]:
-            self._gallery.complaints.add(f"{self.room}: {self.user} could not leave: {reply['error']}.")
+            self._tally.complaints.add(f"{self.room}: {self.user} could not leave: {reply['error']}.")
         self._has_left()
 
     def _has_left(self) -> None:
@@ -100,23 +100,23 @@ class Wanderer(Viewer):
         super().lost(code)
 
 
-class WandererCrew(ViewerCrew):
-    """Every second viewer of this process wanders; the others see each room from the beginning to the end."""
+class ChurningViewerGroup(ViewerGroup):
+    """Every second viewer of this process comes and goes; the others see each room from the beginning to the end."""
 
     def kind_of(self, number: int) -> type[Viewer]:
         at = (number - self.plan.first) // len(self.plan.rooms)
-        return Wanderer if at % 2 else Viewer
+        return ChurningViewer if at % 2 else Viewer
 
     @property
-    def wanderers(self) -> list[Wanderer]:
-        return [viewer for viewer in self.viewers if isinstance(viewer, Wanderer)]
+    def churning(self) -> list[ChurningViewer]:
+        return [viewer for viewer in self.viewers if isinstance(viewer, ChurningViewer)]
 
     def begin(self, order: Begin) -> None:
         super().begin(order)
-        dice = random.Random()  # noqa: S311
-        for wanderer in self.wanderers:
-            wanderer.begin(self.plan.churn, dice)
+        rng = random.Random()  # noqa: S311
+        for viewer in self.churning:
+            viewer.begin(self.plan.churn, rng)
 
     async def finish(self, order: Finish) -> ViewerReport:
-        await asyncio.gather(*(wanderer.settle() for wanderer in self.wanderers))
+        await asyncio.gather(*(viewer.settle() for viewer in self.churning))
         return await super().finish(order)

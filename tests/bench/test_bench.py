@@ -19,10 +19,10 @@ import pytest
 from rich.console import Console
 
 from gifting import bench
-from gifting.bench.books import check, check_drained, check_ledger
 from gifting.bench.figures import percentiles
 from gifting.bench.floor import FloorTools
 from gifting.bench.options import Audit, BenchOptions, Drained
+from gifting.bench.reconcile import check, check_drained, check_ledger
 from gifting.bench.render import render
 from gifting.bench.run import run_bench, shares
 from gifting.bench.usage import listener
@@ -31,7 +31,7 @@ from gifting.load.fleet import Fleet, LoadError
 from gifting.load.latency import Latencies, merge
 from gifting.load.plan import Plan, SenderPlan, SenderReport, Target, ViewerPlan, ViewerReport
 from gifting.load.socket import DISCARD_FROM
-from gifting.load.viewer import Gallery, Viewer
+from gifting.load.viewer import Viewer, ViewerTally
 from gifting.wire.framing import frame
 from tests.support.server import SECRET, Server
 
@@ -234,8 +234,8 @@ STATE = frame(2, msgpack.packb({"room": "r", "seq": 2, "events": [{"type": "view
 class Screen(Viewer):
     """A viewer without a socket."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, gallery: Gallery, last: int) -> None:
-        super().__init__(loop, gallery, target=TARGET, token="", room="r", user="v")
+    def __init__(self, loop: asyncio.AbstractEventLoop, tally: ViewerTally, last: int) -> None:
+        super().__init__(loop, tally, target=TARGET, token="", room="r", user="v")
         self.is_open, self.last = True, last
 
     def feed(self, data: bytes, step: int = 0) -> None:
@@ -245,8 +245,8 @@ class Screen(Viewer):
 
 @pytest.fixture
 async def screen() -> Callable[[int], Screen]:
-    gallery = Gallery("all")
-    return lambda last: Screen(asyncio.get_running_loop(), gallery, last)
+    tally = ViewerTally("all")
+    return lambda last: Screen(asyncio.get_running_loop(), tally, last)
 
 
 @pytest.mark.parametrize("step", [0, 1, 7, 100])
@@ -255,11 +255,11 @@ async def test_a_whole_stream_is_fine_however_it_is_cut(screen: Callable[[int], 
     viewer, other = screen(0), screen(0)
     viewer.feed(stream, step)
     other.feed(stream, step)
-    gallery = viewer._gallery
-    assert gallery.complaints.texts == []
+    tally = viewer._tally
+    assert tally.complaints.texts == []
     assert (viewer.last, other.last) == (60, 60)
-    assert (gallery.events, gallery.frames) == (122, 8)
-    assert array("q", gallery.seen.encode()["r"]).tolist() == list(range(1, 61))
+    assert (tally.events, tally.frames) == (122, 8)
+    assert array("q", tally.seen.encode()["r"]).tolist() == list(range(1, 61))
 
 
 async def test_a_known_frame_is_skipped_not_read(screen: Callable[[int], Screen]) -> None:
@@ -271,7 +271,7 @@ async def test_a_known_frame_is_skipped_not_read(screen: Callable[[int], Screen]
     assert viewer._skip == len(large) - 1000
     viewer.feed(large[1000:] + message(101, 101))
     assert viewer.last == 101
-    assert viewer._gallery.complaints.count == 0
+    assert viewer._tally.complaints.count == 0
 
 
 @pytest.mark.parametrize(
@@ -288,15 +288,15 @@ async def test_a_known_frame_is_skipped_not_read(screen: Callable[[int], Screen]
 async def test_holes_and_repetitions_are_noticed(screen: Callable[[int], Screen], stream: bytes, problem: str) -> None:
     viewer = screen(0)
     viewer.feed(stream)
-    assert problem in " ".join(viewer._gallery.complaints.texts)
+    assert problem in " ".join(viewer._tally.complaints.texts)
 
 
 async def test_lane_live_may_leave_out_but_not_repeat() -> None:
-    viewer = Screen(asyncio.get_running_loop(), Gallery("live"), 0)
+    viewer = Screen(asyncio.get_running_loop(), ViewerTally("live"), 0)
     viewer.feed(message(5, 5) + message(9, 9))
-    assert viewer._gallery.complaints.count == 0
+    assert viewer._tally.complaints.count == 0
     viewer.feed(message(9, 9))
-    assert viewer._gallery.complaints.count == 1
+    assert viewer._tally.complaints.count == 1
 
 
 def test_latencies_survive_the_way_between_processes() -> None:

@@ -616,7 +616,7 @@ def test_the_table_goes_between_the_marks_of_a_document(compared: Results) -> No
     assert insert(text, render(compared), ["results/a.svg"]) == text
     with pytest.raises(ValueError, match="has no"):
         insert("nothing", "")
-    assert BEGIN in (Path(__file__).parents[1] / "benchmarks" / "README.md").read_text()
+    assert BEGIN in (Path(__file__).parents[2] / "benchmarks" / "README.md").read_text()
 
 
 def test_newer_workloads_replace_the_older_ones(compared: Results) -> None:
