@@ -86,3 +86,11 @@ async def test_the_health_check_asks_the_configured_port(tmp_path: Path, redis_u
             assert other is None or (await run(*check, **other))[0] == 1
         status, said = await run(*check, **given)
         assert (status, said.startswith("not ready: no answer")) == (1, True)
+
+
+def test_the_image_has_what_is_locked_and_nothing_else() -> None:
+    runs = instructions("RUN")
+    assert "pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels -r requirements.lock" in runs
+    for line in runs:
+        if "pip " in line and "--require-hashes" not in line:
+            assert "--no-deps" in line or "--no-index" in line, line
