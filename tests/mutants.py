@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -130,7 +131,7 @@ def _run(tests: Sequence[str], tree: Path) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--timeout={TEST_TIMEOUT}"]
     command += ["--no-header", "--tb=no", *tests]
     environ = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, cwd=tree, env=environ, text=True, start_new_session=True, **pipes) as process:
         try:
             said, _ = process.communicate(timeout=TESTS_TIMEOUT)

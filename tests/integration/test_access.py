@@ -55,6 +55,9 @@ BODIES: dict[str, Any] = {
 }
 
 
+COLUMNS: tuple[Role, ...] = ("operator", "creator", "viewer", "overlay")
+
+
 class Case(NamedTuple):
     endpoint: str
     role: Role
@@ -69,7 +72,7 @@ def cases() -> list[Case]:
     found = []
     for method in words:
         endpoint = f"{method} {next(words)}"
-        for role, user in itertools.product(("operator", "creator", "viewer", "overlay"), ("host", "someone")):
+        for role, user in itertools.product(COLUMNS, ("host", "someone")):
             found += [Case(endpoint, role, user, *pair) for pair in zip(CLAIMS, next(words), strict=True)]
     return found
 

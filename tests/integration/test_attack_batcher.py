@@ -37,7 +37,7 @@ async def forgotten(redis: Any) -> AsyncIterator[None]:
 async def busy(redis: Any) -> AsyncIterator[None]:
     await redis.config_set("busy-reply-threshold", 1)
     async with Redis.from_pool(redis.connection_pool) as other:
-        running = asyncio.create_task(other.eval("#!lua flags=no-writes\nwhile true do end", 0))
+        running: asyncio.Future[Any] = asyncio.ensure_future(other.eval("#!lua flags=no-writes\nwhile true do end", 0))
         try:
             while True:
                 await redis.ping()

@@ -10,7 +10,9 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -62,7 +64,11 @@ async def put(url: str, key: str, value: str) -> None:
         await client.set(key, value)
 
 
-async def get(url: str, key: str) -> str | None:
+def restarted(server: EmbeddedRedis, times: int) -> bool:
+    return server.restarts == times
+
+
+async def get(url: str, key: str) -> Any:
     """The value, asked for until a server answers."""
     async with asyncio.timeout(WAIT), Redis.from_url(url, decode_responses=True) as client:
         while True:
@@ -292,7 +298,7 @@ async def test_broken_off_rewrites_leave_nothing(folder: Path) -> None:
             await begin_rewrite(server.url, folder)
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
-            await until(lambda restarts=restarts: server.restarts == restarts)
+            await until(partial(restarted, server, restarts))
             assert await get(server.url, "none") is None
             assert rewriting(folder) == [server.pid]
             sizes.append(size_of(folder))

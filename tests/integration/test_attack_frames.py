@@ -33,7 +33,7 @@ RATE, BURST = 50, 100
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     folder = tmp_path_factory.mktemp("attack") / "data"
-    settings = {"message_rate": RATE, "message_burst": BURST, "flood_timeout": 1, "drain_timeout": 1}
+    settings: dict[str, Any] = {"message_rate": RATE, "message_burst": BURST, "flood_timeout": 1, "drain_timeout": 1}
     async with Server(folder, **settings) as running:
         await running.room("r1")
         yield running

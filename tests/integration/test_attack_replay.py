@@ -38,7 +38,7 @@ LOG_SIZE = 30_000_000
 TEXT = "\N{GRINNING FACE}" * 200
 """The longest message that a gift can have: its event has about 1.2 kB."""
 
-UNLIMITED = {"replay_rate": 1e9, "replay_burst": 1_000_000_000}
+UNLIMITED: dict[str, Any] = {"replay_rate": 1e9, "replay_burst": 1_000_000_000}
 
 
 @asynccontextmanager

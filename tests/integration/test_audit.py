@@ -74,7 +74,7 @@ async def test_a_refused_key_needs_no_entry(world: World) -> None:
 async def test_keys_that_came_after_the_cut_have_their_entries_there(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = audit_module.take_cut
+    taken: Callable[..., Any] = audit_module.take_cut  # type: ignore[attr-defined]
 
     async def before_more(*args: Any) -> Any:
         cut = await taken(*args)

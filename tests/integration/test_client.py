@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WITHIN):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+def came_back(proxy: Proxy, before: int) -> bool:
+    return proxy.connections > before
 
 
 async def collect(client: Client, enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
@@ -95,7 +100,7 @@ async def test_every_event_comes_once_and_in_order_through_cut_connections(serve
                 before = proxy.connections
                 proxy.cut()
             if number % 15 == 12:
-                await until(lambda before=before: proxy.connections > before)
+                await until(partial(came_back, proxy, before))
         events = await listening
     numbered = [event["seq"] for event in events if "seq" in event]
     assert numbered == list(range(snapshot["seq"] + 1, snapshot["seq"] + 1 + len(numbered)))

@@ -76,7 +76,8 @@ async def test_the_health_check_asks_the_configured_port(tmp_path: Path, redis_u
     assert command[0] == "python"
     check = [sys.executable, *command[1:]]
     certificate, key = make_certificate(tmp_path)
-    for tls in ({}, {"tls_cert": str(certificate), "tls_key": str(key)}):
+    kinds: tuple[dict[str, Any], ...] = ({}, {"tls_cert": str(certificate), "tls_key": str(key)})
+    for tls in kinds:
         async with Server(tmp_path / "data", redis_url, host="0.0.0.0", **tls) as server:
             given = {f"GIFTING_{name.upper()}": value for name, value in tls.items()}
             given |= {"GIFTING_HOST": "0.0.0.0", "GIFTING_PORT": server.url.rpartition(":")[2]}

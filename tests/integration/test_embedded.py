@@ -8,7 +8,9 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -67,7 +69,11 @@ async def put(url: str, value: str) -> None:
         await client.set("key", value)
 
 
-async def get(url: str) -> str | None:
+def restarted(server: EmbeddedRedis, times: int) -> bool:
+    return server.restarts == times
+
+
+async def get(url: str) -> Any:
     """What was put, asked until a server answers."""
     async with asyncio.timeout(WAIT), Redis.from_url(url, decode_responses=True) as client:
         while True:
@@ -117,7 +123,7 @@ async def test_killed_server_comes_back(server: EmbeddedRedis) -> None:
     for restarts in (1, 2):
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
-        await until(lambda restarts=restarts: server.restarts == restarts)
+        await until(partial(restarted, server, restarts))
         assert await get(url) == "kept"
     assert server.url == url
 

@@ -55,10 +55,10 @@ class Kept:
         return [name for name, secret in (("old", OLD), ("new", NEW)) if kid_of(secret) in self.keyring.ids]
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, text: str, mode: int = 0o600) -> None:
     """In place, as an editor may."""
     path.write_text(text, encoding="ascii")
-    path.chmod(0o600)
+    path.chmod(mode)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def test_a_file_that_can_not_be_used_changes_nothing(tmp_path: Path, secre
     kept = Kept(tmp_path)
     spoiled: dict[str, Callable[[], object]] = {
         "short": lambda: write(secret_file, "short"),
-        "open": lambda: (write(secret_file, NEW), secret_file.chmod(0o644)),
+        "open": lambda: write(secret_file, NEW, 0o644),
         "gone": secret_file.unlink,
         "empty": lambda: write(secret_file, ""),
         "binary": lambda: secret_file.write_bytes(b"\xff" * 40),

@@ -45,7 +45,7 @@ async def ask(socket: ClientConnection, message: Any) -> dict[str, Any]:
     async with asyncio.timeout(10):
         while True:
             got = await socket.recv()
-            reply = json.loads(got) if isinstance(got, str) else msgpack.unpackb(got)
+            reply: dict[str, Any] = json.loads(got) if isinstance(got, str) else msgpack.unpackb(got)
             if "ok" in reply:
                 return reply
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from gifting.client import Client
 from tests.support.browser import Browser, find_browser
@@ -164,10 +165,10 @@ async def test_gifts_pass_and_links_are_right(
         address, offered = f"wss{made.url.removeprefix('https')}/v1/ws", ["gifting.v1.json"]
         offered.append(f"gifting.token.{made.server.token('ann')}")
         options: dict[str, Any] = {"ssl": trust, "subprotocols": offered, "proxy": None}
-        async with connect(address, origin=own, **options) as socket:
+        async with connect(address, origin=Origin(own), **options) as socket:
             assert socket.subprotocol == "gifting.v1.json"
         with pytest.raises(InvalidStatus, match="403"):
-            await connect(address, origin="https://evil.example", **options)
+            await connect(address, origin=Origin("https://evil.example"), **options)
 
 
 async def test_the_pages_work_under_a_path(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
@@ -217,7 +218,8 @@ async def test_no_log_has_a_token(proxy: str, tmp_path: Path, redis_url: str, re
             headers = {"Authorization": f"Bearer {token}", "Referer": f"{made.url}/overlay?token={token}"}
             await made.web.get(f"{made.url}/overlay?token={token}", headers=headers)
             await made.web.get(f"{made.url}/v1/rooms/r1", headers=headers)
-            for query, more in ((f"?token={token}", {}), ("", {"subprotocols": offered})):
+            ways: tuple[tuple[str, dict[str, Any]], ...] = ((f"?token={token}", {}), ("", {"subprotocols": offered}))
+            for query, more in ways:
                 try:
                     async with connect(address + query, ssl=trust, proxy=None, **more):
                         pass

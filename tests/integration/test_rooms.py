@@ -49,7 +49,8 @@ def expected(sort: Sort) -> list[str]:
 @pytest.mark.parametrize("sort", SETS)
 @pytest.mark.parametrize("limit", [1, 7, 39, 40, 200])
 async def test_the_pages_are_the_whole_list_each_room_once(ledger: Ledger, sort: Sort, limit: int) -> None:
-    pages, cursor = [], ""
+    pages: list[Any] = []
+    cursor = ""
     while not pages or cursor:
         page, cursor = await ledger.live_rooms(sort, cursor, limit)
         assert len(page) == limit or not cursor

@@ -81,12 +81,13 @@ async def test_workers_serve_tls_and_metrics_too(tmp_path: Path, redis_url: str,
 
 async def test_bad_tls_files_are_said_in_a_line(tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
-    for settings in (
+    bad: tuple[dict[str, Any], ...] = (
         {"tls_cert": tmp_path / "none.pem"},
         {"tls_cert": key, "tls_key": key},
         {"tls_cert": certificate},
         {"tls_key": key},
-    ):
+    )
+    for settings in bad:
         server = Server(tmp_path / "data", "redis://127.0.0.1:1", **settings)
         with pytest.raises(AssertionError, match=r"bad_setting: (TLS can't be served with|tls_key goes with)"):
             await server.start()
@@ -173,14 +174,15 @@ async def test_metrics_are_for_this_machine_unless_opened(
 
 async def test_metrics_by_token(tmp_path: Path, redis_url: str, redis_client: Any, web: httpx.AsyncClient) -> None:
     async with Server(tmp_path / "data", redis_url, metrics_token="only for the scraper") as server:
-        for headers, status in (
+        asked: tuple[tuple[Any, int], ...] = (
             ({}, 401),
             (bearer("wrong"), 401),
             ({"Authorization": b"Bearer \xff\xfe"}, 401),
             (bearer(server.token("op", "operator")), 401),
             (bearer("only for the scraper"), 200),
             ({**bearer("only for the scraper"), "X-Forwarded-For": "203.0.113.9"}, 200),
-        ):
+        )
+        for headers, status in asked:
             assert (await web.get(f"{server.url}/metrics", headers=headers)).status_code == status, headers
 
 

@@ -32,7 +32,8 @@ async def test_a_node_that_differs_does_not_start(redis_client: Redis, redis_url
     async with a_world(redis_url) as world:
         await world.grant("ann", 5)
         with pytest.raises(errors.BadSetting) as refused:
-            async with a_world(redis_url, **{name: OTHERS[name]}):
+            flags: dict[str, Any] = {name: OTHERS[name]}
+            async with a_world(redis_url, **flags):
                 raise AssertionError
     flag = "--" + name.replace("_", "-")
     for part in (f"The data has {name} ", "the settings "):

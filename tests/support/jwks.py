@@ -34,7 +34,7 @@ class Pair:
         return cls(algorithm, made, kid)
 
     def jwk(self, **more: Any) -> dict[str, Any]:
-        kind = {"ES256": ECAlgorithm, "EdDSA": OKPAlgorithm, "RS256": RSAAlgorithm}[self.algorithm]
+        kind: Any = {"ES256": ECAlgorithm, "EdDSA": OKPAlgorithm, "RS256": RSAAlgorithm}[self.algorithm]
         made = kind.to_jwk(self.private.public_key(), as_dict=True)
         named = {"kid": self.kid} if self.kid else {}
         return {name: value for name, value in {**made, **named, **more}.items() if name != "key_ops"}

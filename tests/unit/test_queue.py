@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from gifting.errors import Overloaded
 from gifting.ledger.commit import PendingCommit
 from gifting.ledger.queue import FREE_SHARE, Queue
+from gifting.ledger.spot import Spot
+
+SPOT = Spot("base", b"")
 
 
 def item(number: int, gift: bool) -> PendingCommit:
     """``queued_at`` tells which one it is."""
-    return PendingCommit(1 if gift else 2, "base" if gift else None, "base", b"", b"", lambda _: None, float(number))
+    return PendingCommit(1 if gift else 2, SPOT if gift else None, SPOT, b"", b"", lambda _: None, float(number))
 
 
 def fill(queue: Queue, kinds: Sequence[bool], start: int = 0) -> list[PendingCommit]:
