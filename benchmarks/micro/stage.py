@@ -19,6 +19,7 @@ from gifting.transport.connection import Connection
 from gifting.wire.codec import Codec
 from gifting.wire.keyring import Keyring
 from gifting.wire.messages import Lane
+from gifting.wire.replies import Snapshot
 from gifting.wire.tokens import Identity
 
 TTL: Final = 86_400.0
@@ -51,8 +52,8 @@ class NullTransport(asyncio.Transport):
 class OfflineLedger(Ledger):
     """The real ledger, never started: gifts queue and stay. Only the snapshot of a room is made up."""
 
-    async def snapshot(self, room: RoomRef) -> dict[str, Any]:
-        return {"seq": 0, "coins": 0, "diamonds": 0, "likes": 0, "viewers": 0}
+    async def snapshot(self, room: RoomRef) -> Snapshot:
+        return Snapshot(room.id, "live", 0, "", events.Host(room.host, ""), 0, 0, 0, 0, 0, [], [])
 
     def know(self, room: RoomRef) -> None:
         """Have found a room before."""

@@ -23,7 +23,7 @@ from gifting.api.pages import page_routes
 from gifting.api.services import Services
 from gifting.api.toll import identify, pay
 from gifting.errors import BadMessage, GiftingError, MethodNotAllowed, NotFound
-from gifting.transport.handshake import problem
+from gifting.wire.replies import problem
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +90,11 @@ async def _read(services: Services, endpoint: Endpoint, request: Request) -> Cal
     return call
 
 
-def _problem(error: GiftingError) -> Response:
-    headers = _HEADERS.get(error.status)
-    return Response(msgspec.json.encode(problem(error)), error.status, headers, "application/problem+json")
+def _problem(error: GiftingError, status: int = 0, headers: Mapping[str, str] | None = None) -> Response:
+    """``status`` and ``headers`` if they are not the error's own."""
+    told = problem(error, status)
+    headers = _HEADERS.get(error.status) if headers is None else headers
+    return Response(msgspec.json.encode(told), told.status, headers, "application/problem+json")
 
 
 async def _on_refusal(request: Request, error: Exception) -> Response:
@@ -103,11 +105,12 @@ async def _on_refusal(request: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     known = _BY_STATUS.get(error.status_code, BadMessage)()
-    reply = problem(known) | {"status": error.status_code}
     headers = dict(error.headers or {})
     if error.status_code == MethodNotAllowed.status:
         headers.setdefault("Allow", "GET, HEAD")  # static files leave it out
-    return Response(msgspec.json.encode(reply), error.status_code, headers, "application/problem+json")
+    return Response(
+        msgspec.json.encode(problem(known, error.status_code)), error.status_code, headers, "application/problem+json"
+    )
 
 
 async def _on_crash(request: Request, error: Exception) -> Response:

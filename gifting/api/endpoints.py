@@ -13,8 +13,9 @@ from gifting.api.call import Call
 from gifting.api.tokens import make_overlay_token, revoke, revoke_overlay_token
 from gifting.errors import NotReady
 from gifting.ledger.listing import SETS
-from gifting.transport.commands import gift_reply
+from gifting.model.events import GiftInfo
 from gifting.wire.codec import unpack
+from gifting.wire.replies import GiftReply, GiftStatusReply, Snapshot, gift_reply
 
 if TYPE_CHECKING:
     from gifting.ledger.listing import Sort
@@ -65,10 +66,10 @@ async def ready(call: Call) -> types.Health:
 
 
 async def catalog(call: Call) -> types.CatalogReply:
-    return types.CatalogReply([types.CatalogGift(**gift.public()) for gift in call.services.ledger.catalog])
+    return types.CatalogReply([GiftInfo(**gift.public()) for gift in call.services.ledger.catalog])
 
 
-async def open_room(call: Call) -> dict[str, Any]:
+async def open_room(call: Call) -> Snapshot:
     body: types.OpenRoom = call.body
     name = body.host_name or (call.identity.name if call.identity.user == body.host else "")
     ledger = call.services.ledger
@@ -80,7 +81,7 @@ async def list_rooms(call: Call) -> types.RoomsReply:
     return types.RoomsReply(*await call.services.ledger.live_rooms(sort, cursor, limit))
 
 
-async def read_room(call: Call) -> dict[str, Any]:
+async def read_room(call: Call) -> Snapshot:
     ledger = call.services.ledger
     return await ledger.snapshot(await ledger.room(call.path["room"]))
 
@@ -107,12 +108,12 @@ async def read_events(call: Call) -> types.EventsReply:
     return types.EventsReply(room.id, events[-1]["seq"] if events else since, events, gap)
 
 
-async def read_top(call: Call) -> dict[str, Any]:
+async def read_top(call: Call) -> types.TopReply:
     ledger = call.services.ledger
-    return {"top": await ledger.top(await ledger.room(call.path["room"]), call.query["limit"])}
+    return types.TopReply(await ledger.top(await ledger.room(call.path["room"]), call.query["limit"]))
 
 
-async def send_gift(call: Call) -> dict[str, Any]:
+async def send_gift(call: Call) -> GiftReply:
     ledger, identity = call.services.ledger, call.identity
     room = await ledger.room(call.path["room"])
     body: types.SendGiftBody = call.body
@@ -126,7 +127,7 @@ async def wallet(call: Call) -> types.Wallet:
     return types.Wallet(coins, diamonds)
 
 
-async def gift_status(call: Call) -> dict[str, Any]:
+async def gift_status(call: Call) -> GiftStatusReply:
     return await call.services.ledger.gift_status(call.path["user"], call.path["key"])
 
 
@@ -142,7 +143,7 @@ ENDPOINTS = (
     Endpoint("GET", "/healthz", "Whether the process is alive", PUBLIC, health, types.Health, cost=0),
     Endpoint("GET", "/readyz", "Whether it works; names what does not", PUBLIC, ready, types.Health, cost=0),
     Endpoint("GET", "/v1/catalog", "All gifts", PUBLIC, catalog, types.CatalogReply),
-    Endpoint("POST", "/v1/rooms", "Begin a stream", OPENER, open_room, types.RoomReply, types.OpenRoom, status=201),
+    Endpoint("POST", "/v1/rooms", "Begin a stream", OPENER, open_room, Snapshot, types.OpenRoom, status=201),
     Endpoint(
         "GET",
         "/v1/rooms",
@@ -154,7 +155,7 @@ ENDPOINTS = (
         words=(("sort", tuple(SETS)), ("cursor", ())),
         cost=4,
     ),
-    Endpoint("GET", "/v1/rooms/{room}", "One room", WATCHERS, read_room, types.RoomReply),
+    Endpoint("GET", "/v1/rooms/{room}", "One room", WATCHERS, read_room, Snapshot),
     Endpoint("DELETE", "/v1/rooms/{room}", "End a stream", HOST, end_room, types.Health),
     Endpoint(
         "GET",
@@ -177,7 +178,7 @@ ENDPOINTS = (
         query=(("limit", 10, TOP_MAX),),
         page=100,
     ),
-    Endpoint("POST", "/v1/rooms/{room}/gifts", "Send a gift", SENDERS, send_gift, types.GiftReply, types.SendGiftBody),
+    Endpoint("POST", "/v1/rooms/{room}/gifts", "Send a gift", SENDERS, send_gift, GiftReply, types.SendGiftBody),
     Endpoint("GET", "/v1/users/{user}/wallet", "Coins and diamonds", USER, wallet, types.Wallet),
     Endpoint(
         "GET",
@@ -185,7 +186,7 @@ ENDPOINTS = (
         "What became of a gift",
         USER,
         gift_status,
-        types.GiftStatusReply,
+        GiftStatusReply,
         cost=5,
     ),
     Endpoint("POST", "/v1/users/{user}/grants", "Issue coins", OPERATORS, grant, types.GrantReply, types.GrantBody),

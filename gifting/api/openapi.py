@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from gifting.api.endpoints import ENDPOINTS, Endpoint
-from gifting.api.types import Problem
 from gifting.errors import all_errors
+from gifting.wire.replies import Problem
 
 _PARAMETER = re.compile(r"{(\w+)}")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from gifting.config import TOKEN_TTL_MAX
+from gifting.model.events import GiftInfo, Ranked
 from gifting.model.ids import ID, TOKEN_ID
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.text import PLAIN
@@ -21,17 +22,8 @@ class Health(Struct):
     ok: bool
 
 
-class CatalogGift(Struct):
-    id: str
-    name: str
-    coins: int
-    tier: str
-    streakable: bool
-    image: str
-
-
 class CatalogReply(Struct):
-    gifts: list[CatalogGift]
+    gifts: list[GiftInfo]
 
 
 class OpenRoom(Struct):
@@ -41,36 +33,6 @@ class OpenRoom(Struct):
     host: NewId
     title: Title = ""
     host_name: Name = ""
-
-
-class Person(Struct):
-    id: str
-    name: str
-    picture: str = ""
-    level: int = 0
-
-
-class Ranked(Struct):
-    user: Person
-    coins: int
-
-
-class RoomReply(Struct):
-    """A room as it stands. ``diamonds`` are milli-diamonds; ``started`` is in ms since 1970."""
-
-    id: str
-    state: str
-    seq: int
-    title: str
-    host: dict[str, str]
-    started: int
-    coins: int
-    diamonds: int
-    likes: int
-    viewers: int
-    top: list[Ranked]
-    goals: list[Any]
-    streaks: list[Any]
 
 
 class RoomsReply(Struct):
@@ -100,40 +62,6 @@ class SendGiftBody(Struct):
     key: str
     count: Count = 1
     message: Annotated[str, Meta(max_length=GIFT_TEXT_MAX, pattern=PLAIN)] | None = None
-
-
-class GiftReply(Struct):
-    seq: int
-    event_id: str
-    coins: int
-    repeat_count: int
-    streak_id: str
-    duplicate: bool
-
-
-class GiftStatusError(Struct):
-    code: str
-    message: str
-
-
-class GiftStatusReply(Struct, omit_defaults=True):
-    """What became of a gift. ``state`` is ``accepted`` (its result follows; ``coins``, ``repeat_count`` and
-    ``streak_id`` only while they are remembered), ``refused`` (``error`` says why), ``open`` (never seen: send it again
-    with the same key) or ``unknown`` (never seen, and can't be accepted any more: only then is a new key safe).
-    """
-
-    state: Literal["accepted", "refused", "open", "unknown"]
-    room: str | None = None
-    gift: str | None = None
-    count: int | None = None
-    spent: int | None = None
-    ts: int | None = None
-    seq: int | None = None
-    event_id: str | None = None
-    coins: int | None = None
-    repeat_count: int | None = None
-    streak_id: str | None = None
-    error: GiftStatusError | None = None
 
 
 class Wallet(Struct):
@@ -185,14 +113,3 @@ class RevocationReply(Struct):
 
     ok: bool
     until: float | None = None
-
-
-class Problem(Struct):
-    """An error (RFC 9457). ``code`` is for programs; ``temporary`` says whether trying again can help."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    temporary: bool

@@ -20,6 +20,7 @@ from gifting.model.events import State
 from gifting.wire.batch import RoomBatch, Totals, split
 from gifting.wire.codec import Codec, pack, unpack
 from gifting.wire.messages import Lane as LaneName
+from gifting.wire.replies import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class RoomRef(Protocol):
 class RoomLedger(Protocol):
     """What a room asks of the ledger."""
 
-    async def snapshot(self, room: Any) -> dict[str, Any]: ...
+    async def snapshot(self, room: Any) -> Snapshot: ...
 
     async def replay(self, room: Any, since: int, size: int) -> list[RoomBatch]: ...
 
@@ -91,9 +92,9 @@ class Room:
         self._held_size = 0
         self._overflowed = False
         self._healing: asyncio.Task[None] | None = None
-        self._snapshot: asyncio.Task[dict[str, Any]] | None = None
+        self._snapshot: asyncio.Task[Snapshot] | None = None
         self._snapshot_at = 0.0
-        self._encoded_of: dict[str, Any] | None = None
+        self._encoded_of: Snapshot | None = None
         self._encoded: dict[Codec, bytes] = {}
         self.lanes: dict[LaneName, Lane] = {}
 
@@ -102,9 +103,9 @@ class Room:
     async def open(self) -> None:
         """Learn where the room stands. What is published meanwhile is kept."""
         found = await self._ledger.snapshot(self.ref)
-        self.seq = found["seq"]
-        self._totals = Totals(found["coins"], found["diamonds"], found["likes"])
-        self.viewers = found["viewers"]
+        self.seq = found.seq
+        self._totals = Totals(found.coins, found.diamonds, found.likes)
+        self.viewers = found.viewers
         self.lanes = {"all": AllLane(self), "live": LiveLane(self)}
         self._release()
 
@@ -242,21 +243,21 @@ class Room:
 
     # Snapshots.
 
-    def snapshot_at_hand(self, now: float) -> dict[str, Any] | None:
+    def snapshot_at_hand(self, now: float) -> Snapshot | None:
         """What :meth:`snapshot` gives, if that is there already."""
         found = self._snapshot
         if not self.lanes or found is None or not found.done() or now - self._snapshot_at > SNAPSHOT_AGE:
             return None
         return None if found.cancelled() or found.exception() else found.result()
 
-    async def snapshot(self, now: float) -> dict[str, Any]:
+    async def snapshot(self, now: float) -> Snapshot:
         """The room as it stands, shared by all who ask within :data:`SNAPSHOT_AGE`."""
         if self._snapshot is None or now - self._snapshot_at > SNAPSHOT_AGE:
             self._snapshot = asyncio.create_task(self._ledger.snapshot(self.ref))
             self._snapshot_at = now
         return await asyncio.shield(self._snapshot)
 
-    def encode_snapshot(self, found: dict[str, Any], codec: Codec) -> msgspec.Raw:
+    def encode_snapshot(self, found: Snapshot, codec: Codec) -> msgspec.Raw:
         """A snapshot as the reply to a join has it. Whoever waited for the log may still have an older one."""
         if found is not self._encoded_of:
             self._encoded_of, self._encoded = found, {}

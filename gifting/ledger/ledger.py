@@ -27,6 +27,7 @@ from gifting.model.catalog import Catalog, Gift
 from gifting.tasks import Vital
 from gifting.wire.codec import pack, unpack
 from gifting.wire.messages import MAX_COUNT
+from gifting.wire.replies import GiftStatusReply
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +217,7 @@ class Ledger(Rooms):
         self.send_gift(sender, room, gift_id, key, count, message, done)
         return await waiting
 
-    async def gift_status(self, user: str, key: str) -> dict[str, Any]:
+    async def gift_status(self, user: str, key: str) -> GiftStatusReply:
         """What became of a user's gift, as the protocol says it; without limit of time. See :meth:`Lookup.status`."""
         try:
             return await self._lookup.status(user, key)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgpack
+from msgspec.structs import replace
 
 from gifting import errors
 from gifting.config import Settings
@@ -23,6 +24,7 @@ from gifting.ledger.keys import Keys
 from gifting.ledger.meta import Change, Meta, read_changes
 from gifting.ledger.status import Status
 from gifting.model.money import key_time, parse_key
+from gifting.wire.replies import GiftStatusError, GiftStatusReply
 
 MARGIN: Final = 60_000
 """Ms searched beyond where an entry should be: what a clock may go back by before it is noticed."""
@@ -79,7 +81,7 @@ class Lookup:
         self._searching = asyncio.Lock()
         self._users: set[str] = set()
 
-    async def status(self, user: str, key: str) -> dict[str, Any]:
+    async def status(self, user: str, key: str) -> GiftStatusReply:
         """What ``gift_status`` answers (docs/protocol.md).
 
         Raises:
@@ -90,7 +92,7 @@ class Lookup:
         raw = parse_key(key)
         floor, stored = await self._remembered(user, raw)
         if stored is None and key_time(raw) >= floor:
-            return {"state": "open"}
+            return GiftStatusReply("open")
         if stored is not None and stored.status not in (Status.OK, Status.OUTCOME_UNKNOWN):
             return _refused(Status(stored.status).error())
         async with self._turn(user):
@@ -111,7 +113,7 @@ class Lookup:
             raise errors.Overloaded("Too many gifts are being looked up.")
         return _Turn(self._searching, self._users, user)
 
-    async def _search(self, user: str, key: bytes, stored: Stored | None) -> dict[str, Any]:
+    async def _search(self, user: str, key: bytes, stored: Stored | None) -> GiftStatusReply:
         base, time = self._keys.base(user), key_time(key)
         changes = read_changes(await self._meta.read())
         first = time - longest("key_lead", self._lead, changes) - MARGIN
@@ -121,12 +123,12 @@ class Lookup:
         if debit is None and stored is not None:
             raise errors.OutcomeUnknown("The gift is not in the ledger; the operator must look.")
         if debit is None:
-            return {"state": "unknown"}
+            return GiftStatusReply("unknown")
         if debit.user != user:
             return _refused(errors.KeyReused())
         return await self._accepted(debit, stored)
 
-    async def _accepted(self, debit: Debit, stored: Stored | None) -> dict[str, Any]:
+    async def _accepted(self, debit: Debit, stored: Stored | None) -> GiftStatusReply:
         if stored is not None and stored.status == Status.OUTCOME_UNKNOWN:
             stored = None
         if stored is None:
@@ -137,23 +139,20 @@ class Lookup:
             seq = credit.seq
         else:
             seq = stored.seq
-        found = {
-            "state": "accepted",
-            "room": debit.room,
-            "gift": debit.gift,
-            "count": debit.gifts,
-            "spent": debit.coins,
-            "ts": debit.ts,
-            "seq": seq,
-            "event_id": f"{debit.room}.{seq}",
-        }
-        if stored is not None:
-            found |= {
-                "coins": stored.coins,
-                "repeat_count": stored.repeat_count,
-                "streak_id": f"{debit.room}.{stored.streak}",
-            }
-        return found
+        found = GiftStatusReply(
+            "accepted",
+            debit.room,
+            debit.gift,
+            debit.gifts,
+            debit.coins,
+            debit.ts,
+            seq,
+            f"{debit.room}.{seq}",
+        )
+        if stored is None:
+            return found
+        streak = f"{debit.room}.{stored.streak}"
+        return replace(found, coins=stored.coins, repeat_count=stored.repeat_count, streak_id=streak)
 
     async def _find(self, kind: type[_E], base: str, key: bytes, spans: list[tuple[int, int]]) -> _E | None:
         """The entry of that kind and key, in spans of time (ms) or where the ids were stuck."""
@@ -229,5 +228,5 @@ def longest(name: str, now: float, changes: list[Change]) -> int:
     return round(1000 * max([now, *was]))
 
 
-def _refused(error: errors.GiftingError) -> dict[str, Any]:
-    return {"state": "refused", "error": {"code": error.code, "message": error.message}}
+def _refused(error: errors.GiftingError) -> GiftStatusReply:
+    return GiftStatusReply("refused", error=GiftStatusError(error.code, error.message))

@@ -24,6 +24,7 @@ from gifting.ledger.status import Status
 from gifting.model import events
 from gifting.wire.batch import RoomBatch, read_batches
 from gifting.wire.codec import pack, unpack
+from gifting.wire.replies import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class Rooms:
         found, more = listing.merge(pages, limit)
         return [room for _, room in found], listing.make_cursor(sort, found[-1]) if more else ""
 
-    async def snapshot(self, room: RoomRef) -> dict[str, Any]:
+    async def snapshot(self, room: RoomRef) -> Snapshot:
         """All that a subscriber needs to draw the room, as the protocol says it. Raises RoomNotFound."""
         options = (room.id, SNAPSHOT_TOP, round(PRESENCE_STALE * 1000))
         state, _, streaks, top, users = room.keys
@@ -177,23 +178,22 @@ class Rooms:
         if found is None:
             raise errors.RoomNotFound
         state, host, name, title, started, seq, coins, diamonds, likes, viewers, top, streaks = found
-        return {
-            "id": room.id,
-            "state": state.decode(),
-            "seq": seq,
-            "title": title.decode(),
-            "host": {"id": host.decode(), "name": name.decode()},
-            "started": started,
-            "coins": coins,
-            "diamonds": diamonds,
-            "likes": likes,
-            "viewers": viewers,
-            "top": decode_top(top),
-            "goals": [],
-            "streaks": [unpack(streak) for streak in streaks],
-        }
+        return Snapshot(
+            room.id,
+            state.decode(),
+            seq,
+            title.decode(),
+            events.Host(host.decode(), name.decode()),
+            started,
+            coins,
+            diamonds,
+            likes,
+            viewers,
+            decode_top(top),
+            [events.decode_gift_event(streak) for streak in streaks],
+        )
 
-    async def top(self, room: RoomRef, limit: int) -> list[dict[str, Any]]:
+    async def top(self, room: RoomRef, limit: int) -> list[events.Ranked]:
         return decode_top(msgpack.unpackb(await self._call("top", room.keys[3:], limit), raw=True))
 
     async def replay(self, room: RoomRef, since: int, size: int) -> list[RoomBatch]:
@@ -288,6 +288,6 @@ def check(status: int) -> None:
         raise Status(status).error()
 
 
-def decode_top(ranked: list[Any]) -> list[dict[str, Any]]:
-    """A ranking as the scripts give it, as the protocol says it."""
-    return [{"user": unpack(user), "coins": coins} for user, coins in ranked]
+def decode_top(ranked: list[Any]) -> list[events.Ranked]:
+    """A ranking as the scripts give it."""
+    return [events.Ranked(events.decode_user(user), coins) for user, coins in ranked]

@@ -6,15 +6,13 @@ import tomllib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from gifting.errors import BadCatalog, UnknownGift
-from gifting.model.events import encode_gift
-
-Tier = Literal["small", "medium", "large", "epic"]
+from gifting.model.events import Tier, encode_gift
 
 STREAKABLE_UP_TO = 99
 """Coins up to which a gift is streakable unless the catalog says otherwise."""

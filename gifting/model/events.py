@@ -10,14 +10,74 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 import msgpack
+from msgspec import Struct
+from msgspec import msgpack as typed
 
 _pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False, autoreset=True).pack
+
+Tier = Literal["small", "medium", "large", "epic"]
 
 Logged = Literal["gift", "like", "comment", "share", "follow", "member", "stream_end"]
 """Types of events that are numbered, logged and replayed."""
 
 State = Literal["viewers", "rank"]
 """Types of events that are neither: the snapshot covers them."""
+
+
+class User(Struct, frozen=True):
+    """Who did something: ``picture`` is an address or empty."""
+
+    id: str
+    name: str
+    picture: str
+    level: int
+
+
+class Host(Struct, frozen=True):
+    id: str
+    name: str
+
+
+class GiftInfo(Struct, frozen=True):
+    """A gift of the catalog. ``coins`` is the price of one; ``image`` an address."""
+
+    id: str
+    name: str
+    coins: int
+    tier: Tier
+    streakable: bool
+    image: str
+
+
+class Ranked(Struct, frozen=True):
+    """A place in a room's ranking: ``coins`` that the user has sent there."""
+
+    user: User
+    coins: int
+
+
+class GiftEvent(Struct, frozen=True, tag="gift", tag_field="type"):
+    """``count``, ``coins`` and ``diamonds`` (in thousandths) are this event's, ``repeat_count`` the streak's total. The
+    end of a streak (``repeat_end``) by itself has a count of 0.
+    """
+
+    to_user: Host
+    gift: GiftInfo
+    user: User
+    count: int
+    coins: int
+    message: str | None
+    repeat_count: int
+    repeat_end: bool
+    streak_id: str
+    diamonds: int
+    seq: int
+    ts: int
+    id: str
+
+
+decode_user: Final = typed.Decoder(User).decode
+decode_gift_event: Final = typed.Decoder(GiftEvent).decode
 
 STAMP: Final = ("seq", "ts", "id")
 GIFT_STATIC: Final = ("type", "to_user", "gift", "user")

@@ -14,13 +14,15 @@ from gifting.model.text import PLAIN_MEANS, plain
 from gifting.transport.costs import COSTS
 from gifting.wire import messages
 from gifting.wire.messages import AnyMessage, Message
+from gifting.wire.replies import EventReply, LeaveReply, PingReply, RefreshReply, gift_reply, join_reply
 
 if TYPE_CHECKING:
-    from gifting.hub.hub import GiftOutcome
+    from gifting.hub.hub import Outcome
     from gifting.hub.meter import Meter
     from gifting.hub.room import Room
     from gifting.model.events import Logged
     from gifting.transport.connection import Connection
+    from gifting.wire.replies import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -137,25 +139,13 @@ def _send_gift_to(connection: Connection, message: messages.SendGift, room: Any)
     )
 
 
-def _gift_done(connection: Connection, reply_to: int, room: str, outcome: GiftOutcome | errors.GiftingError) -> None:
+def _gift_done(connection: Connection, reply_to: int, room: str, outcome: Outcome | errors.GiftingError) -> None:
     error = outcome if isinstance(outcome, errors.GiftingError) else outcome.refusal()
     if error is not None:
         connection.refuse(reply_to, error)
         return
-    result = cast("GiftOutcome", outcome)
+    result = cast("Outcome", outcome)
     connection.reply(reply_to, gift_reply(room, result))
-
-
-def gift_reply(room: str, result: GiftOutcome) -> dict[str, Any]:
-    """What a sender is told of a gift that was taken."""
-    return {
-        "seq": result.seq,
-        "event_id": f"{room}.{result.seq}",
-        "coins": result.coins,
-        "repeat_count": result.repeat_count,
-        "streak_id": f"{room}.{result.streak}",
-        "duplicate": bool(result.duplicate),
-    }
 
 
 def _gift_status(connection: Connection, message: messages.GiftStatus) -> None:
@@ -198,12 +188,12 @@ def _take(meter: Meter, connection: Connection, amount: int) -> None:
         raise errors.RateLimited
 
 
-def _event_done(connection: Connection, reply_to: int, outcome: GiftOutcome | errors.GiftingError) -> None:
+def _event_done(connection: Connection, reply_to: int, outcome: Outcome | errors.GiftingError) -> None:
     error = outcome if isinstance(outcome, errors.GiftingError) else outcome.refusal()
     if error is not None:
         connection.refuse(reply_to, error)
     else:
-        connection.reply(reply_to, {"seq": cast("GiftOutcome", outcome).seq})
+        connection.reply(reply_to, EventReply(cast("Outcome", outcome).seq))
 
 
 # Rooms.
@@ -214,7 +204,7 @@ def _join(connection: Connection, message: messages.Join) -> None:
     room = connection.hub.rooms.get(message.room)
     _check_replay(connection, message, room)
     if room is not None and (found := room.snapshot_at_hand(connection.hub.time())) is not None:
-        reaches = message.since is None or room.reaches(message.since, found["seq"])
+        reaches = message.since is None or room.reaches(message.since, found.seq)
         if reaches is not None:
             _enter_room(connection, message, room, found, gap=not reaches)
             return
@@ -236,24 +226,22 @@ async def _join_room(connection: Connection, message: messages.Join) -> None:
     found = await room.snapshot(connection.hub.time())
     gap = False
     if message.since is not None:
-        reaches, cost = await room.log_reaches(message.since, found["seq"])
+        reaches, cost = await room.log_reaches(message.since, found.seq)
         connection.hub.replays.charge(connection, cost)
         gap = not reaches
     if not connection.closing:
         _enter_room(connection, message, room, found, gap=gap)
 
 
-def _enter_room(
-    connection: Connection, message: messages.Join, room: Room, found: dict[str, Any], *, gap: bool
-) -> None:
+def _enter_room(connection: Connection, message: messages.Join, room: Room, found: Snapshot, *, gap: bool) -> None:
     hub, identity = connection.hub, connection.identity
     assert identity is not None
-    position = found["seq"] if gap or message.since is None else message.since
+    position = found.seq if gap or message.since is None else message.since
     if message.room in connection.subscriptions:
         hub.unsubscribe(connection.subscriptions[message.room])
     if len(connection.subscriptions) >= hub.settings.connection_rooms:
         raise errors.TooManyRooms
-    connection.reply(message.id, {"room": room.encode_snapshot(found, connection.codec), "gap": gap})
+    connection.reply(message.id, join_reply(room.encode_snapshot(found, connection.codec), gap=gap))
     connection.flush()
     lane = room.lanes[message.lane or ("all" if identity.role == "overlay" else "live")]
     hub.subscribe(Subscription(connection, room, lane, position, identity.role == "viewer"))
@@ -266,7 +254,7 @@ def _leave(connection: Connection, message: messages.Leave) -> None:
     if subscription is None:
         raise errors.NotJoined
     connection.hub.unsubscribe(subscription)
-    connection.reply(message.id, {})
+    connection.reply(message.id, LeaveReply())
 
 
 # The connection itself.
@@ -275,11 +263,11 @@ def _leave(connection: Connection, message: messages.Leave) -> None:
 def _refresh(connection: Connection, message: messages.Refresh) -> None:
     connection.hub.refresh(connection, message.token)
     assert connection.identity is not None
-    connection.reply(message.id, {"expires": int(connection.identity.expires)})
+    connection.reply(message.id, RefreshReply(int(connection.identity.expires)))
 
 
 def _ping(connection: Connection, message: messages.Ping) -> None:
-    connection.reply(message.id, {"ts": connection.hub.ledger.now_ms()})
+    connection.reply(message.id, PingReply(connection.hub.ledger.now_ms()))
 
 
 def _charged(cost: float, command: Command) -> Command:

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from msgspec import Struct
+
 from gifting.errors import GiftingError
 from gifting.transport.commands import run_command
 from gifting.transport.handshake import Upgrade, accept, read_request, refuse
@@ -18,6 +20,7 @@ from gifting.wire.close import CloseCode
 from gifting.wire.codec import JSON, TEXT, UNDECODABLE, Codec
 from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR, Engine
 from gifting.wire.framing import CLOSE, PING, frame, measure, unmask
+from gifting.wire.replies import answer, refusal
 
 if TYPE_CHECKING:
     from gifting.hub.hub import Hub
@@ -270,12 +273,11 @@ class Connection(asyncio.Protocol):
 
     # Out.
 
-    def reply(self, reply_to: int, fields: dict[str, Any]) -> None:
-        self._send(self.codec.encode({"re": reply_to, "ok": True, **fields}))
+    def reply(self, reply_to: int, reply: Struct) -> None:
+        self._send(self.codec.encode(answer(reply_to, reply)))
 
     def refuse(self, reply_to: int | None, error: GiftingError) -> None:
-        reason = {"code": error.code, "message": error.message, "temporary": error.temporary}
-        self._send(self.codec.encode({"re": reply_to, "ok": False, "error": reason}))
+        self._send(self.codec.encode(refusal(reply_to, error)))
 
     def _send(self, message: bytes) -> None:
         """Replies of one pass of the loop leave in one write."""

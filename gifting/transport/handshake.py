@@ -20,6 +20,7 @@ from websockets.utils import accept_key
 
 from gifting.errors import BadMessage, BadOrigin, BadToken, GiftingError, NotFound, UpgradeRequired
 from gifting.wire.codec import CODECS, JSON, Codec
+from gifting.wire.replies import problem
 
 PATH = "/v1/ws"
 
@@ -201,15 +202,3 @@ def refuse(error: GiftingError) -> bytes:
     if isinstance(error, UpgradeRequired):
         headers["Sec-WebSocket-Version"] = "13"
     return Response(status.value, status.phrase, headers, body).serialize()
-
-
-def problem(error: GiftingError) -> dict[str, object]:
-    """An error as a problem document."""
-    return {
-        "type": f"urn:gifting:{error.code}",
-        "title": error.help,
-        "status": error.status,
-        "detail": error.message,
-        "code": error.code,
-        "temporary": error.temporary,
-    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from gifting.model.catalog import Gift, Tier
+from gifting.model.catalog import Gift
+from gifting.model.events import Tier
 
 _COLOURS: Final[dict[Tier, tuple[str, str]]] = {
     "small": ("#7dd3fc", "#4f46e5"),

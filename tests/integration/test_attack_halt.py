@@ -63,7 +63,7 @@ async def test_nothing_is_taken_from_then_on(redis_client: Any, redis_url: str) 
         ):
             with pytest.raises(errors.LedgerHalted):
                 await refused
-        assert (await till.ledger.snapshot(await till.ledger.room("r1")))["state"] == "live", "reading goes on"
+        assert (await till.ledger.snapshot(await till.ledger.room("r1"))).state == "live", "reading goes on"
         why = till.ledger.halt.why
         till.ledger.halt.pull("another script")
         assert till.ledger.halt.why == why, "the first reason is the one to look for"

@@ -64,7 +64,7 @@ async def fill_log(ledger: Ledger, size: int) -> int:
         for _ in range(4_000):
             ledger.send_gift(sender, room, "skateboard", new_key(), 1, TEXT, lambda _: None)
         await ledger.batcher.drain()
-    return int((await ledger.snapshot(room))["seq"])
+    return (await ledger.snapshot(room)).seq
 
 
 @asynccontextmanager

@@ -214,7 +214,7 @@ async def test_every_streak_ends_once_however_many_sweep(redis_url: str, redis_c
         assert sum(ended for ended, _ in await asyncio.gather(*(ledger.sweep() for ledger in ledgers))) == 2
         report = await audit(ledgers[0].redis, ledgers[0].keys)
         assert report.clean, report.lines()
-        assert (await ledgers[0].snapshot(room))["seq"] == 6
+        assert (await ledgers[0].snapshot(room)).seq == 6
     finally:
         for ledger in ledgers:
             await ledger.stop()
@@ -230,6 +230,6 @@ async def test_the_keys_of_a_partition_share_a_slot(cluster_redis_url: str) -> N
         assert len(await ledger.top(room, 5)) == 5
         await ledger.sweep()
         await ledger.end_room(room)
-        assert (await ledger.snapshot(room))["state"] == "ended"
+        assert (await ledger.snapshot(room)).state == "ended"
         with pytest.raises(errors.RoomEnded):
             await ledger.open_room("r1", "host", "", "")

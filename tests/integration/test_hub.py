@@ -243,15 +243,15 @@ async def test_each_is_told_of_the_snapshot_it_joins_with(world: World) -> None:
     older = await world.room.snapshot(0.0)
     await world.send("ann", "spark")
     newer = await world.room.snapshot(1.0)
-    assert (older["seq"], newer["seq"]) == (0, 1)
+    assert (older.seq, newer.seq) == (0, 1)
     for found in (older, newer, newer, older, newer):
-        assert unpack(bytes(world.room.encode_snapshot(found, MSGPACK)))["seq"] == found["seq"]
+        assert unpack(bytes(world.room.encode_snapshot(found, MSGPACK)))["seq"] == found.seq
 
 
 async def test_one_that_joined_ahead_of_the_feed_comes_back_without_a_gap(world: World) -> None:
     """The feed broke; who joined then has a snapshot that is newer than what the node has heard."""
     await world.send("ann", "spark")
-    newest = (await world.room.snapshot(0.0))["seq"]
+    newest = (await world.room.snapshot(0.0)).seq
     assert (world.room.seq, newest) == (0, 1)
     assert world.room.reaches(1, newest)
     assert not world.room.reaches(2, newest)

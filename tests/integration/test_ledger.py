@@ -392,8 +392,8 @@ async def test_a_streak_ends_and_begins_in_one_call(world: World) -> None:
     results = await world.together({"count": 2}, {"count": 3})
     assert [(result.seq, result.repeat_count, result.streak) for result in results] == [(3, 2, 3), (4, 5, 3)]
     assert [event["repeat_end"] for event in await world.log()] == [False, True, False, False]
-    (streak,) = (await world.ledger.snapshot(world.room))["streaks"]
-    assert (streak["streak_id"], streak["repeat_count"]) == ("r1.3", 5)
+    (streak,) = (await world.ledger.snapshot(world.room)).streaks
+    assert (streak.streak_id, streak.repeat_count) == ("r1.3", 5)
     world.clock[0] += STREAK
     assert (await world.ledger.sweep())[0] == 0
     world.clock[0] += 1
@@ -468,7 +468,7 @@ async def test_likes_stop_at_the_largest_number(world: World) -> None:
     like = PendingCommit(LIKE, None, world.room.spot, None, pack(("r1", "host", event, MAX_AMOUNT))[1:], print, 0.0)
     await world.raw_commit(like, like)
     assert [event["total"] for event in await world.log()] == [MAX_AMOUNT] * 2
-    assert (await world.ledger.snapshot(world.room))["likes"] == MAX_AMOUNT
+    assert (await world.ledger.snapshot(world.room)).likes == MAX_AMOUNT
 
 
 async def test_the_end_of_a_room(world: World) -> None:
@@ -487,7 +487,7 @@ async def test_the_end_of_a_room(world: World) -> None:
         ("stream_end", None),
     ]
     snapshot = await world.ledger.snapshot(world.room)
-    assert (snapshot["state"], snapshot["streaks"], snapshot["seq"]) == ("ended", [], 5)
+    assert (snapshot.state, snapshot.streaks, snapshot.seq) == ("ended", [], 5)
     assert await world.ledger.live_rooms("viewers", "", 10) == ([], "")
     world.clock[0] += STREAK + 1
     assert (await world.ledger.sweep())[0] == 0
@@ -514,7 +514,7 @@ async def test_presence(world: World) -> None:
     world.clock[0] += 15_000
     assert await presence(world.room, "a", 2) == 6
     world.clock[0] += 1
-    assert (await world.ledger.snapshot(world.room))["viewers"] == 2
+    assert (await world.ledger.snapshot(world.room)).viewers == 2
     assert await presence(world.room, "a", 0) == 0
     assert not await world.redis.exists(f"{world.ledger.keys.room('host', 'r1')}/presence")
 
@@ -525,9 +525,9 @@ async def test_the_ranking(world: World) -> None:
     await world.send("bob", count=5)
     await world.send(count=1)
     top = await world.ledger.top(world.room, 5)
-    assert [(row["user"]["id"], row["coins"]) for row in top] == [("bob", 5), ("ann", 3)]
+    assert [(row.user.id, row.coins) for row in top] == [("bob", 5), ("ann", 3)]
     assert await world.ledger.top(world.room, 1) == top[:1]
-    assert (await world.ledger.snapshot(world.room))["top"] == top
+    assert (await world.ledger.snapshot(world.room)).top == top
 
 
 async def test_a_new_ranking_is_told_once(world: World) -> None:
@@ -541,9 +541,9 @@ async def test_a_snapshot_has_the_heaviest_streaks_of_many(world: World) -> None
     for number in range(120):
         await world.grant(f"u{number}", 1000)
     await world.together(*({"user": f"u{number}", "count": number + 1} for number in range(120)))
-    streaks = (await world.ledger.snapshot(world.room))["streaks"]
-    assert [streak["repeat_count"] for streak in streaks] == list(range(120, 20, -1))
-    assert {streak["count"] for streak in streaks} == {0}
+    streaks = (await world.ledger.snapshot(world.room)).streaks
+    assert [streak.repeat_count for streak in streaks] == list(range(120, 20, -1))
+    assert {streak.count for streak in streaks} == {0}
 
 
 async def test_the_log_is_trimmed_to_what_is_kept(redis_client: Redis, redis_url: str) -> None:
@@ -657,7 +657,7 @@ async def test_full_redis_changes_nothing(tmp_path: Path) -> None:
             ):
                 with pytest.raises(errors.LedgerFull):
                     await call
-            assert (await world.ledger.snapshot(world.room))["seq"] == 1
+            assert (await world.ledger.snapshot(world.room)).seq == 1
             assert await world.state() == before
             await world.redis.config_set("maxmemory", 0)
             assert (await world.send(key=key)).coins == 8

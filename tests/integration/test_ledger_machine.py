@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec import to_builtins
 
 from gifting import config, errors
 from gifting.ledger.audit import audit
@@ -333,7 +334,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert int(found.get(b"issued", 0)) == reference.issued[base]
             assert int(found.get(b"spent", 0)) == reference.spent[base]
         for name, room in reference.rooms.items():
-            found = await ledger.snapshot(await ledger.room(name))
+            found = to_builtins(await ledger.snapshot(await ledger.room(name)))
             found["streaks"].sort(key=lambda event: event["seq"])
             expected = {
                 "id": name,
@@ -348,7 +349,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 "streaks": sorted(room.open_streaks(), key=lambda event: event["seq"]),
             }
             assert {field: found[field] for field in expected} == expected
-            assert await ledger.top(await ledger.room(name), 2) == room.top(2)
+            assert to_builtins(await ledger.top(await ledger.room(name), 2)) == room.top(2)
 
     async def log(self, name: str) -> list[Logged]:
         logged: list[Logged] = []

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from redis.asyncio import Redis
 
 from gifting import config, errors
@@ -35,7 +36,8 @@ class Shop:
         return await self.ledger.gift(sender, self.room, "spark", key, count)
 
     async def status(self, key: str, user: str = "ann") -> dict[str, Any]:
-        return await self.ledger.gift_status(user, key)
+        found: dict[str, Any] = to_builtins(await self.ledger.gift_status(user, key))
+        return found
 
     async def forget(self, ahead: int = HOUR) -> None:
         """As if so many ms had passed."""

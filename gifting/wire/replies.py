@@ -1,0 +1,206 @@
+"""What the server answers: a struct per reply, the snapshot of a room, and what a refusal says.
+
+The HTTP API answers with the same structs. On a socket ``re`` and ``ok`` stand before their fields (:func:`answer`).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Protocol, cast
+
+from msgspec import Raw, Struct, defstruct
+from msgspec.structs import astuple, fields
+
+from gifting.errors import GiftingError
+from gifting.model.events import GiftEvent, Host, Ranked
+from gifting.wire.messages import Uint
+
+
+class Snapshot(Struct, frozen=True):
+    """A room as it stands. ``diamonds`` are milli-diamonds; ``started`` is in ms since 1970; ``streaks`` are the open
+    ones, of many the heaviest, as events with ``count`` 0.
+    """
+
+    id: str
+    state: Literal["live", "ended"]
+    seq: int
+    title: str
+    host: Host
+    started: int
+    coins: int
+    diamonds: int
+    likes: int
+    viewers: int
+    top: list[Ranked]
+    streaks: list[GiftEvent]
+
+
+class JoinReply(Struct, frozen=True):
+    """``gap``: the log no longer reaches back to ``since``; the snapshot is all there is."""
+
+    room: Snapshot
+    gap: bool
+
+
+class LeaveReply(Struct, frozen=True):
+    pass
+
+
+class GiftReply(Struct, frozen=True):
+    """A gift that was taken. ``coins`` is what is left."""
+
+    seq: int
+    event_id: str
+    coins: int
+    repeat_count: int
+    streak_id: str
+    duplicate: bool
+
+
+class GiftStatusError(Struct, frozen=True):
+    code: str
+    message: str
+
+
+class GiftStatusReply(Struct, frozen=True, omit_defaults=True):
+    """What became of a gift. ``state`` is ``accepted`` (its result follows; ``coins``, ``repeat_count`` and
+    ``streak_id`` only while they are remembered), ``refused`` (``error`` says why), ``open`` (never seen: send it again
+    with the same key) or ``unknown`` (never seen, and can't be accepted any more: only then is a new key safe).
+    """
+
+    state: Literal["accepted", "refused", "open", "unknown"]
+    room: str | None = None
+    gift: str | None = None
+    count: int | None = None
+    spent: int | None = None
+    ts: int | None = None
+    seq: int | None = None
+    event_id: str | None = None
+    coins: int | None = None
+    repeat_count: int | None = None
+    streak_id: str | None = None
+    error: GiftStatusError | None = None
+
+
+class EventReply(Struct, frozen=True):
+    """``seq`` of the event that this became: of likes, of the one they were folded into."""
+
+    seq: int
+
+
+class RefreshReply(Struct, frozen=True):
+    """``expires`` is in seconds since 1970."""
+
+    expires: int
+
+
+class PingReply(Struct, frozen=True):
+    """``ts`` is the time of the ledger, ms since 1970."""
+
+    ts: int
+
+
+REPLIES: Final[dict[str, type[Struct]]] = {
+    "join": JoinReply,
+    "leave": LeaveReply,
+    "send_gift": GiftReply,
+    "gift_status": GiftStatusReply,
+    "like": EventReply,
+    "comment": EventReply,
+    "share": EventReply,
+    "follow": EventReply,
+    "refresh": RefreshReply,
+    "ping": PingReply,
+}
+"""What each op is answered with."""
+
+
+def _on_socket(reply: type[Struct]) -> type[Struct]:
+    """A reply with the two fields that each has on a socket."""
+    own = [(field.name, field.type, field.default) for field in fields(reply) if not field.required]
+    needed = [(field.name, field.type) for field in fields(reply) if field.required]
+    head = [("re", Uint), ("ok", Literal[True])]
+    omit = reply.__struct_config__.omit_defaults
+    return defstruct(reply.__name__, [*head, *needed, *own], frozen=True, omit_defaults=omit, module=__name__)
+
+
+ON_SOCKET: Final[dict[type[Struct], type[Struct]]] = {reply: _on_socket(reply) for reply in REPLIES.values()}
+"""Each reply as it is on a socket."""
+
+
+def answer(reply_to: int, reply: Struct) -> Struct:
+    """What a client gets for the message with the id ``reply_to``."""
+    return ON_SOCKET[type(reply)](reply_to, True, *astuple(reply))
+
+
+def join_reply(snapshot: Raw, *, gap: bool) -> JoinReply:
+    """The answer to a join, around a :class:`Snapshot` that is encoded already."""
+    return JoinReply(cast("Snapshot", snapshot), gap)
+
+
+class GiftOutcome(Protocol):
+    """What the ledger says of a gift that it took. ``streak`` is the seq of the streak's first event."""
+
+    @property
+    def duplicate(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def coins(self) -> int: ...
+    @property
+    def repeat_count(self) -> int: ...
+    @property
+    def streak(self) -> int: ...
+
+
+def gift_reply(room: str, taken: GiftOutcome) -> GiftReply:
+    """What a sender is told of a gift that was taken."""
+    return GiftReply(
+        taken.seq,
+        f"{room}.{taken.seq}",
+        taken.coins,
+        taken.repeat_count,
+        f"{room}.{taken.streak}",
+        bool(taken.duplicate),
+    )
+
+
+# Refusals.
+
+
+class Reason(Struct, frozen=True):
+    """An error. ``code`` is for programs; ``temporary`` says whether trying the same again can help."""
+
+    code: str
+    message: str
+    temporary: bool
+
+
+class Refusal(Struct, frozen=True):
+    """``re`` is null where the id of what is refused could not be read."""
+
+    re: Uint | None
+    ok: Literal[False]
+    error: Reason
+
+
+class Problem(Struct, frozen=True):
+    """An error over HTTP (RFC 9457). ``code`` is for programs; ``temporary`` says whether trying again can help."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    temporary: bool
+
+
+def refusal(reply_to: int | None, error: GiftingError) -> Refusal:
+    """An error as the reply to a message."""
+    return Refusal(reply_to, False, Reason(error.code, error.message, error.temporary))
+
+
+def problem(error: GiftingError, status: int = 0) -> Problem:
+    """An error as the answer to a request; ``status`` if it is not the error's own."""
+    return Problem(
+        f"urn:gifting:{error.code}", error.help, status or error.status, error.message, error.code, error.temporary
+    )
