@@ -105,13 +105,13 @@ async def _show(settings: config.Settings, port: int, options: DemoOptions, cons
     for room, (host, title) in ROOMS.items():
         await operator.call("POST", "/v1/rooms", {"room": room, "host": host, "title": title})
     users = {f"{name.lower()}-{n}": name for n, name in zip(range(options.viewers), NAMES * 200, strict=False)}
-    await operator.grant(users, COINS)
+    await operator.grant_each(users, COINS)
     dice = random.Random()  # noqa: S311
     async with asyncio.TaskGroup() as group:
         for room in ROOMS:
             for user, name in users.items():
                 group.create_task(_viewer(url, secret, room, user, name, tally, dice))
-        await operator.grant(["you"], 10_000)
+        await operator.grant_each(["you"], 10_000)
         _print_links(console, url, secret)
         with Live(console=console, refresh_per_second=4) as live:
             await _draw(live, operator, tally, options.seconds)

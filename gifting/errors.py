@@ -51,8 +51,11 @@
     │   ├── NotReady                not_ready
     │   ├── OutcomeUnknown          outcome_unknown
     │   └── Unconfirmed             unconfirmed
-    └── StartError                the server can't start, or not go on
+    └── StartError                the server or a command can't start, or not go on
         ├── BadSetting              bad_setting
+        ├── NoServer                no_server
+        ├── SeveralServers          several_servers
+        ├── NoData                  no_data
         ├── BadCatalog              bad_catalog
         ├── NoRedis                 no_redis
         ├── DataDirInUse            data_dir_in_use
@@ -373,6 +376,21 @@ class StartError(GiftingError):
 class BadSetting(StartError):
     code = "bad_setting"
     help = "`gifting serve --help` lists every setting."
+
+
+class NoServer(StartError):
+    code = "no_server"
+    help = "Start one with `gifting serve` or `gifting demo`, or say which with --url or --data-dir."
+
+
+class SeveralServers(StartError):
+    code = "several_servers"
+    help = "Say which with --data-dir."
+
+
+class NoData(StartError):
+    code = "no_data"
+    help = "Only `gifting serve` and `gifting demo` make a data directory; say which with --data-dir."
 
 
 class BadCatalog(StartError):

@@ -84,7 +84,7 @@ class Bench:
         """Open the rooms and fill the senders' wallets."""
         self._show("opening rooms", 0)
         await self._operator.open_rooms(self._rooms)
-        await self._operator.grant(self._senders(), GRANT)
+        await self._operator.grant_each(self._senders(), GRANT)
 
     def _senders(self) -> list[str]:
         return [f"sender-{number}" for number in range(self._options.senders)]

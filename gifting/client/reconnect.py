@@ -75,14 +75,21 @@ def socket_url(url: str) -> tuple[str, Literal[True] | None]:
 
 def refusal(response: Response) -> GiftingError:
     """What an HTTP answer instead of a WebSocket means."""
-    try:
-        problem: Any = msgspec.json.decode(response.body or b"")
-    except msgspec.DecodeError:
-        problem = None
-    if isinstance(problem, dict) and isinstance(problem.get("code"), str):
-        return error_from_reply(problem["code"], str(problem.get("detail", "")))
+    if (problem := read_problem(response.body or b"")) is not None:
+        return problem
     error = _BY_STATUS.get(response.status_code, GiftingError)
     return error(f"The server answered HTTP {response.status_code}.")
+
+
+def read_problem(body: bytes | bytearray) -> GiftingError | None:
+    """The error that the body of an HTTP answer (RFC 9457) names; None if it is none of ours."""
+    try:
+        problem: Any = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return None
+    if isinstance(problem, dict) and isinstance(problem.get("code"), str):
+        return error_from_reply(problem["code"], str(problem.get("detail", "")))
+    return None
 
 
 def why_closed(code: int, reason: str) -> GiftingError:

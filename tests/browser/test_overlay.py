@@ -46,7 +46,7 @@ REMEMBER_CARDS = """(() => {
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with Server(tmp_path / "data", member_rate=0, streak_window=1) as running:
         await running.room("r1")
-        await running.operator.grant(SENDERS, 1_000_000)
+        await running.operator.grant_each(SENDERS, 1_000_000)
         yield running
 
 
@@ -338,7 +338,7 @@ async def test_the_javascript_client_asks_the_ledger_before_it_gives_up(
 ) -> None:
     async with Server(tmp_path / "data", redis_url) as server, Proxy(server.url) as proxy:
         await server.room("r1")
-        await server.operator.grant(["ann"], 1000)
+        await server.operator.grant_each(["ann"], 1000)
         page = await browser.open(f"{proxy.url}/static/lib/keys.js")
         await page.evaluate(_client(server))
         await page.wait_for("client.seq('r1') !== null")

@@ -31,7 +31,7 @@ async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIter
     limits = {"message_rate": 10_000, "message_burst": 10_000}
     async with Server(tmp_path / "data", redis_url, **limits) as running:
         await running.room("r1")
-        await running.operator.grant(["ann"], 1000)
+        await running.operator.grant_each(["ann"], 1000)
         yield running
         assert "Traceback" not in said(running)
 

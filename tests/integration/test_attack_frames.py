@@ -168,7 +168,7 @@ async def test_a_size_that_is_only_claimed_costs_what_has_come(server: Server, u
 
 async def test_after_a_close_was_sent_nothing_is_executed(server: Server, user: str) -> None:
     """The server has said 4501; four gifts that come all the same are not for it any more."""
-    await server.operator.grant([user], 1000)
+    await server.operator.grant_each([user], 1000)
     raw = await Raw.upgraded(server, server.token(user, ttl=1))
     raw.writer.write(gift(1))
     assert (await raw.reply(1))["coins"] == 999
@@ -192,7 +192,7 @@ class Sink(asyncio.Transport):
 
 async def test_what_waits_for_a_room_when_the_close_is_sent_is_not_executed(server: Server, user: str) -> None:
     """The commands came before the close, and the room that they need is found after it."""
-    await server.operator.grant([user], 100)
+    await server.operator.grant_each([user], 100)
     url = running_url(server.data_dir)
     assert url is not None
     ledger = Ledger(url, load(environ={}), load_catalog())

@@ -39,7 +39,7 @@ async def test_a_copy_of_a_stopped_directory_is_all_there_is(tmp_path: Path) -> 
     keys: list[str] = []
     async with Server(tmp_path / "data") as server:
         await server.room("r1")
-        await server.operator.grant(["ann", "bob"], 1000)
+        await server.operator.grant_each(["ann", "bob"], 1000)
         async with Client(server.url, server.token("ann")) as ann:
             await send(ann, 20, keys, [])
         before = await server.operator.wallets(["ann", "bob", "host"])
@@ -58,7 +58,7 @@ async def test_a_copy_of_a_live_directory_has_all_that_was_acknowledged_before(t
     acked: list[str] = []
     async with Server(tmp_path / "data") as server:
         await server.room("r1")
-        await server.operator.grant(["ann"], 1_000_000)
+        await server.operator.grant_each(["ann"], 1_000_000)
         async with Client(server.url, server.token("ann"), queue=0) as ann:
             await send(ann, 50, keys, acked)
             sending = asyncio.create_task(send(ann, 1_000_000, keys, acked))

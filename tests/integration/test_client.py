@@ -34,7 +34,7 @@ WITHIN = 20.0
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with Server(tmp_path / "data", member_rate=0) as running:
         await running.room("r1")
-        await running.operator.grant(["ann", "bob"], 100_000)
+        await running.operator.grant_each(["ann", "bob"], 100_000)
         yield running
 
 
@@ -126,7 +126,7 @@ async def test_a_gift_without_any_reply_is_an_unknown_outcome_that_its_key_resol
 async def test_temporary_refusals_are_waited_out(tmp_path: Path) -> None:
     async with Server(tmp_path / "data", message_rate=20, message_burst=5) as server:
         await server.room("r1")
-        await server.operator.grant(["ann"], 100)
+        await server.operator.grant_each(["ann"], 100)
         async with Client(server.url, server.token("ann")) as ann:
             replies = await asyncio.gather(*(ann.send_gift("r1", "spark") for _ in range(15)))
         assert len({reply["seq"] for reply in replies}) == 15
@@ -276,7 +276,7 @@ async def test_a_gift_whose_reply_was_lost_for_longer_than_the_window_is_not_pai
 ) -> None:
     async with Server(tmp_path / "data", redis_url) as server, Proxy(server.url) as proxy:
         await server.room("r1")
-        await server.operator.grant(["ann"], 100)
+        await server.operator.grant_each(["ann"], 100)
         async with Client(proxy.url, server.token("ann")) as ann:
             await ann.gift_status(key := ann.new_key())
             proxy.mute = arrives

@@ -70,7 +70,7 @@ async def server(redis_url: str, redis_client: Any, tmp_path: Path) -> AsyncIter
     async with Server(tmp_path / "data", redis_url, viewers_interval=60) as running:
         room = {"room": "r1", "host": "host", "host_name": "Host", "title": "Evening"}
         await running.operator.call("POST", "/v1/rooms", room)
-        await running.operator.grant(["ann"], 100)
+        await running.operator.grant_each(["ann"], 100)
         yield running
 
 

@@ -278,7 +278,7 @@ async def test_no_input_makes_a_traceback(tmp_path: Path, redis_url: str, redis_
     async with Server(tmp_path / "data", redis_url, **LOOSE) as server:
         for room in ("f1", "f2", "h1"):
             await server.room(room)
-        await server.operator.grant(["ann", "bob"], 10_000_000)
+        await server.operator.grant_each(["ann", "bob"], 10_000_000)
         fuzz = Fuzz(server)
         await fuzz.run(INPUTS)
         await server.operator.call("GET", "/readyz")

@@ -56,7 +56,7 @@ async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> Any:
     async with Server(tmp_path / "other", redis_url) as other:
         for room in ("r1", "r2", "r3"):
             await other.room(room)
-        await other.operator.grant(["ann"], COINS)
+        await other.operator.grant_each(["ann"], COINS)
     async with Server(tmp_path / "data", redis_url) as running:
         yield running
 

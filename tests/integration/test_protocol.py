@@ -26,7 +26,7 @@ JSON, MSGPACK = "gifting.v1.json", "gifting.v1.msgpack"
 async def server(redis_url: str, redis_client: Any, tmp_path: Path) -> AsyncIterator[Server]:
     async with Server(tmp_path / "data", redis_url, member_rate=0, message_rate=1000, message_burst=2000) as running:
         await running.room("r1")
-        await running.operator.grant(["ann"], 1000)
+        await running.operator.grant_each(["ann"], 1000)
         yield running
 
 

@@ -177,7 +177,7 @@ async def test_the_pages_work_under_a_path(tmp_path: Path, redis_url: str, redis
         pytest.skip("there is no Chromium on this machine")
     async with front("nginx", tmp_path, redis_url, "/gifts") as made, Browser() as browser:
         await made.server.room("r1")
-        await made.server.operator.grant(["ann"], 1000)
+        await made.server.operator.grant_each(["ann"], 1000)
         watching, viewing = made.server.token("host", "overlay", room="r1"), made.server.token("ann")
         overlay = await browser.open(f"{made.url}/overlay#token={watching}&debug", insecure=True)
         await overlay.wait_for("document.querySelector('#status.joined')")

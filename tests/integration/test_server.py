@@ -20,7 +20,7 @@ from tests.support.server import Server
 async def server(tmp_path: Path) -> Any:
     async with Server(tmp_path / "data", member_rate=0) as running:
         await running.room("r1")
-        await running.operator.grant(["ann", "bob"], 1000)
+        await running.operator.grant_each(["ann", "bob"], 1000)
         yield running
 
 
@@ -102,7 +102,7 @@ async def test_two_nodes_on_one_redis_are_one_room(redis_url: str, redis_client:
         (tmp_path / name).mkdir()
     async with Server(tmp_path / "a" / "data", redis_url) as one, Server(tmp_path / "b" / "data", redis_url) as two:
         await one.room("r1")
-        await one.operator.grant(["ann"], 100)
+        await one.operator.grant_each(["ann"], 100)
         async with Client(one.url, one.token("ann")) as ann, Client(two.url, two.token("bob")) as bob:
             await bob.join("r1", lane="all")
             key = ann.new_key()
@@ -118,7 +118,7 @@ async def test_a_stopped_server_keeps_its_books(tmp_path: Path) -> None:
     server = Server(tmp_path / "data")
     async with server:
         await server.room("r1")
-        await server.operator.grant(["ann"], 100)
+        await server.operator.grant_each(["ann"], 100)
         async with Client(server.url, server.token("ann")) as ann:
             await ann.send_gift("r1", "crown")
     assert (await server.audit())[0] == 0
@@ -140,7 +140,7 @@ async def test_a_revoked_overlay_is_closed(server: Server) -> None:
 async def test_two_workers_share_a_port_and_a_room(tmp_path: Path) -> None:
     async with Server(tmp_path / "data", workers=2) as server:
         await server.room("r1")
-        await server.operator.grant(["ann"], 100)
+        await server.operator.grant_each(["ann"], 100)
         clients = [Client(server.url, server.token(f"v{number}")) for number in range(8)]
         async with Client(server.url, server.token("ann")) as ann:
             for client in clients:

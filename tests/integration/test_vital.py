@@ -129,7 +129,7 @@ async def test_a_reply_that_makes_no_sense(redis_client: Any, redis_url: str, ch
 async def test_the_process_ends_with_an_error(tmp_path: Path, redis_client: Any, redis_url: str) -> None:
     async with RedisProxy(redis_url) as proxy, Server(tmp_path / "data", proxy.url) as server:
         await server.room("r1")
-        await server.operator.grant(["ann"], 10)
+        await server.operator.grant_each(["ann"], 10)
         async with Client(server.url, server.token("ann"), deadline=2) as ann:
             await ann.join("r1")
             proxy.change = garbled
@@ -149,7 +149,7 @@ async def test_a_worker_that_ended_is_started_again(tmp_path: Path, redis_client
         Server(tmp_path / "data", proxy.url, workers=2) as server,
     ):
         await server.room("r1")
-        await server.operator.grant(["ann"], 10)
+        await server.operator.grant_each(["ann"], 10)
         async with Client(server.url, server.token("ann")) as ann:
             await ann.join("r1")
 

@@ -100,7 +100,7 @@ class Gifting(Giver):
         return self._encode({"op": "send_gift", "id": 1, "room": room, "gift": GIFT, "key": key})
 
     async def grant(self, running: Running, senders: Sequence[int], coins: int) -> None:
-        await self._operator.grant([f"sender-{number}" for number in senders], coins)
+        await self._operator.grant_each([f"sender-{number}" for number in senders], coins)
 
     async def coins(self, running: Running, senders: Sequence[int]) -> int:
         wallets = await self._operator.wallets([f"sender-{number}" for number in senders])

@@ -104,7 +104,7 @@ class Soak:
         plans = self.plans()
         self._show("opening rooms", 0)
         await self._operator.open_rooms(self.rooms)
-        await self._operator.grant(self._senders, GRANT)
+        await self._operator.grant_each(self._senders, GRANT)
         before = await self._operator.wallets(self._senders)
         self._show("connecting", 0)
         async with Fleet(plans) as fleet:
