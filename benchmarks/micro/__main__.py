@@ -1,8 +1,9 @@
-"""``python -m benchmarks.micro [--against FILE] [--save FILE]``: did an inner loop get slower?"""
+"""``python -m benchmarks.micro [--against FILE | --against-commit REV] [--save FILE]``: did an inner loop get slower?"""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.checkout import CheckoutError, checkout, run_module
 from benchmarks.micro.cases import CASES
 from benchmarks.micro.instructions import CountError
 from benchmarks.micro.measurement import TOLERANCE, UNITS, Measurement, Method, Row, best_method, compare
@@ -22,6 +24,7 @@ PROBLEM: Final = 2
 """Exit status where nothing could be compared."""
 
 Against = Annotated[str, typer.Option(help="Compare with this file; exit status 1 if a case got worse.")]
+Commit = Annotated[str, typer.Option(help="Measure this commit too, and compare with it.")]
 Save = Annotated[str, typer.Option(help="Keep what was measured in this file.")]
 Tolerance = Annotated[float, typer.Option(help="Percent a case may get worse; 0: 5 for instructions, 15 for ratios.")]
 How = Annotated[
@@ -33,6 +36,7 @@ Quick = Annotated[bool, typer.Option(help="A tenth of the calls.")]
 
 def main(
     against: Against = "",
+    against_commit: Commit = "",
     save: Save = "",
     tolerance: Tolerance = 0.0,
     method: How = "",
@@ -43,10 +47,10 @@ def main(
     console = Console(soft_wrap=True, highlight=False)
     names = [case.name for case in CASES if only in case.name]
     try:
-        before = Measurement.read(Path(against)) if against else None
+        before = _before(against, against_commit, method, only, quick)
         chosen = _method(method, before)
         now = Measurement.take(chosen, names, QUICK if quick else 1.0)
-    except (CountError, ValueError, OSError, msgspec.DecodeError) as error:
+    except (CountError, CheckoutError, ValueError, OSError, msgspec.DecodeError) as error:
         console.print(f"benchmarks.micro: {error}", style="red", markup=False)
         sys.exit(PROBLEM)
     if save:
@@ -57,6 +61,20 @@ def main(
     console.print(_table(rows, chosen, allowed))
     if before is not None:
         sys.exit(_verdict(console, rows, before, now, allowed))
+
+
+def _before(file: str, commit: str, method: str, only: str, quick: bool) -> Measurement | None:
+    """What to compare with: what was kept in a file, or a commit, measured now by its own cases."""
+    if not commit:
+        return Measurement.read(Path(file)) if file else None
+    if file:
+        raise ValueError("--against and --against-commit are two things to compare with; give one.")
+    with checkout(commit) as tree, tempfile.TemporaryDirectory(prefix="gifting-micro-") as directory:
+        found = Path(directory) / "before.json"
+        options = {"--save": str(found), "--case": only, "--method": method}
+        words = [word for name, value in options.items() if value for word in (name, value)]
+        run_module(tree, ["benchmarks.micro", *words, *(["--quick"] if quick else [])])
+        return Measurement.read(found)
 
 
 def _method(asked: str, before: Measurement | None) -> Method:
