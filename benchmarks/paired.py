@@ -1,8 +1,8 @@
 """``python -m benchmarks.paired REVISION``: did the server get slower since that commit?
 
-Runs ``gifting bench`` of this checkout and of the commit in turn, a pair per round, and divides pair by pair: what slows
-the machine down for a while slows both halves of a pair. Each side runs its own code from its own tree, so the commit
-may be laid out otherwise, as long as it has ``gifting bench`` with these flags.
+Runs ``gifting bench`` of this checkout and of the commit in turn, a pair per round, and divides pair by pair: what
+slows the machine down for a while slows both halves of a pair. Each side runs its own code from its own tree, so the
+commit may be laid out otherwise, as long as it has ``gifting bench`` with these flags.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def compare(pairs: Pairs) -> Iterator[Comparison]:
                 found = [(look_up(before, figure.path), look_up(now, figure.path)) for before, now in results]
                 known = [(before, now) for before, now in found if before and now]
                 if known:
-                    medians = (statistics.median(side) for side in zip(*known, strict=True))
-                    yield Comparison(workload, figure, *medians, [now / before for before, now in known])
+                    before, now = map(statistics.median, zip(*known, strict=True))
+                    yield Comparison(workload, figure, before, now, [now / before for before, now in known])
 
 
 def look_up(result: dict[str, Any], path: str) -> float | None:

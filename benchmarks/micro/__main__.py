@@ -1,4 +1,4 @@
-"""``python -m benchmarks.micro [--against FILE | --against-commit REV] [--save FILE]``: did an inner loop get slower?"""
+"""``python -m benchmarks.micro [--against FILE | --against-commit REVISION]``: did an inner loop get slower?"""
 
 from __future__ import annotations
 

@@ -44,11 +44,11 @@ def bench(
     ] = False,
 ) -> None:
     """Measure: a server under load from other processes, then audited."""
+    given = {name: value for name, value in locals().items() if name not in {"full", "soak", "slope_max", "faults"}}
     from gifting import bench as benching
 
     if full and (rate or soak):
         raise BadSetting("--max goes with neither --rate nor --soak.")
-    given = {name: value for name, value in locals().items() if name not in {"full", "soak", "slope_max", "faults"}}
     if soak:
         sys.exit(benching.run(soak_options(soak, slope_max, given, faults=faults)))
     if slope_max is not None or faults:
