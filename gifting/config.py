@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -107,6 +108,9 @@ class Settings:
     root_path: str = _setting("", "Path that a proxy in front takes off, such as /gifts.")
     tls_cert: str = _setting("", "PEM file with the certificate and its chain. Empty: no TLS here.")
     tls_key: str = _setting("", "PEM file with its key. Empty: it is in the certificate's file.")
+    node: str = _setting(
+        "", "Name of this server in its metrics; with several workers, each adds its number. Empty: the machine's name."
+    )
     metrics_host: str = _setting("127.0.0.1", "Address of the listener for /metrics.")
     metrics_port: int = _setting(
         0, "Port of a listener for /metrics only. 0: it is on the main one.", least=0, most=65535
@@ -272,6 +276,10 @@ class Settings:
     def origin_list(self) -> frozenset[str]:
         """The origins whose pages may open a WebSocket, beside the host that a request names."""
         return frozenset(filter(None, (self.public_origin(), *map(str.strip, self.origins.split(",")))))
+
+    def node_name(self) -> str:
+        """What this server, or this worker of it, is called in metrics: the same after every start."""
+        return self.node or socket.gethostname()
 
     @property
     def data_path(self) -> Path:

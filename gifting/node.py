@@ -132,7 +132,7 @@ class Node:
         await self.hub.drain(self.settings.drain_timeout)
 
     def _servers(self) -> Iterator[Server]:
-        registry = make_registry(Parts(self.ledger, self.hub, self.feed, self.keeper), self.name)
+        registry = make_registry(Parts(self.ledger, self.hub, self.feed, self.keeper), self.settings.node_name())
         services = Services(self.ledger, self.hub, self.health, registry)
         yield client_server(make_app(services), self.hub, self._listeners[0])
         for listener in self._listeners[1:]:

@@ -34,7 +34,7 @@ async def run_workers(
     """
     find_secrets(settings)  # made, where it is kept in the data directory, before each worker reads it there
     running = [
-        vital.start(f"worker {number}", _keep(settings, url, listeners, vital.stop))
+        vital.start(f"worker {number}", _keep(_environment(settings, url, number), settings, listeners, vital.stop))
         for number in range(1, settings.workers + 1)
     ]
     ready()
@@ -43,12 +43,14 @@ async def run_workers(
     vital.check()
 
 
-async def _keep(settings: Settings, url: str, listeners: Sequence[socket.socket], stop: asyncio.Event) -> None:
+async def _keep(
+    environment: dict[str, str], settings: Settings, listeners: Sequence[socket.socket], stop: asyncio.Event
+) -> None:
     numbers = [listener.fileno() for listener in listeners]
     while not stop.is_set():
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gifting", "serve", *(f"--fd={number}" for number in numbers)),
-            env=_environment(settings, url),
+            env=environment,
             pass_fds=numbers,
             stdin=asyncio.subprocess.PIPE,  # it closes when this process ends, however it does
             stdout=asyncio.subprocess.DEVNULL,
@@ -75,8 +77,8 @@ async def _stop(process: asyncio.subprocess.Process, timeout: float) -> None:
         process.kill()
 
 
-def _environment(settings: Settings, url: str) -> dict[str, str]:
-    """A worker's settings: ours, but it starts no Redis and no workers of its own."""
+def _environment(settings: Settings, url: str, number: int) -> dict[str, str]:
+    """A worker's settings: ours, but it starts no Redis and no workers of its own, and has a name of its own."""
     values = {row.env: str(getattr(settings, row.name)) for row in table()}
-    own = {"GIFTING_REDIS": url, "GIFTING_WORKERS": "1"}
+    own = {"GIFTING_REDIS": url, "GIFTING_WORKERS": "1", "GIFTING_NODE": f"{settings.node_name()}-{number}"}
     return {**os.environ, **values, **own}

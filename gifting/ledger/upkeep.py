@@ -9,6 +9,7 @@ from typing import Final
 from gifting.config import Settings
 from gifting.health import Health
 from gifting.ledger.clock import Clock
+from gifting.ledger.coins import Coins
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.floors import Floors
 from gifting.ledger.keys import Keys
@@ -41,6 +42,7 @@ class Upkeep:
         self._looked = False
         self.clock = Clock(monotonic)
         self.floors = Floors(redis, keys, settings)
+        self.coins = Coins(redis, keys)
 
     async def round(self) -> None:
         """Once around. Raises RedisError, OSError."""
@@ -51,6 +53,7 @@ class Upkeep:
         await self.floors.raise_to(now, self.clock.held)
         self._tell_outage(now)
         await self._compare_settings()
+        await self.coins.read()
 
     async def _measure(self) -> tuple[int, float]:
         """The time, and by how much the clock has stepped, in ms."""

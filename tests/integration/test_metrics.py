@@ -1,0 +1,79 @@
+"""What ``/metrics`` says, of real servers."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from gifting import __version__, config
+from gifting.api.metrics import TABLE
+from gifting.ledger.ledger import Ledger
+from gifting.model.catalog import load_catalog
+from tests.support.keys import new_key
+from tests.support.server import Server
+
+
+async def scrape(url: str) -> list[Sample]:
+    """All samples of one scrape, over a connection of its own."""
+    async with httpx.AsyncClient(trust_env=False) as web:
+        text = (await web.get(f"{url}/metrics")).text
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+async def test_every_row_and_the_process_are_told_with_the_nodes_name(
+    tmp_path: Path, redis_url: str, redis_client: Any
+) -> None:
+    async with Server(tmp_path / "data", redis_url, node="shop") as server:
+        samples = await scrape(server.url)
+    assert {sample.labels["node"] for sample in samples} == {"shop"}
+    names = {sample.name for sample in samples}
+    assert {row.name for row in TABLE} <= {name.removesuffix("_total").removesuffix("_bucket") for name in names}
+    assert {"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"} <= names
+    build = next(sample for sample in samples if sample.name == "gifting_build_info")
+    assert (build.labels["version"], build.value) == (__version__, 1)
+
+
+async def test_a_worker_that_is_started_again_has_its_name_again(
+    tmp_path: Path, redis_url: str, redis_client: Any
+) -> None:
+    async with Server(tmp_path / "data", redis_url, node="shop", workers=2) as server, asyncio.timeout(30):
+        await until_named(server, {"shop-1", "shop-2"})
+        assert server.process is not None
+        for worker in psutil.Process(server.process.pid).children():
+            worker.kill()
+        await until_named(server, {"shop-1", "shop-2"})
+
+
+async def until_named(server: Server, names: set[str]) -> None:
+    """Scrape until every name was met, and no other."""
+    seen: set[str] = set()
+    while seen != names:
+        with suppress(httpx.TransportError):
+            seen |= {sample.labels["node"] for sample in await scrape(server.url)}
+        assert seen <= names
+
+
+async def test_coins_are_those_of_all_nodes(redis_url: str, redis_client: Any) -> None:
+    settings = config.load({}, environ={})
+    one, other = (Ledger(redis_url, settings, load_catalog()) for _ in range(2))
+    try:
+        await one.start()
+        await other.start()
+        room = await one.open_room("r1", "host", "Host", "")
+        await one.grant("ann", 100, new_key(), "bought", "operator")
+        sender = one.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 0})
+        sent = await one.gift(sender, room, "spark", new_key(), 3)
+        await other.maintain()
+        coins = other.upkeep.coins
+        assert (coins.issued, coins.spent) == (100, 100 - sent.coins)
+        assert coins.spent > 0
+    finally:
+        await one.stop()
+        await other.stop()
