@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gifting.api.caller import bearer
 from gifting.api.services import Services
-from gifting.api.toll import bearer
 from gifting.errors import BadToken, Forbidden
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from gifting.api.endpoints import ENDPOINTS, Endpoint
+from gifting.api.endpoint import Endpoint
+from gifting.api.endpoints import ENDPOINTS
 from gifting.errors import all_errors
 from gifting.wire.replies import Problem
 
@@ -17,7 +18,7 @@ _PARAMETER = re.compile(r"{(\w+)}")
 def document() -> dict[str, Any]:
     replies = [endpoint.reply for endpoint in ENDPOINTS]
     bodies = [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
-    types = list(dict.fromkeys([*replies, *bodies, Problem]))
+    types: list[type] = list(dict.fromkeys([*replies, *bodies, Problem]))
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     refs = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}

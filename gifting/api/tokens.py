@@ -1,49 +1,44 @@
-"""Handlers about tokens: a room's overlays, and what operators revoke."""
+"""Tokens: what operators revoke."""
 
 from __future__ import annotations
 
-from gifting.api import types
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from gifting.api.access import OPERATORS
 from gifting.api.call import Call
+from gifting.api.endpoint import Endpoint
 from gifting.errors import BadMessage
-from gifting.wire.tokens import Rules, issue, make_token_id
+from gifting.model.ids import ID, TOKEN_ID
 
 
-async def make_overlay_token(call: Call) -> types.OverlayTokenReply:
-    """Noted before it is handed out, so that there is none which can't be revoked."""
-    rules = Rules.of(call.services.hub.settings)
-    ttl = call.body.ttl
-    if ttl > rules.ttl_max:
-        raise BadMessage(f"ttl is {ttl}; a token may last {rules.ttl_max:.0f} s here.")
-    ledger = call.services.ledger
-    room = await ledger.room(call.path["room"])
-    token_id = make_token_id(room.id)
-    now = await ledger.overlays.note(room, token_id, ttl)
-    secret = call.services.hub.keyring.secret
-    token = issue(secret, room.host, "overlay", now=now, ttl=ttl, room=room.id, rules=rules, token_id=token_id)
-    url = f"{call.base_url}/overlay#token={token}"
-    return types.OverlayTokenReply(token, token_id, room.id, int(now + ttl), url)
+class Revocation(Struct):
+    """What to revoke, one of these: a token by its id (``jti``), or what a user or everyone was issued up to now."""
+
+    token_id: Annotated[str, Meta(pattern=TOKEN_ID)] | None = None
+    user: Annotated[str, Meta(pattern=ID)] | None = None
+    everyone: Literal[True] | None = None
 
 
-async def revoke_overlay_token(call: Call) -> types.Health:
-    ledger = call.services.ledger
-    room = await ledger.room(call.path["room"])
-    token_id = call.path["token_id"]
-    await ledger.revocations.revoke_overlay(token_id, await ledger.overlays.expires(room, token_id))
-    await call.services.hub.close_revoked()
-    return types.Health(ok=True)
+class RevocationReply(Struct):
+    """``until`` is in seconds since 1970: what was issued (``iat``) after that is good. Null for a single token."""
+
+    ok: bool
+    until: float | None = None
 
 
-async def revoke(call: Call) -> types.RevocationReply:
+async def revoke(call: Call) -> RevocationReply:
     """By what the body names. On this node it holds when the reply is there, on others a second later."""
-    body: types.Revocation = call.body
+    body: Revocation = call.body
     if sum(one is not None for one in (body.token_id, body.user, body.everyone)) != 1:
         raise BadMessage("Name one of token_id, user and everyone.")
     until = await _revoke(call, body)
     await call.services.hub.close_revoked()
-    return types.RevocationReply(True, until)
+    return RevocationReply(True, until)
 
 
-async def _revoke(call: Call, body: types.Revocation) -> float | None:
+async def _revoke(call: Call, body: Revocation) -> float | None:
     ledger = call.services.ledger
     if body.token_id is not None:
         await ledger.revocations.revoke_token(body.token_id)
@@ -53,3 +48,16 @@ async def _revoke(call: Call, body: types.Revocation) -> float | None:
     until = await ledger.revocations.revoke_user(body.user)
     await ledger.overlays.forget(body.user)
     return until
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "POST",
+        "/v1/tokens/revocations",
+        "Revoke a token, or all of a user, or all",
+        OPERATORS,
+        revoke,
+        RevocationReply,
+        Revocation,
+    ),
+)

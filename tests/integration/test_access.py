@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gifting.api.body import PATH_IDS
 from gifting.api.endpoints import ENDPOINTS
 from gifting.api.openapi import document
+from gifting.api.request import PATH_IDS
 from gifting.errors import BadToken, Forbidden, GiftingError
 from gifting.wire.tokens import ROLES, Role
 from tests.support.keys import new_key

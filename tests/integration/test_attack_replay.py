@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from gifting.api.endpoints import EVENTS_SIZE
+from gifting.api.rooms import EVENTS_SIZE
 from gifting.config import Settings, load
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import PAGE, Replays

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from gifting.api.call import NOBODY
-from gifting.api.endpoints import Endpoint
+from gifting.api.endpoint import Endpoint
 from gifting.errors import BadToken, Denied, RateLimited
 from gifting.hub.hub import Hub
 from gifting.wire.tokens import Identity

@@ -1,4 +1,4 @@
-"""What a request brings, read and checked: path, query, body."""
+"""What a request brings, read and checked: who asks, path, query, body."""
 
 from __future__ import annotations
 
@@ -9,12 +9,33 @@ from typing import Any, Final
 import msgspec
 from starlette.requests import Request
 
+from gifting.api.access import authorize
+from gifting.api.call import Call
+from gifting.api.caller import identify, pay
+from gifting.api.endpoint import Endpoint
+from gifting.api.services import Services
 from gifting.errors import BadId, BadMessage, MessageTooLarge
 from gifting.model.ids import valid_id, valid_token_id
 from gifting.wire.codec import UNDECODABLE, why
 
 PATH_IDS: Final = {"room": valid_id, "user": valid_id, "token_id": valid_token_id}
 """The path parameters that are ids, and what such an id looks like."""
+
+
+async def read_call(services: Services, endpoint: Endpoint, request: Request) -> Call:
+    """The request, understood and allowed. Raises what it is refused for."""
+    identity = identify(services.hub, endpoint, request)
+    path = read_path(request.path_params)
+    asked = request.query_params
+    query = {name: read_number(name, asked.get(name), usual, most) for name, usual, most in endpoint.query}
+    pay(services.hub, endpoint, identity, query)
+    body = await read_body(request, endpoint.body, services.hub.settings.message_max)
+    words = {name: read_word(name, asked.get(name), known) for name, known in endpoint.words}
+    base_url = (services.hub.settings.public_url or str(request.base_url)).rstrip("/")
+    call = Call(services, identity, path, query, words, body, base_url)
+    if endpoint.access is not None:
+        await authorize(endpoint.access, call)
+    return call
 
 
 def read_path(parameters: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,41 @@
+"""What one endpoint is: a row from which its route and its place in the OpenAPI document are made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from gifting.api.access import Access
+from gifting.api.call import Call
+
+
+class Done(Struct):
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of the table.
+
+    Args:
+        access: who may.
+        query: whole numbers: name, default, most.
+        words: texts: name, and what may be said, the first by default; any text, '' by default, where that is empty.
+        cost: in messages of the caller's allowance (one is worth about half a ms); 0: free, and nobody is asked who.
+        page: items of the query's ``limit`` that cost one message more; 0: they cost nothing.
+    """
+
+    method: str
+    path: str
+    summary: str
+    access: Access | None
+    handler: Callable[[Call], Awaitable[Struct]]
+    reply: type[Struct]
+    body: type[Struct] | None = None
+    query: tuple[tuple[str, int, int], ...] = ()
+    words: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    status: int = 200
+    cost: float = 1
+    page: int = 0

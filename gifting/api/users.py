@@ -1,0 +1,51 @@
+"""Users: what they have, and the coins that are issued to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from gifting.api.access import OPERATORS, USER
+from gifting.api.call import Call
+from gifting.api.endpoint import Endpoint
+from gifting.model.money import MAX_AMOUNT
+from gifting.model.text import PLAIN
+
+
+class Wallet(Struct):
+    """``diamonds`` are milli-diamonds."""
+
+    coins: int
+    diamonds: int
+
+
+class GrantBody(Struct):
+    """Coins to issue, once per ``key`` (a UUIDv7)."""
+
+    coins: Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
+    key: str
+    reason: Annotated[str, Meta(min_length=1, max_length=200, pattern=PLAIN)]
+
+
+class GrantReply(Struct):
+    """``coins`` is the balance after; ``duplicate``: the key had been used for the same before."""
+
+    coins: int
+    duplicate: bool
+
+
+async def wallet(call: Call) -> Wallet:
+    return Wallet(*await call.services.ledger.wallet(call.path["user"]))
+
+
+async def grant(call: Call) -> GrantReply:
+    body: GrantBody = call.body
+    ledger, operator = call.services.ledger, call.identity.user
+    return GrantReply(*await ledger.grant(call.path["user"], body.coins, body.key, body.reason, operator))
+
+
+ENDPOINTS: Final = (
+    Endpoint("GET", "/v1/users/{user}/wallet", "Coins and diamonds", USER, wallet, Wallet),
+    Endpoint("POST", "/v1/users/{user}/grants", "Issue coins", OPERATORS, grant, GrantReply, GrantBody),
+)
