@@ -109,7 +109,7 @@ def _conflate(stage: Stage) -> Call:
 def _transcode(stage: Stage) -> Call:
     batch = samples.batch(stage.catalog, FRAME_EVENTS)
     data = stage.room.lanes["all"].message(batch.last, [batch], [], frozenset()).data
-    size = stage.room.settings.frame_max
+    size = stage.hub.settings.frame_max
     return lambda: JSON.transcode(data, size)
 
 

@@ -120,4 +120,5 @@ class Stage:
         """``count`` viewers in the room, up to date."""
         for _ in range(count):
             connection = self.connection(codec)
-            self.hub.subscribe(Subscription(connection, self.room, self.room.lanes[lane], self.room.seq, True))
+            place = Subscription(connection, self.room.id, self.room.lanes[lane], self.room.history.seq, True)
+            self.hub.subscribe(connection, place)

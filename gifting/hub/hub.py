@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 from gifting.config import Settings
 from gifting.errors import BadToken, GiftingError, TokenInUrl, TokenRevoked
+from gifting.hub.counters import Counters
+from gifting.hub.lane import Shared
 from gifting.hub.limits import Limits, Rates
 from gifting.hub.meter import Meter
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import Replays
-from gifting.hub.room import Counters, Room, RoomLedger
+from gifting.hub.room import Room, RoomLedger
 from gifting.hub.subscription import Subscription
 from gifting.model.events import Logged
 from gifting.tasks import end
@@ -90,6 +92,7 @@ class Hub:
         self.throttle = Throttle(self.loop, settings.flood_timeout)
         self.pacer = Pacer(settings.flush_pause)
         self.replays = Replays(settings)
+        self._shared = Shared(settings, self.pacer, self.replays, self.counters)
         self.likes = Meter(settings.like_rate, settings.like_burst)
         self.posts = Meter(settings.comment_rate, settings.comment_burst)
         self.rooms: dict[str, Room] = {}
@@ -145,7 +148,7 @@ class Hub:
 
     def leave(self, connection: Connection) -> None:
         for subscription in tuple(connection.subscriptions.values()):
-            self.unsubscribe(subscription)
+            self.unsubscribe(connection, subscription)
         if connection in self.connections:
             self.connections.discard(connection)
             assert connection.identity is not None
@@ -169,9 +172,10 @@ class Hub:
     # Rooms.
 
     async def open_room(self, room_id: str) -> Room:
-        """The room, opened if it has no subscribers here yet. Raises RoomNotFound."""
+        """The room, opened if it has no subscribers here yet, and kept for :data:`LINGER`. Raises RoomNotFound."""
         room = self.rooms.get(room_id)
         if room is not None and room.lanes:
+            room.empty_since = self.time()
             return room
         if room_id not in self._opening:
             task = asyncio.create_task(self._open(room_id))
@@ -181,7 +185,7 @@ class Hub:
 
     async def _open(self, room_id: str) -> Room:
         ref = await self.ledger.room(room_id)
-        room = Room(ref, self.ledger, self.settings, self.pacer, self.replays, self.counters, self.time())
+        room = Room(ref, self.ledger, self._shared, self.time())
         self.rooms[room_id] = room
         try:
             await room.open()
@@ -190,13 +194,13 @@ class Hub:
             raise
         return room
 
-    def subscribe(self, subscription: Subscription) -> None:
-        subscription.connection.subscriptions[subscription.room.id] = subscription
-        subscription.room.subscribe(subscription)
+    def subscribe(self, connection: Connection, subscription: Subscription) -> None:
+        connection.subscriptions[subscription.room] = subscription
+        self.rooms[subscription.room].subscribe(subscription)
 
-    def unsubscribe(self, subscription: Subscription) -> None:
-        del subscription.connection.subscriptions[subscription.room.id]
-        subscription.room.unsubscribe(subscription, self.time())
+    def unsubscribe(self, connection: Connection, subscription: Subscription) -> None:
+        del connection.subscriptions[subscription.room]
+        self.rooms[subscription.room].unsubscribe(subscription, self.time())
 
     def announce(self, connection: Connection, room: Room) -> None:
         """Log that a viewer came, unless too many do."""

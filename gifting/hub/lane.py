@@ -11,11 +11,15 @@ A frame has ``frame_max`` bytes at most, or a single event; so what waits in a s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+from gifting.config import Settings
+from gifting.hub.counters import Counters
+from gifting.hub.history import History
 from gifting.hub.memo import Memo
-from gifting.hub.replays import PAGE
+from gifting.hub.pacer import Pacer
+from gifting.hub.replays import PAGE, Replays
 from gifting.hub.subscription import Subscription
 from gifting.wire.batch import RoomBatch, join_events, split
 from gifting.wire.close import CloseCode
@@ -23,8 +27,14 @@ from gifting.wire.codec import Codec
 from gifting.wire.conflate import conflate
 from gifting.wire.framing import frame
 
-if TYPE_CHECKING:
-    from gifting.hub.room import Room
+
+class Shared(NamedTuple):
+    """What all lanes of a node share."""
+
+    settings: Settings
+    pacer: Pacer
+    replays: Replays
+    counters: Counters
 
 
 class Message(NamedTuple):
@@ -45,21 +55,24 @@ MEMO_SIZE = 1_048_576
 
 
 class Lane(ABC):
-    """The subscribers of one lane of one room."""
+    """The subscribers of one lane of one room, whose events so far are ``history``."""
 
     interval: float
     """Seconds between two frames at least."""
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
-        self.position = room.seq
+    def __init__(self, history: History, shared: Shared) -> None:
+        self.history = history
+        self.position = history.seq
         self.due = 0.0
+        self._pacer = shared.pacer
+        self._replays = shared.replays
+        self._counters = shared.counters
+        self._frame_max = shared.settings.frame_max
         self._pending: list[RoomBatch] = []
         self._states: dict[str, bytes] = {}
-        self._sharing: dict[Codec, dict[Subscription, Any]] = {}
+        self._sharing: dict[Codec, dict[Subscription, Callable[[bytes], None]]] = {}
         self._behind: set[Subscription] = set()
         self._shown = NOTHING_SHOWN
-        self._frame_max = room.settings.frame_max
         self._memo: Memo[Message] = Memo(MEMO_SIZE)
 
     # Who is in.
@@ -81,7 +94,7 @@ class Lane(ABC):
         if not len(self):
             self._pending.clear()
             self._states.clear()
-            self.position = self.room.seq
+            self.position = self.history.seq
         self._behind.add(subscription)
         self.catch_up(subscription)
 
@@ -99,7 +112,7 @@ class Lane(ABC):
     def dismiss(self) -> None:
         """What was to go out is lost: whoever is in comes back for it, or finds out that there is a gap."""
         for subscription in tuple(self.subscriptions()):
-            subscription.connection.close(CloseCode.RESYNC)
+            subscription.subscriber.close(CloseCode.RESYNC)
 
     # What goes out.
 
@@ -109,13 +122,13 @@ class Lane(ABC):
             self.position = batch.last
             return
         self._pending.append(batch)
-        self.room.pacer.mark(self)
+        self._pacer.mark(self)
 
     def push_state(self, kind: str, event: bytes) -> None:
         """A state event: not numbered, not replayed; only the newest of its kind matters."""
         if len(self):
             self._states[kind] = event
-            self.room.pacer.mark(self)
+            self._pacer.mark(self)
 
     def flush(self, now: float) -> None:
         """Write what is pending: one frame for everyone (more only where it would be too big)."""
@@ -139,7 +152,7 @@ class Lane(ABC):
         self._shown = message.shown
         for codec, group in self._sharing.items():
             if group:
-                self.room.counters.count(message.events, len(group))
+                self._counters.count(message.events, len(group))
                 data = self._frames(codec, message)
                 for write in tuple(group.values()):
                     write(data)
@@ -160,12 +173,16 @@ class Lane(ABC):
                 return
             if subscription.position > self.position:
                 return  # its snapshot is newer than what has come by; the next flush looks again
-            missed = self.room.recent_after(subscription.position, self.position)
+            missed = self.history.recent_after(subscription.position, self.position)
             runs = split(missed, self._page) if missed else []
             if len(runs) != 1 and not (runs and self._key(subscription, runs[0]) in self._memo):
-                self.room.replays.request(subscription)
+                self._replays.request(subscription)
                 return
             self.give(subscription, runs[0])
+
+    async def missed_by(self, subscription: Subscription, size: int) -> list[RoomBatch]:
+        """What a subscription lacks next, about ``size`` bytes; nothing where it is gone. Raises Unavailable."""
+        return await self.history.page_after(subscription.position, self.position, size)
 
     def give_page(self, subscription: Subscription, batches: list[RoomBatch]) -> None:
         """Write batches that follow the subscription's position to it alone, as far as its socket takes them."""
@@ -189,8 +206,8 @@ class Lane(ABC):
             self._memo.put(key, *made)
         data, message = made
         subscription.position, subscription.shown = position, message.shown
-        self.room.counters.count(message.events, 1)
-        self.room.replays.charge(subscription.connection, cost)
+        self._counters.count(message.events, 1)
+        self._replays.charge(subscription.subscriber, cost)
         subscription.write(data)
 
     def _key(self, subscription: Subscription, batches: list[RoomBatch]) -> tuple[int, int, Codec, frozenset[int]]:
@@ -205,25 +222,27 @@ class Lane(ABC):
 class AllLane(Lane):
     """Every event in order."""
 
-    def __init__(self, room: Room) -> None:
-        super().__init__(room)
-        self.interval = room.settings.all_interval
+    def __init__(self, history: History, shared: Shared) -> None:
+        super().__init__(history, shared)
+        self.interval = shared.settings.all_interval
 
     def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
         count = sum(batch.count for batch in batches) + len(states)
         blobs = [batch.events for batch in batches]
-        return Message(join_events(self.room.id, position, blobs + states, count), count, NOTHING_SHOWN)
+        return Message(join_events(self.history.room, position, blobs + states, count), count, NOTHING_SHOWN)
 
 
 class LiveLane(Lane):
-    """Per frame the newest event of each streak, the heaviest few, and the totals."""
+    """Per frame the newest event of each streak, the heaviest few, and the ``totals``."""
 
-    def __init__(self, room: Room) -> None:
-        super().__init__(room)
-        self.interval = room.settings.live_interval
+    def __init__(self, history: History, shared: Shared, totals: Callable[[], dict[str, int]]) -> None:
+        super().__init__(history, shared)
+        self.interval = shared.settings.live_interval
+        self._top = shared.settings.live_top
+        self._totals = totals
 
     def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
         waiting = set(shown)
-        blobs = conflate(batches, self.room.settings.live_top, waiting) + states
-        data = join_events(self.room.id, position, blobs, len(blobs), self.room.totals())
+        blobs = conflate(batches, self._top, waiting) + states
+        data = join_events(self.history.room, position, blobs, len(blobs), self._totals())
         return Message(data, len(blobs), frozenset(waiting))

@@ -1,7 +1,7 @@
 """Catching up at a bounded cost: who lacks much is given it page by page, in turn, and pays for it.
 
-Of each connection one page is on its way at a time, and ``replay_loads`` of them on this node, in the order in which
-they were asked for; so those who wait are as many as there are connections at most. Pages are given one at a time, each
+Of each subscriber one page is on its way at a time, and ``replay_loads`` of them on this node, in the order in which
+they were asked for; so those who wait are as many as there are subscribers at most. Pages are given one at a time, each
 followed by a rest of three times as long as it took, so that gifts go on meanwhile. Who has had more than its allowance
 of bytes waits for the next page until that has filled up again.
 """
@@ -12,18 +12,15 @@ import asyncio
 import logging
 from collections import deque
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gifting.config import Settings
 from gifting.errors import GiftingError
 from gifting.hub.meter import Meter
+from gifting.hub.subscription import Subscriber, Subscription
 from gifting.tasks import end
+from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
-
-if TYPE_CHECKING:
-    from gifting.hub.subscription import Subscription
-    from gifting.transport.connection import Connection
-    from gifting.wire.batch import RoomBatch
 
 log = logging.getLogger(__name__)
 
@@ -46,38 +43,38 @@ class Replays:
         self._loads = settings.replay_loads
         self._meter = Meter(settings.replay_rate, settings.replay_burst)
         self._loop = asyncio.get_running_loop()
-        self._wanted: dict[Connection, deque[Subscription]] = {}
-        self._queue: deque[Connection] = deque()
+        self._wanted: dict[Subscriber, deque[Subscription]] = {}
+        self._queue: deque[Subscriber] = deque()
         self._turn = asyncio.Lock()
         self._owed = 0.0
         self._workers: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        """Connections that wait or are being served."""
+        """Subscribers that wait or are being served."""
         return len(self._wanted)
 
     # What was had.
 
-    def charge(self, connection: Connection, size: int) -> None:
-        """``size`` bytes were read, or made anew, for a connection."""
-        self._meter.charge(_who(connection), self._loop.time(), size)
+    def charge(self, subscriber: Subscriber, size: int) -> None:
+        """``size`` bytes were read, or made anew, for a subscriber."""
+        self._meter.charge(subscriber.payer, self._loop.time(), size)
 
-    def debt(self, connection: Connection) -> float:
-        """Seconds until more may be replayed to a connection's user; 0: now."""
-        return self._meter.wait(_who(connection), self._loop.time())
+    def debt(self, subscriber: Subscriber) -> float:
+        """Seconds until more may be replayed to a subscriber; 0: now."""
+        return self._meter.wait(subscriber.payer, self._loop.time())
 
     # Who waits.
 
     def request(self, subscription: Subscription) -> None:
         """Give a subscription its next page when it is its turn; until then it is ``loading``."""
         subscription.loading = True
-        connection = subscription.connection
-        wanted = self._wanted.get(connection)
+        subscriber = subscription.subscriber
+        wanted = self._wanted.get(subscriber)
         if wanted is not None:
             wanted.append(subscription)
             return
-        self._wanted[connection] = deque((subscription,))
-        self._queue.append(connection)
+        self._wanted[subscriber] = deque((subscription,))
+        self._queue.append(subscriber)
         if len(self._workers) < self._loads:
             worker = asyncio.create_task(self._work(), name="replay")
             self._workers.add(worker)
@@ -91,28 +88,28 @@ class Replays:
     async def _work(self) -> None:
         """Until nobody waits."""
         while self._queue:
-            connection = self._queue.popleft()
-            wanted = self._wanted[connection]
+            subscriber = self._queue.popleft()
+            wanted = self._wanted[subscriber]
             subscription = wanted.popleft()
             try:
                 await self._serve(subscription)
             except Exception:
                 log.exception("a replay failed")
-                connection.close(CloseCode.RESYNC)
+                subscriber.close(CloseCode.RESYNC)
             if wanted:
-                self._queue.append(connection)
+                self._queue.append(subscriber)
             else:
-                self._wanted.pop(connection, None)
+                self._wanted.pop(subscriber, None)
 
     async def _serve(self, subscription: Subscription) -> None:
-        if not subscription.is_behind or subscription.connection.paused:
+        if not subscription.is_behind or not subscription.subscriber.can_take:
             subscription.loading = False  # it has left meanwhile, or asks again when it can take something
             return
-        if debt := self.debt(subscription.connection):
+        if debt := self.debt(subscription.subscriber):
             self._loop.call_later(debt, self.request, subscription)
             return
         try:
-            page = await subscription.room.missed_by(subscription, PAGE)
+            page = await subscription.lane.missed_by(subscription, PAGE)
         except GiftingError:
             page = []
         async with self._turn:
@@ -124,7 +121,7 @@ class Replays:
 
     def _give(self, subscription: Subscription, page: list[RoomBatch]) -> None:
         if not page:
-            subscription.connection.close(CloseCode.RESYNC)
+            subscription.subscriber.close(CloseCode.RESYNC)
             return
         subscription.lane.give_page(subscription, page)
         subscription.lane.catch_up(subscription)
@@ -136,10 +133,3 @@ class Replays:
             return
         pause, self._owed = self._owed, 0.0
         await asyncio.sleep(pause)
-
-
-def _who(connection: Connection) -> tuple[str, str, str]:
-    """Whose allowance it is: a link that was given away does not use up its owner's."""
-    identity = connection.identity
-    assert identity is not None
-    return identity.user, identity.role, identity.room

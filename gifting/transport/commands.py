@@ -203,8 +203,8 @@ def _join(connection: Connection, message: messages.Join) -> None:
     """At once where the room and its snapshot are at hand, as they are when many come; else when they have come."""
     room = connection.hub.rooms.get(message.room)
     _check_replay(connection, message, room)
-    if room is not None and (found := room.snapshot_at_hand(connection.hub.time())) is not None:
-        reaches = message.since is None or room.reaches(message.since, found.seq)
+    if room is not None and (found := room.snapshots.at_hand(connection.hub.time())) is not None:
+        reaches = message.since is None or room.history.reaches(message.since, found.seq)
         if reaches is not None:
             _enter_room(connection, message, room, found, gap=not reaches)
             return
@@ -215,7 +215,7 @@ def _join(connection: Connection, message: messages.Join) -> None:
 
 def _check_replay(connection: Connection, message: messages.Join, room: Room | None) -> None:
     """Raises RateLimited if there is something to replay, and too much was lately."""
-    if message.since is None or (room is not None and message.since == room.seq):
+    if message.since is None or (room is not None and message.since == room.history.seq):
         return
     if debt := connection.hub.replays.debt(connection):
         raise errors.RateLimited(f"Too much was replayed to this user; join again in {debt:.1f} s.")
@@ -223,10 +223,10 @@ def _check_replay(connection: Connection, message: messages.Join, room: Room | N
 
 async def _join_room(connection: Connection, message: messages.Join) -> None:
     room = await connection.hub.open_room(message.room)
-    found = await room.snapshot(connection.hub.time())
+    found = await room.snapshots.get(connection.hub.time())
     gap = False
     if message.since is not None:
-        reaches, cost = await room.log_reaches(message.since, found.seq)
+        reaches, cost = await room.history.log_reaches(message.since, found.seq)
         connection.hub.replays.charge(connection, cost)
         gap = not reaches
     if not connection.closing:
@@ -238,13 +238,13 @@ def _enter_room(connection: Connection, message: messages.Join, room: Room, foun
     assert identity is not None
     position = found.seq if gap or message.since is None else message.since
     if message.room in connection.subscriptions:
-        hub.unsubscribe(connection.subscriptions[message.room])
+        hub.unsubscribe(connection, connection.subscriptions[message.room])
     if len(connection.subscriptions) >= hub.settings.connection_rooms:
         raise errors.TooManyRooms
-    connection.reply(message.id, join_reply(room.encode_snapshot(found, connection.codec), gap=gap))
+    connection.reply(message.id, join_reply(room.snapshots.encode(found, connection.codec), gap=gap))
     connection.flush()
     lane = room.lanes[message.lane or ("all" if identity.role == "overlay" else "live")]
-    hub.subscribe(Subscription(connection, room, lane, position, identity.role == "viewer"))
+    hub.subscribe(connection, Subscription(connection, room.id, lane, position, identity.role == "viewer"))
     if identity.role == "viewer" and message.since is None:
         hub.announce(connection, room)
 
@@ -253,7 +253,7 @@ def _leave(connection: Connection, message: messages.Leave) -> None:
     subscription = connection.subscriptions.get(message.room)
     if subscription is None:
         raise errors.NotJoined
-    connection.hub.unsubscribe(subscription)
+    connection.hub.unsubscribe(connection, subscription)
     connection.reply(message.id, LeaveReply())
 
 

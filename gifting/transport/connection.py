@@ -96,6 +96,17 @@ class Connection(asyncio.Protocol):
         """Whether the socket is full."""
         return self.paused_at is not None
 
+    @property
+    def can_take(self) -> bool:
+        return self.paused_at is None and not self.closing
+
+    @property
+    def payer(self) -> tuple[str, str, str]:
+        """User, role and room: a link that was given away does not use up its owner's allowance."""
+        identity = self.identity
+        assert identity is not None
+        return identity.user, identity.role, identity.room
+
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -311,7 +322,7 @@ class Connection(asyncio.Protocol):
         self.flush()
         self.closing = True
         for subscription in tuple(self.subscriptions.values()):
-            self.hub.unsubscribe(subscription)
+            self.hub.unsubscribe(self, subscription)
         engine = self._engine or self._new_engine()
         engine.close(code, hint or code.reason)
         self._transport.write(engine.answers())
@@ -325,7 +336,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         for subscription in tuple(self.subscriptions.values()):
-            self.hub.unsubscribe(subscription)
+            self.hub.unsubscribe(self, subscription)
         self._transport.write_eof()
         self.hub.loop.call_later(FAREWELL, self.abort)
 

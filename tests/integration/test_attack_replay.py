@@ -18,9 +18,11 @@ from websockets.typing import Subprotocol
 
 from gifting.api.rooms import EVENTS_SIZE
 from gifting.config import Settings, load
+from gifting.hub.counters import Counters
+from gifting.hub.lane import Shared
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import PAGE, Replays
-from gifting.hub.room import Counters, Room
+from gifting.hub.room import Room
 from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
@@ -71,15 +73,15 @@ async def fill_log(ledger: Ledger, size: int) -> int:
 async def a_room(ledger: Ledger, settings: Settings, size: int) -> AsyncIterator[tuple[Room, int]]:
     """A room of a hub that has nothing of its log in memory; and its last seq."""
     last = await fill_log(ledger, size)
-    replays = Replays(settings)
-    room = Room(await ledger.room("r1"), ledger, settings, Pacer(0.05), replays, Counters(), 0.0)
+    shared = Shared(settings, Pacer(0.05), Replays(settings), Counters())
+    room = Room(await ledger.room("r1"), ledger, shared, 0.0)
     await room.open()
     try:
         yield room, last
     finally:
         room.close()
-        room.pacer.stop()
-        await replays.stop()
+        shared.pacer.stop()
+        await shared.replays.stop()
 
 
 class Recorder(Socket):
@@ -118,7 +120,7 @@ async def test_a_long_past_comes_whole_in_small_frames_and_stalls_nobody(
     settings = load(UNLIMITED, environ={})
     async with a_ledger(redis_url, settings) as ledger, a_room(ledger, settings, size) as (room, last):
         reader = Recorder(codec)
-        subscription = Subscription(reader, room, room.lanes["all"], 0, False)  # type: ignore[arg-type]
+        subscription = Subscription(reader, room.id, room.lanes["all"], 0, False)
         room.subscribe(subscription)
         async with asyncio.timeout(30):
             stalled = await longest_pause(lambda: subscription.position == last)
@@ -134,7 +136,7 @@ async def test_who_has_had_too_much_is_slowed_and_loses_nothing(redis_url: str, 
     async with a_ledger(redis_url, settings) as ledger, a_room(ledger, settings, size) as (room, last):
         reader = Recorder(MSGPACK)
         began = time.monotonic()
-        subscription = Subscription(reader, room, room.lanes["all"], 0, False)  # type: ignore[arg-type]
+        subscription = Subscription(reader, room.id, room.lanes["all"], 0, False)
         room.subscribe(subscription)
         async with asyncio.timeout(30):
             await longest_pause(lambda: subscription.position == last)
@@ -160,15 +162,15 @@ async def test_pages_are_loaded_in_turn(redis_url: str, redis_client: Any, monke
         monkeypatch.setattr(ledger, "replay", count)
         readers = [Recorder(MSGPACK) for _ in range(8)]
         every = [
-            Subscription(reader, room, lane, since, False)  # type: ignore[arg-type]
+            Subscription(reader, room.id, lane, since, False)
             for since, reader in enumerate(readers)
             for lane in (room.lanes["all"], room.lanes["live"])
         ]
         for subscription in every:
             room.subscribe(subscription)
-        assert len(room.replays) == len(readers), "two subscriptions of a connection wait as one"
+        assert len(room._shared.replays) == len(readers), "two subscriptions of a connection wait as one"
         async with asyncio.timeout(30):
-            await longest_pause(lambda: not len(room.replays))
+            await longest_pause(lambda: not len(room._shared.replays))
         assert [subscription.position for subscription in every] == [last] * len(every)
         assert most == 3
 

@@ -13,9 +13,11 @@ import pytest
 from gifting import errors
 from gifting.config import load
 from gifting.hub import room as rooms
+from gifting.hub.counters import Counters
+from gifting.hub.lane import Shared
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import Replays
-from gifting.hub.room import Counters, Room
+from gifting.hub.room import Room
 from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
@@ -45,14 +47,14 @@ class World:
 
     async def feed(self) -> None:
         """What pub/sub would bring, and one pass of every lane."""
-        async for batch in self.ledger.batches(await self.ledger.room("r1"), self.room.seq):
+        async for batch in self.ledger.batches(await self.ledger.room("r1"), self.room.history.seq):
             self.room.receive(batch)
         for lane in self.room.lanes.values():
             lane.flush(0.0)
 
     def join(self, lane: str, position: int = 0) -> tuple[Socket, Subscription]:
         socket = Socket()
-        subscription = Subscription(socket, self.room, self.room.lanes[lane], position, True)  # type: ignore[arg-type, index]
+        subscription = Subscription(socket, self.room.id, self.room.lanes[lane], position, True)  # type: ignore[index]
         self.room.subscribe(subscription)
         return socket, subscription
 
@@ -66,12 +68,13 @@ async def world(redis_url: str, redis_client: Any) -> AsyncIterator[World]:
     ref = await ledger.open_room("r1", "host", "Host", "")
     for user in ("ann", "bob", "cleo"):
         await ledger.grant(user, 1_000_000, make_key(clock[0], os.urandom(10)), "test", "op")
-    room = Room(ref, ledger, settings, Pacer(0.05), Replays(settings), Counters(), 0.0)
+    shared = Shared(settings, Pacer(0.05), Replays(settings), Counters())
+    room = Room(ref, ledger, shared, 0.0)
     await room.open()
     yield World(ledger, room, clock)
     room.close()
-    room.pacer.stop()
-    await room.replays.stop()
+    shared.pacer.stop()
+    await shared.replays.stop()
     await ledger.stop()
 
 
@@ -135,7 +138,7 @@ async def test_a_past_that_is_gone_closes_with_a_code_that_says_come_back(world:
         await world.send("ann", "spark")
     await world.feed()
     await world.ledger.redis.delete(world.ledger.keys.log("host", "r1"))
-    world.room._recent.clear()
+    world.room.history._recent.clear()
     slow, subscription = world.join("all", 3)
     await until_level(world, subscription)
     assert slow.closed is CloseCode.RESYNC
@@ -190,7 +193,7 @@ async def test_what_a_lane_remembers_to_end_is_only_what_is_open(world: World) -
     await world.feed()
     reader.paused = False
     subscription.lane.catch_up(subscription)
-    assert subscription.lane._shown == frozenset()
+    assert world.room.lanes["live"]._shown == frozenset()
 
 
 async def test_a_log_that_cannot_be_read_is_tried_until_it_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +221,7 @@ async def test_deliveries_are_counted_as_they_are_made(world: World) -> None:
     await world.send("ann", "spark")
     await world.feed()
     world.join("all")
-    made = world.room.counters
+    made = world.room._shared.counters
     # Two readers got a frame with the gift and the rank, the third, in its own, the gift.
     assert (made.frames, made.events) == (3, 5)
 
@@ -231,7 +234,11 @@ async def test_more_than_can_be_held_is_read_from_the_log(world: World) -> None:
     for batch in batches[1:]:  # the first is lost, the rest come while the gap is being filled
         world.room.receive(batch)
     held = sum(len(batch.events) for batch in world.room._held)
-    assert held <= world.room.settings.recent_max + len(batches[0].events) < sum(len(batch.events) for batch in batches)
+    assert (
+        held
+        <= world.room._shared.settings.recent_max + len(batches[0].events)
+        < sum(len(batch.events) for batch in batches)
+    )
     async with asyncio.timeout(10):
         while len(reader.seqs) < 40:
             await asyncio.sleep(0)
@@ -240,21 +247,21 @@ async def test_more_than_can_be_held_is_read_from_the_log(world: World) -> None:
 
 async def test_each_is_told_of_the_snapshot_it_joins_with(world: World) -> None:
     """One who waits for the log joins with an older snapshot than those who come meanwhile."""
-    older = await world.room.snapshot(0.0)
+    older = await world.room.snapshots.get(0.0)
     await world.send("ann", "spark")
-    newer = await world.room.snapshot(1.0)
+    newer = await world.room.snapshots.get(1.0)
     assert (older.seq, newer.seq) == (0, 1)
     for found in (older, newer, newer, older, newer):
-        assert unpack(bytes(world.room.encode_snapshot(found, MSGPACK)))["seq"] == found.seq
+        assert unpack(bytes(world.room.snapshots.encode(found, MSGPACK)))["seq"] == found.seq
 
 
 async def test_one_that_joined_ahead_of_the_feed_comes_back_without_a_gap(world: World) -> None:
     """The feed broke; who joined then has a snapshot that is newer than what the node has heard."""
     await world.send("ann", "spark")
-    newest = (await world.room.snapshot(0.0)).seq
-    assert (world.room.seq, newest) == (0, 1)
-    assert world.room.reaches(1, newest)
-    assert not world.room.reaches(2, newest)
+    newest = (await world.room.snapshots.get(0.0)).seq
+    assert (world.room.history.seq, newest) == (0, 1)
+    assert world.room.history.reaches(1, newest)
+    assert not world.room.history.reaches(2, newest)
     socket, _ = world.join("all", 1)
     await world.send("ann", "spark")
     await world.feed()
@@ -269,7 +276,7 @@ async def test_a_lane_that_fails_fails_alone_and_leaves_no_hole(world: World, ca
     def fail(data: bytes) -> None:
         raise RuntimeError("no frame")
 
-    for group in subscription.lane._sharing.values():
+    for group in world.room.lanes["all"]._sharing.values():
         group[subscription] = fail
     await world.send("ann", "spark")
     async for batch in world.ledger.batches(await world.ledger.room("r1"), 0):

@@ -7,7 +7,6 @@ from typing import Any
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import MSGPACK, unpack
 from gifting.wire.framing import measure
-from gifting.wire.tokens import Identity
 
 
 class Socket:
@@ -15,18 +14,21 @@ class Socket:
 
     def __init__(self) -> None:
         self.codec = MSGPACK
-        self.identity = Identity("viewer", "viewer", "token", 2e9)
+        self.payer = "viewer"
         self.paused = False
-        self.closing = False
         self.closed: CloseCode | None = None
         self.events: list[dict[str, Any]] = []
+
+    @property
+    def can_take(self) -> bool:
+        return not self.paused and self.closed is None
 
     def write_frame(self, data: bytes) -> None:
         _, start, end = measure(data, 0)
         self.events += unpack(data[start:end])["events"]
 
     def close(self, code: CloseCode) -> None:
-        self.closing, self.closed = True, code
+        self.closed = code
 
     @property
     def seqs(self) -> list[int]:

@@ -1,0 +1,92 @@
+"""What came of a room's events: the newest at hand, in bytes a bounded window, and the others in its log."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+from gifting.wire.batch import RoomBatch, Totals, split
+
+
+class RoomRef(Protocol):
+    """What the hub knows of a room before it looks inside."""
+
+    @property
+    def id(self) -> str: ...
+
+
+class Log(Protocol):
+    """Where the events of rooms are kept."""
+
+    async def replay(self, room: Any, since: int, size: int) -> list[RoomBatch]:
+        """What follows ``since``, about ``size`` bytes of it. Raises Unavailable."""
+
+
+class History:
+    """The events of one room up to ``seq``, and the totals after them. ``recent_max`` bytes of them are at hand."""
+
+    def __init__(self, ref: RoomRef, log: Log, recent_max: int) -> None:
+        self.room = ref.id
+        self.seq = -1
+        self.totals = Totals(0, 0, 0)
+        self._ref = ref
+        self._log = log
+        self._recent_max = recent_max
+        self._recent: deque[RoomBatch] = deque()
+        self._recent_size = 0
+
+    def append(self, batch: RoomBatch) -> None:
+        """Remember what follows ``seq``."""
+        self.seq = batch.last
+        self.totals = batch.totals
+        self._recent.append(batch)
+        self._recent_size += len(batch.events)
+        while self._recent_size > self._recent_max:
+            self._recent_size -= len(self._recent.popleft().events)
+
+    def skip_to(self, seq: int) -> None:
+        """Go on after ``seq``; of what was before nothing is at hand any more."""
+        self.seq = seq
+        self._recent.clear()
+        self._recent_size = 0
+
+    # What follows a seq.
+
+    def recent_after(self, seq: int, last: int) -> list[RoomBatch] | None:
+        """The events at hand after ``seq``, up to ``last``, which ends a batch; None if they don't reach back to it."""
+        if not self._recent or self._recent[0].first > seq + 1:
+            return None
+        return [batch.after(seq) for batch in self._recent if seq < batch.last <= last]
+
+    async def page_after(self, seq: int, last: int, size: int) -> list[RoomBatch]:
+        """What follows ``seq``, up to ``last``: about ``size`` bytes; nothing where the log has it no longer.
+
+        Raises:
+            Unavailable: the log can't be read.
+        """
+        recent = self.recent_after(seq, last)
+        if recent is not None:
+            return next(iter(split(recent, size)), [])
+        page = [batch.after(seq) for batch in await self.logged_after(seq, size) if batch.last <= last]
+        return page if page and page[0].first == seq + 1 else []
+
+    async def logged_after(self, seq: int, size: int) -> list[RoomBatch]:
+        """What the log has after ``seq``, about ``size`` bytes of it; there may be a gap before. Raises Unavailable."""
+        return await self._log.replay(self._ref, seq, size)
+
+    def reaches(self, seq: int, newest: int) -> bool | None:
+        """Whether everything after ``seq`` can still be had; None where only the log can tell.
+
+        ``newest`` is the seq of a snapshot: the feed may be behind it, and who joined with it too.
+        """
+        if seq > self.seq:
+            return seq <= newest
+        return True if seq == self.seq or self.recent_after(seq, self.seq) is not None else None
+
+    async def log_reaches(self, seq: int, newest: int) -> tuple[bool, int]:
+        """:meth:`reaches`, asking the log; and how many bytes had to be read to know. Raises Unavailable."""
+        reaches = self.reaches(seq, newest)
+        if reaches is not None:
+            return reaches, 0
+        found = await self.logged_after(seq, 1)
+        return bool(found) and found[0].first <= seq + 1, sum(len(batch.events) for batch in found)
