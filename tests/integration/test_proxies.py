@@ -20,7 +20,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from gifting.client import Client
-from tests.support.browser import Browser, find_browser
+from tests.support.browser import Browser, find_browser, launch
 from tests.support.certificate import make_certificate
 from tests.support.keys import new_key
 from tests.support.redis_server import free_port
@@ -175,13 +175,14 @@ async def test_the_pages_work_under_a_path(tmp_path: Path, redis_url: str, redis
     find("nginx")
     if find_browser() is None:
         pytest.skip("there is no Chromium on this machine")
-    async with front("nginx", tmp_path, redis_url, "/gifts") as made, Browser() as browser:
+    async with front("nginx", tmp_path, redis_url, "/gifts") as made, launch() as chromium:
+        browser = Browser(chromium)
         await made.server.room("r1")
         await made.server.operator.grant_each(["ann"], 1000)
         watching, viewing = made.server.token("host", "overlay", room="r1"), made.server.token("ann")
-        overlay = await browser.open(f"{made.url}/overlay#token={watching}&debug", insecure=True)
+        overlay = await browser.open(f"{made.url}/overlay#token={watching}&debug", ignore_https_errors=True)
         await overlay.wait_for("document.querySelector('#status.joined')")
-        room = await browser.open(f"{made.url}/rooms/r1#token={viewing}", insecure=True)
+        room = await browser.open(f"{made.url}/rooms/r1#token={viewing}", ignore_https_errors=True)
         await room.wait_for("document.querySelector('#live').textContent === 'live'")
         await room.wait_for("document.querySelector('#gifts img')?.naturalWidth > 0")
         await room.evaluate("document.querySelector('[data-gift=crown]').click()")
