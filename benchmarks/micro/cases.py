@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from benchmarks.micro import samples
 from benchmarks.micro.stage import Stage
 from gifting.hub.lane import Lane
-from gifting.ledger.batcher import Done
 from gifting.ledger.commit import pack_batch
+from gifting.model.values import Done
 from gifting.wire.batch import read_batches
 from gifting.wire.codec import BINARY, JSON, MSGPACK
 from gifting.wire.framing import frame

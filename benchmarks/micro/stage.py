@@ -11,10 +11,10 @@ from gifting.config import load
 from gifting.hub.hub import Hub
 from gifting.hub.room import Room
 from gifting.hub.subscription import Subscription
-from gifting.ledger.ledger import Ledger, Sender
-from gifting.ledger.rooms import RoomRef
+from gifting.ledger.ledger import Ledger
 from gifting.model import events
 from gifting.model.catalog import load_catalog
+from gifting.model.values import RoomRef, Sender
 from gifting.transport.connection import Connection
 from gifting.wire.codec import Codec
 from gifting.wire.keyring import Keyring

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
+from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, Totals, split
-
-
-class RoomRef(Protocol):
-    """What the hub knows of a room before it looks inside."""
-
-    @property
-    def id(self) -> str: ...
 
 
 class Log(Protocol):
     """Where the events of rooms are kept."""
 
-    async def replay(self, room: Any, since: int, size: int) -> list[RoomBatch]:
+    async def replay(self, room: RoomRef, since: int, size: int) -> list[RoomBatch]:
         """What follows ``since``, about ``size`` bytes of it. Raises Unavailable."""
 
 

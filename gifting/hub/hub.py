@@ -20,6 +20,7 @@ from gifting.hub.replays import Replays
 from gifting.hub.room import Room, RoomLedger
 from gifting.hub.subscription import Subscription
 from gifting.model.events import Logged
+from gifting.model.values import Done, RoomRef, Sender
 from gifting.tasks import end
 from gifting.transport.connection import Connection
 from gifting.transport.lobby import Address, Lobby
@@ -27,7 +28,7 @@ from gifting.transport.throttle import Throttle
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
 from gifting.wire.keyring import Keyring
-from gifting.wire.replies import GiftOutcome, GiftStatusReply
+from gifting.wire.replies import GiftStatusReply
 from gifting.wire.tokens import Identity, Rules, Verifier
 
 log = logging.getLogger(__name__)
@@ -45,12 +46,6 @@ DRAIN_JITTER = 3.0
 """Seconds over which clients of a stopping server should spread their coming back."""
 
 
-class Outcome(GiftOutcome, Protocol):
-    """What the ledger says of a gift or another event."""
-
-    def refusal(self) -> GiftingError | None: ...
-
-
 class Revocations(Protocol):
     """What this node knows of revoked tokens."""
 
@@ -62,16 +57,16 @@ class HubLedger(RoomLedger, Protocol):
     """What the hub asks of the ledger."""
 
     def now_ms(self) -> int: ...
-    def known_room(self, room: str) -> Any: ...
-    def room(self, room: str) -> Awaitable[Any]: ...
-    def sender(self, user: str, public: dict[str, Any]) -> Any: ...
+    def known_room(self, room: str) -> RoomRef | None: ...
+    def room(self, room: str) -> Awaitable[RoomRef]: ...
+    def sender(self, user: str, public: dict[str, Any]) -> Sender: ...
     def send_gift(
-        self, sender: Any, room: Any, gift_id: str, key: str, count: int, message: str | None, done: Any
+        self, sender: Sender, room: RoomRef, gift_id: str, key: str, count: int, message: str | None, done: Done
     ) -> None: ...
     async def gift_status(self, user: str, key: str) -> GiftStatusReply: ...
-    def post(self, room: Any, kind: Logged, fields: dict[str, Any], done: Any) -> None: ...
-    def like(self, room: Any, count: int, done: Any) -> None: ...
-    async def presence(self, room: Any, node: str, viewers: int) -> int: ...
+    def post(self, room: RoomRef, kind: Logged, fields: dict[str, Any], done: Done) -> None: ...
+    def like(self, room: RoomRef, count: int, done: Done) -> None: ...
+    async def presence(self, room: RoomRef, node: str, viewers: int) -> int: ...
     @property
     def revocations(self) -> Revocations: ...
 
@@ -163,7 +158,7 @@ class Hub:
         connection.identity = new
         connection.sender = None
 
-    def sender_of(self, connection: Connection) -> Any:
+    def sender_of(self, connection: Connection) -> Sender:
         if connection.sender is None:
             assert connection.identity is not None
             connection.sender = self.ledger.sender(connection.identity.user, connection.identity.public())

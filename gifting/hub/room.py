@@ -7,13 +7,14 @@ import logging
 from typing import Any, Protocol
 
 from gifting.errors import GiftingError
-from gifting.hub.history import History, Log, RoomRef
+from gifting.hub.history import History, Log
 from gifting.hub.lane import AllLane, Lane, LiveLane, Shared
 from gifting.hub.limits import Bucket
 from gifting.hub.replays import PAGE
 from gifting.hub.snapshots import Snapshots
 from gifting.hub.subscription import Subscription
 from gifting.model.events import State
+from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, Totals
 from gifting.wire.codec import pack, unpack
 from gifting.wire.messages import Lane as LaneName
@@ -28,7 +29,7 @@ HEAL_PAUSE = 0.2
 class RoomLedger(Log, Protocol):
     """What a room asks of the ledger."""
 
-    async def snapshot(self, room: Any) -> Snapshot: ...
+    async def snapshot(self, room: RoomRef) -> Snapshot: ...
 
 
 class Room:

@@ -21,15 +21,14 @@ from redis.exceptions import RedisError
 
 from gifting import errors
 from gifting.config import Settings
-from gifting.ledger.commit import Done, PendingCommit, Result, abandon, deliver, read_results, refuse
+from gifting.ledger.commit import PendingCommit, abandon, deliver, read_replies, refuse
 from gifting.ledger.commit_connection import NOT_IN_TURN, CommitConnection
 from gifting.ledger.fate import Fate, fate
 from gifting.ledger.queue import Queue
 from gifting.ledger.spot import Spot
+from gifting.model.values import Done
 from gifting.tasks import Vital, end
 from gifting.wire.codec import pack
-
-__all__ = ["Batcher", "Done", "Result"]
 
 log = logging.getLogger(__name__)
 
@@ -227,10 +226,10 @@ class Batcher:
         if reply == NOT_IN_TURN:
             self._again += self._flights.popleft()
             return 0.0
-        results = read_results(reply, len(self._flights[0]))
-        deliver(self._flights.popleft(), results)
+        replies = read_replies(reply, len(self._flights[0]))
+        deliver(self._flights.popleft(), replies)
         self.batches += 1
-        self.items += len(results)
+        self.items += len(replies)
         self._trouble = ""
         return 0.0
 

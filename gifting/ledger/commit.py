@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 import msgpack
 
 from gifting import errors
 from gifting.ledger.spot import PARTITION_KEYS, ROOM_KEYS, Spot, partition_bulks
-from gifting.ledger.status import Status
+from gifting.ledger.status import Status, refusal
+from gifting.model.values import Done, Outcome, Result
 from gifting.wire.codec import pack
 
 log = logging.getLogger(__name__)
 
 
-class Result(NamedTuple):
-    """What the script said of one item. ``streak`` is the seq of the streak's first event."""
+OK: Final = int(Status.OK)
+
+
+class Reply(NamedTuple):
+    """What the script says of one item. ``streak`` is the seq of the streak's first event."""
 
     duplicate: int
     status: int
@@ -26,15 +30,9 @@ class Result(NamedTuple):
     repeat_count: int
     streak: int
 
-    def refusal(self) -> errors.GiftingError | None:
-        if self.status == Status.OK:
-            return None
-        if self.status == Status.INSUFFICIENT_COINS:
-            return errors.InsufficientCoins(f"There are {self.coins} coins in the wallet.")
-        return Status(self.status).error()
 
-
-Done = Callable[[Result | errors.GiftingError], None]
+RawReply = tuple[int, int, int, int, int, int]
+"""The values of a :class:`Reply`, of which there are too many to give each its name."""
 
 
 class PendingCommit(NamedTuple):
@@ -58,10 +56,13 @@ class PendingCommit(NamedTuple):
 # Every item is told once. There are three outcomes, and a function for each.
 
 
-def deliver(items: Sequence[PendingCommit], results: Sequence[tuple[int, ...]]) -> None:
-    """Tell items what the script said of them: the values of a Result each."""
-    for item, values in zip(items, results, strict=True):
-        _resolve(item, Result(*values))
+def deliver(items: Sequence[PendingCommit], replies: Sequence[RawReply]) -> None:
+    """Tell items what the script said of them. Here, and nowhere else, a refusal becomes the error that it is."""
+    for item, (duplicate, status, seq, coins, repeat_count, streak) in zip(items, replies, strict=True):
+        if status == OK:
+            _resolve(item, Result(bool(duplicate), seq, coins, repeat_count, streak))
+        else:
+            _resolve(item, refusal(status, coins))
 
 
 def abandon(items: Iterable[PendingCommit]) -> None:
@@ -79,7 +80,7 @@ def refuse(items: Iterable[PendingCommit], error: errors.GiftingError) -> None:
             _resolve(item, error)
 
 
-def _resolve(item: PendingCommit, outcome: Result | errors.GiftingError) -> None:
+def _resolve(item: PendingCommit, outcome: Outcome) -> None:
     try:
         item.done(outcome)
     except Exception:
@@ -89,12 +90,12 @@ def _resolve(item: PendingCommit, outcome: Result | errors.GiftingError) -> None
 # On the wire.
 
 
-def read_results(reply: bytes, count: int) -> Sequence[tuple[int, ...]]:
+def read_replies(reply: bytes, count: int) -> Sequence[RawReply]:
     """What the script said of each of ``count`` items. Raises ValueError, TypeError: it is no such thing."""
-    results: Sequence[tuple[int, ...]] = msgpack.unpackb(reply, use_list=False)
-    if len(results) != count or set(map(len, results)) != {len(Result._fields)}:
-        raise ValueError(f"what came is no result for each of {count} items")
-    return results
+    replies: Sequence[RawReply] = msgpack.unpackb(reply, use_list=False)
+    if len(replies) != count or set(map(len, replies)) != {len(Reply._fields)}:
+        raise ValueError(f"what came is no reply for each of {count} items")
+    return replies
 
 
 class Packed(NamedTuple):

@@ -12,18 +12,19 @@ from typing import Any, NamedTuple
 from gifting import errors
 from gifting.config import Settings
 from gifting.health import Health
-from gifting.ledger.batcher import Batcher, Done, Result
+from gifting.ledger.batcher import Batcher
 from gifting.ledger.likes import Fold
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.meta import Meta
 from gifting.ledger.overlays import Overlays
 from gifting.ledger.revocations import Revocations
-from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, Rooms, check, translate
+from gifting.ledger.rooms import REDIS_ERRORS, Rooms, check, translate
 from gifting.ledger.safety import require_safe
-from gifting.ledger.spot import BUCKET_MS, DAY_MS, Spot, bucket_spot, partition_keys
+from gifting.ledger.spot import BUCKET_MS, DAY_MS, Spot, bucket_spot, partition_keys, room_spot
 from gifting.ledger.upkeep import Upkeep
 from gifting.model import events, money
 from gifting.model.catalog import Catalog, Gift
+from gifting.model.values import Done, Outcome, Result, RoomRef, Sender
 from gifting.tasks import Vital
 from gifting.wire.codec import pack, unpack
 from gifting.wire.messages import MAX_COUNT
@@ -35,14 +36,6 @@ GIFT, EVENT, LIKE = 1, 2, 3
 
 TARGETS_MAX = 20_000
 """Gifts in rooms whose bytes are remembered, about 300 bytes each."""
-
-
-class Sender(NamedTuple):
-    """Who sends: the user's partition, and the user as wire bytes."""
-
-    id: str
-    base: str
-    user: bytes
 
 
 class Target(NamedTuple):
@@ -178,13 +171,13 @@ class Ledger(Rooms):
         packed = pack((room.id, room.host, gift.id, int(gift.streakable), about))[1:]
         while len(self._targets) >= TARGETS_MAX:
             del self._targets[next(iter(self._targets))]
-        target = self._targets[room, gift.id] = Target(room.spot, packed)
+        target = self._targets[room, gift.id] = Target(room_spot(room.base, room.id), packed)
         return target
 
     def post(self, room: RoomRef, kind: events.Logged, fields: dict[str, Any], done: Done) -> None:
         """Log and publish a free event (comment, share, follow, member). Raises Overloaded, Unavailable."""
         blob = pack((room.id, room.host, events.encode_event(kind, fields)))[1:]
-        self.batcher.submit(EVENT, None, room.spot, None, blob, done)
+        self.batcher.submit(EVENT, None, room_spot(room.base, room.id), None, blob, done)
 
     def like(self, room: RoomRef, count: int, done: Done) -> None:
         """Add likes; they become one event with all others of the room within ``like_interval``."""
@@ -197,7 +190,7 @@ class Ledger(Rooms):
 
     def _send_likes(self, room: RoomRef, count: int, done: Done) -> None:
         blob = pack((room.id, room.host, events.encode_event("like", {"count": count}, decided=1), count))[1:]
-        self.batcher.submit(LIKE, None, room.spot, None, blob, done)
+        self.batcher.submit(LIKE, None, room_spot(room.base, room.id), None, blob, done)
 
     async def gift(
         self, sender: Sender, room: RoomRef, gift_id: str, key: str, count: int = 1, message: str | None = None
@@ -205,13 +198,12 @@ class Ledger(Rooms):
         """:meth:`send_gift` for those who can wait. Raises what it was refused for."""
         waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
-        def done(outcome: Result | errors.GiftingError) -> None:
+        def done(outcome: Outcome) -> None:
             if waiting.done():
                 return
-            error = outcome if isinstance(outcome, errors.GiftingError) else outcome.refusal()
-            if error is not None:
-                waiting.set_exception(error)
-            elif isinstance(outcome, Result):
+            if isinstance(outcome, errors.GiftingError):
+                waiting.set_exception(outcome)
+            else:
                 waiting.set_result(outcome)
 
         self.send_gift(sender, room, gift_id, key, count, message, done)

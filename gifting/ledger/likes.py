@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from gifting.errors import GiftingError
-from gifting.ledger.batcher import Done, Result
+from gifting.model.values import Done, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Fold:
         self._count, self._waiting = 0, []
         self._next = self._loop.time() + self._interval
 
-        def tell(outcome: Result | GiftingError) -> None:
+        def tell(outcome: Outcome) -> None:
             for done in waiting:
                 try:
                     done(outcome)

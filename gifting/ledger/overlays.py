@@ -10,7 +10,8 @@ from gifting.ledger import scripts
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.ledger.revocations import KEPT_BEYOND
-from gifting.ledger.rooms import REDIS_ERRORS, RoomRef, translate
+from gifting.ledger.rooms import REDIS_ERRORS, translate
+from gifting.model.values import RoomRef
 from gifting.wire.codec import pack, unpack
 from gifting.wire.tokens import token_room
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgpack
 from redis.exceptions import RedisError
@@ -19,9 +19,10 @@ from gifting.ledger.fate import Fate, fate
 from gifting.ledger.halt import Halt
 from gifting.ledger.keys import Keys
 from gifting.ledger.listing import Sort
-from gifting.ledger.spot import Spot, room_keys, room_spot
-from gifting.ledger.status import Status
+from gifting.ledger.spot import room_keys
+from gifting.ledger.status import Status, refusal
 from gifting.model import events
+from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, read_batches
 from gifting.wire.codec import pack, unpack
 from gifting.wire.replies import Snapshot
@@ -45,23 +46,6 @@ LOG_PAGE = 262_144
 SNAPSHOT_TOP = 10
 PRESENCE_STALE = 15.0
 """Seconds after which a silent node's viewers no longer count."""
-
-
-class RoomRef(NamedTuple):
-    """What never changes of a room: its host, the host's partition, and the host as wire bytes."""
-
-    id: str
-    host: str
-    base: str
-    to_user: bytes
-
-    @property
-    def keys(self) -> list[str]:
-        return room_keys(self.base, self.id)
-
-    @property
-    def spot(self) -> Spot:
-        return room_spot(self.base, self.id)
 
 
 class Rooms:
@@ -146,7 +130,8 @@ class Rooms:
         """End a stream: its streaks end, ``stream_end`` goes out. Doing it again changes nothing."""
         retention = round(self.settings.room_retention * 1000)
         options = (room.id, events.encode_event("stream_end", {}), self.settings.log_keep, retention)
-        keys = [*room.keys, f"{room.keys[0]}/presence", self.keys.deadlines(room.base), *self.keys.live(room.base)]
+        names, live = room_keys(room.base, room.id), self.keys.live(room.base)
+        keys = [*names, f"{names[0]}/presence", self.keys.deadlines(room.base), *live]
         reply = await self._call("room_end", keys, self._now(), options=options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
 
@@ -172,7 +157,7 @@ class Rooms:
     async def snapshot(self, room: RoomRef) -> Snapshot:
         """All that a subscriber needs to draw the room, as the protocol says it. Raises RoomNotFound."""
         options = (room.id, SNAPSHOT_TOP, round(PRESENCE_STALE * 1000))
-        state, _, streaks, top, users = room.keys
+        state, _, streaks, top, users = room_keys(room.base, room.id)
         keys = [state, streaks, top, users, f"{state}/presence"]
         found = msgpack.unpackb(await self._call("snapshot", keys, self._now(), options=options), raw=True)
         if found is None:
@@ -194,7 +179,7 @@ class Rooms:
         )
 
     async def top(self, room: RoomRef, limit: int) -> list[events.Ranked]:
-        return decode_top(msgpack.unpackb(await self._call("top", room.keys[3:], limit), raw=True))
+        return decode_top(msgpack.unpackb(await self._call("top", room_keys(room.base, room.id)[3:], limit), raw=True))
 
     async def replay(self, room: RoomRef, since: int, size: int) -> list[RoomBatch]:
         """The logged batches that hold what came after seq ``since``: one, and more until they have ``size`` bytes.
@@ -208,7 +193,8 @@ class Rooms:
     async def presence(self, room: RoomRef, node: str, viewers: int) -> int:
         """Say how many viewers this node has; returns how many there are on all nodes."""
         options = (room.id, node, viewers, round(PRESENCE_STALE * 1000))
-        keys = [room.keys[0], f"{room.keys[0]}/presence", self.keys.live(room.base)[1]]
+        state = self.keys.room(room.host, room.id)
+        keys = [state, f"{state}/presence", self.keys.live(room.base)[1]]
         return int(await self._call("presence", keys, self._now(), options=options))
 
     async def sweep(self) -> tuple[int, float]:
@@ -285,7 +271,7 @@ def translate(error: Exception, unsure: Unsure) -> errors.GiftingError:
 def check(status: int) -> None:
     """Raise what a script refused for."""
     if status != Status.OK:
-        raise Status(status).error()
+        raise refusal(status)
 
 
 def decode_top(ranked: list[Any]) -> list[events.Ranked]:

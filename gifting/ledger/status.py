@@ -31,6 +31,13 @@ class Status(IntEnum):
         return _ERRORS[self]
 
 
+def refusal(status: int, coins: int = 0) -> errors.GiftingError:
+    """The error of a status that is not OK; ``coins`` are those in the wallet."""
+    if status == Status.INSUFFICIENT_COINS:
+        return errors.InsufficientCoins(f"There are {coins} coins in the wallet.")
+    return Status(status).error()
+
+
 _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.INSUFFICIENT_COINS: errors.InsufficientCoins,
     Status.ROOM_NOT_FOUND: errors.RoomNotFound,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 from gifting import errors
 from gifting.hub.subscription import Subscription
 from gifting.model.text import PLAIN_MEANS, plain
+from gifting.model.values import Outcome
 from gifting.transport.costs import COSTS
 from gifting.wire import messages
 from gifting.wire.messages import AnyMessage, Message
 from gifting.wire.replies import EventReply, LeaveReply, PingReply, RefreshReply, gift_reply, join_reply
 
 if TYPE_CHECKING:
-    from gifting.hub.hub import Outcome
     from gifting.hub.meter import Meter
     from gifting.hub.room import Room
     from gifting.model.events import Logged
@@ -139,13 +139,11 @@ def _send_gift_to(connection: Connection, message: messages.SendGift, room: Any)
     )
 
 
-def _gift_done(connection: Connection, reply_to: int, room: str, outcome: Outcome | errors.GiftingError) -> None:
-    error = outcome if isinstance(outcome, errors.GiftingError) else outcome.refusal()
-    if error is not None:
-        connection.refuse(reply_to, error)
-        return
-    result = cast("Outcome", outcome)
-    connection.reply(reply_to, gift_reply(room, result))
+def _gift_done(connection: Connection, reply_to: int, room: str, outcome: Outcome) -> None:
+    if isinstance(outcome, errors.GiftingError):
+        connection.refuse(reply_to, outcome)
+    else:
+        connection.reply(reply_to, gift_reply(room, outcome))
 
 
 def _gift_status(connection: Connection, message: messages.GiftStatus) -> None:
@@ -174,7 +172,7 @@ def _post(connection: Connection, message: Any) -> None:
         _check_text(message.text)
     _take(connection.hub.posts, connection, 1)
     kind = cast("Logged", type(message).__struct_config__.tag)
-    fields = {"user": connection.hub.sender_of(connection).user}
+    fields: dict[str, Any] = {"user": connection.hub.sender_of(connection).user}
     if isinstance(message, messages.Comment):
         fields["text"] = message.text
     done = partial(_event_done, connection, message.id)
@@ -188,12 +186,11 @@ def _take(meter: Meter, connection: Connection, amount: int) -> None:
         raise errors.RateLimited
 
 
-def _event_done(connection: Connection, reply_to: int, outcome: Outcome | errors.GiftingError) -> None:
-    error = outcome if isinstance(outcome, errors.GiftingError) else outcome.refusal()
-    if error is not None:
-        connection.refuse(reply_to, error)
+def _event_done(connection: Connection, reply_to: int, outcome: Outcome) -> None:
+    if isinstance(outcome, errors.GiftingError):
+        connection.refuse(reply_to, outcome)
     else:
-        connection.reply(reply_to, EventReply(cast("Outcome", outcome).seq))
+        connection.reply(reply_to, EventReply(outcome.seq))
 
 
 # Rooms.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gifting.hub.hub import Hub
     from gifting.hub.limits import Allowance
     from gifting.hub.subscription import Subscription
+    from gifting.model.values import Sender
     from gifting.transport.lobby import Address
     from gifting.wire.tokens import Identity
 
@@ -77,7 +78,7 @@ class Connection(asyncio.Protocol):
         self.codec: Codec = JSON
         self.identity: Identity | None = None
         self.allowance: Allowance = None  # type: ignore[assignment]
-        self.sender: Any = None
+        self.sender: Sender | None = None
         self.subscriptions: dict[str, Subscription] = {}
         self.pending = 0
         self.turn: asyncio.Task[None] | None = None

@@ -5,13 +5,14 @@ The HTTP API answers with the same structs. On a socket ``re`` and ``ok`` stand 
 
 from __future__ import annotations
 
-from typing import Final, Literal, Protocol, cast
+from typing import Final, Literal, cast
 
 from msgspec import Raw, Struct, defstruct
 from msgspec.structs import astuple, fields
 
 from gifting.errors import GiftingError
 from gifting.model.events import GiftEvent, Host, Ranked
+from gifting.model.values import Result
 from gifting.wire.messages import Uint
 
 
@@ -137,22 +138,7 @@ def join_reply(snapshot: Raw, *, gap: bool) -> JoinReply:
     return JoinReply(cast("Snapshot", snapshot), gap)
 
 
-class GiftOutcome(Protocol):
-    """What the ledger says of a gift that it took. ``streak`` is the seq of the streak's first event."""
-
-    @property
-    def duplicate(self) -> int: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def coins(self) -> int: ...
-    @property
-    def repeat_count(self) -> int: ...
-    @property
-    def streak(self) -> int: ...
-
-
-def gift_reply(room: str, taken: GiftOutcome) -> GiftReply:
+def gift_reply(room: str, taken: Result) -> GiftReply:
     """What a sender is told of a gift that was taken."""
     return GiftReply(
         taken.seq,
@@ -160,7 +146,7 @@ def gift_reply(room: str, taken: GiftOutcome) -> GiftReply:
         taken.coins,
         taken.repeat_count,
         f"{room}.{taken.streak}",
-        bool(taken.duplicate),
+        taken.duplicate,
     )
 
 

@@ -16,12 +16,12 @@ from gifting.ledger.commit import PendingCommit
 from gifting.ledger.entries import Credit, Debit, Grant
 from gifting.ledger.ledger import EVENT, GIFT, LIKE
 from gifting.ledger.lookup import read_record
-from gifting.ledger.rooms import RoomRef
-from gifting.ledger.spot import BUCKET_MS, bucket_spot
+from gifting.ledger.spot import BUCKET_MS, bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import LAST, read_ledger
 from gifting.model.events import encode_event
 from gifting.model.money import key_time, parse_key
+from gifting.model.values import RoomRef
 from gifting.wire.codec import pack
 from tests.support.lua import hook
 from tests.support.world import STREAK, World, a_world
@@ -72,10 +72,11 @@ class Batch:
         sent = [self.gift(0, 0), self.gift(0, 1), self.gift(1, 1), self.gift(1, 0), self.gift(1, 0, coins=1000)]
         comment = pack((self.rooms[0].id, self.hosts[0], encode_event("share", {})))[1:]
         likes = pack((self.rooms[1].id, self.hosts[1], encode_event("like", {"count": 2}, decided=1), 2))[1:]
+        spots = [room_spot(room.base, room.id) for room in self.rooms]
         self.items = [
             *sent,
-            PendingCommit(EVENT, None, self.rooms[0].spot, None, comment, print, 0.0),
-            PendingCommit(LIKE, None, self.rooms[1].spot, None, likes, print, 0.0),
+            PendingCommit(EVENT, None, spots[0], None, comment, print, 0.0),
+            PendingCommit(LIKE, None, spots[1], None, likes, print, 0.0),
         ]
 
     def gift(self, user: int, room: int, coins: int = PRICE) -> PendingCommit:
@@ -84,9 +85,8 @@ class Batch:
         self.gifts[key] = (sender.id, room)
         target = pack((ref.id, ref.host, "spark", 1, b"\x80"))[1:]
         fields = pack((sender.id, key, key_time(key), b"8 bytes!", 1, coins, sender.user, b""))[1:]
-        return PendingCommit(
-            GIFT, bucket_spot(sender.base, key_time(key) // BUCKET_MS), ref.spot, target, fields, print, 0.0
-        )
+        bucket, spot = bucket_spot(sender.base, key_time(key) // BUCKET_MS), room_spot(ref.base, ref.id)
+        return PendingCommit(GIFT, bucket, spot, target, fields, print, 0.0)
 
     async def coins(self) -> list[int]:
         return [(await self.world.ledger.wallet(user))[0] for user in self.users]

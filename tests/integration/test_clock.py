@@ -63,7 +63,7 @@ async def test_a_step_ahead_and_back_charges_no_key_twice(world: World, believed
         with pytest.raises(errors.KeyExpired):
             await world.send(key=key)
     else:
-        assert await world.send(key=key) == first._replace(duplicate=1)
+        assert await world.send(key=key) == first._replace(duplicate=True)
     assert await world.ledger.wallet("ann") == (998, 0)
 
 
@@ -89,7 +89,7 @@ async def test_a_step_of_the_machines_own_clock(tmp_path: Path) -> None:
             shim.step_clock(0)
             await ledger.maintain()
             assert ledger.upkeep.clock.steps == 2
-            assert await ledger.gift(sender, room, "spark", key) == first._replace(duplicate=1)
+            assert await ledger.gift(sender, room, "spark", key) == first._replace(duplicate=True)
             assert (await ledger.wallet("ann"))[0] == 99
         finally:
             await ledger.stop()
@@ -124,7 +124,7 @@ async def test_a_step_back_does_not_hide_a_result(world: World) -> None:
     first = await world.send(key=key)
     assert await world.grant("ann", 5, grant) == (1004, False)
     world.clock[0] -= STEP_AHEAD
-    assert await world.send(key=key) == first._replace(duplicate=1)
+    assert await world.send(key=key) == first._replace(duplicate=True)
     assert await world.grant("ann", 5, grant) == (1004, True)
 
 
@@ -134,7 +134,7 @@ async def test_a_key_of_the_future_is_good_when_its_time_comes(world: World) -> 
         await world.send(key=key)
     assert await world.buckets() == []
     world.clock[0] += 1
-    assert (await world.send(key=key)).duplicate == 0
+    assert not (await world.send(key=key)).duplicate
 
 
 # What is forgotten.
@@ -166,7 +166,7 @@ async def test_what_is_right_at_the_floor_is_above_it(world: World) -> None:
     assert await world.grant("ann", 5, grant) == (1004, False)
     for base in world.ledger.keys.bases:
         await world.redis.hset(f"{base}:floors", mapping={"keys": world.clock[0], "grants": world.clock[0]})
-    assert await world.send(key=key) == first._replace(duplicate=1)
+    assert await world.send(key=key) == first._replace(duplicate=True)
     assert await world.grant("ann", 5, grant) == (1004, True)
     with pytest.raises(errors.KeyExpired):
         await world.send(key=early)

@@ -16,9 +16,9 @@ from gifting import errors
 from gifting.config import load
 from gifting.ledger.audit import audit
 from gifting.ledger.embedded import EmbeddedRedis
-from gifting.ledger.ledger import Ledger, Sender
-from gifting.ledger.rooms import RoomRef
+from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.model.values import RoomRef, Sender
 from gifting.wire.codec import unpack
 from tests.support.keys import new_key
 from tests.support.proxy import Proxy

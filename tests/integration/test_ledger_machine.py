@@ -22,17 +22,18 @@ from msgspec import to_builtins
 
 from gifting import config, errors
 from gifting.ledger.audit import audit
-from gifting.ledger.batcher import Result
+from gifting.ledger.commit import RawReply
 from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.ledger import Ledger
-from gifting.ledger.rooms import RoomRef
 from gifting.ledger.status import Status
 from gifting.model.catalog import parse_catalog
 from gifting.model.events import encode_host
 from gifting.model.money import MAX_AMOUNT, make_key
+from gifting.model.values import Outcome, Result, RoomRef
 from gifting.wire.codec import unpack
 from tests.support.reference import Reference, Reply, Rules, Sent
 from tests.support.reference_room import Logged
+from tests.support.replies import script_replies
 
 T = TypeVar("T")
 
@@ -219,9 +220,11 @@ class LedgerMachine(RuleBasedStateMachine):
         batch = [self.draw_item(data, group) for _ in range(size)]
         expected = [self.expect(item) for item in batch]
         calls = self.ledger.batcher.batches
-        outcomes = self.run(self.submit(batch))
+        with script_replies() as said:
+            outcomes = self.run(self.submit(batch))
         assert self.ledger.batcher.batches == calls + 1
-        assert outcomes == expected
+        assert list(map(as_reply, said)) == expected
+        assert list(map(told, outcomes)) == list(map(told, expected))
 
     def draw_item(self, data: st.DataObject, group: tuple[str, ...]) -> tuple[str, Sent]:
         kind = data.draw(st.sampled_from(["new", "new", "new", "new", "again", "reused", "comment"]))
@@ -254,8 +257,8 @@ class LedgerMachine(RuleBasedStateMachine):
         event = {"type": "comment", "user": sent.user, "text": "hello"}
         return self.reference.post(self.clock, sent.room, sent.host["id"], event)
 
-    async def submit(self, batch: list[tuple[str, Sent]]) -> list[Reply]:
-        outcomes: list[Result | errors.GiftingError] = []
+    async def submit(self, batch: list[tuple[str, Sent]]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         for key, sent in batch:
             if key:
                 sender = self.ledger.sender(sent.user["id"], dict(sent.user))
@@ -265,7 +268,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 fields = {"user": dict(sent.user), "text": "hello"}
                 self.ledger.post(self.ref(sent), "comment", fields, outcomes.append)
         await self.ledger.batcher.drain()
-        return [as_reply(outcome) for outcome in outcomes]
+        return outcomes
 
     def ref(self, sent: Sent) -> RoomRef:
         host = sent.host["id"]
@@ -276,15 +279,18 @@ class LedgerMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.reference.rooms)))
         expected = self.reference.like(self.clock, name, self.reference.rooms[name].host["id"], sum(counts))
 
-        async def like() -> list[Reply]:
+        async def like() -> list[Outcome]:
             room = await self.ledger.room(name)
             loop = asyncio.get_running_loop()
             waiting: list[asyncio.Future[Any]] = [loop.create_future() for _ in counts]
             for count, future in zip(counts, waiting, strict=True):
                 self.ledger.like(room, count, future.set_result)
-            return [as_reply(outcome) for outcome in await asyncio.gather(*waiting)]
+            return await asyncio.gather(*waiting)
 
-        assert self.run(like()) == [expected] * len(counts)
+        with script_replies() as said:
+            outcomes = self.run(like())
+        assert list(map(as_reply, said)) == [expected]
+        assert list(map(told, outcomes)) == [told(expected)] * len(counts)
 
     @rule()
     def sweep(self) -> None:
@@ -361,10 +367,19 @@ class LedgerMachine(RuleBasedStateMachine):
         return logged
 
 
-def as_reply(outcome: Result | errors.GiftingError) -> Reply:
-    assert isinstance(outcome, Result), outcome
-    duplicate, status, *numbers = outcome
+def as_reply(said: RawReply) -> Reply:
+    duplicate, status, *numbers = said
     return Reply(bool(duplicate), Status(status).name.lower(), *numbers)
+
+
+def told(outcome: Outcome | Reply) -> str | Result:
+    """What a sender is told: the result, or the code of the error."""
+    if isinstance(outcome, errors.GiftingError):
+        return outcome.code
+    if isinstance(outcome, Result):
+        return outcome
+    duplicate, status, *numbers = outcome
+    return Result(duplicate, *numbers) if status == "ok" else status
 
 
 SHRINKING = pytest.mark.timeout(400)

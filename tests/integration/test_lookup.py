@@ -15,8 +15,8 @@ from gifting import config, errors
 from gifting.ledger import lookup
 from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.ledger import Ledger
-from gifting.ledger.rooms import RoomRef
 from gifting.model.catalog import load_catalog
+from gifting.model.values import RoomRef
 from gifting.wire.codec import pack
 from tests.support.keys import new_key
 

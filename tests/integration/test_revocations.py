@@ -16,8 +16,8 @@ from gifting.ledger import revocations
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.overlays import ROOMS_OF_A_HOST
 from gifting.ledger.revocations import CUTOFF_LIFE, KEPT_BEYOND
-from gifting.ledger.rooms import RoomRef
 from gifting.model.catalog import load_catalog
+from gifting.model.values import RoomRef
 from gifting.wire.tokens import Identity, make_token_id
 
 ROOM_MAX = 5

@@ -16,7 +16,7 @@ import pytest
 
 from gifting import Client, config, errors, node, workers
 from gifting.health import Health
-from gifting.ledger.commit import read_results
+from gifting.ledger.commit import read_replies
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.embedded import server as embedded
 from gifting.serving import listen
@@ -209,4 +209,4 @@ async def test_an_end_in_order_is_none(tmp_path: Path, redis_client: Any, redis_
 def test_results_that_do_not_fit_are_none(results: Any) -> None:
     """Before anybody is told."""
     with pytest.raises((ValueError, TypeError)):
-        read_results(msgpack.packb(results), 2)
+        read_replies(msgpack.packb(results), 2)

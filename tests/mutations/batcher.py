@@ -69,8 +69,8 @@ MUTANTS = (
             "        if item.sent:\n            abandon((item,))\n        else:\n            _resolve(item, error)",
             "        _resolve(item, error)",
         ),
-        ("    if len(results) != count or", "    if"),
-        ("zip(items, results, strict=True)", "zip(items, reversed(results), strict=True)"),
+        ("    if len(replies) != count or", "    if"),
+        ("zip(items, replies, strict=True)", "zip(items, reversed(replies), strict=True)"),
         ("        place = targets.get(target)\n", "        place = None\n"),
         (
             "heads += (rooms.get(room.keys) or rooms.add(room), target)",

@@ -12,10 +12,10 @@ import msgpack
 
 from gifting import config
 from gifting.ledger.audit import audit
-from gifting.ledger.ledger import Ledger, Sender
-from gifting.ledger.rooms import RoomRef
+from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.money import make_key
+from gifting.model.values import RoomRef, Sender
 from gifting.wire.batch import read_batches
 from gifting.wire.codec import pack, unpack
 

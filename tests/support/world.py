@@ -11,16 +11,17 @@ from typing import Any
 
 from gifting import config
 from gifting.ledger import scripts
-from gifting.ledger.batcher import Result
-from gifting.ledger.commit import PendingCommit, pack_batch, read_results
+from gifting.ledger.commit import PendingCommit, Reply, pack_batch, read_replies
 from gifting.ledger.floors import HOLD_MAX
-from gifting.ledger.ledger import GIFT, Ledger, Sender
-from gifting.ledger.rooms import RoomRef
-from gifting.ledger.spot import BUCKET_MS, bucket_spot
+from gifting.ledger.ledger import GIFT, Ledger
+from gifting.ledger.spot import BUCKET_MS, bucket_spot, room_spot
+from gifting.ledger.status import Status
 from gifting.model.catalog import load_catalog
 from gifting.model.money import key_time, make_key, parse_key
+from gifting.model.values import Result, RoomRef, Sender
 from gifting.tasks import Vital
 from gifting.wire.codec import pack, unpack
+from tests.support.replies import script_replies
 
 START = 1_700_000_000_000
 WINDOW, LEAD, STREAK = 600_000, 60_000, 3_000
@@ -50,17 +51,19 @@ class World:
         room, key = more.get("room", self.room), more.get("key") or self.key()
         return await self.ledger.gift(self.sender(user), room, gift, key, count, more.get("message"))
 
-    async def together(self, *gifts: dict[str, Any]) -> list[Result]:
-        """Many gifts in one call of the script."""
+    async def together(self, *gifts: dict[str, Any]) -> list[Reply]:
+        """Many gifts in one call of the script: what it says of each, and so what each is told."""
         outcomes: list[Any] = []
         calls = self.ledger.batcher.batches
         for gift in gifts:
             sender, room = self.sender(gift.get("user", "ann")), gift.get("room", self.room)
             name, key, count = gift.get("gift", "spark"), gift.get("key") or self.key(), gift.get("count", 1)
             self.ledger.send_gift(sender, room, name, key, count, None, outcomes.append)
-        await self.ledger.batcher.drain()
+        with script_replies() as said:
+            await self.ledger.batcher.drain()
         assert self.ledger.batcher.batches == calls + 1
-        return outcomes
+        assert [isinstance(outcome, Result) for outcome in outcomes] == [reply.status == Status.OK for reply in said]
+        return said
 
     async def told(self, send: Callable[[Callable[[Any], None]], None]) -> Any:
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -78,22 +81,23 @@ class World:
         """A script called past the checks in Python."""
         return await scripts.call(self.redis, name, keys, str(self.clock[0]), pack(options))
 
-    async def raw_commit(self, *items: PendingCommit) -> list[Result]:
+    async def raw_commit(self, *items: PendingCommit) -> list[Reply]:
         packed = pack_batch(items)
         keys = packed.keys.decode().split("\r\n")[1::2]
         assert len(keys) == packed.keys_count
         options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000))
         args = (str(self.clock[0]), options, *packed.arguments, "", "")
         reply = await scripts.call(self.redis, "commit", keys, *args)
-        return [Result(*values) for values in read_results(reply, len(items))]
+        return [Reply(*values) for values in read_replies(reply, len(items))]
 
-    async def raw_gift(self, coins: Any) -> Result:
+    async def raw_gift(self, coins: Any) -> Reply:
         """A gift of any amount, as only the script sees it."""
         key, ann = parse_key(self.key()), self.sender("ann")
         target = pack(("r1", "host", "spark", 1, b"\x80"))[1:]
         fields = pack(("ann", key, key_time(key), b"8 bytes!", 1, coins, ann.user, b""))[1:]
         bucket = bucket_spot(ann.base, key_time(key) // BUCKET_MS)
-        (result,) = await self.raw_commit(PendingCommit(GIFT, bucket, self.room.spot, target, fields, print, 0.0))
+        spot = room_spot(self.room.base, self.room.id)
+        (result,) = await self.raw_commit(PendingCommit(GIFT, bucket, spot, target, fields, print, 0.0))
         return result
 
     async def forget(self, held: float = HOLD_MAX) -> None:

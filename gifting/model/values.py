@@ -1,0 +1,46 @@
+"""What the ledger takes and gives, as every layer above it knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gifting.errors import GiftingError
+
+
+class RoomRef(NamedTuple):
+    """What never changes of a room: its host, the host's partition, and the host as wire bytes."""
+
+    id: str
+    host: str
+    base: str
+    to_user: bytes
+
+
+class Sender(NamedTuple):
+    """Who sends: the user's partition, and the user as wire bytes."""
+
+    id: str
+    base: str
+    user: bytes
+
+
+class Result(NamedTuple):
+    """What was committed. An event that is no gift has a ``seq`` only.
+
+    ``duplicate``: it had been before, under the same key. ``coins`` are what the sender has left, ``repeat_count`` is
+    the streak's total, and ``streak`` the seq of the streak's first event.
+    """
+
+    duplicate: bool
+    seq: int
+    coins: int
+    repeat_count: int
+    streak: int
+
+
+Outcome = Result | GiftingError
+"""How a gift or an event ended: what was committed, or what it was refused for."""
+
+Done = Callable[[Outcome], None]
+"""Told once how something ended. What it raises is logged."""
