@@ -13,7 +13,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 import uvloop
-from hdrh.histogram import HdrHistogram
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -23,6 +22,7 @@ from gifting.client import Client
 from gifting.errors import GiftingError
 from gifting.health import Health
 from gifting.keys.secretfile import find_secrets
+from gifting.load.latency import Latencies
 from gifting.load.mix import Mix
 from gifting.load.operator import Operator
 from gifting.load.plan import Target
@@ -61,7 +61,7 @@ class Tally:
     deliveries: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     senders: Counter[str] = field(default_factory=Counter)
-    latency: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, 60_000_000, 3))
+    latency: Latencies = field(default_factory=Latencies)
 
 
 def run_demo(options: DemoOptions) -> int:
@@ -151,7 +151,7 @@ async def _act(client: Client, room: str, name: str, mix: Mix, tally: Tally, dic
             for gap in burst.gaps:
                 began = time.perf_counter()
                 await client.send_gift(room, burst.gift.id)
-                tally.latency.record_value(int((time.perf_counter() - began) * 1e6))
+                tally.latency.add(int((time.perf_counter() - began) * 1e9))
                 tally.gifts += 1
                 tally.senders[name] += burst.gift.coins
                 await asyncio.sleep(gap)
@@ -186,7 +186,7 @@ def _table(tally: Tally, rates: tuple[float, float], viewers: list[int]) -> Tabl
     table = Table(title="gifting demo · Ctrl-C stops it", caption=f"top senders: {top or 'nobody yet'}")
     for name in ("gifts/s", "deliveries/s", "p50 ms", "p99 ms", "viewers", "gifts", "errors"):
         table.add_column(name, justify="right")
-    p50, p99 = (tally.latency.get_value_at_percentile(q) / 1000 for q in (50, 99))
+    p50, p99 = map(tally.latency.percentile, (50, 99))
     table.add_row(
         *(f"{rates[0]:.0f}", f"{rates[1]:.0f}", f"{p50:.1f}", f"{p99:.1f}", " + ".join(map(str, viewers))),
         *(str(tally.gifts), str(dict(tally.errors)) if tally.errors else "none"),

@@ -60,6 +60,8 @@
         ├── NoRedis                 no_redis
         ├── DataDirInUse            data_dir_in_use
         ├── DiskFailed              disk_failed
+        ├── MissingExtra            missing_extra
+        ├── NotConfirmed            not_confirmed
         └── ServerFailed            server_failed
 
 Every class carries a ``code`` (stable, for programs), a ``help`` sentence (for people: what to do), ``temporary``
@@ -413,6 +415,16 @@ class DataDirInUse(StartError):
 class DiskFailed(StartError):
     code = "disk_failed"
     help = "Nothing is acknowledged until all of it is on disk: free or mend the disk, then start again."
+
+
+class MissingExtra(StartError):
+    code = "missing_extra"
+    help = "Measuring needs more packages: pip install 'gifting[bench]'."
+
+
+class NotConfirmed(StartError):
+    code = "not_confirmed"
+    help = "Nothing was written. Answer y in a terminal, or say --yes."
 
 
 class ServerFailed(StartError):

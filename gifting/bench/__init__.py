@@ -13,13 +13,23 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gifting.bench.options import BenchOptions, BenchResult
 from gifting.bench.render import render
-from gifting.bench.run import run_bench
+from gifting.bench.run import GRANT, run_bench
 from gifting.bench.soak import SoakOptions, SoakResult, parse_duration, run_soak
 from gifting.bench.soak.render import render_soak
 from gifting.errors import GiftingError
 from gifting.load.fleet import LoadError
 
-__all__ = ["BenchOptions", "BenchResult", "SoakOptions", "SoakResult", "parse_duration", "run", "run_bench", "run_soak"]
+__all__ = [
+    "BenchOptions",
+    "BenchResult",
+    "SoakOptions",
+    "SoakResult",
+    "parse_duration",
+    "run",
+    "run_bench",
+    "run_soak",
+    "writes",
+]
 
 
 def run(options: BenchOptions | SoakOptions) -> int:
@@ -43,6 +53,14 @@ def run(options: BenchOptions | SoakOptions) -> int:
     if options.json:
         Path(options.json).write_bytes(to_json(result))
     return 0 if result.audit.passed else 1
+
+
+def writes(options: BenchOptions) -> str:
+    """What a bench leaves in the server it loads, in a sentence."""
+    return (
+        f"{options.rooms:,} rooms named bench-…, {GRANT:,} coins for each of {options.senders:,} users named sender-…, "
+        f"and as many gifts as are taken in {options.warmup + options.duration:g} s."
+    )
 
 
 def to_json(result: BenchResult | SoakResult) -> bytes:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from gifting.bench.calls import Calls
 from gifting.bench.options import Audit, BenchOptions, BenchResult, Drained, Floor, Idle, Percentiles, Slow
 from gifting.bench.usage import Usage
-from gifting.load.latency import merge
+from gifting.load.histogram import merge
 from gifting.load.plan import Report, SenderReport, ViewerReport
 
 
@@ -68,6 +69,7 @@ def assemble(
     idle: Idle | None,
     drained: Drained | None,
     us_per_send: float | None,
+    calls: Calls | None,
 ) -> BenchResult:
     """The result of a run."""
     senders = [report for report in reports if isinstance(report, SenderReport)]
@@ -99,6 +101,8 @@ def assemble(
         deliveries_per_server_cpu_s=deliveries / cpu if cpu and deliveries else None,
         redis_cpu_s=redis_cpu,
         redis_us_per_gift=_us_each(redis_cpu, gifts),
+        ledger_calls=calls.calls if calls else None,
+        ledger_items=calls.items if calls else None,
         load_cpu_s=window.load_cpu,
         other_cpu_s=window.other_cpu,
         server_rss_bytes=max(window.peaks) if window.knows_server else None,

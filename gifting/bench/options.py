@@ -158,7 +158,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """All figures are of the measured seconds only. CPU is user + system; None where it can't be known."""
+    """All figures are of the measured seconds only. CPU is user + system. None: it can't be known."""
 
     options: BenchOptions
     machine: dict[str, str]
@@ -182,6 +182,8 @@ class BenchResult:
     deliveries_per_server_cpu_s: float | None
     redis_cpu_s: float | None
     redis_us_per_gift: float | None
+    ledger_calls: int | None
+    ledger_items: int | None
     load_cpu_s: float
     other_cpu_s: float | None
     server_rss_bytes: int | None

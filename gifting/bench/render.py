@@ -20,7 +20,8 @@ def render(result: BenchResult, console: Console) -> None:
     table.add_column(justify="right")
     for name, value in rows(result):
         table.add_row(name, value)
-    console.print(Group(table, Text(), *audit_lines(result.audit)))
+    why = [Text(why), Text()] if (why := explain(result)) else []
+    console.print(Group(table, Text(), *why, *audit_lines(result.audit)))
 
 
 def rows(result: BenchResult) -> Iterator[tuple[str, str]]:
@@ -50,6 +51,19 @@ def rows(result: BenchResult) -> Iterator[tuple[str, str]]:
     for code, count in sorted(result.refused.items()):
         yield f"refused: {code}", f"{count:,}"
     yield from _extras(result)
+
+
+def explain(result: BenchResult) -> str:
+    """Why a gift costs what it costs in this run, in one sentence; empty where it can't be known."""
+    calls, items, gifts = result.ledger_calls, result.ledger_items, result.gifts
+    if not calls or not items or not gifts:
+        return ""
+    frames = f" and {result.frames / gifts:,.1f} frames to viewers" if result.frames else ""
+    return (
+        "Light load costs more per gift than full load, because a ledger call and a frame cost about the same however "
+        f"much is in them: here a call took {items / calls:,.1f} gifts on average, so each gift bears "
+        f"{calls / gifts:.2f} calls{frames}; under full load a call takes hundreds."
+    )
 
 
 def _extras(result: BenchResult) -> Iterator[tuple[str, str]]:

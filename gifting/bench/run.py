@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any, Final
 
+from gifting.bench.calls import Calls, read_calls
 from gifting.bench.figures import Window, assemble
 from gifting.bench.floor import Drain, FloorTools
 from gifting.bench.options import BenchOptions, BenchResult, Idle
@@ -132,7 +133,7 @@ class Bench:
         self._show("connecting", 0)
         before = await self._operator.wallets(self._senders())
         async with Fleet(plans) as fleet:
-            window = await self._measure(fleet)
+            window, calls = await self._measure(fleet)
             self._show("waiting for the last replies", 1)
             await fleet.sent()
             self._show("waiting for every viewer", 1)
@@ -152,9 +153,10 @@ class Bench:
             idle=idle,
             drained=drained,
             us_per_send=us_per_send,
+            calls=calls,
         )
 
-    async def _measure(self, fleet: Fleet) -> Window:
+    async def _measure(self, fleet: Fleet) -> tuple[Window, Calls | None]:
         """Let the load run; read the clocks at the boundaries of its phases and the memory in between."""
         options = self._options
         phases = [options.duration]
@@ -165,13 +167,16 @@ class Bench:
         start = time.monotonic_ns()
         boundaries = fleet.begin(options.warmup, phases)
         window = Window(phases, meter.knows_server, meter.knows_redis)
+        first: Calls | None = None
         for boundary in boundaries:
             while (left := (boundary - time.monotonic_ns()) / 1e9) > 0:
                 await asyncio.sleep(min(left, TICK_S))
                 window.tick(meter.read().server_rss)
                 self._report(fleet, start, boundaries[-1])
+            first = first or await read_calls(self._server.target)  # before the clocks are read
             window.mark(meter.read(), await self._drain.read() if self._drain else None)
-        return window
+        last = await read_calls(self._server.target)
+        return window, last.since(first) if first and last else None
 
     def _report(self, fleet: Fleet, start: int, end: int) -> None:
         progress = fleet.progress()

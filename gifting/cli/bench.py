@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gifting import config
-from gifting.errors import BadSetting
+from gifting.errors import BadSetting, MissingExtra, NotConfirmed
 
 if TYPE_CHECKING:
     from gifting.bench import SoakOptions
+
+NO_OPTIONS = frozenset({"full", "soak", "slope_max", "faults", "yes"})
+"""Flags that are no option of a bench."""
 
 SOAK_FLAGS = frozenset({"senders", "viewers", "rooms", "rate", "json"})
 """Flags of a bench that mean something to a soak too."""
@@ -20,6 +25,7 @@ SOAK_FLAGS = frozenset({"senders", "viewers", "rooms", "rate", "json"})
 
 def bench(
     url: Annotated[str, typer.Option(help="Server to load; GIFTING_SECRET must be its secret. Empty: start one.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="With --url: don't ask before anything is written there.")] = False,
     data_dir: Annotated[str, typer.Option(help="Data directory of the server at --url, to audit it.")] = "",
     senders: Annotated[int, typer.Option(help="Connections that send gifts.")] = 50,
     in_flight: Annotated[int, typer.Option(help="Gifts each sender keeps waiting, without --rate.")] = 8,
@@ -44,16 +50,39 @@ def bench(
     ] = False,
 ) -> None:
     """Measure: a server under load from other processes, then audited."""
-    given = {name: value for name, value in locals().items() if name not in {"full", "soak", "slope_max", "faults"}}
-    from gifting import bench as benching
-
+    given = {name: value for name, value in locals().items() if name not in NO_OPTIONS}
     if full and (rate or soak):
         raise BadSetting("--max goes with neither --rate nor --soak.")
+    with extra_needed():
+        from gifting import bench as benching
     if soak:
         sys.exit(benching.run(soak_options(soak, slope_max, given, faults=faults)))
     if slope_max is not None or faults:
         raise BadSetting("--slope-max and --faults go with --soak.")
-    sys.exit(benching.run(benching.BenchOptions(**given, secret=(*config.load().secrets, "")[0])))
+    options = benching.BenchOptions(**given, secret=(*config.load().secrets, "")[0])
+    if url and not yes:
+        confirm(url, benching.writes(options))
+    sys.exit(benching.run(options))
+
+
+@contextmanager
+def extra_needed() -> Iterator[None]:
+    """What is imported within needs more packages than a server. Raises :class:`MissingExtra` where they are not."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "gifting").startswith("gifting"):
+            raise
+        raise MissingExtra(f"There is no package {error.name}.") from error
+
+
+def confirm(url: str, writes: str) -> None:
+    """Ask before a server that is somebody's gets coins and rooms. Raises :class:`NotConfirmed` without a yes."""
+    said = f"This writes into {url}: {writes} None of it can be taken back."
+    if not sys.stdin.isatty():
+        raise NotConfirmed(said)
+    if not typer.confirm(f"{said} Go on?", default=False):
+        raise NotConfirmed
 
 
 def soak_options(soak: str, slope_max: float | None, given: dict[str, Any], *, faults: bool = False) -> SoakOptions:

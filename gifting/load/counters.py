@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from itertools import pairwise
 
+from gifting.load.histogram import encode
 from gifting.load.latency import Latencies
 from gifting.load.plan import COMPLAINTS_MAX, Begin
 
@@ -49,7 +50,7 @@ class Phases:
         return [after[column] - before[column] for before, after in pairwise(self._marks)]
 
     def latencies(self) -> list[str]:
-        return [record.encode() for record in self.records]
+        return [encode(record) for record in self.records]
 
 
 class Complaints:

@@ -28,7 +28,8 @@ from gifting.bench.run import run_bench, shares
 from gifting.bench.usage import listener
 from gifting.errors import BadSetting, StartError
 from gifting.load.fleet import Fleet, LoadError
-from gifting.load.latency import Latencies, merge
+from gifting.load.histogram import encode, merge
+from gifting.load.latency import Latencies
 from gifting.load.plan import Plan, SenderPlan, SenderReport, Target, ViewerPlan, ViewerReport
 from gifting.load.socket import DISCARD_FROM
 from gifting.load.viewer import Viewer, ViewerTally
@@ -68,6 +69,9 @@ async def test_a_short_bench_measures_and_passes_its_audit(tmp_path: Path) -> No
     assert result.slow.caught_up_s >= 0
     assert result.idle is not None
     assert result.refused == {}
+    assert result.ledger_calls is not None
+    assert 0 < result.ledger_calls <= (result.ledger_items or 0)
+    assert result.ledger_items == pytest.approx(result.gifts, rel=0.2)
     assert any("deliveries" in text for text in shown)
     assert b"secret" not in bench.to_json(result)
     assert msgspec.json.decode(bench.to_json(result))["gifts"] == result.gifts
@@ -305,10 +309,10 @@ def test_latencies_survive_the_way_between_processes() -> None:
         first.add(ms * 1_000_000)
     second.add(250_000_000, times=1)
     second.add(10**15)
-    merged = merge([first.encode(), second.encode()])
+    merged = merge([encode(first), encode(second)])
     assert merged.get_total_count() == 101
     assert merged.get_value_at_percentile(50) == pytest.approx(51_000, rel=0.01)
-    found = percentiles([first.encode()])
+    found = percentiles([encode(first)])
     assert found.count == 99
     assert (found.p50, found.most) == (pytest.approx(50, rel=0.01), pytest.approx(99, rel=0.01))
 
