@@ -48,8 +48,11 @@ def room_spot(base: str, room: str) -> Spot:
 
 @lru_cache
 def partition_keys(base: str, kind: str = "keys") -> list[str]:
-    """A partition's keys, as ``partition.new`` in Lua takes them; ``kind`` of its buckets."""
-    parts = ("coins", "totals", "ledger", "diamonds", "carry", "streaks", "floors", kind)
+    """A partition's keys, as ``commit.lua`` takes them: to the ledger those of debits, from there on those of credits.
+
+    ``kind`` of its buckets.
+    """
+    parts = ("coins", "totals", "floors", kind, "ledger", "diamonds", "carry", "streaks")
     return [f"{base}:{part}" for part in parts]
 
 

@@ -1,6 +1,6 @@
 #!lua
 -- grant: issue coins to a user, once per key.
--- KEYS [1]  the user's partition, eight keys as partition.new takes them, the last the index of its buckets of grants
+-- KEYS [1]  the user's partition, eight keys as commit takes them, but the index of its buckets of grants
 --      [9]  the key's bucket
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [grant window ms, key lead ms, the bucket's number, user, key, key time, digest, coins, reason, operator]
@@ -8,13 +8,13 @@
 -- @include status
 -- @include clock
 -- @include amount
--- @include partition
+-- @include accounts
 -- @include dedupe
 local now = clock(ARGV[1])
 local window, lead, number, user, key, key_time, digest, coins, reason, operator = unpack(cmsgpack.unpack(ARGV[2]))
-local p = partition.new(1)
+local a = accounts.open(1)
 local grants = dedupe.new('grants', window, lead, 86400000)
-local bucket = dedupe.bucket(grants, p, KEYS[9], number)
+local bucket = dedupe.bucket(grants, a, KEYS[9], number)
 
 local function decide(balance, issued)
   if not is_amount(coins) then
@@ -27,32 +27,28 @@ local function decide(balance, issued)
 end
 
 local function issue(balance)
-  hash.put(p.coins, user, balance + coins)
-  partition.add_total(p, 'issued', coins)
-  partition.entry(p.debits, '\151', 'grant', now, key, user, coins, reason, operator)
+  hash.put(a.coins, user, balance + coins)
+  accounts.add_total(a, 'issued', coins)
+  entries.add(a.entries, '\151', 'grant', now, key, user, coins, reason, operator)
   return balance + coins
 end
 
 -- The result is kept last: what breaks off before has not been acknowledged.
 local function write()
-  partition.flush_issued(p)
+  accounts.flush_issued(a)
   dedupe.flush(grants)
 end
 
-if dedupe.below(bucket, key_time) then
-  return cmsgpack.pack({ Status.KEY_EXPIRED, 0, 0 })
-end
-local status, stored = dedupe.check(bucket, key, digest)
+local status, stored, keep = dedupe.check(grants, bucket, key, key_time, digest, now)
 if stored then
   local kept, after = cmsgpack.unpack(stored)
   return cmsgpack.pack({ kept, 1, after })
 end
-status = status or dedupe.refusal(grants, key_time, now)
-if status and status ~= Status.KEY_EXPIRED then
+if status and not keep then
   return cmsgpack.pack({ status, 0, 0 })
 end
-local balance = partition.balance(p, user)
-status = status or decide(balance, tonumber(hash.get(p.totals, 'issued') or 0))
+local balance = accounts.balance(a, user)
+status = status or decide(balance, accounts.total(a, 'issued'))
 if status == Status.OK then
   balance = issue(balance)
 end

@@ -2,9 +2,8 @@
 -- deletes it whole once it raises the partition's floor past it, and what is below the floor is refused for ever.
 --   dedupe.new(name, window, lead, width)         times in ms
 --   dedupe.bucket(d, p, key, number)              the bucket of that number, in a partition, at a key
---   dedupe.below(bucket, time)                    whether a key of that time is refused for ever
---   dedupe.check(bucket, key, digest)             status and what is stored; status nil: the key is new
---   dedupe.refusal(d, time, now)                  why a new key of that time is refused, or nil
+--   dedupe.check(d, bucket, key, time, digest, now)   nil: the key is good. Else a status, what is stored (or nil: a
+--                                                 refusal), and whether the refusal is to be kept
 --   dedupe.keep(bucket, key, digest, stored)
 --   dedupe.doubt(d, stored)                       keep this under all keys instead: what they did may be half done
 --   dedupe.load(d), dedupe.flush(d)
@@ -28,26 +27,21 @@ function dedupe.bucket(d, p, key, number)
   return bucket
 end
 
-function dedupe.below(bucket, time)
-  return time < bucket.p.floor
-end
-
-function dedupe.check(bucket, key, digest)
-  local record = hash.get(bucket, key)
-  if not record then
-    return nil
-  end
-  if string.sub(record, 1, DIGEST_SIZE) ~= digest then
-    return Status.KEY_REUSED
-  end
-  return Status.OK, string.sub(record, DIGEST_SIZE + 1)
-end
-
--- KEY_EXPIRED is kept under the key: who was told so may have made a new one, whatever the clock says later.
--- KEY_IN_FUTURE is not: the key becomes good when its time comes.
-function dedupe.refusal(d, time, now)
-  if now - time > d.window then
+-- KEY_EXPIRED is kept under the key: who was told so may have made a new one, whatever the clock says later. Not below the
+-- floor, where no key is good again, and KEY_IN_FUTURE neither: the key becomes good when its time comes.
+function dedupe.check(d, bucket, key, time, digest, now)
+  if time < bucket.p.floor then
     return Status.KEY_EXPIRED
+  end
+  local record = hash.get(bucket, key)
+  if record then
+    if string.sub(record, 1, DIGEST_SIZE) ~= digest then
+      return Status.KEY_REUSED
+    end
+    return Status.OK, string.sub(record, DIGEST_SIZE + 1)
+  end
+  if now - time > d.window then
+    return Status.KEY_EXPIRED, nil, true
   end
   if time - now > d.lead then
     return Status.KEY_IN_FUTURE

@@ -5,7 +5,7 @@
 --   room.event_id(r, seq)
 --   room.stamp(r, now)                                 the fields that number the next event, for cmsgpack.pack
 --   room.append(r, streak, weight, closes, ...)        log an event, given as two to four pieces of its wire bytes
---   room.count_spent(r, user, profile, coins)          for the ranking; `profile` is the user as wire bytes
+--   room.count(r, user, profile, coins, diamonds)      a gift, for totals and ranking; `profile` is the user as wire bytes
 --   room.flush(p, keep)                                write the partition's rooms, keep that many events; publish
 -- The batches that are logged and published are described in wire/batch.py. What a call does in a room is one batch, or
 -- several where it is much, so that a page of the log has a bound in bytes.
@@ -77,7 +77,9 @@ function room.append(r, streak, weight, closes, first, second, third, fourth)
   end
 end
 
-function room.count_spent(r, user, profile, coins)
+function room.count(r, user, profile, coins, diamonds)
+  r.coins = r.coins + coins
+  r.diamonds = r.diamonds + diamonds
   r.spent[user] = (r.spent[user] or 0) + coins
   r.users[user] = profile
 end

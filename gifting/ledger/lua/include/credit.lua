@@ -1,0 +1,121 @@
+-- credit: the half of gifts that is in their rooms' partitions: streak, ranking, log, what the host earns. And what is free.
+--   credit.new(now, window, numerator, denominator, keep)   the credits of a call; times in ms, the rate per coin, how many
+--                                               events a log keeps
+--   credit.add_partition(c, at)                 its keys begin at KEYS[at]: as earnings.open takes them, then the deadlines
+--   credit.add_room(c, place, at)               of a partition that was added as number `place`, as room.open takes it
+--   credit.room(c, place, id)                   the room that was added as number `place`, or nil
+--   credit.add_target(c, place, target)         a gift in such a room, for all who send it there
+--   credit.want(c, gift)                        this gift may be given; to be said of all before they are loaded
+--   credit.load(c)
+--   credit.closed(c, gift)                      why the room takes no such gift: a status, or nil
+--   credit.full(c, gift)                        why its numbers can't: likewise
+--   credit.give(c, gift)                        never refuses; returns the gift's seq, its streak's count, and its streak
+--   credit.post(c, r, host, event, likes)       log a free event; returns why not, or nil
+--   credit.flush(c)
+-- What a gift is says debit.lua. The two that refuse are asked before the debit, from the room as it is then.
+-- @include status
+-- @include amount
+-- @include earnings
+-- @include room
+-- @include streaks
+local credit = {}
+local CREDIT_HEADER = '\155' -- an array of 11
+
+function credit.new(now, window, numerator, denominator, keep)
+  return {
+    now = now, window = window, numerator = numerator, denominator = denominator, keep = keep,
+    partitions = {}, rooms = {}, targets = {},
+  }
+end
+
+function credit.add_partition(c, at)
+  local p = earnings.open(at, c.numerator, c.denominator)
+  p.streaks, p.rooms = KEYS[at + 3], {}
+  c.partitions[#c.partitions + 1] = p
+end
+
+function credit.add_room(c, place, at)
+  c.rooms[#c.rooms + 1] = { p = c.partitions[place], at = at }
+end
+
+function credit.room(c, place, id)
+  local found = c.rooms[place]
+  if found.room == nil then
+    found.room = room.open(found.p, found.at, id) or false
+  end
+  return found.room or nil
+end
+
+function credit.add_target(c, place, target)
+  local p = c.rooms[place].p
+  c.targets[target.number] = {
+    room = credit.room(c, place, target.room), purse = earnings.purse(p, target.host), entries = p.entries,
+  }
+end
+
+function credit.want(c, gift)
+  local r = c.targets[gift.target.number].room
+  if r and gift.streak then
+    streaks.want(r, gift.streak)
+  end
+end
+
+function credit.load(c)
+  for _, p in ipairs(c.partitions) do
+    earnings.load(p)
+    for _, r in ipairs(p.rooms) do
+      streaks.load(r)
+    end
+  end
+end
+
+function credit.closed(c, gift)
+  local target = gift.target
+  return room.refusal(c.targets[target.number].room, target.host, gift.user)
+end
+
+function credit.full(c, gift)
+  local to, coins = c.targets[gift.target.number], gift.coins
+  if to.purse.diamonds + earnings.share(to.purse, coins) > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then
+    return Status.WALLET_FULL
+  end
+  return nil
+end
+
+function credit.give(c, gift)
+  local target, coins = gift.target, gift.coins
+  local to = c.targets[target.number]
+  local r = to.room
+  local streak = gift.streak and streaks.continue(r, gift, c.now, c.window)
+  local seq = r.seq + 1
+  streak = streak or { first = seq, count = gift.count, coins = coins, id = room.event_id(r, seq) }
+  local ends = not gift.streak
+  local diamonds = earnings.add(to.purse, coins)
+  room.count(r, gift.user, gift.profile, coins, diamonds)
+  entries.add(to.entries, CREDIT_HEADER, 'credit', c.now, gift.key, gift.user, r.id, target.host, seq, coins, diamonds,
+    c.numerator, c.denominator)
+  room.append(r, streak.first, streak.coins, ends and 1 or 0, target.about, gift.profile, gift.sent,
+    gift_fields(r, c.now, streak.count, ends, streak.id, diamonds))
+  return seq, streak.count, streak.first
+end
+
+function credit.post(c, r, host, event, likes)
+  local refused = room.refusal(r, host, nil)
+  if refused then
+    return refused
+  end
+  if likes then
+    r.likes = math.min(r.likes + likes, MAX_AMOUNT)
+    event = event .. cmsgpack.pack('total', r.likes)
+  end
+  room.append(r, 0, 0, 0, event, cmsgpack.pack(room.stamp(r, c.now)))
+  return nil
+end
+
+function credit.flush(c)
+  for _, p in ipairs(c.partitions) do
+    earnings.flush(p)
+    streaks.flush(p, c.window)
+    room.flush(p, c.keep)
+  end
+end

@@ -1,0 +1,109 @@
+-- debit: the half of gifts that is in their senders' partitions: key, balance, ledger. It knows of a room what the gift says.
+--   debit.new(now, window, lead, numerator, denominator)   the debits of a call; times in ms, the rate per coin
+--   debit.add_partition(d, at)                accounts whose keys begin at KEYS[at]
+--   debit.add_bucket(d, place, key, number)   of keys, in a partition that was added as number `place`
+--   debit.claim(d, place, time, digest, gift) a gift under its key, in the bucket that was added as number `place`; to be
+--                                             made of all gifts before the accounts are loaded
+--   debit.load(d)
+--   debit.key_refusal(d, claim)               as dedupe.check
+--   debit.balance(claim)
+--   debit.bad_amount(d, gift)                 a status, or nil
+--   debit.short(gift, balance)                likewise
+--   debit.take(d, claim, balance)             take the gift's coins from that balance; returns what is left
+--   debit.keep(claim, result)                 tell this to who asks again
+--   debit.flush(d)                            write what was taken
+--   debit.flush_results(d), debit.doubt(d, result)   as dedupe.flush and dedupe.doubt
+-- The gift is all that passes from here to credit: strings, numbers, false, and one table of these, so it can be packed.
+--   key       16 bytes
+--   user      who sends
+--   count     how many
+--   coins     the price of all
+--   profile   the user, as wire bytes
+--   sent      the event's fields count, coins and message, as wire bytes
+--   streak    'user\ngift', or false for one that is not streakable
+--   target    number: its place among the call's targets, from 1; room, host, gift: ids;
+--             about: the wire bytes that all events of the target begin with
+-- @include status
+-- @include amount
+-- @include accounts
+-- @include dedupe
+local debit = {}
+local DEBIT_HEADER = '\153' -- an array of 9
+
+function debit.new(now, window, lead, numerator, denominator)
+  return {
+    now = now, numerator = numerator, denominator = denominator, keys = dedupe.new('keys', window, lead, 60000),
+    partitions = {}, buckets = {},
+  }
+end
+
+function debit.add_partition(d, at)
+  d.partitions[#d.partitions + 1] = accounts.open(at)
+end
+
+function debit.add_bucket(d, place, key, number)
+  d.buckets[#d.buckets + 1] = dedupe.bucket(d.keys, d.partitions[place], key, number)
+end
+
+function debit.claim(d, place, time, digest, gift)
+  local bucket = d.buckets[place]
+  hash.want(bucket, gift.key)
+  hash.want(bucket.p.coins, gift.user)
+  return { bucket = bucket, time = time, digest = digest, gift = gift }
+end
+
+function debit.load(d)
+  dedupe.load(d.keys)
+  for _, a in ipairs(d.partitions) do
+    accounts.load(a)
+  end
+end
+
+function debit.key_refusal(d, claim)
+  return dedupe.check(d.keys, claim.bucket, claim.gift.key, claim.time, claim.digest, d.now)
+end
+
+function debit.balance(claim)
+  return accounts.balance(claim.bucket.p, claim.gift.user)
+end
+
+function debit.bad_amount(d, gift)
+  local coins = gift.coins
+  if not is_amount(coins) or coins * d.numerator + d.denominator > MAX_AMOUNT then
+    return Status.BAD_AMOUNT
+  end
+  return nil
+end
+
+function debit.short(gift, balance)
+  if balance < gift.coins then
+    return Status.INSUFFICIENT_COINS
+  end
+  return nil
+end
+
+function debit.take(d, claim, balance)
+  local a, gift = claim.bucket.p, claim.gift
+  local target, coins = gift.target, gift.coins
+  entries.add(a.entries, DEBIT_HEADER, 'debit', d.now, gift.key, gift.user, target.room, target.host, target.gift, gift.count,
+    coins)
+  return accounts.spend(a, gift.user, balance, coins)
+end
+
+function debit.keep(claim, result)
+  dedupe.keep(claim.bucket, claim.gift.key, claim.digest, result)
+end
+
+function debit.flush(d)
+  for _, a in ipairs(d.partitions) do
+    accounts.flush_spent(a)
+  end
+end
+
+function debit.flush_results(d)
+  dedupe.flush(d.keys)
+end
+
+function debit.doubt(d, result)
+  dedupe.doubt(d.keys, result)
+end
