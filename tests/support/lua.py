@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha1
+from pathlib import Path
 
 import pytest
 
 from gifting.ledger import commit_connection, scripts
 from gifting.ledger.spot import bulk
 
+LUA = Path(scripts.__file__).parent / "lua"
+
 _source = scripts.source
 
 
-def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str) -> None:
+def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str, included: str = "") -> None:
     """Let every ``redis.call`` of every script go through ``call``, the body of a Lua function of ``command, key, ...``
-    in which ``real`` is the table that it hides; ``before`` is run once, at the script's start.
+    in which ``real`` is the table that it hides; ``before`` is run once, at the script's start, and ``included`` once
+    where its includes are there.
     """
 
     def source(name: str) -> str:
         shebang, _, text = _source(name).partition("\n")
+        own = (LUA / f"{name}.lua").read_text(encoding="utf-8").partition("\n")[2]
+        body = re.split(r"^-- @include \w+\n", own, flags=re.MULTILINE)[-1]
+        text = text.removesuffix(body) + included + body
         table = f"{{ call = function(command, key, ...) {call} end }}"
         hidden = f"local real = redis\n{before}\nlocal redis = setmetatable({table}, {{ __index = real }})"
         return f"{shebang}\n{hidden}\n{text}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gifting import errors
-from gifting.ledger import scripts
+from gifting.ledger import scripts, spot
 from gifting.ledger.status import Status
 from gifting.model import money
 
@@ -126,3 +126,22 @@ def test_a_refusal_is_the_error_of_its_name(status: Status) -> None:
 
 def test_the_largest_amount_is_that_of_python() -> None:
     assert f"MAX_AMOUNT = {money.MAX_AMOUNT}\n" in (LUA / "include" / "amount.lua").read_text(encoding="utf-8")
+
+
+def test_the_numbers_of_keys_and_what_a_bucket_spans_are_those_of_python() -> None:
+    commit, grant, room = (code(path) for path in (LUA / "commit.lua", LUA / "grant.lua", LUA / "include" / "room.lua"))
+    assert f"PARTITION_KEYS = {spot.PARTITION_KEYS}\n" in commit
+    assert f"ROOM_KEYS = {spot.ROOM_KEYS}\n" in room
+    assert f", {spot.BUCKET_MS})" in code(LUA / "include" / "debit.lua")
+    assert f", {spot.DAY_MS})" in grant
+
+
+def test_the_halves_of_a_gift_know_nothing_of_each_other() -> None:
+    debit, credit = (included(LUA / "include" / f"{half}.lua") for half in ("debit", "credit"))
+    assert not debit & {"credit", "earnings", "room", "streaks", "ranking"}
+    assert not credit & {"debit", "accounts", "dedupe", "hash"}
+
+
+@pytest.mark.parametrize("path", [*COMMANDS, *INCLUDES], ids=name_of)
+def test_a_file_is_seen_at_a_glance(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 200

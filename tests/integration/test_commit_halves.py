@@ -1,0 +1,269 @@
+"""A gift's two halves keep apart: each touches its own partition, and only a gift, packed, passes between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from gifting.ledger import scripts
+from gifting.ledger.commit import PendingCommit
+from gifting.ledger.keys import Keys
+from gifting.ledger.ledger import EVENT, GIFT, LIKE
+from gifting.ledger.spot import BUCKET_MS, bucket_spot, partition_keys, room_keys, room_spot
+from gifting.ledger.status import Status
+from gifting.ledger.stream import LAST, read_ledger
+from gifting.model.catalog import load_catalog
+from gifting.model.events import encode_about, encode_event, encode_sent
+from gifting.model.money import key_time, parse_key
+from gifting.model.values import RoomRef
+from gifting.wire.codec import pack, unpack
+from tests.support.lua import hook
+from tests.support.world import STREAK, World, a_world
+
+PARTITIONS, COINS = 4, 100
+CATALOG = load_catalog()
+DEAR = next(gift.id for gift in CATALOG if not gift.streakable)
+_KEYS = Keys("gifting", PARTITIONS)
+SENDERS = [next(name for n in range(99) if _KEYS.base(name := f"u{n}") == base) for base in _KEYS.bases[:2]]
+HOSTS = [next(name for n in range(99) if _KEYS.base(name := f"h{n}") == base) for base in _KEYS.bases[2:]]
+
+
+class Scene:
+    """Two senders and two hosts, each in a partition of its own, and gifts that are the same each time."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.rooms: list[RoomRef] = []
+
+    async def prepare(self) -> None:
+        for host in HOSTS:
+            self.rooms.append(await self.world.ledger.open_room(f"of-{host}", host, host, ""))
+        for user in SENDERS:
+            await self.world.grant(user, COINS)
+
+    def record(self, user: str, room: int, coins: int = 7, streakable: bool = True) -> dict[str, Any]:
+        """A gift as ``debit.lua`` describes it."""
+        gift, ref = "spark" if streakable else DEAR, self.rooms[room]
+        about = encode_about(ref.to_user, CATALOG.wire(gift))
+        return {
+            "key": parse_key(self.world.key()),
+            "user": user,
+            "count": 2,
+            "coins": coins,
+            "profile": self.world.sender(user).user,
+            "sent": encode_sent(2, coins, None),
+            "streak": streakable and f"{user}\n{gift}",
+            "target": {"number": 1, "room": ref.id, "host": ref.host, "gift": gift, "about": about},
+        }
+
+    def item(self, record: dict[str, Any], room: int) -> PendingCommit:
+        """The same gift as a commit call takes it."""
+        key, user, target = record["key"], record["user"], record["target"]
+        head = pack((target["room"], target["host"], target["gift"], int(bool(record["streak"])), target["about"]))[1:]
+        values = (user, key, key_time(key), b"8 bytes!", 2, record["coins"], record["profile"], record["sent"])
+        bucket = bucket_spot(self.world.base(user), key_time(key) // BUCKET_MS)
+        return PendingCommit(
+            GIFT, bucket, room_spot(self.rooms[room].base, self.rooms[room].id), head, pack(values)[1:], print, 0.0
+        )
+
+    def free(self, kind: int, room: int, *more: Any) -> PendingCommit:
+        ref = self.rooms[room]
+        event = encode_event("like", {"count": 2}, decided=1) if kind == LIKE else encode_event("share", {})
+        return PendingCommit(
+            kind, None, room_spot(ref.base, ref.id), None, pack((ref.id, ref.host, event, *more))[1:], print, 0.0
+        )
+
+
+@pytest.fixture
+async def scene(redis_client: Redis, redis_url: str) -> AsyncIterator[Scene]:
+    async with a_world(redis_url, partitions=PARTITIONS, like_interval=0) as world:
+        scene = Scene(world)
+        await scene.prepare()
+        yield scene
+
+
+# In one call.
+
+BEFORE = "local half, senders = 'neither', { p00 = true, p01 = true }"
+CHECK = """
+if half == 'neither' or senders[string.match(key, '{(p%d+)}')] ~= (half == 'debit' or nil) then
+  error({ err = 'ERR ' .. half .. ' came to ' .. command .. ' ' .. key }, 0)
+end
+real.call('HINCRBY', 'halves', half, 1)
+return real.call(command, key, ...)
+"""
+INCLUDED = """
+local function leave(before, ...)
+  half = before
+  return ...
+end
+local function packed(value)
+  return type(value) == 'table' and value.profile and cmsgpack.unpack(cmsgpack.pack(value)) or value
+end
+for name, functions in pairs({ debit = debit, credit = credit }) do
+  for each, called in pairs(functions) do
+    functions[each] = function(first, second, ...)
+      local before = half
+      half = name
+      return leave(before, called(first, name == 'credit' and packed(second) or second, ...))
+    end
+  end
+end
+"""
+
+
+async def commit_apart(scene: Scene, changed: str = "") -> list[Status]:
+    """All sorts of items, in a call that fails where a half leaves its partition."""
+    sent = [(user, room, more) for user in SENDERS for room in (0, 1) for more in ({}, {"streakable": False})]
+    items = [scene.item(scene.record(user, room, **more), room) for user, room, more in sent]
+    items += [scene.item(scene.record(SENDERS[0], 0, coins), 0) for coins in (1000, -1)]
+    items += [items[0], scene.free(EVENT, 0), scene.free(LIKE, 1, 2)]
+    with pytest.MonkeyPatch.context() as patch:
+        hook(patch, BEFORE, CHECK, changed + INCLUDED)
+        results = await scene.world.raw_commit(*items)
+    return [Status(result.status) for result in results]
+
+
+async def test_each_half_touches_its_own_partition(scene: Scene) -> None:
+    expected = [Status.OK] * 8 + [Status.INSUFFICIENT_COINS, Status.BAD_AMOUNT] + [Status.OK] * 3
+    assert await commit_apart(scene) == expected
+    scene.world.clock[0] += STREAK + 1  # streaks end and begin
+    assert await commit_apart(scene) == expected
+    halves = {name: int(calls) for name, calls in (await scene.world.redis.hgetall("halves")).items()}
+    assert halves.keys() == {b"debit", b"credit"}
+    assert min(halves.values()) > 10
+
+
+@pytest.mark.parametrize(
+    ("half", "code"),
+    [
+        ("debit", "debit.balance = function() return redis.call('HGET', 'gifting:{p02}:diamonds', 'h') end"),
+        ("credit", "credit.full = function(c, gift) return redis.call('HGET', 'gifting:{p00}:coins', gift.user) end"),
+        ("neither", "redis.call('HGET', 'gifting:{p00}:coins', 'u')"),
+    ],
+)
+async def test_the_check_sees_who_leaves(scene: Scene, half: str, code: str) -> None:
+    with pytest.raises(ResponseError, match=f"{half} came to HGET"):
+        await commit_apart(scene, code + "\n")
+
+
+# In two calls, as on a cluster, where no call may touch two partitions.
+
+DEBIT = """#!lua
+-- @include debit
+local now, number, given, asked = unpack(cmsgpack.unpack(ARGV[1]))
+local debits = debit.new(now, 600000, 60000, 500, 1)
+local claims, statuses, outbox = {}, {}, {}
+debit.add_partition(debits, 1)
+debit.add_bucket(debits, 1, KEYS[6], number)
+for i, gift in ipairs(given) do
+  claims[i] = debit.claim(debits, 1, now, '8 bytes!', gift)
+end
+debit.load(debits)
+for i, claim in ipairs(claims) do
+  local gift, balance, closed, full = claim.gift, debit.balance(claim), unpack(asked[i])
+  local status = debit.key_refusal(debits, claim) or debit.bad_amount(debits, gift) or closed
+    or debit.short(gift, balance) or full
+  if not status then
+    debit.take(debits, claim, balance)
+    outbox[#outbox + 1] = gift
+  end
+  statuses[i] = status or Status.OK
+  debit.keep(claim, cmsgpack.pack(statuses[i], 0, 0, 0, 0))
+end
+debit.flush(debits)
+debit.flush_results(debits)
+return { cmsgpack.pack(statuses), cmsgpack.pack(outbox) }
+"""
+CREDIT = """#!lua
+-- @include credit
+local now, target, does = unpack(cmsgpack.unpack(ARGV[1]))
+local gifts = cmsgpack.unpack(ARGV[2])
+local credits = credit.new(now, 3000, 500, 1, 1000)
+local told = {}
+credit.add_partition(credits, 1)
+credit.add_room(credits, 1, 5)
+credit.add_target(credits, 1, target)
+for _, gift in ipairs(gifts) do
+  credit.want(credits, gift)
+end
+credit.load(credits)
+for i, gift in ipairs(gifts) do
+  told[i] = does == 'give' and { credit.give(credits, gift) }
+    or { credit.closed(credits, gift) or false, credit.full(credits, gift) or false }
+end
+credit.flush(credits)
+return cmsgpack.pack(told)
+"""
+
+
+class TwoCalls:
+    """Gifts to one target, one half after the other."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.redis, self.now, self.scene = scene.world.redis, scene.world.clock[0], scene
+
+    async def run(self, text: str, keys: list[str], *args: Any) -> Any:
+        return await self.redis.eval(scripts.resolve(text), len(keys), *keys, *args)
+
+    async def credit(self, does: str, room: RoomRef, target: dict[str, Any], gifts: bytes) -> Any:
+        keys = [*partition_keys(room.base)[4:], *room_keys(room.base, room.id)]
+        return unpack(await self.run(CREDIT, keys, pack((self.now, target, does)), gifts))
+
+    async def send(self, gifts: list[dict[str, Any]], room: int) -> tuple[list[Status], list[list[int]]]:
+        """What was said of each, and seq, count and streak of each that was given."""
+        ref, target, base = self.scene.rooms[room], gifts[0]["target"], self.scene.world.base(gifts[0]["user"])
+        asked = await self.credit("ask", ref, target, pack(gifts))
+        number = self.now // BUCKET_MS
+        keys = [*partition_keys(base)[:5], f"{base}:keys:{number}"]
+        statuses, outbox = await self.run(DEBIT, keys, pack((self.now, number, gifts, asked)))
+        return list(map(Status, unpack(statuses))), await self.credit("give", ref, target, outbox)
+
+
+async def left_behind(scene: Scene) -> dict[str, Any]:
+    """All that gifts change, as it is read."""
+    ledger, keys = scene.world.ledger, scene.world.ledger.keys
+    return {
+        "wallets": [await ledger.wallet(name) for name in (*SENDERS, *HOSTS)],
+        "logs": [await scene.world.log(room) for room in scene.rooms],
+        "snapshots": [await ledger.snapshot(room) for room in scene.rooms],
+        "entries": [each async for _, _, each in read_ledger(scene.world.redis, dict.fromkeys(keys.bases, LAST))],
+        "totals": [await scene.world.redis.hgetall(f"{base}:totals") for base in keys.bases],
+    }
+
+
+def some_gifts(scene: Scene) -> list[dict[str, Any]]:
+    return [scene.record(SENDERS[0], 1, coins) for coins in (7, 7, 80, 1000, 0, 9)]
+
+
+async def test_the_halves_run_as_two_calls_on_a_cluster(scene: Scene, cluster_redis_url: str) -> None:
+    gifts = some_gifts(scene)
+    results = await scene.world.raw_commit(*(scene.item(gift, 1) for gift in gifts))
+    expected = [Status(result.status) for result in results]
+    assert expected[2:5] == [Status.OK, Status.INSUFFICIENT_COINS, Status.BAD_AMOUNT]
+    async with Redis.from_url(cluster_redis_url) as client:
+        await client.flushall()
+    async with a_world(cluster_redis_url, partitions=PARTITIONS, like_interval=0) as world:
+        apart = Scene(world)
+        await apart.prepare()
+        statuses, told = await TwoCalls(apart).send(some_gifts(apart), 1)
+        assert statuses == expected
+        assert told == [[result.seq, result.repeat_count, result.streak] for result in results if result.seq]
+        assert await left_behind(apart) == await left_behind(scene)
+
+
+async def test_a_gift_that_was_debited_is_credited_though_the_room_has_ended(scene: Scene) -> None:
+    """What comes too late is not lost: only who asks before the debit is refused."""
+    two, (gift, late) = TwoCalls(scene), some_gifts(scene)[:2]
+    room = scene.rooms[1]
+    await scene.world.ledger.end_room(room)
+    assert (await two.send([gift], 1))[0] == [Status.ROOM_ENDED]
+    await two.credit("give", room, late["target"], pack([late]))
+    assert await scene.world.ledger.wallet(HOSTS[1]) == (0, 7 * 500)
+    assert [event["type"] for event in await scene.world.log(room)] == ["stream_end", "gift"]
+    snapshot = await scene.world.ledger.snapshot(room)
+    assert (snapshot.state, snapshot.coins) == ("ended", 7)
