@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -12,10 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gifting.api import asyncapi, openapi
 from gifting.api.endpoint import Endpoint
 from gifting.api.endpoints import ENDPOINTS
 from gifting.api.exposition import metrics_route
-from gifting.api.openapi import document
 from gifting.api.pages import page_routes
 from gifting.api.problem import answer_problem, with_problems
 from gifting.api.request import read_call
@@ -34,8 +35,7 @@ def make_app(services: Services) -> Starlette:
     for endpoint in ENDPOINTS:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     routes = [Route(path, partial(_serve, services, of), methods=list(of)) for path, of in by_path.items()]
-    openapi = Response(msgspec.json.encode(document()), media_type="application/json")
-    routes.append(Route("/openapi.json", lambda request: openapi))
+    routes += [_document("/openapi.json", openapi.document()), _document("/asyncapi.json", asyncapi.document())]
     if not services.hub.settings.metrics_port:
         routes.append(metrics_route(services, here_only=True))
     return with_problems([*routes, *page_routes(services.ledger.catalog)])
@@ -44,6 +44,11 @@ def make_app(services: Services) -> Starlette:
 def make_metrics_app(services: Services) -> Starlette:
     """What the listener of ``/metrics`` serves."""
     return with_problems([metrics_route(services, here_only=False)])
+
+
+def _document(path: str, document: dict[str, Any]) -> Route:
+    response = Response(msgspec.json.encode(document), media_type="application/json")
+    return Route(path, lambda request: response)
 
 
 async def _serve(services: Services, by_method: Mapping[str, Endpoint], request: Request) -> Response:

@@ -5,33 +5,30 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
 from gifting.api.endpoint import Endpoint
 from gifting.api.endpoints import ENDPOINTS
-from gifting.errors import all_errors
+from gifting.api.schema import components, error_codes
 from gifting.wire.replies import Problem
 
 _PARAMETER = re.compile(r"{(\w+)}")
 
 
 def document() -> dict[str, Any]:
+    """As it is served at ``/openapi.json``."""
     replies = [endpoint.reply for endpoint in ENDPOINTS]
     bodies = [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
-    types: list[type] = list(dict.fromkeys([*replies, *bodies, Problem]))
-    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    refs = dict(zip(types, schemas, strict=True))
+    refs, schemas = components([*replies, *bodies, Problem])
+    schemas["Problem"]["properties"]["code"]["enum"] = error_codes()
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refs)
-    components["Problem"]["properties"]["code"]["enum"] = sorted(error.code for error in all_errors())
     return {
         "openapi": "3.1.0",
         "info": {"title": "gifting", "version": "1", "description": "Gifts in live streams, over HTTP."},
         "servers": [{"url": "."}],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }

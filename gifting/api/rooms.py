@@ -11,7 +11,7 @@ from gifting.api.access import HOST, MEMBERS, OPENER, WATCHERS
 from gifting.api.call import Call
 from gifting.api.endpoint import Done, Endpoint
 from gifting.ledger.listing import SETS
-from gifting.model.events import Ranked
+from gifting.model.events import LoggedEvent, Ranked
 from gifting.model.ids import ID
 from gifting.model.text import PLAIN
 from gifting.wire.codec import unpack
@@ -54,7 +54,7 @@ class EventsReply(Struct):
 
     room: str
     seq: int
-    events: list[Any]
+    events: list[LoggedEvent]
     gap: bool
 
 
@@ -86,6 +86,7 @@ async def end_room(call: Call) -> Done:
 
 
 async def read_events(call: Call) -> EventsReply:
+    """Events as they were logged; a test holds those to the structs, so they are not made into them first."""
     ledger = call.services.ledger
     room = await ledger.room(call.path["room"])
     since, limit = call.query["since"], call.query["limit"]

@@ -56,9 +56,17 @@ class Ranked(Struct, frozen=True):
     coins: int
 
 
-class GiftEvent(Struct, frozen=True, tag="gift", tag_field="type"):
-    """``count``, ``coins`` and ``diamonds`` (in thousandths) are this event's, ``repeat_count`` the streak's total. The
-    end of a streak (``repeat_end``) by itself has a count of 0.
+class _Stamped(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What the ledger says of every event that it logs: ``seq`` in its room, ``ts`` in ms since 1970."""
+
+    seq: int
+    ts: int
+    id: str
+
+
+class GiftEvent(_Stamped, frozen=True, tag="gift"):
+    """A gift. ``count``, ``coins`` and ``diamonds`` (thousandths) are this event's, ``repeat_count`` is the streak's
+    total. The end of a streak (``repeat_end``) comes as an event of its own, with a ``count`` of 0.
     """
 
     to_user: Host
@@ -71,10 +79,60 @@ class GiftEvent(Struct, frozen=True, tag="gift", tag_field="type"):
     repeat_end: bool
     streak_id: str
     diamonds: int
-    seq: int
-    ts: int
-    id: str
 
+
+class LikeEvent(_Stamped, frozen=True, tag="like"):
+    """Likes since the last one, of everybody together, and of the whole stream."""
+
+    count: int
+    total: int
+
+
+class CommentEvent(_Stamped, frozen=True, tag="comment"):
+    user: User
+    text: str
+
+
+class ShareEvent(_Stamped, frozen=True, tag="share"):
+    user: User
+
+
+class FollowEvent(_Stamped, frozen=True, tag="follow"):
+    user: User
+
+
+class MemberEvent(_Stamped, frozen=True, tag="member"):
+    """A viewer came; where many do, not each has one."""
+
+    user: User
+
+
+class StreamEndEvent(_Stamped, frozen=True, tag="stream_end"):
+    """The last of a stream: its room takes no more gifts."""
+
+
+class ViewersEvent(Struct, frozen=True, tag="viewers", tag_field="type"):
+    """How many watch, on all nodes."""
+
+    count: int
+
+
+class RankEvent(Struct, frozen=True, tag="rank", tag_field="type"):
+    """The three that have sent the most, when they have changed."""
+
+    top: list[Ranked]
+
+
+class WalletEvent(Struct, frozen=True, tag="wallet", tag_field="type"):
+    """The coins a user has, told to the user's own sockets."""
+
+    coins: int
+
+
+LoggedEvent = GiftEvent | LikeEvent | CommentEvent | ShareEvent | FollowEvent | MemberEvent | StreamEndEvent
+"""Numbered by ``seq``, kept in the room's log and replayed."""
+
+Event = LoggedEvent | ViewersEvent | RankEvent | WalletEvent
 
 decode_user: Final = typed.Decoder(User).decode
 decode_gift_event: Final = typed.Decoder(GiftEvent).decode

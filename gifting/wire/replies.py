@@ -11,7 +11,7 @@ from msgspec import Raw, Struct, defstruct
 from msgspec.structs import astuple, fields
 
 from gifting.errors import GiftingError
-from gifting.model.events import GiftEvent, Host, Ranked
+from gifting.model.events import Event, GiftEvent, Host, Ranked
 from gifting.model.values import Result
 from gifting.wire.messages import Uint
 
@@ -121,7 +121,8 @@ def _on_socket(reply: type[Struct]) -> type[Struct]:
     needed = [(field.name, field.type) for field in fields(reply) if field.required]
     head = [("re", Uint), ("ok", Literal[True])]
     omit = reply.__struct_config__.omit_defaults
-    return defstruct(reply.__name__, [*head, *needed, *own], frozen=True, omit_defaults=omit, module=__name__)
+    doc = {"__doc__": reply.__doc__}
+    return defstruct(reply.__name__, [*head, *needed, *own], frozen=True, omit_defaults=omit, namespace=doc)
 
 
 ON_SOCKET: Final[dict[type[Struct], type[Struct]]] = {reply: _on_socket(reply) for reply in REPLIES.values()}
@@ -148,6 +149,27 @@ def gift_reply(room: str, taken: Result) -> GiftReply:
         f"{room}.{taken.streak}",
         taken.duplicate,
     )
+
+
+# Events.
+
+
+class LiveTotals(Struct, frozen=True):
+    coins: int
+    diamonds: int
+    likes: int
+    viewers: int
+
+
+class RoomEvents(Struct, frozen=True, omit_defaults=True):
+    """Events of a room. ``seq`` is the room's after them, what a client keeps for ``since``; ``totals`` come on lane
+    ``live``. What concerns a user and no room has ``room`` '' and ``seq`` 0.
+    """
+
+    room: str
+    seq: int
+    events: list[Event]
+    totals: LiveTotals | None = None
 
 
 # Refusals.
