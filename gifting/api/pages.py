@@ -18,14 +18,23 @@ from gifting.web.art import gift_svg
 
 STATIC = Path(gifting.web.__file__).parent / "static"
 
+POLICY = (
+    "default-src 'self'; img-src 'self' https: data:; connect-src 'self' ws: wss:; "
+    "style-src {styles}; font-src {fonts}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' https: data:; connect-src 'self' ws: wss:; style-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": POLICY.format(styles="'self'", fonts="'self'"),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
+}
+OVERLAY_HEADERS = HEADERS | {
+    # A browser source puts its owner's CSS into the page as a style element; that may bring fonts from elsewhere.
+    "Content-Security-Policy": POLICY.format(styles="'self' 'unsafe-inline' https:", fonts="'self' https: data:"),
+}
+ART_HEADERS = HEADERS | {
+    # Looked at again after an hour, but shown meanwhile, and for a month while the server is away.
+    "Cache-Control": "public, max-age=3600, stale-while-revalidate=2592000",
 }
 
 
@@ -35,31 +44,31 @@ def page_routes(catalog: Catalog) -> list[BaseRoute]:
             gift = catalog[request.path_params["gift"]]
         except UnknownGift:
             raise HTTPException(404) from None
-        return Response(gift_svg(gift), media_type="image/svg+xml", headers=HEADERS)
+        return Response(gift_svg(gift), media_type="image/svg+xml", headers=ART_HEADERS)
 
     return [
-        Route("/overlay", _page("overlay/overlay.html"), methods=["GET"]),
-        Route("/rooms/{room}", _page("room/room.html"), methods=["GET"]),
+        Route("/overlay", _page("overlay/overlay.html", OVERLAY_HEADERS), methods=["GET"]),
+        Route("/rooms/{room}", _page("room/room.html", HEADERS), methods=["GET"]),
         Route("/gifts/{gift}.svg", art),
-        Mount("/static", _WithHeaders(StaticFiles(directory=STATIC))),
+        Mount("/static", _WithHeaders(StaticFiles(directory=STATIC), HEADERS)),
     ]
 
 
-def _page(name: str) -> ASGIApp:
-    return _WithHeaders(FileResponse(STATIC / name))
+def _page(name: str, headers: dict[str, str]) -> ASGIApp:
+    return _WithHeaders(FileResponse(STATIC / name), headers)
 
 
 class _WithHeaders:
-    """An application whose replies carry :data:`HEADERS`."""
+    """An application whose replies carry ``headers``."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
         self._app = app
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *extra]}
+                message = {**message, "headers": [*message.get("headers", []), *self._headers]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -19,6 +19,8 @@ from tests.support.server import Server
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 require_browser()
 
+CARD_HEIGHT = 100
+"""Of a source that has a place for one card."""
 EVIL = '<img src=x onerror="window.hacked=1">'
 
 CARDS = """[...document.querySelectorAll('.card:not(.leaving)')].map((card) => ({
@@ -31,6 +33,7 @@ CARDS = """[...document.querySelectorAll('.card:not(.leaving)')].map((card) => (
 
 REMEMBER_CARDS = """(() => {
     const nodes = new Set();
+    window.shownAt = performance.now();
     window.names = () => [...nodes].map((node) => node.querySelector('.name').textContent);
     new MutationObserver((changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach((n) => nodes.add(n))))
         .observe(document.querySelector('#alerts'), { childList: true });
@@ -125,14 +128,106 @@ async def test_a_killed_server_is_found_again(browser: Browser, tmp_path: Path) 
         assert sorted(await page.evaluate("names()")) == ["ann", "bob"]
 
 
-async def test_a_revoked_overlay_stops_and_stays_stopped(browser: Browser, scene: Scene) -> None:
+async def test_a_revoked_overlay_stops_and_says_so(browser: Browser, scene: Scene) -> None:
+    """On the stream too, where nobody debugs: else it looks like one without gifts."""
     made = await scene.operator.call("POST", f"/v1/rooms/{scene.room}/overlay-tokens", {"ttl": 1000})
     page = await scene.overlay(browser, made["url"] + "&debug")
+    await page.page.evaluate("document.querySelector('#status').hidden = true")
     await scene.operator.call("DELETE", f"/v1/rooms/{scene.room}/overlay-tokens/{made['token_id']}")
     await page.wait_for("document.querySelector('#status.closed')")
-    again = await browser.open(made["url"] + "&debug")
-    await again.wait_for("document.querySelector('#status.closed')", 30)
-    assert "new token" in await again.evaluate("document.querySelector('#status').textContent")
+    again = await browser.open(made["url"])
+    for tab in (page, again):
+        await tab.wait_for("document.body.innerText.includes('this link no longer works')", 30)
+        assert made["token"] not in await tab.evaluate("document.documentElement.outerHTML")
+
+
+async def test_an_address_that_is_not_whole_says_so(browser: Browser, scene: Scene) -> None:
+    page = await browser.open(f"{scene.url}/overlay")
+    await page.wait_for("document.body.innerText.includes('Copy the overlay')")
+
+
+async def test_css_that_a_browser_source_brings_applies(browser: Browser, scene: Scene) -> None:
+    """OBS puts it into the page as a style element. Scripts stay forbidden; and so do styles on the room page."""
+    page = await scene.overlay(browser)
+    await page.page.add_style_tag(content=":root { --edge: 77px }")
+    assert await page.evaluate("getComputedStyle(document.querySelector('#alerts')).left") == "77px"
+    assert page.errors == []
+    await page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))"
+    )
+    assert await page.evaluate("window.ran") is None
+    room = await scene.viewer(browser, "ann")
+    await room.evaluate("document.head.append(Object.assign(document.createElement('style'), {textContent: '*{}'}))")
+    assert "style-src" in str(room.errors)
+
+
+async def test_one_sender_has_one_card_however_often_the_gift_is_sent(browser: Browser, scene: Scene) -> None:
+    page = await scene.overlay(browser)
+    async with scene.client("ann") as ann:
+        for _ in range(6):
+            await ann.send_gift(scene.room, "fireworks")
+    await scene.send("bob", "fireworks")
+    await page.wait_for(f"({CARDS}).map(({{ name, combo }}) => name + combo).join() === 'ann×6,bob'")
+
+
+async def test_a_reload_drops_nothing_and_repeats_nothing(browser: Browser, scene: Scene) -> None:
+    page = await scene.overlay(browser, height=CARD_HEIGHT)  # a place for one card
+    await page.page.add_init_script(f"addEventListener('DOMContentLoaded', () => {{ {REMEMBER_CARDS} }})")
+    await page.evaluate(REMEMBER_CARDS)
+    await scene.send("ann", "carousel")
+    await page.wait_for("names().join() === 'ann'")
+    await page.wait_for("performance.now() - shownAt > 2600")
+    for name, gift in (("bob", "fox"), ("cleo", "skateboard")):
+        await scene.send(name, gift)
+    await page.wait_for(f"({CARDS}).map(({{ name }}) => name).join() === 'ann'")
+    await page.page.goto("about:blank")
+    await scene.send("dov", "jukebox")
+    await page.page.goto(f"{scene.url}/overlay#debug")
+    await page.wait_for("names().length === 3", 30)
+    assert await page.evaluate("names()") == ["bob", "dov", "cleo"]
+
+
+async def test_pictures_stay_while_the_server_is_away(browser: Browser, tmp_path: Path) -> None:
+    async with Server(tmp_path / "data", member_rate=0) as server:
+        scene = Scene(server)
+        await scene.prepare()
+        page = await scene.overlay(browser, height=CARD_HEIGHT)
+        async with scene.client("ann") as ann:
+            for gift in ("castle", "whale"):
+                await ann.send_gift(scene.room, gift)
+        await page.wait_for(f"({CARDS})[0]?.gift === 'Cloud Castle'")
+        await server.stop(signal.SIGKILL)
+        await page.wait_for(f"({CARDS})[0]?.gift === 'Star Whale'", 20)
+        await page.wait_for("document.querySelector('.card:not(.leaving) img.gift')?.naturalWidth > 0")
+        assert await page.evaluate("document.querySelectorAll('span.gift').length") == 0
+        assert await page.evaluate("fetch('/gifts/whale.svg').then((reply) => reply.status)") == 200
+        for line in page.console:
+            assert "token" not in line
+            assert "eyJ" not in line
+
+
+@pytest.mark.parametrize("width", [200, 300, 480])
+async def test_a_narrow_source_shows_name_gift_and_count(browser: Browser, scene: Scene, width: int) -> None:
+    page = await scene.overlay(browser, width=width, height=400)
+    async with scene.client("ann", name="Alexandra") as ann:
+        for _ in range(3):
+            await ann.send_gift(scene.room, "galaxy", 3, "a message that is long enough to take more than one line")
+    await page.wait_for("document.querySelector('.combo')?.textContent === '×9'")
+    await page.evaluate("document.querySelector('.card').getAnimations()[0].finished.then(() => 0)")
+    hidden = await page.evaluate("""['.name', '.gift-name', '.combo', 'img.gift'].filter((part) => {
+        const box = document.querySelector(part).getBoundingClientRect();
+        const inside = box.left >= 0 && box.right <= innerWidth && box.width >= 20 && box.height >= 10;
+        return !inside || document.querySelector(part).scrollWidth > document.querySelector(part).clientWidth + 1;
+    })""")
+    assert [part for part in hidden if part != ".gift-name" or width > 200] == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_a_low_source_shows_whole_cards(browser: Browser, scene: Scene) -> None:
+    page = await scene.overlay(browser, width=400, height=220)
+    await asyncio.gather(*(scene.send(user, "castle") for user in SENDERS))
+    await page.wait_for(f"({CARDS}).length === 2")
+    await page.wait_for("document.querySelector('.card').getBoundingClientRect().top >= 0")
 
 
 async def test_what_viewers_type_stays_text(browser: Browser, scene: Scene) -> None:

@@ -20,7 +20,16 @@ const GIFT_TIME = 60_000;
 /** A room may be opened after its overlay is, so this refusal is asked about again as well. */
 const ROOM_NOT_FOUND = "room_not_found";
 
-/** @typedef {{id: string, lane: string, seq: number | null, joined: boolean, attempt: number, timer: number}} Room */
+/**
+ * @typedef {object} Room
+ * @property {string} id
+ * @property {string} lane
+ * @property {number | null} seq the last one seen
+ * @property {boolean} known whether there was a snapshot
+ * @property {boolean} joined
+ * @property {number} attempt
+ * @property {number} timer
+ */
 
 /**
  * What `on` takes, and what its function is called with:
@@ -40,7 +49,7 @@ export class GiftingClient {
   #waiters = new Set();
   #sending = 0;
 
-  /** @param {{url?: string, token?: string, rooms?: {room: string, lane?: string}[]}} options */
+  /** @param {{url?: string, token?: string, rooms?: {room: string, lane?: string, since?: number | null}[]}} options */
   constructor({ url = ownUrl(), token = "", rooms = [] } = {}) {
     this.#connection = new Connection(url, token, {
       onOpen: () => this.#rooms.forEach((room) => this.#join(room)),
@@ -48,7 +57,7 @@ export class GiftingClient {
       onState: (state) => this.#stateChanged(state),
       whyUrl: () => this.#whyUrl(url),
     });
-    for (const { room, lane } of rooms) this.join(room, lane);
+    for (const { room, lane, since } of rooms) this.join(room, lane, since);
   }
 
   /** Call `listener` at every `type`. @returns {() => void} stops it */
@@ -75,15 +84,20 @@ export class GiftingClient {
     return this.#connection.now();
   }
 
-  /** The last seq seen of a room; null before its first snapshot. */
+  /** The last seq seen of a room; null before its first snapshot, if it was joined without one. */
   seq(room) {
     return this.#rooms.get(room)?.seq ?? null;
   }
 
-  /** Join a room now, and again after every reconnect. Its `lane` is `all` or `live`. */
-  join(room, lane = "live") {
+  /**
+   * Join a room now, and again after every reconnect.
+   * @param {string} room
+   * @param {string} [lane] `all` or `live`
+   * @param {number | null} [since] the last seq that was seen before: what came after it follows
+   */
+  join(room, lane = "live", since = null) {
     if (this.#rooms.has(room)) return;
-    const state = { id: room, lane, seq: null, joined: false, attempt: 0, timer: 0 };
+    const state = { id: room, lane, seq: since, known: false, joined: false, attempt: 0, timer: 0 };
     this.#rooms.set(room, state);
     if (this.state === "connected") this.#join(state);
   }
@@ -177,11 +191,11 @@ export class GiftingClient {
   }
 
   #joined(room, reply) {
-    const first = room.seq === null;
+    const first = !room.known;
     const gap = Boolean(reply.gap);
     // Without a gap, what was missed is still to come: the snapshot's seq is ahead of it.
-    if (first || gap) room.seq = reply.room.seq;
-    room.joined = true;
+    if (room.seq === null || gap) room.seq = reply.room.seq;
+    room.known = room.joined = true;
     room.attempt = 0;
     this.#emit("snapshot", { room: room.id, snapshot: reply.room, gap, first });
     this.#wake();

@@ -8,16 +8,25 @@ import { claims, takeToken } from "../lib/keys.js";
 /** Long enough that a burst is drawn once, short enough to look immediate. */
 const DRAW_PAUSE = 40;
 const LEAVE_TIME = 320;
+/** What came longer ago than this, in ms, is no news any more: it is not shown after an absence or a reload. */
+const NEWS = 120_000;
+/** Under this many pixels for each card, fewer are shown: the first of them would be cut off. */
+const CARD_HEIGHT = 96;
+const VISIBLE = 4;
+const SAVED = "gifting.alerts:";
 
 const debug = /[?&#]debug\b/.test(location.search + location.hash);
 const token = takeToken((asked) => claims(asked).role === "overlay");
 const room = claims(token).room ?? "";
 const list = document.querySelector("#alerts");
 const status = document.querySelector("#status");
+const notice = document.querySelector("#notice");
 const alerts = new Alerts();
 /** The parts of a card that change. @typedef {Record<"node" | "combo" | "worth" | "message", HTMLElement>} Parts */
 /** @type {Map<string, Parts & {count: number}>} */
 const drawn = new Map();
+/** Addresses of pictures of the catalog. @type {Set<string>} */
+const fetched = new Set();
 let timer = 0;
 let drawsAt = Infinity;
 
@@ -92,22 +101,71 @@ function tell(state, reason) {
   if (reason) console.warn(`gifting overlay: ${status.textContent}`);
 }
 
+/** What only the streamer can mend is said on the stream: a blank page would look like one without gifts. */
+function say(text) {
+  notice.textContent = text;
+  notice.hidden = !text;
+}
+
+function onState({ state, reason }) {
+  tell(state, reason);
+  if (state === "closed") say(`Gift alerts are off: this link no longer works (${reason.replace(/\.$/, "")}). Make a new one and put it into this source.`);
+}
+
+function onEvent(client, event) {
+  if (client.now() - event.ts > NEWS) return;
+  const now = performance.now();
+  alerts.push(event, now);
+  fetchPicture(event.gift?.image);
+  drawBy(now + DRAW_PAUSE);
+}
+
+/** Its picture is there when a card's turn comes, whatever happens to the server until then. */
+function fetchPicture(address) {
+  if (!address || fetched.has(address)) return;
+  fetched.add(address);
+  picture(address, "", el("span"));
+}
+
+/** What is still to be shown survives a reload of the page, in this tab only: another one shows its own. */
+function save(client) {
+  const kept = { seq: client.seq(room), at: Date.now(), cards: alerts.save(performance.now()) };
+  sessionStorage.setItem(SAVED + room, JSON.stringify(kept));
+}
+
+/** @returns {number | null} the last event that was taken in before a reload */
+function restore() {
+  const { seq = null, at = 0, cards = [] } = JSON.parse(sessionStorage.getItem(SAVED + room) ?? "{}");
+  sessionStorage.removeItem(SAVED + room);
+  const ago = Date.now() - at;
+  if (!(ago >= 0 && ago < NEWS)) return null;
+  alerts.restore(cards, performance.now(), ago);
+  return seq;
+}
+
+function fit() {
+  alerts.visible = Math.min(VISIBLE, Math.max(1, Math.floor(innerHeight / CARD_HEIGHT)));
+  drawBy(performance.now());
+}
+
 function start() {
   status.hidden = !debug;
-  if (!room) return tell("closed", "the address needs #token= with an overlay token");
-  const client = new GiftingClient({ token, rooms: [{ room, lane: "all" }] });
-  client.on("event", ({ event }) => {
-    const now = performance.now();
-    alerts.push(event, now);
-    drawBy(now + DRAW_PAUSE);
-  });
+  if (!room) {
+    tell("closed", "the address needs #token= with an overlay token");
+    return say("Gift alerts are off: this source's address is not whole. Copy the overlay's link once more.");
+  }
+  const client = new GiftingClient({ token, rooms: [{ room, lane: "all", since: restore() }] });
+  client.on("event", ({ event }) => onEvent(client, event));
   client.on("snapshot", ({ snapshot, gap, first }) => {
     if (gap || first) alerts.resume(snapshot.streaks ?? [], performance.now());
     tell("joined", "");
     drawBy(performance.now());
   });
   client.on("refused", ({ error }) => tell("refused", error.message));
-  client.on("state", ({ state, reason }) => tell(state, reason));
+  client.on("state", onState);
+  addEventListener("resize", fit);
+  addEventListener("pagehide", () => save(client));
+  fit();
   client.connect();
 }
 
