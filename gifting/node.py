@@ -10,6 +10,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from gifting.api.app import make_app, make_metrics_app
@@ -29,6 +30,9 @@ from gifting.ledger.upkeep import PERIOD
 from gifting.model.catalog import load_catalog
 from gifting.serving import Server, all_started, client_server, metrics_server
 from gifting.tasks import Vital, end
+from gifting.transport.connection import Connection
+from gifting.transport.gateway import Gateway
+from gifting.transport.upgrade import UpgradeProtocol
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +72,9 @@ class Node:
         self.health = vital.health
         self.ledger = Ledger(url, settings, load_catalog(settings.catalog), vital=self.vital)
         self.keeper = KeyKeeper(settings, self.health)
-        self.hub = Hub(self.ledger, settings, self.keeper.keyring(), self.name)
-        self.keeper.changed = self.hub.rekey
+        self.hub = Hub(self.ledger, settings, self.name)
+        self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring())
+        self.keeper.changed = self.gateway.rekey
         self._feed = connect(url, settings.heartbeat_timeout)
         self.feed = Feed(
             self._feed,
@@ -105,11 +110,12 @@ class Node:
     def _regular_work(self) -> dict[str, Coroutine[Any, Any, None]]:
         works = {
             "feed": self.feed.run(),
-            "watch": self.hub.watch(),
+            "watch": self.gateway.watch(),
+            "rooms": self.hub.tidy(),
             "key files": self.keeper.watch(),
             "jwks": self.keeper.refresh(),
             "viewers": self.hub.count_viewers(),
-            "lobby": self.hub.lobby.watch(self.health),
+            "lobby": self.gateway.lobby.watch(self.health),
             "sweep": self._sweep(),
             "upkeep": self._maintain(),
             "halt": self.ledger.halt.watch(),
@@ -122,19 +128,21 @@ class Node:
         servers = tuple(self._servers())
         serving = [self.vital.start("serve", server.run_on_listener()) for server in servers]
         if await all_started(servers, serving):
-            self.hub.lobby.fit(self._files, count_open())
+            self.gateway.lobby.fit(self._files, count_open())
             ready()
         await self.vital.stop.wait()
         for server in servers:
             server.should_exit = True
         await asyncio.wait(serving)
         await self.ledger.flush(self.settings.drain_timeout)
-        await self.hub.drain(self.settings.drain_timeout)
+        await self.gateway.drain(self.settings.drain_timeout)
 
     def _servers(self) -> Iterator[Server]:
-        registry = make_registry(Parts(self.ledger, self.hub, self.feed, self.keeper), self.settings.node_name())
-        services = Services(self.ledger, self.hub, self.health, registry)
-        yield client_server(make_app(services), self.hub, self._listeners[0])
+        parts = Parts(self.ledger, self.hub, self.gateway, self.feed, self.keeper)
+        registry = make_registry(parts, self.settings.node_name())
+        services = Services(self.settings, self.ledger, self.gateway, self.health, registry)
+        protocol = partial(UpgradeProtocol, self.gateway.lobby, partial(Connection, self.gateway))
+        yield client_server(make_app(services), protocol, self.settings, self._listeners[0])
         for listener in self._listeners[1:]:
             yield metrics_server(make_metrics_app(services), self.settings, listener)
 
@@ -160,6 +168,7 @@ class Node:
                 log.warning("can't do the ledger's upkeep: %s", error)
 
     async def _stop(self) -> None:
+        await self.gateway.stop()
         await self.hub.stop()
         await self.ledger.stop()
         await self._feed.aclose()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import uvicorn
@@ -15,8 +14,6 @@ from starlette.applications import Starlette
 
 from gifting.config import Settings
 from gifting.errors import BadSetting
-from gifting.hub.hub import Hub
-from gifting.transport.upgrade import UpgradeProtocol
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a room's worth of viewers coming back at once."""
@@ -74,12 +71,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def client_server(app: Starlette, hub: Hub, listener: socket.socket) -> Server:
-    settings = hub.settings
+def client_server(
+    app: Starlette, protocol: Callable[..., asyncio.Protocol], settings: Settings, listener: socket.socket
+) -> Server:
+    """``protocol`` makes of each socket what takes its first bytes, with uvicorn's keyword arguments."""
     config = _config(
         app,
         settings,
-        http=partial(UpgradeProtocol, hub),
+        http=protocol,
         root_path=settings.root_path,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         ssl_certfile=settings.tls_cert or None,

@@ -78,7 +78,8 @@ def _frame(stage: Stage) -> Call:
 
 def _read_frames(count: int) -> Callable[[Stage], Call]:
     def make(stage: Stage) -> Call:
-        connection, data = stage.connection(MSGPACK), samples.client_frames(MSGPACK, count)
+        data = samples.client_frames(MSGPACK, count)
+        connection, _ = stage.session(MSGPACK)
 
         def call() -> None:
             connection.data_received(data)

@@ -10,12 +10,13 @@ from benchmarks.micro import samples
 from gifting.config import load
 from gifting.hub.hub import Hub
 from gifting.hub.room import Room
-from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
 from gifting.model import events
 from gifting.model.catalog import load_catalog
 from gifting.model.values import RoomRef, Sender
 from gifting.transport.connection import Connection
+from gifting.transport.gateway import Gateway
+from gifting.transport.session import Session
 from gifting.wire.codec import Codec
 from gifting.wire.keyring import Keyring
 from gifting.wire.messages import Lane
@@ -97,28 +98,29 @@ class Stage:
         self.ref = RoomRef(samples.ROOM, samples.HOST, self.ledger.keys.base(samples.HOST), host)
         self.ledger.know(self.ref)
         self.sender = self.ledger.sender(samples.USER_ID, samples.USER)
-        self.hub = Hub(self.ledger, settings, Keyring(["s" * 32]), "stage")
+        self.hub = Hub(self.ledger, settings, "stage")
+        self.gateway = Gateway(self.ledger, self.hub, settings, Keyring(["s" * 32]))
         self.room = await self.hub.open_room(samples.ROOM)
 
     async def _clear(self) -> None:
+        await self.gateway.stop()
         await self.hub.stop()
         self.ledger.forget_queue()
         await self.ledger.stop()
 
-    def connection(self, codec: Codec) -> Connection:
+    def session(self, codec: Codec) -> tuple[Connection, Session]:
         """A viewer whose upgrade is over."""
-        connection = Connection(self.hub)
+        connection = Connection(self.gateway)
         connection.connection_made(NullTransport())
         connection.codec = codec
-        connection.identity = Identity(samples.USER_ID, "viewer", "token", time.time() + TTL, name="Ann", level=12)
-        user = Identity(f"user-{len(self.hub.connections)}", "viewer", "token", 0)
-        connection.allowance = self.hub.limits.enter(user, self.hub.time())
-        self.hub.connections.add(connection)
-        return connection
+        identity = Identity(samples.USER_ID, "viewer", "token", time.time() + TTL, name="Ann", level=12)
+        user = Identity(f"user-{self.gateway.limits.connected}", "viewer", "token", 0)
+        allowance = self.gateway.limits.enter(user, self.gateway.time())
+        connection.session = session = Session(connection, self.hub, identity, allowance)
+        return connection, session
 
     def watch(self, lane: Lane, codec: Codec, count: int) -> None:
         """``count`` viewers in the room, up to date."""
         for _ in range(count):
-            connection = self.connection(codec)
-            place = Subscription(connection, self.room.id, self.room.lanes[lane], self.room.history.seq, True)
-            self.hub.subscribe(connection, place)
+            _, session = self.session(codec)
+            session.subscribe(self.room.id, self.room.lanes[lane], self.room.history.seq)

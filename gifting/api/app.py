@@ -36,7 +36,7 @@ def make_app(services: Services) -> Starlette:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     routes = [Route(path, partial(_serve, services, of), methods=list(of)) for path, of in by_path.items()]
     routes += [_document("/openapi.json", openapi.document()), _document("/asyncapi.json", asyncapi.document())]
-    if not services.hub.settings.metrics_port:
+    if not services.settings.metrics_port:
         routes.append(metrics_route(services, here_only=True))
     return with_problems([*routes, *page_routes(services.ledger.catalog)])
 

@@ -7,11 +7,11 @@ from starlette.requests import Request
 from gifting.api.call import NOBODY
 from gifting.api.endpoint import Endpoint
 from gifting.errors import BadToken, Denied, RateLimited
-from gifting.hub.hub import Hub
+from gifting.transport.gateway import Gateway
 from gifting.wire.tokens import Identity
 
 
-def identify(hub: Hub, endpoint: Endpoint, request: Request) -> Identity:
+def identify(gateway: Gateway, endpoint: Endpoint, request: Request) -> Identity:
     """Who asks; NOBODY where that does not matter. The address pays for what has no token, or no good one.
 
     Raises:
@@ -21,10 +21,10 @@ def identify(hub: Hub, endpoint: Endpoint, request: Request) -> Identity:
     if not endpoint.cost:
         return NOBODY
     try:
-        return hub.authenticate(bearer(request))
+        return gateway.access.authenticate(bearer(request))
     except Denied:
         address = request.client.host if request.client else ""
-        if not hub.limits.visit_from(address, hub.time()):
+        if not gateway.limits.visit_from(address, gateway.time()):
             raise RateLimited("Too much comes from this address.") from None
         if endpoint.access is not None:
             raise
@@ -39,10 +39,10 @@ def bearer(request: Request) -> str:
     return token.strip()
 
 
-def pay(hub: Hub, endpoint: Endpoint, identity: Identity, query: dict[str, int]) -> None:
+def pay(gateway: Gateway, endpoint: Endpoint, identity: Identity, query: dict[str, int]) -> None:
     """Raises RateLimited. A backend acts for many, so the usual is free for operators, but what is heavy is not."""
     cost = endpoint.cost + (query["limit"] / endpoint.page if endpoint.page else 0)
     if identity is NOBODY or (cost <= 1 and identity.role == "operator" and not identity.room):
         return
-    if not hub.limits.visit(identity, hub.time(), messages=cost):
+    if not gateway.limits.visit(identity, gateway.time(), messages=cost):
         raise RateLimited("This user asks too often.")

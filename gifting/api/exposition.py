@@ -17,7 +17,7 @@ from gifting.errors import BadToken, Forbidden
 
 def metrics_route(services: Services, *, here_only: bool) -> Route:
     """``here_only``: without ``metrics_token``, others than this machine are refused."""
-    token = services.hub.settings.metrics_token
+    token = services.settings.metrics_token
 
     async def metrics(request: Request) -> Response:
         if token:

@@ -14,6 +14,7 @@ from gifting.hub.hub import Hub
 from gifting.keys.keeper import KeyKeeper
 from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
+from gifting.transport.gateway import Gateway
 
 COUNTER, GAUGE = CounterMetricFamily, GaugeMetricFamily
 
@@ -21,6 +22,7 @@ COUNTER, GAUGE = CounterMetricFamily, GaugeMetricFamily
 class Parts(NamedTuple):
     ledger: Ledger
     hub: Hub
+    gateway: Gateway
     feed: Feed
     keeper: KeyKeeper
 
@@ -40,12 +42,12 @@ class Row(NamedTuple):
 
 TABLE = (
     Row("gifting_build_info", GAUGE, "1, by version.", lambda p: {__version__: 1}, "version"),
-    Row("gifting_connections", GAUGE, "Open WebSockets.", lambda p: p.hub.limits.connected),
-    Row("gifting_sockets", GAUGE, "All sockets, HTTP too.", lambda p: p.hub.lobby.sockets),
-    Row("gifting_turned_away", COUNTER, "Sockets beyond a cap.", lambda p: p.hub.lobby.turned_away),
-    Row("gifting_expired", COUNTER, "Requests that came too slowly.", lambda p: p.hub.lobby.expired),
-    Row("gifting_held", COUNTER, "Times that a sender had to wait.", lambda p: p.hub.throttle.holds),
-    Row("gifting_floods", COUNTER, "Connections closed as too fast.", lambda p: p.hub.throttle.closed),
+    Row("gifting_connections", GAUGE, "Open WebSockets.", lambda p: p.gateway.limits.connected),
+    Row("gifting_sockets", GAUGE, "All sockets, HTTP too.", lambda p: p.gateway.lobby.sockets),
+    Row("gifting_turned_away", COUNTER, "Sockets beyond a cap.", lambda p: p.gateway.lobby.turned_away),
+    Row("gifting_expired", COUNTER, "Requests that came too slowly.", lambda p: p.gateway.lobby.expired),
+    Row("gifting_held", COUNTER, "Times that a sender had to wait.", lambda p: p.gateway.throttle.holds),
+    Row("gifting_floods", COUNTER, "Connections closed as too fast.", lambda p: p.gateway.throttle.closed),
     Row("gifting_rooms", GAUGE, "Rooms with subscribers here.", lambda p: len(p.hub.rooms)),
     Row("gifting_frames", COUNTER, "Frames with events, per subscriber.", lambda p: p.hub.counters.frames),
     Row("gifting_deliveries", COUNTER, "Events, per subscriber.", lambda p: p.hub.counters.events),

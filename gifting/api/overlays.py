@@ -32,7 +32,7 @@ class OverlayTokenReply(Struct):
 
 async def make_overlay_token(call: Call) -> OverlayTokenReply:
     """Noted before it is handed out, so that there is none which can't be revoked."""
-    rules = Rules.of(call.services.hub.settings)
+    rules = Rules.of(call.services.settings)
     ttl = call.body.ttl
     if ttl > rules.ttl_max:
         raise BadMessage(f"ttl is {ttl}; a token may last {rules.ttl_max:.0f} s here.")
@@ -40,7 +40,7 @@ async def make_overlay_token(call: Call) -> OverlayTokenReply:
     room = await ledger.room(call.path["room"])
     token_id = make_token_id(room.id)
     now = await ledger.overlays.note(room, token_id, ttl)
-    secret = call.services.hub.keyring.secret
+    secret = call.services.gateway.access.keyring.secret
     token = issue(secret, room.host, "overlay", now=now, ttl=ttl, room=room.id, rules=rules, token_id=token_id)
     url = f"{call.base_url}/overlay#token={token}"
     return OverlayTokenReply(token, token_id, room.id, int(now + ttl), url)
@@ -51,7 +51,7 @@ async def revoke_overlay_token(call: Call) -> Done:
     room = await ledger.room(call.path["room"])
     token_id = call.path["token_id"]
     await ledger.revocations.revoke_overlay(token_id, await ledger.overlays.expires(room, token_id))
-    await call.services.hub.close_revoked()
+    await call.services.gateway.close_revoked()
     return Done()
 
 

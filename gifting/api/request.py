@@ -24,14 +24,14 @@ PATH_IDS: Final = {"room": valid_id, "user": valid_id, "token_id": valid_token_i
 
 async def read_call(services: Services, endpoint: Endpoint, request: Request) -> Call:
     """The request, understood and allowed. Raises what it is refused for."""
-    identity = identify(services.hub, endpoint, request)
+    identity = identify(services.gateway, endpoint, request)
     path = read_path(request.path_params)
     asked = request.query_params
     query = {name: read_number(name, asked.get(name), usual, most) for name, usual, most in endpoint.query}
-    pay(services.hub, endpoint, identity, query)
-    body = await read_body(request, endpoint.body, services.hub.settings.message_max)
+    pay(services.gateway, endpoint, identity, query)
+    body = await read_body(request, endpoint.body, services.settings.message_max)
     words = {name: read_word(name, asked.get(name), known) for name, known in endpoint.words}
-    base_url = (services.hub.settings.public_url or str(request.base_url)).rstrip("/")
+    base_url = (services.settings.public_url or str(request.base_url)).rstrip("/")
     call = Call(services, identity, path, query, words, body, base_url)
     if endpoint.access is not None:
         await authorize(endpoint.access, call)

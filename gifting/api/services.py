@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
+from gifting.config import Settings
 from gifting.health import Health
-from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
+from gifting.transport.gateway import Gateway
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """``health`` says whether this node works."""
 
+    settings: Settings
     ledger: Ledger
-    hub: Hub
+    gateway: Gateway
     health: Health
     metrics: CollectorRegistry

@@ -34,7 +34,7 @@ async def revoke(call: Call) -> RevocationReply:
     if sum(one is not None for one in (body.token_id, body.user, body.everyone)) != 1:
         raise BadMessage("Name one of token_id, user and everyone.")
     until = await _revoke(call, body)
-    await call.services.hub.close_revoked()
+    await call.services.gateway.close_revoked()
     return RevocationReply(True, until)
 
 

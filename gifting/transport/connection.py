@@ -9,32 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
-
-from msgspec import Struct
+from typing import cast
 
 from gifting.errors import GiftingError
 from gifting.transport.commands import run_command
+from gifting.transport.farewell import FAREWELL
+from gifting.transport.gateway import Gateway
+from gifting.transport.handover import Upgraded
 from gifting.transport.handshake import Upgrade, accept, read_request, refuse
+from gifting.transport.lobby import Address
+from gifting.transport.session import Session
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import JSON, TEXT, UNDECODABLE, Codec
 from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR, Engine
 from gifting.wire.framing import CLOSE, PING, frame, measure, unmask
-from gifting.wire.replies import answer, refusal
-
-if TYPE_CHECKING:
-    from gifting.hub.hub import Hub
-    from gifting.hub.limits import Allowance
-    from gifting.hub.subscription import Subscription
-    from gifting.model.values import Sender
-    from gifting.transport.lobby import Address
-    from gifting.wire.tokens import Identity
+from gifting.wire.replies import refusal
 
 CLOSE_TIMEOUT = 5.0
 """Seconds for a peer to answer a close frame."""
-
-FAREWELL = 2.0
-"""Seconds for a peer that was turned away to read why, and to close."""
 
 FRAMES_AT_ONCE = 64
 """Frames of one connection taken before others get their turn: about a millisecond."""
@@ -48,41 +40,31 @@ _HEAD_MAX = 14
 _PING = frame(PING, b"")
 
 
-class Connection(asyncio.Protocol):
+class Connection(Upgraded):
     """Made for each upgrade. ``address`` is where it counts as a socket, if it does."""
 
     __slots__ = (
         "_address",
         "_engine",
+        "_gateway",
         "_out",
         "_tail",
         "_transport",
-        "allowance",
         "closing",
         "codec",
         "heard_at",
         "held",
-        "hub",
-        "identity",
         "paused_at",
-        "pending",
         "pinged",
-        "sender",
-        "subscriptions",
-        "turn",
+        "session",
     )
 
-    def __init__(self, hub: Hub, address: Address | None = None) -> None:
-        self.hub = hub
+    def __init__(self, gateway: Gateway, address: Address | None = None) -> None:
+        self._gateway = gateway
         self._address = address
+        self.session: Session | None = None
         self.codec: Codec = JSON
-        self.identity: Identity | None = None
-        self.allowance: Allowance = None  # type: ignore[assignment]
-        self.sender: Sender | None = None
-        self.subscriptions: dict[str, Subscription] = {}
-        self.pending = 0
-        self.turn: asyncio.Task[None] | None = None
-        self.heard_at = hub.time()
+        self.heard_at = gateway.time()
         self.paused_at: float | None = None
         self.pinged = False
         self.closing = False
@@ -92,64 +74,50 @@ class Connection(asyncio.Protocol):
         self._tail = b""
         self._out: list[bytes] | None = None
 
-    @property
-    def paused(self) -> bool:
-        """Whether the socket is full."""
-        return self.paused_at is not None
-
-    @property
-    def can_take(self) -> bool:
-        return self.paused_at is None and not self.closing
-
-    @property
-    def payer(self) -> tuple[str, str, str]:
-        """User, role and room: a link that was given away does not use up its owner's allowance."""
-        identity = self.identity
-        assert identity is not None
-        return identity.user, identity.role, identity.room
-
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._transport.set_write_buffer_limits(high=self.hub.settings.write_buffer)
+        self._transport.set_write_buffer_limits(high=self._gateway.settings.write_buffer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
         self._engine = None
         self._tail = b""
         self._out = None
-        self.hub.leave(self)
-        self.hub.lobby.gone(self._address)
+        if self.session is not None:
+            self._gateway.throttle.forget(self)
+            self._gateway.leave(self.session)
+        self._gateway.lobby.gone(self._address)
 
     def pause_writing(self) -> None:
         """The socket is full: events go past this connection, and no more commands are read from it."""
-        self.paused_at = self.hub.time()
+        self.paused_at = self._gateway.time()
         self._transport.pause_reading()
-        for subscription in self.subscriptions.values():
-            subscription.lane.hold(subscription)
+        if self.session is not None:
+            self.session.hold()
 
     def resume_writing(self) -> None:
         self.paused_at = None
-        self.heard_at = self.hub.time()
+        self.heard_at = self._gateway.time()
         if self.held:
-            self.hub.loop.call_soon(self.read_on)
+            self._gateway.loop.call_soon(self.read_on)
         elif not self._transport.is_closing():
             self._transport.resume_reading()
-        for subscription in tuple(self.subscriptions.values()):
-            subscription.lane.catch_up(subscription)
+        if self.session is not None:
+            self.session.catch_up()
 
     def eof_received(self) -> None:
         return None
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = self.hub.time()
+        self.heard_at = self._gateway.time()
         self.pinged = False
         if self.held:
             self._tail += data  # the last of what was on its way
         elif not self.closing or (self._engine is not None and not self._engine.over):
             self._read_frames(self._tail + data if self._tail else data)
-        elif self.identity is not None and not self.allowance.take(self.heard_at, len(data)):
+        elif self.session is not None and not self.session.allowance.take(self.heard_at, len(data)):
             self._transport.pause_reading()  # for good
 
     # The upgrade.
@@ -157,9 +125,9 @@ class Connection(asyncio.Protocol):
     def open(self, upgrade: Upgrade) -> None:
         """Become a WebSocket, or say why not."""
         try:
-            request = read_request(upgrade, self.hub.origins)
+            request = read_request(upgrade, self._gateway.origins)
             self.codec = request.codec
-            self.identity = self.hub.enter(self, request.token, in_url=request.in_url)
+            self.session = self._gateway.enter(self, request.token, in_url=request.in_url)
         except GiftingError as error:
             self._turn_away(refuse(error))
         else:
@@ -176,8 +144,9 @@ class Connection(asyncio.Protocol):
 
     def _read_frames(self, data: bytes) -> None:
         """Take whole frames, as many as the allowance pays for and one pass may; the rest waits, and the peer too."""
+        assert self.session is not None
         start, size, now, left = 0, len(data), self.heard_at, FRAMES_AT_ONCE
-        take, message_max = self.allowance.take, self.hub.settings.message_max
+        take, message_max = self.session.allowance.take, self._gateway.settings.message_max
         while start < size:
             mask, payload, end = measure(data, start)
             sound = mask < payload and end <= payload + message_max
@@ -207,13 +176,13 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         if self.paused_at is None:
             if throttled:
-                self.hub.throttle.hold(self)
+                self._gateway.throttle.hold(self)
             else:
-                self.hub.loop.call_soon(self.read_on)
+                self._gateway.loop.call_soon(self.read_on)
 
     def used_up(self, now: float) -> bool:
         """Whether the allowance has nothing for this connection at ``now``."""
-        return self.allowance.used_up(now)
+        return self.session is not None and self.session.allowance.used_up(now)
 
     def read_on(self) -> None:
         """Go on with the tail, if nothing is in the way any more."""
@@ -221,7 +190,7 @@ class Connection(asyncio.Protocol):
             self._tail = b""
         elif self.held and self.paused_at is None:
             self.held = False
-            self.heard_at = self.hub.time()
+            self.heard_at = self._gateway.time()
             self._read_frames(self._tail)
             if not self.held and self.paused_at is None and not self._transport.is_closing():
                 self._transport.resume_reading()
@@ -245,7 +214,7 @@ class Connection(asyncio.Protocol):
         self._after_engine(engine)
 
     def _new_engine(self) -> Engine:
-        self._engine = Engine(self.hub.settings.message_max)
+        self._engine = Engine(self._gateway.settings.message_max)
         return self._engine
 
     def _after_engine(self, engine: Engine) -> None:
@@ -268,9 +237,10 @@ class Connection(asyncio.Protocol):
         try:
             message = self.codec.decode(data)
         except UNDECODABLE as error:
-            self.refuse(*self.codec.explain(data, error))
+            self.send(self.codec.encode(refusal(*self.codec.explain(data, error))))
         else:
-            run_command(self, message)
+            assert self.session is not None
+            run_command(self._gateway, self.session, message)
 
     def _check_text(self, data: bytes) -> bool:
         """Whether it is UTF-8; else the peer has broken the protocol."""
@@ -285,19 +255,13 @@ class Connection(asyncio.Protocol):
 
     # Out.
 
-    def reply(self, reply_to: int, reply: Struct) -> None:
-        self._send(self.codec.encode(answer(reply_to, reply)))
-
-    def refuse(self, reply_to: int | None, error: GiftingError) -> None:
-        self._send(self.codec.encode(refusal(reply_to, error)))
-
-    def _send(self, message: bytes) -> None:
-        """Replies of one pass of the loop leave in one write."""
+    def send(self, message: bytes) -> None:
+        """Messages to this one alone leave in one write, all of one pass of the loop."""
         if self.closing:
             return
         data = frame(self.codec.opcode, message)
         if self._out is None:
-            self.hub.loop.call_soon(self.flush)
+            self._gateway.loop.call_soon(self.flush)
             self._out = [data]
         else:
             self._out.append(data)
@@ -322,24 +286,26 @@ class Connection(asyncio.Protocol):
             return
         self.flush()
         self.closing = True
-        for subscription in tuple(self.subscriptions.values()):
-            self.hub.unsubscribe(self, subscription)
+        self._unsubscribe()
         engine = self._engine or self._new_engine()
         engine.close(code, hint or code.reason)
         self._transport.write(engine.answers())
-        if self.paused:
+        if self.paused_at is not None:
             self._transport.resume_reading()
-        self.hub.loop.call_later(CLOSE_TIMEOUT, self.abort)
+        self._gateway.loop.call_later(CLOSE_TIMEOUT, self.abort)
+
+    def _unsubscribe(self) -> None:
+        if self.session is not None:
+            self.session.unsubscribe_all()
 
     def _part(self) -> None:
         """All is said, but to close at once would cut off the last of it, for the peer is still sending."""
         if self._transport.is_closing() or not self._transport.can_write_eof():
             self._transport.close()
             return
-        for subscription in tuple(self.subscriptions.values()):
-            self.hub.unsubscribe(self, subscription)
+        self._unsubscribe()
         self._transport.write_eof()
-        self.hub.loop.call_later(FAREWELL, self.abort)
+        self._gateway.loop.call_later(FAREWELL, self.abort)
 
     def abort(self) -> None:
         self._transport.abort()

@@ -6,9 +6,11 @@ import asyncio
 from typing import Final
 
 from gifting.errors import GiftingError
-from gifting.transport.connection import FAREWELL
 from gifting.transport.handshake import refuse
 from gifting.transport.lobby import Address, Lobby, Waiting
+
+FAREWELL: Final = 2.0
+"""Seconds for a peer that was turned away to read why, and to close."""
 
 FAREWELL_BYTES: Final = 262_144
 """What may still come from one that was turned away."""

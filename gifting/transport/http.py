@@ -6,17 +6,16 @@ that are sent before the last is answered.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gifting.errors import BadMessage, GiftingError, HeadTooLarge, MessageTooLarge, RateLimited, RequestTimeout
-from gifting.hub.hub import Hub
 from gifting.transport.farewell import turn_away
+from gifting.transport.handover import Upgrading, hand_over
 from gifting.transport.handshake import Upgrade, parse_upgrade
-from gifting.transport.lobby import Address, Waiting
+from gifting.transport.lobby import Address, Lobby
 
 BODY_SLACK: Final = 65_536
 """Bytes a body may have beyond ``message_max``, so that whoever sends too much can be told so by the endpoint."""
@@ -29,40 +28,32 @@ _HEADER_EXTRA: Final = 4
 """Bytes of a head beside its method and address, and of a header beside its name and value."""
 
 
-def hand_over(
-    hub: Hub, waiting: Waiting, address: Address | None, transport: asyncio.Transport, upgrade: Upgrade
-) -> None:
-    """The socket becomes a WebSocket, or is told why not."""
-    hub.lobby.upgrade(waiting)
-    connection = hub.protocol(address)
-    connection.connection_made(transport)
-    transport.set_protocol(connection)
-    connection.open(upgrade)
-
-
 class Http(HttpToolsProtocol):
     """Made for a socket that did not begin with an upgrade. ``deadline`` is that of its first head."""
 
-    def __init__(self, hub: Hub, address: Address | None, deadline: float | None, **uvicorn: Any) -> None:
+    def __init__(
+        self, lobby: Lobby, upgrading: Upgrading, address: Address | None, deadline: float | None, **uvicorn: Any
+    ) -> None:
         super().__init__(**uvicorn)
         self.deadline = deadline
-        self._hub = hub
+        self._lobby = lobby
+        self._upgrading = upgrading
         self._address = address
-        self._settings = hub.settings
+        self._settings = lobby.settings
         self._answering: RequestResponseCycle | None = None
         self._in_body = False
         self._ended = False
         self._size = 0
 
     def _expect(self, seconds: float | None) -> None:
-        self.deadline = None if seconds is None else self._hub.time() + seconds
+        self.deadline = None if seconds is None else self._lobby.time() + seconds
 
     # What the transport calls.
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_answering()
         super().connection_lost(exc)
-        self._hub.lobby.leave(self, self._address)
+        self._lobby.leave(self, self._address)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -159,7 +150,7 @@ class Http(HttpToolsProtocol):
 
     def _hand_over(self, upgrade: Upgrade) -> None:
         self._let_go()
-        hand_over(self._hub, self, self._address, self.transport, upgrade)
+        hand_over(self._lobby, self._upgrading, self, self._address, self.transport, upgrade)
 
     def _let_go(self) -> None:
         """The socket is somebody else's from now on."""
@@ -183,7 +174,7 @@ class Http(HttpToolsProtocol):
             self.transport.close()
         else:
             self._let_go()
-            turn_away(self._hub.lobby, self, self._address, self.transport, error)
+            turn_away(self._lobby, self, self._address, self.transport, error)
 
     def _stop_answering(self) -> bool:
         """Whether an answer has begun, which now is not ended."""

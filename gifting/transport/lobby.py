@@ -56,6 +56,7 @@ class Lobby:
     """Counts sockets, in all and per address, and says who may not stay."""
 
     def __init__(self, settings: Settings, time: Callable[[], float]) -> None:
+        self.settings = settings
         self.time = time
         self.most = settings.connections
         self.sockets = 0

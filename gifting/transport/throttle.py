@@ -7,12 +7,9 @@ allowance. One that is held so for long without a rest does it on purpose, and i
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gifting.wire.close import CloseCode
-
-if TYPE_CHECKING:
-    from gifting.transport.connection import Connection
 
 TICK = 0.05
 """Seconds between two looks at those who wait."""
@@ -21,14 +18,27 @@ REST = 1.0
 """Seconds that a connection must have gone without being held, for what was before to be forgotten."""
 
 
+class Held(Protocol):
+    """A connection that is not read. ``heard_at`` is when it last said something, in seconds of the loop's clock."""
+
+    heard_at: float
+    closing: bool
+
+    def used_up(self, now: float) -> bool:
+        """Whether its allowance has nothing for it at ``now``."""
+
+    def read_on(self) -> None: ...
+    def close(self, code: CloseCode) -> None: ...
+
+
 class Throttle:
     """Who waits, in the order in which they are read again. ``patience``: seconds until one that persists is closed."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, patience: float) -> None:
         self._loop = loop
         self._patience = patience
-        self._held: dict[Connection, None] = {}
-        self._spells: dict[Connection, tuple[float, float]] = {}
+        self._held: dict[Held, None] = {}
+        self._spells: dict[Held, tuple[float, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.holds = 0
         self.closed = 0
@@ -36,7 +46,7 @@ class Throttle:
     def __len__(self) -> int:
         return len(self._held)
 
-    def hold(self, connection: Connection) -> None:
+    def hold(self, connection: Held) -> None:
         """Have ``connection.read_on()`` called when its allowance has something again."""
         now = self._loop.time()
         began, last = self._spells.get(connection, (now, now))
@@ -46,7 +56,7 @@ class Throttle:
         if self._timer is None:
             self._timer = self._loop.call_later(TICK, self._look)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: Held) -> None:
         """The connection has ended."""
         self._held.pop(connection, None)
         self._spells.pop(connection, None)
@@ -58,7 +68,7 @@ class Throttle:
                 self._look_at(connection, now)
         self._timer = self._loop.call_later(TICK, self._look) if self._held else None
 
-    def _look_at(self, connection: Connection, now: float) -> None:
+    def _look_at(self, connection: Held, now: float) -> None:
         began, _ = self._spells[connection]
         self._spells[connection] = began, now
         connection.heard_at = now  # it can't be silent while nobody listens

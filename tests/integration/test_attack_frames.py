@@ -18,6 +18,8 @@ from gifting.hub.hub import Hub
 from gifting.ledger.embedded import running_url
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.transport.connection import Connection
+from gifting.transport.gateway import Gateway
 from gifting.transport.handshake import Upgrade
 from gifting.wire.close import CloseCode
 from gifting.wire.engine import FRAGMENTS_MAX
@@ -197,20 +199,24 @@ async def test_what_waits_for_a_room_when_the_close_is_sent_is_not_executed(serv
     assert url is not None
     ledger = Ledger(url, load(environ={}), load_catalog())
     await ledger.start()
-    hub = Hub(ledger, load(environ={}), Keyring([SECRET]), "another node")
-    connection = hub.protocol()
+    hub = Hub(ledger, load(environ={}), "another node")
+    gateway = Gateway(ledger, hub, load(environ={}), Keyring([SECRET]))
+    connection = Connection(gateway)
     connection.connection_made(Sink())
     headers = {"host": "a", "sec-websocket-key": KEY, "authorization": f"Bearer {server.token(user)}"}
     connection.open(Upgrade("/v1/ws", headers, b""))
     connection.data_received(gift(1) + says(op="comment", id=2, room="r1", text="x"))
-    assert connection.pending == 2
+    session = connection.session
+    assert session is not None
+    assert session.pending == 2
     connection.close(CloseCode.TOKEN_REVOKED)
     async with asyncio.timeout(10):
-        while connection.pending:
+        while session.pending:
             await asyncio.sleep(0)
     await ledger.flush(10)
     assert (await ledger.wallet(user))[0] == 100
     connection.connection_lost(None)
+    await gateway.stop()
     await hub.stop()
     await ledger.stop()
 

@@ -15,6 +15,7 @@ from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.transport.connection import FRAMES_AT_ONCE, Connection
+from gifting.transport.gateway import Gateway
 from gifting.transport.handshake import Upgrade
 from gifting.wire.codec import JSON
 from gifting.wire.framing import measure
@@ -61,15 +62,18 @@ class Socket(asyncio.Transport):
 class World:
     def __init__(self, **settings: Any) -> None:
         made = load(settings, environ={})
-        self.hub = Hub(Ledger("redis://127.0.0.1:1", made, load_catalog()), made, Keyring([SECRET]), "test")
+        ledger = Ledger("redis://127.0.0.1:1", made, load_catalog())
+        self.hub = Hub(ledger, made, "test")
+        self.gateway = Gateway(ledger, self.hub, made, Keyring([SECRET]))
         self.socket = Socket()
-        self.connection = Connection(self.hub)
+        self.connection = Connection(self.gateway)
         self.connection.connection_made(self.socket)
-        self.hub.lobby.sockets += 1
+        self.gateway.lobby.sockets += 1
+        self.connection.open(self.upgrade())
+
+    def upgrade(self) -> Upgrade:
         token = issue(SECRET, "ann", "viewer", now=time.time(), ttl=100)
-        self.connection.open(
-            Upgrade("/v1/ws", {"host": "a", "sec-websocket-key": KEY, "authorization": f"Bearer {token}"}, b"")
-        )
+        return Upgrade("/v1/ws", {"host": "a", "sec-websocket-key": KEY, "authorization": f"Bearer {token}"}, b"")
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -88,6 +92,7 @@ async def make() -> AsyncIterator[Callable[..., World]]:
     yield build
     for world in made:
         world.connection.connection_lost(None)
+        await world.gateway.stop()
         await world.hub.stop()
 
 
@@ -117,10 +122,10 @@ async def test_what_the_allowance_does_not_pay_for_waits_and_is_taken_in_order(m
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert len(world.socket.answered) in (9, 10), "one was for the connection, and the last may overdraw"
-    assert (world.socket.reading, len(world.hub.throttle)) == (False, 1)
+    assert (world.socket.reading, len(world.gateway.throttle)) == (False, 1)
     await world.until(lambda: len(world.socket.answered) == 20)
     assert world.socket.answered == list(range(20))
-    assert (world.socket.reading, len(world.hub.throttle)) == (True, 0)
+    assert (world.socket.reading, len(world.gateway.throttle)) == (True, 0)
 
 
 async def test_bytes_are_paid_for_as_messages_are(make: Callable[..., World]) -> None:
@@ -145,18 +150,15 @@ async def test_nothing_is_read_for_one_who_does_not_read(make: Callable[..., Wor
 
 async def test_an_allowance_is_shared_by_all_connections_of_one(make: Callable[..., World]) -> None:
     world = make(message_rate=1, message_burst=10)
-    other = Connection(world.hub)
+    other = Connection(world.gateway)
     other.connection_made(Socket())
-    world.hub.lobby.sockets += 1
-    assert world.connection.identity is not None
-    other.identity = world.connection.identity
-    other.allowance = world.hub.limits.enter(world.connection.identity, world.hub.time())
-    world.hub.connections.add(other)
+    world.gateway.lobby.sockets += 1
+    other.open(world.upgrade())
     world.connection.data_received(pings(20))
     other.data_received(pings(1))
-    assert list(world.hub.throttle._held) == [world.connection, other]
+    assert list(world.gateway.throttle._held) == [world.connection, other]
     other.connection_lost(None)
-    assert list(world.hub.throttle._held) == [world.connection], "it holds nobody who has gone"
+    assert list(world.gateway.throttle._held) == [world.connection], "it holds nobody who has gone"
 
 
 async def test_one_that_is_held_is_not_taken_for_silent(make: Callable[..., World]) -> None:

@@ -14,6 +14,7 @@ from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.transport.connection import Connection
+from gifting.transport.gateway import Gateway
 from gifting.transport.handshake import Upgrade
 from gifting.wire.close import CloseCode
 from gifting.wire.keyring import Keyring
@@ -55,14 +56,15 @@ async def open_one(redis_url: str, redis_client: Any) -> AsyncIterator[Open]:
     async def make(**flags: Any) -> tuple[Connection, Sink]:
         settings = load({"allow_unsafe_redis": True, "message_rate": 1, "byte_rate": 256, **flags}, environ={})
         ledger = Ledger(redis_url, settings, load_catalog())
-        hub = Hub(ledger, settings, Keyring([SECRET]), "a node")
-        connection, sink = hub.protocol(), Sink()
+        hub = Hub(ledger, settings, "a node")
+        gateway = Gateway(ledger, hub, settings, Keyring([SECRET]))
+        connection, sink = Connection(gateway), Sink()
         connection.connection_made(sink)
         token = issue(SECRET, "ann", "viewer", now=time.time(), ttl=100)
         headers = {"host": "a", "sec-websocket-key": KEY, "authorization": f"Bearer {token}"}
         connection.open(Upgrade("/v1/ws", headers, b""))
         sink.written = b""
-        ends.extend((ledger.stop, hub.stop, lambda: connection.connection_lost(None)))
+        ends.extend((ledger.stop, hub.stop, gateway.stop, lambda: connection.connection_lost(None)))
         return connection, sink
 
     yield make

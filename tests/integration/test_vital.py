@@ -29,7 +29,7 @@ from tests.support.till import BATCH, till_at
 WAIT = 10.0
 
 TASKS = (
-    *("feed", "watch", "key files", "jwks", "viewers", "lobby", "sweep", "upkeep", "halt", "safety"),
+    *("feed", "watch", "key files", "jwks", "viewers", "rooms", "lobby", "sweep", "upkeep", "halt", "safety"),
     *("serve", "ledger: send", "ledger: replies"),
 )
 """All that one process runs for ever."""

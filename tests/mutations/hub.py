@@ -62,21 +62,25 @@ MUTANTS = (
         ("        self._full_at[who] = full_at\n", "        self._full_at[who] = now\n"),
     ),
     *of(
-        "gifting/transport/commands.py",
+        "gifting/transport/sending.py",
         "attack_free",
-        ("    if message.count > hub.settings.like_burst:\n", "    if False:\n"),
+        ("    if message.count > gateway.settings.like_burst:\n", "    if False:\n"),
+    ),
+    *of(
+        "gifting/transport/joining.py",
+        "hub server protocol",
+        (
+            "    if len(session.subscriptions) >= gateway.settings.connection_rooms:\n        raise errors.TooManyRooms\n",
+            "",
+        ),
+        (
+            "    if len(session.subscriptions) >= gateway.settings.connection_rooms:\n",
+            "    if len(session.subscriptions) > gateway.settings.connection_rooms:\n",
+        ),
     ),
     *of(
         "gifting/transport/commands.py",
         "hub server protocol",
-        (
-            "    if len(connection.subscriptions) >= hub.settings.connection_rooms:\n        raise errors.TooManyRooms\n",
-            "",
-        ),
-        (
-            "    if len(connection.subscriptions) >= hub.settings.connection_rooms:\n",
-            "    if len(connection.subscriptions) > hub.settings.connection_rooms:\n",
-        ),
         ('    if identity.role == "overlay" and not isinstance(message, READ_ONLY):\n', "    if False:\n"),
         ('    if identity.room and getattr(message, "room", identity.room) != identity.room:\n', "    if False:\n"),
     ),

@@ -22,6 +22,7 @@ from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.transport.connection import Connection
+from gifting.transport.gateway import Gateway
 from gifting.transport.upgrade import UpgradeProtocol
 from gifting.wire.codec import TEXT
 from gifting.wire.framing import frame
@@ -46,25 +47,24 @@ class Echo(Connection):
             self._transport.write(frame(opcode, data))
 
 
-class EchoHub(Hub):
-    def protocol(self, address: Any = None) -> Connection:
-        return Echo(self, address)
-
-
 @asynccontextmanager
 async def echo_server(port: int = 0) -> AsyncIterator[str]:
     """The address of one: ``http://HOST:PORT``."""
     settings = load(SETTINGS, environ={})
-    hub = EchoHub(Ledger("redis://127.0.0.1:1", settings, load_catalog()), settings, Keyring([SECRET]), "echo")
+    ledger = Ledger("redis://127.0.0.1:1", settings, load_catalog())
+    gateway = Gateway(ledger, Hub(ledger, settings, "echo"), settings, Keyring([SECRET]))
     config = uvicorn.Config(nothing, ws="none", lifespan="off", log_config=None)
-    made = partial(UpgradeProtocol, hub, config=config, server_state=ServerState(), app_state={})
+    made = partial(
+        UpgradeProtocol, gateway.lobby, partial(Echo, gateway), config=config, server_state=ServerState(), app_state={}
+    )
     server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", port)
     try:
         yield "http://{}:{}".format(*server.sockets[0].getsockname()[:2])
     finally:
         server.close()
-        await hub.drain(0.5)
-        await hub.stop()
+        await gateway.drain(0.5)
+        await gateway.stop()
+        await gateway.hub.stop()
 
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gifting.config import load
+from gifting.transport.handover import Upgraded
 from gifting.transport.handshake import Upgrade, read_upgrade
 from gifting.transport.lobby import Lobby
 from gifting.transport.upgrade import UpgradeProtocol
@@ -46,8 +47,8 @@ class Transport(asyncio.Transport):
     def resume_reading(self) -> None: ...
 
 
-class Connection(asyncio.Protocol):
-    """Stands for the hub's: notes which way it was opened."""
+class Connection(Upgraded):
+    """Stands for the real one: notes which way it was opened."""
 
     def __init__(self, address: Any) -> None:
         self.upgrade: Upgrade | None = None
@@ -56,17 +57,6 @@ class Connection(asyncio.Protocol):
         self.upgrade = upgrade
 
     def connection_lost(self, exc: Exception | None) -> None: ...
-
-
-class Hub:
-    """Stands for the real one: no rooms, no tokens."""
-
-    protocol = staticmethod(Connection)
-
-    def __init__(self) -> None:
-        self.settings = load({"head_max": 4096}, environ={})
-        self.time = asyncio.get_running_loop().time
-        self.lobby = Lobby(self.settings, self.time)
 
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:
@@ -78,11 +68,11 @@ class Client:
     """One socket: what is sent goes to whoever has it."""
 
     def __init__(self) -> None:
-        self.hub = Hub()
+        self.lobby = Lobby(load({"head_max": 4096}, environ={}), asyncio.get_running_loop().time)
         self.state = ServerState()
         self.transport = Transport()
         config = uvicorn.Config(nothing, ws="none", lifespan="off", log_config=None)
-        door = UpgradeProtocol(self.hub, config=config, server_state=self.state, app_state={})  # type: ignore[arg-type]
+        door = UpgradeProtocol(self.lobby, Connection, config=config, server_state=self.state, app_state={})
         self.transport.set_protocol(door)
         door.connection_made(self.transport)
 
@@ -115,7 +105,7 @@ async def test_a_whole_first_request_is_opened_at_once(client: Client) -> None:
     assert client.upgrade.target == "/v1/ws?token=x"
     assert client.upgrade.rest == b"frames"
     assert not client.state.connections
-    assert (len(client.hub.lobby), client.hub.lobby.sockets) == (0, 1)
+    assert (len(client.lobby), client.lobby.sockets) == (0, 1)
 
 
 async def test_what_has_served_is_let_go_of(client: Client) -> None:

@@ -1,0 +1,158 @@
+"""The gateway: what the connections of one process have in common, and who watches over them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, Final
+
+from gifting.config import Settings
+from gifting.errors import BadToken, GiftingError
+from gifting.hub.hub import Hub
+from gifting.hub.limits import Limits, Rates
+from gifting.hub.meter import Meter
+from gifting.ledger.ledger import Ledger
+from gifting.model.values import Sender
+from gifting.tasks import end
+from gifting.transport.access import Access
+from gifting.transport.lobby import Lobby
+from gifting.transport.session import Outlet, Session
+from gifting.transport.sessions import Sessions
+from gifting.transport.throttle import Throttle
+from gifting.wire.close import CloseCode
+from gifting.wire.keyring import Keyring
+
+log = logging.getLogger(__name__)
+
+INSPECTED_AT_ONCE: Final = 500
+"""Sessions looked at before others get their turn: below half a millisecond."""
+
+DRAIN_JITTER: Final = 3.0
+"""Seconds over which clients of a stopping server should spread their coming back."""
+
+
+class Gateway:
+    """All sessions of one process, and what they work with; everything here runs on one event loop."""
+
+    def __init__(self, ledger: Ledger, hub: Hub, settings: Settings, keyring: Keyring) -> None:
+        self.ledger = ledger
+        self.hub = hub
+        self.settings = settings
+        self.origins = settings.origin_list()
+        self.loop = asyncio.get_running_loop()
+        self.time = self.loop.time
+        self.access = Access(keyring, ledger.revocations, settings)
+        rates = Rates(settings.message_rate, settings.message_burst, settings.byte_rate, settings.byte_burst)
+        self.limits = Limits(rates, settings.user_connections)
+        self.lobby = Lobby(settings, self.time)
+        self.throttle = Throttle(self.loop, settings.flood_timeout)
+        self.likes = Meter(settings.like_rate, settings.like_burst)
+        self.posts = Meter(settings.comment_rate, settings.comment_burst)
+        self.sessions = Sessions()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something that ends with the process, if it does not before."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # Sessions.
+
+    def enter(self, connection: Outlet, token: str, *, in_url: bool) -> Session:
+        """A session for a connection. Raises what a token, or one more connection of its user, is refused for."""
+        identity = self.access.authenticate(token, in_url=in_url)
+        session = Session(connection, self.hub, identity, self.limits.enter(identity, self.time()))
+        self.sessions.add(session)
+        return session
+
+    def leave(self, session: Session) -> None:
+        session.unsubscribe_all()
+        self.sessions.discard(session)
+        self.limits.leave(session.identity)
+
+    def refresh(self, session: Session, token: str) -> None:
+        """Give a session a newer token. Raises BadToken if it is somebody else's."""
+        new, old = self.access.authenticate(token), session.identity
+        if (new.user, new.role, new.room) != (old.user, old.role, old.room):
+            raise BadToken("A refresh keeps user, role and room.")
+        session.identity = new
+        session.sender = None
+
+    def sender_of(self, session: Session) -> Sender:
+        if session.sender is None:
+            session.sender = self.ledger.sender(session.identity.user, session.identity.public())
+        return session.sender
+
+    def rekey(self, keyring: Keyring) -> None:
+        """Believe these keys from now on. Who is here by another is closed; everybody else stays."""
+        if self.access.rekey(keyring):
+            self.spawn(self.close_revoked())
+
+    # Regular work.
+
+    async def watch(self, interval: float = 1.0) -> None:
+        """For ever: close what is over: by its token, by silence, by slowness."""
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                if await self.access.sync():
+                    await self.close_revoked()
+            except GiftingError as error:
+                log.warning("can't read the revoked tokens: %s", error)
+            await self._inspect()
+
+    async def _slices(self) -> AsyncIterator[Sequence[Session]]:
+        """All sessions, so many at a time that no gift waits for all to be looked at."""
+        sessions = tuple(self.sessions)
+        for start in range(0, len(sessions), INSPECTED_AT_ONCE):
+            yield sessions[start : start + INSPECTED_AT_ONCE]
+            await asyncio.sleep(0)
+
+    async def close_revoked(self) -> None:
+        """Close every session whose token, or its key, is good no longer.
+
+        Called when more are revoked: who comes later is not let in.
+        """
+        async for sessions in self._slices():
+            for session in sessions:
+                if self.access.revoked(session.identity):
+                    session.close(CloseCode.TOKEN_REVOKED)
+
+    async def _inspect(self) -> None:
+        async for sessions in self._slices():
+            now, wall = self.time(), time.time()
+            for session in sessions:
+                if session.identity.expires <= wall:
+                    session.close(CloseCode.TOKEN_EXPIRED)
+                else:
+                    self._inspect_connection(session.connection, now)
+
+    def _inspect_connection(self, connection: Outlet, now: float) -> None:
+        settings, silence = self.settings, now - connection.heard_at
+        if connection.paused_at is not None:
+            if now - connection.paused_at > settings.slow_timeout:
+                connection.close(CloseCode.TOO_SLOW)
+        elif connection.pinged and silence > settings.ping_interval + settings.ping_timeout:
+            connection.close(CloseCode.PING_TIMEOUT)
+        elif not connection.pinged and silence > settings.ping_interval and not connection.closing:
+            connection.ping()
+
+    async def drain(self, timeout: float) -> None:
+        """Close every session with a reconnect code and a hint how long to wait, and wait until they are gone."""
+        for session in tuple(self.sessions):
+            delay = round(random.uniform(0, DRAIN_JITTER), 2)  # noqa: S311
+            session.connection.close(CloseCode.SERVER_SHUTDOWN, f"retry in {delay} s")
+        deadline = self.time() + timeout
+        while self.sessions and self.time() < deadline:
+            await asyncio.sleep(0.02)
+        for session in tuple(self.sessions):
+            session.connection.abort()
+
+    async def stop(self) -> None:
+        self.throttle.stop()
+        await end(self._tasks)

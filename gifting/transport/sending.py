@@ -1,0 +1,99 @@
+"""What is sent to a room: gifts, likes, and what is free."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from gifting import errors
+from gifting.hub.meter import Meter
+from gifting.model.events import Logged
+from gifting.model.text import PLAIN_MEANS, plain
+from gifting.model.values import Outcome, RoomRef
+from gifting.transport.gateway import Gateway
+from gifting.transport.session import Session
+from gifting.transport.waiting import check_pending, in_room, spawn
+from gifting.wire import messages
+from gifting.wire.replies import EventReply, gift_reply
+
+Post = messages.Comment | messages.Share | messages.Follow
+
+KINDS: Final[dict[type[Post], Logged]] = {
+    messages.Comment: "comment",
+    messages.Share: "share",
+    messages.Follow: "follow",
+}
+"""The event that each becomes."""
+
+
+def _check_text(text: str) -> None:
+    """Here and not while decoding, where a pattern would take as long as all else."""
+    if not plain(text):
+        raise errors.BadMessage(f"What is said to a room is {PLAIN_MEANS}.")
+
+
+def send_gift(gateway: Gateway, session: Session, message: messages.SendGift) -> None:
+    if message.message:
+        _check_text(message.message)
+    in_room(gateway, session, message, partial(_send_gift_to, gateway, session, message))
+
+
+def _send_gift_to(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef) -> None:
+    gateway.ledger.send_gift(
+        gateway.sender_of(session),
+        room,
+        message.gift,
+        message.key,
+        message.count,
+        message.message,
+        partial(_gift_done, session, message.id, room.id),
+    )
+
+
+def _gift_done(session: Session, reply_to: int, room: str, outcome: Outcome) -> None:
+    if isinstance(outcome, errors.GiftingError):
+        session.refuse(reply_to, outcome)
+    else:
+        session.reply(reply_to, gift_reply(room, outcome))
+
+
+def gift_status(gateway: Gateway, session: Session, message: messages.GiftStatus) -> None:
+    check_pending(session)
+    spawn(gateway, session, message, _tell_status(gateway, session, message))
+
+
+async def _tell_status(gateway: Gateway, session: Session, message: messages.GiftStatus) -> None:
+    session.reply(message.id, await gateway.ledger.gift_status(session.identity.user, message.key))
+
+
+def like(gateway: Gateway, session: Session, message: messages.Like) -> None:
+    if message.count > gateway.settings.like_burst:
+        raise errors.BadAmount(f"count is {message.count}; likes are at most {gateway.settings.like_burst} at once.")
+    _take(gateway, session, gateway.likes, message.count)
+    done = partial(_event_done, session, message.id)
+    in_room(gateway, session, message, lambda room: gateway.ledger.like(room, message.count, done))
+
+
+def post(gateway: Gateway, session: Session, message: Post) -> None:
+    """comment, share, follow: the user, and the text if there is one, as an event of that name."""
+    text = {}
+    if isinstance(message, messages.Comment):
+        _check_text(message.text)
+        text = {"text": message.text}
+    _take(gateway, session, gateway.posts, 1)
+    fields = {"user": gateway.sender_of(session).user, **text}
+    kind, done = KINDS[type(message)], partial(_event_done, session, message.id)
+    in_room(gateway, session, message, lambda room: gateway.ledger.post(room, kind, fields, done))
+
+
+def _take(gateway: Gateway, session: Session, meter: Meter, amount: int) -> None:
+    """What is free has a bound per user, whatever token or connection it comes by. Raises RateLimited."""
+    if not meter.take(session.identity.user, gateway.time(), amount):
+        raise errors.RateLimited
+
+
+def _event_done(session: Session, reply_to: int, outcome: Outcome) -> None:
+    if isinstance(outcome, errors.GiftingError):
+        session.refuse(reply_to, outcome)
+    else:
+        session.reply(reply_to, EventReply(outcome.seq))
