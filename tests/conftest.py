@@ -10,6 +10,15 @@ from redis.asyncio import Redis
 
 from tests.support.redis_server import PORT_ATTEMPTS, folder_in_memory, redis_server, start_cluster
 
+SLOW = ("bench", "browser")
+"""Folders of which all tests are slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in SLOW:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:

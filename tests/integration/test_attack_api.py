@@ -19,7 +19,7 @@ from tests.support.keys import new_key
 from tests.support.raw_http import ask
 from tests.support.server import Server
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.slow]
 
 BAD_IDS = ("\n", "ann\n", "\x00", "ann\x00bob", "\u202enna", "x" * 300, "a b", "änn", "%", "'--", "")
 BAD_TEXTS = ("two\nlines", "nul\x00", "\u202egnp.exe", "\u2066x", "\x1b[31m", "\x85", "\u2028", "\ud800")

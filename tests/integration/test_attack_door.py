@@ -21,7 +21,7 @@ from tests.support.raw import FIN, PING, PONG, Raw, hang_up, head, masked, says
 from tests.support.server import Server
 from tests.support.upgrade import HEADERS, request
 
-pytestmark = [pytest.mark.attack, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.attack, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 PATIENCE = 0.5
 HEAD_MAX = 16_384

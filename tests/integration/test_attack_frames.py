@@ -27,7 +27,7 @@ from gifting.wire.keyring import Keyring
 from tests.support.raw import BINARY, CLOSE, CONT, FIN, KEY, PING, PONG, TEXT, Raw, gift, hang_up, masked, says
 from tests.support.server import SECRET, Server
 
-pytestmark = [pytest.mark.attack, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.attack, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 RATE, BURST = 50, 100
 

@@ -34,7 +34,7 @@ from tests.support.server import Server
 from tests.support.subscriber import Socket
 from tests.support.upgrade import HEADERS, request
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.slow]
 
 LOG_SIZE = 30_000_000
 TEXT = "\N{GRINNING FACE}" * 200

@@ -7,11 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from gifting.client import Client
 from gifting.ledger.embedded import running_url
 from tests.support.server import Server
+
+pytestmark = pytest.mark.slow
 
 
 async def copy(source: Path, target: Path) -> None:

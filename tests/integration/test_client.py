@@ -27,6 +27,8 @@ from tests.support.keys import forget_keys
 from tests.support.proxy import Proxy
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 WITHIN = 20.0
 
 

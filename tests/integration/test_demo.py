@@ -13,6 +13,8 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+pytestmark = pytest.mark.slow
+
 START_WITHIN = 30.0
 STOP_WITHIN = 30.0
 

@@ -45,7 +45,7 @@ LOOSE: dict[str, Any] = {
 CODES = {error.code for error in errors.all_errors()}
 CLOSES = {*CloseCode, 1000, 1002, 1003, 1007, 1008, 1009, 3000, 4999, 999, 1001}
 
-pytestmark = [pytest.mark.attack, pytest.mark.timeout(120 + INPUTS / 100)]
+pytestmark = [pytest.mark.attack, pytest.mark.timeout(120 + INPUTS / 100), pytest.mark.slow]
 
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

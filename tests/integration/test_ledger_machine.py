@@ -35,6 +35,8 @@ from tests.support.reference import Reference, Reply, Rules, Sent
 from tests.support.reference_room import Logged
 from tests.support.replies import script_replies
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 
 CATALOG = parse_catalog(

@@ -14,7 +14,7 @@ from gifting.transport.waiting import PENDING_MAX
 from tests.support.keys import new_key
 from tests.support.server import Server
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.slow]
 
 COINS = 1000
 

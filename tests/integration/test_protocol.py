@@ -19,6 +19,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.support.server import Server
 from tests.support.upgrade import HEADERS, request
 
+pytestmark = pytest.mark.slow
+
 JSON, MSGPACK = "gifting.v1.json", "gifting.v1.msgpack"
 
 

@@ -26,6 +26,8 @@ from tests.support.keys import new_key
 from tests.support.redis_server import free_port
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 PROXIES = ("nginx", "caddy")
 WITHIN = 20.0

@@ -15,6 +15,8 @@ import pytest
 from gifting import Client, errors
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def server(tmp_path: Path) -> Any:

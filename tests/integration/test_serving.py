@@ -18,6 +18,8 @@ from tests.support.keys import new_key
 from tests.support.redis_server import free_port
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 ANN = {"coins": 100, "reason": "a test"}
 
 

@@ -24,6 +24,8 @@ from gifting.wire.tokens import ROLES, Role, issue
 from tests.support.jwks import JwksServer, Pair, document
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 REVOKED = 4502
 
 

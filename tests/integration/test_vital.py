@@ -26,6 +26,8 @@ from tests.support.proxy import RedisProxy
 from tests.support.server import SECRET, Server
 from tests.support.till import BATCH, till_at
 
+pytestmark = pytest.mark.slow
+
 WAIT = 10.0
 
 TASKS = (
