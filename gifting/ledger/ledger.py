@@ -20,7 +20,7 @@ from gifting.ledger.overlays import Overlays
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import REDIS_ERRORS, Rooms, check, translate
 from gifting.ledger.safety import require_safe
-from gifting.ledger.spot import BUCKET_MS, DAY_MS, Spot, bucket_spot, partition_keys, room_spot
+from gifting.ledger.spot import BUCKET_MS, DAY_MS, Spot, account_keys, bucket_spot, room_spot
 from gifting.ledger.upkeep import Upkeep
 from gifting.model import events, money
 from gifting.model.catalog import Catalog, Gift
@@ -241,7 +241,7 @@ class Ledger(Rooms):
             reason,
             operator,
         )
-        keys = [*partition_keys(base, "grants"), f"{base}:grants:{day}"]
+        keys = [*account_keys(base, "grants"), f"{base}:grants:{day}"]
         reply = await self._call("grant", keys, self._now(), options=options, unsure=errors.OutcomeUnknown)
         status, duplicate, balance = unpack(reply)
         check(status)

@@ -46,19 +46,20 @@ def room_spot(base: str, room: str) -> Spot:
     return Spot(base, bulks(room_keys(base, room)))
 
 
-@lru_cache
-def partition_keys(base: str, kind: str = "keys") -> list[str]:
-    """A partition's keys, as ``commit.lua`` takes them: to the ledger those of debits, from there on those of credits.
+def account_keys(base: str, kind: str = "keys") -> list[str]:
+    """A partition's keys of what users have, as ``accounts.open`` in Lua takes them; ``kind`` of its buckets."""
+    return [f"{base}:{part}" for part in ("coins", "totals", "floors", kind, "ledger")]
 
-    ``kind`` of its buckets.
-    """
-    parts = ("coins", "totals", "floors", kind, "ledger", "diamonds", "carry", "streaks")
-    return [f"{base}:{part}" for part in parts]
+
+def credit_keys(base: str) -> list[str]:
+    """A partition's keys of what hosts get, as ``credit.add_partition`` in Lua takes them."""
+    return [f"{base}:{part}" for part in ("ledger", "diamonds", "carry", "streaks")]
 
 
 @lru_cache
 def partition_bulks(base: str) -> bytes:
-    return bulks(partition_keys(base))
+    """A partition's keys, as ``commit`` in Lua takes them: those of both, the ledger once."""
+    return bulks(account_keys(base) + credit_keys(base)[1:])
 
 
 def room_keys(base: str, room: str) -> list[str]:

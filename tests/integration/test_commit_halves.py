@@ -13,7 +13,7 @@ from gifting.ledger import scripts
 from gifting.ledger.commit import PendingCommit
 from gifting.ledger.keys import Keys
 from gifting.ledger.ledger import EVENT, GIFT, LIKE
-from gifting.ledger.spot import BUCKET_MS, bucket_spot, partition_keys, room_keys, room_spot
+from gifting.ledger.spot import BUCKET_MS, account_keys, bucket_spot, credit_keys, room_keys, room_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import LAST, read_ledger
 from gifting.model.catalog import load_catalog
@@ -166,7 +166,7 @@ end
 debit.load(debits)
 for i, claim in ipairs(claims) do
   local gift, balance, closed, full = claim.gift, debit.balance(claim), unpack(asked[i])
-  local status = debit.key_refusal(debits, claim) or debit.bad_amount(debits, gift) or closed
+  local status = debit.check_key(debits, claim) or debit.bad_amount(debits, gift) or closed
     or debit.short(gift, balance) or full
   if not status then
     debit.take(debits, claim, balance)
@@ -211,7 +211,7 @@ class TwoCalls:
         return await self.redis.eval(scripts.resolve(text), len(keys), *keys, *args)
 
     async def credit(self, does: str, room: RoomRef, target: dict[str, Any], gifts: bytes) -> Any:
-        keys = [*partition_keys(room.base)[4:], *room_keys(room.base, room.id)]
+        keys = [*credit_keys(room.base), *room_keys(room.base, room.id)]
         return unpack(await self.run(CREDIT, keys, pack((self.now, target, does)), gifts))
 
     async def send(self, gifts: list[dict[str, Any]], room: int) -> tuple[list[Status], list[list[int]]]:
@@ -219,7 +219,7 @@ class TwoCalls:
         ref, target, base = self.scene.rooms[room], gifts[0]["target"], self.scene.world.base(gifts[0]["user"])
         asked = await self.credit("ask", ref, target, pack(gifts))
         number = self.now // BUCKET_MS
-        keys = [*partition_keys(base)[:5], f"{base}:keys:{number}"]
+        keys = [*account_keys(base), f"{base}:keys:{number}"]
         statuses, outbox = await self.run(DEBIT, keys, pack((self.now, number, gifts, asked)))
         return list(map(Status, unpack(statuses))), await self.credit("give", ref, target, outbox)
 

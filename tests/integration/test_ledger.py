@@ -22,7 +22,7 @@ from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.keys import Keys
 from gifting.ledger.ledger import LIKE, Ledger
 from gifting.ledger.rooms import SWEEP_MAX
-from gifting.ledger.spot import DAY_MS, partition_keys, room_spot
+from gifting.ledger.spot import DAY_MS, account_keys, room_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import LAST, read_ledger
 from gifting.model.catalog import load_catalog
@@ -138,7 +138,7 @@ async def test_bad_amount(world: World, coins: Any) -> None:
     day = key_time(key) // DAY_MS
     options = (window, LEAD, day, "ann", key, key_time(key), b"8 bytes!", coins, "reason", "op")
     base = world.base("ann")
-    keys = [*partition_keys(base, "grants"), f"{base}:grants:{day}"]
+    keys = [*account_keys(base, "grants"), f"{base}:grants:{day}"]
     assert status_of(await world.raw("grant", keys, options)) == Status.BAD_AMOUNT
     assert await world.ledger.wallet("ann") == (1000, 0)
     assert await world.log() == []

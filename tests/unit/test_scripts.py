@@ -129,9 +129,11 @@ def test_the_largest_amount_is_that_of_python() -> None:
 
 
 def test_the_numbers_of_keys_and_what_a_bucket_spans_are_those_of_python() -> None:
-    commit, grant, room = (code(path) for path in (LUA / "commit.lua", LUA / "grant.lua", LUA / "include" / "room.lua"))
+    commit, grant = code(LUA / "commit.lua"), code(LUA / "grant.lua")
+    accounts, room = code(LUA / "include" / "accounts.lua"), code(LUA / "include" / "room.lua")
     assert f"PARTITION_KEYS = {spot.PARTITION_KEYS}\n" in commit
-    assert f"ROOM_KEYS = {spot.ROOM_KEYS}\n" in room
+    assert f"room = {{ KEYS = {spot.ROOM_KEYS} }}\n" in room
+    assert f"accounts = {{ KEYS = {len(spot.account_keys(''))} }}\n" in accounts
     assert f", {spot.BUCKET_MS})" in code(LUA / "include" / "debit.lua")
     assert f", {spot.DAY_MS})" in grant
 

@@ -1,7 +1,8 @@
 #!lua
 -- commit: apply a batch of gifts, likes and other room events, in order. All or nothing per item.
--- KEYS [1+] the partitions that the batch touches, eight keys each, as partition.new takes them; then its rooms, five keys
---           each, as room.open takes them; then the buckets of its keys; then, if ARGV [8] is not '', the chain
+-- KEYS [1+] the partitions that the batch touches, eight keys each: five as accounts.open takes them, the last of which
+--           is the first of four as credit.add_partition takes them; then its rooms, five keys each, as room.open takes
+--           them; then the buckets of its keys; then, if ARGV [8] is not '', the chain
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep]
 --      [3]  the kinds of the items, a byte each: 1 gift, 2 event, 3 like
@@ -16,10 +17,10 @@
 --           like   room, its id, host, event bytes, count
 --      [7]  the number of the call that was sent just before and is not answered yet; '' if there is none
 --      [8]  this call's number, by which the next may name it, kept under the chain's key; '' if none will
--- returns   msgpack array, per item [duplicate 0|1, status, seq, coins left, repeat_count, streak]; or '' for a call that
---           was not run because the one before it was not: what one sender sends stays in order
--- A gift is two halves, each in a partition of its own: its debit, and its credit, which takes nothing of the debit but the
--- gift. Here both run in one call; what each may refuse, in which order, says `refusal`.
+-- returns   msgpack array, per item [duplicate 0|1, status, seq, coins left, repeat_count, streak]; or '' for a call
+--           that was not run because the one before it was not: what one sender sends stays in order
+-- A gift is two halves, each in a partition of its own: its debit, and its credit, which takes nothing of the debit but
+-- the gift. Here both run in one call; what each may refuse, and in which order, says `refusal`.
 -- @include status
 -- @include clock
 -- @include debit
@@ -48,12 +49,12 @@ local function add_places(count, room_homes, bucket_homes, bucket_numbers)
   for i = 1, count do
     local at = 1 + (i - 1) * PARTITION_KEYS
     debit.add_partition(debits, at)
-    credit.add_partition(credits, at + ACCOUNT_KEYS - 1) -- they share the ledger
+    credit.add_partition(credits, at + accounts.KEYS - 1) -- they share the ledger
   end
   local at = 1 + count * PARTITION_KEYS
   for _, home in ipairs(room_homes) do
     credit.add_room(credits, home, at)
-    at = at + ROOM_KEYS
+    at = at + room.KEYS
   end
   for i, home in ipairs(bucket_homes) do
     debit.add_bucket(debits, home, KEYS[at], bucket_numbers[i])
@@ -123,7 +124,7 @@ local function decide(claim)
 end
 
 local function commit_gift(claim)
-  local status, stored, keep = debit.key_refusal(debits, claim)
+  local status, stored, keep = debit.check_key(debits, claim)
   if stored then
     return DUPLICATE, stored
   end
@@ -165,10 +166,5 @@ local items = read_items(ARGV[3], read_targets(ARGV[5]), ARGV[6])
 debit.load(debits)
 credit.load(credits)
 local results = commit_all(items)
-local whole, failure = pcall(write)
-if not whole then
-  -- Who asks again is neither charged twice nor told of a success: that the outcome is not known is kept in its stead.
-  debit.doubt(debits, pack_result(Status.OUTCOME_UNKNOWN))
-  error(failure, 0)
-end
+debit.guard(debits, write, pack_result(Status.OUTCOME_UNKNOWN))
 return string.char(0xdd) .. struct.pack('>I4', #items) .. table.concat(results)

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- forget: raise the floor below which keys are refused for ever, and delete the buckets that are wholly below it. A floor
--- never falls, whatever is asked for.
+-- forget: raise the floor below which keys are refused for ever, and delete the buckets that are wholly below it. A
+-- floor never falls, whatever is asked for.
 -- KEYS [1]  the partition's floors
 --      [2]  the index of its buckets of one kind
 --      [3+] buckets that the index says are below the new floor

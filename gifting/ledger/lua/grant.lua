@@ -1,9 +1,10 @@
 #!lua
 -- grant: issue coins to a user, once per key.
--- KEYS [1]  the user's partition, eight keys as commit takes them, but the index of its buckets of grants
---      [9]  the key's bucket
+-- KEYS [1]  the user's partition, five keys as accounts.open takes them, the index of its buckets of grants
+--      [6]  the key's bucket
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
---      [2]  msgpack [grant window ms, key lead ms, the bucket's number, user, key, key time, digest, coins, reason, operator]
+--      [2]  msgpack [grant window ms, key lead ms, the bucket's number, user, key, key time, digest, coins, reason,
+--           operator]
 -- returns   msgpack [status, duplicate 0|1, coins after]
 -- @include status
 -- @include clock
@@ -14,7 +15,7 @@ local now = clock(ARGV[1])
 local window, lead, number, user, key, key_time, digest, coins, reason, operator = unpack(cmsgpack.unpack(ARGV[2]))
 local a = accounts.open(1)
 local grants = dedupe.new('grants', window, lead, 86400000)
-local bucket = dedupe.bucket(grants, a, KEYS[9], number)
+local bucket = dedupe.bucket(grants, a, KEYS[6], number)
 
 local function decide(balance, issued)
   if not is_amount(coins) then
@@ -53,9 +54,5 @@ if status == Status.OK then
   balance = issue(balance)
 end
 dedupe.keep(bucket, key, digest, cmsgpack.pack(status, balance))
-local whole, failure = pcall(write)
-if not whole then
-  dedupe.doubt(grants, cmsgpack.pack(Status.OUTCOME_UNKNOWN, 0))
-  error(failure, 0)
-end
+dedupe.guard(grants, write, cmsgpack.pack(Status.OUTCOME_UNKNOWN, 0))
 return cmsgpack.pack({ status, 0, balance })

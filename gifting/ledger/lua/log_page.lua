@@ -1,11 +1,12 @@
 #!lua flags=no-writes
--- log_page: the batches of a room's log that hold what came after a seq: one, and as many more as reach a size. One may be
--- large, so they are read one by one.
+-- log_page: the batches of a room's log that hold what came after a seq: one, and as many more as reach a size. One may
+-- be large, so they are read one by one.
 -- KEYS [1]  the room's log
 -- ARGV [1]  the seq
 --      [2]  the size in bytes
 -- returns   the batches one after another, as wire/batch.py reads them; '' if there are none
-local start, left = string.format('%.0f-0', tonumber(ARGV[1]) + 1), tonumber(ARGV[2])
+-- @include digits
+local start, left = digits(tonumber(ARGV[1]) + 1) .. '-0', tonumber(ARGV[2])
 local batches, n = {}, 0
 repeat
   local item = redis.call('XRANGE', KEYS[1], start, '+', 'COUNT', 1)[1]

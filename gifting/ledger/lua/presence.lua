@@ -7,6 +7,7 @@
 --      [2]  msgpack [room, node, viewers here, stale after ms]
 -- returns   viewers on all nodes
 -- @include clock
+-- @include chunks
 -- @include digits
 -- @include viewers
 local now = clock(ARGV[1])
@@ -19,9 +20,7 @@ else
   redis.call('HDEL', KEYS[2], node)
 end
 local total, gone = viewers_of(KEYS[2], now, stale)
-if #gone > 0 then
-  redis.call('HDEL', KEYS[2], unpack(gone))
-end
+call_in_chunks('HDEL', KEYS[2], gone)
 if live then
   redis.call('ZADD', KEYS[3], total, room)
 end

@@ -7,6 +7,7 @@
 --           1 if it stands for all that were noted before]
 -- returns   msgpack [1 if it is noted; 0 if there are too many, when it may be forgotten]
 -- @include clock
+-- @include digits
 local now = clock(ARGV[1])
 local kind, name, at, life, most, for_all = unpack(cmsgpack.unpack(ARGV[2]))
 local forgotten = at > 0 and at or now + life
@@ -15,7 +16,7 @@ local PAGE = 1000
 -- Every call forgets a page at least, so the set shrinks even while it is full.
 local function forget(before, pages)
   for _ = 1, pages do
-    local over = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', before), 'LIMIT', 0, PAGE)
+    local over = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. digits(before), 'LIMIT', 0, PAGE)
     if #over == 0 then
       return
     end
@@ -31,7 +32,7 @@ forget(now, 1)
 if redis.call('ZCARD', KEYS[1]) >= most and not redis.call('ZSCORE', KEYS[1], name) then
   return cmsgpack.pack({ 0, forgotten })
 end
-if redis.call('ZADD', KEYS[1], 'GT', 'CH', string.format('%.0f', forgotten), name) == 1 then
+if redis.call('ZADD', KEYS[1], 'GT', 'CH', forgotten, name) == 1 then
   redis.call('ZADD', KEYS[2], redis.call('ZINCRBY', KEYS[2], 1, '~'), kind .. name)
 end
 if for_all == 1 then

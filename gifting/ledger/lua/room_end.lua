@@ -1,5 +1,6 @@
 #!lua
--- room_end: end a stream: its open streaks end, stream_end goes out, nothing more is taken. Doing it again changes nothing.
+-- room_end: end a stream: its open streaks end, stream_end goes out, nothing more is taken. Doing it again changes
+-- nothing.
 -- KEYS [1]  the room
 --      [2]  its log
 --      [3]  its open streaks

@@ -7,8 +7,8 @@
 --      [5]  its presence
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [room, top at most, presence stale after ms]
--- returns   msgpack [state, host, host's name, title, started, seq, coins, diamonds, likes, viewers, top, streaks], or nil;
---           top as top_of gives it, streaks as wire bytes of events
+-- returns   msgpack [state, host, host's name, title, started, seq, coins, diamonds, likes, viewers, top, streaks], or
+--           nil; top as top_of gives it, streaks as wire bytes of events
 -- @include clock
 -- @include room
 -- @include streaks
@@ -48,7 +48,8 @@ local function open_streaks()
   return heaviest(open)
 end
 
-local found = redis.call('HMGET', KEYS[1], 'state', 'host', 'host_name', 'title', 'started', 'seq', 'coins', 'diamonds', 'likes')
+local found = redis.call('HMGET', KEYS[1], 'state', 'host', 'host_name', 'title', 'started', 'seq', 'coins', 'diamonds',
+  'likes')
 if not found[1] then
   return cmsgpack.pack(nil)
 end

@@ -14,7 +14,7 @@ local p = { streaks = KEYS[1], rooms = {} }
 local opened, ended = {}, 0
 
 for i, id in ipairs(ids) do
-  opened[i] = room.open(p, 2 + (i - 1) * ROOM_KEYS, id) or false
+  opened[i] = room.open(p, 2 + (i - 1) * room.KEYS, id) or false
 end
 for _, member in ipairs(members) do
   local at, field = unpack(member)

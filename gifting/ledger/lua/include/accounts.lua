@@ -1,6 +1,6 @@
 -- accounts: a partition's users while a script changes what they have in coins.
---   accounts.open(at)                      its keys begin at KEYS[at]: coins, totals, floors, the index of the buckets of
---                                          one kind (the two are for dedupe), ledger
+--   accounts.open(at)                      five keys from KEYS[at] on: coins, totals, floors, the index of the buckets
+--                                          of one kind (these two are for dedupe), ledger
 --   accounts.load(a)
 --   accounts.balance(a, user)
 --   accounts.total(a, name)                of 'issued' or 'spent'
@@ -10,8 +10,7 @@
 --   accounts.flush_spent(a)                for gifts: what somebody paid goes before what was spent
 -- @include hash
 -- @include entries
-local accounts = {}
-local ACCOUNT_KEYS = 5
+local accounts = { KEYS = 5 }
 
 function accounts.open(at)
   return {

@@ -1,18 +1,20 @@
--- credit: the half of gifts that is in their rooms' partitions: streak, ranking, log, what the host earns. And what is free.
---   credit.new(now, window, numerator, denominator, keep)   the credits of a call; times in ms, the rate per coin, how many
---                                               events a log keeps
---   credit.add_partition(c, at)                 its keys begin at KEYS[at]: as earnings.open takes them, then the deadlines
---   credit.add_room(c, place, at)               of a partition that was added as number `place`, as room.open takes it
---   credit.room(c, place, id)                   the room that was added as number `place`, or nil
---   credit.add_target(c, place, target)         a gift in such a room, for all who send it there
---   credit.want(c, gift)                        this gift may be given; to be said of all before they are loaded
+-- credit: the half of gifts that is in their rooms' partitions: streak, ranking, log, what the host earns; what is free
+-- too.
+--   credit.new(now, window, numerator, denominator, keep)
+--                                           the credits of a call: times in ms, diamonds per coin, how many events a
+--                                           log keeps
+--   credit.add_partition(c, at)             four keys from KEYS[at] on: ledger, diamonds, carry, streaks' deadlines
+--   credit.add_room(c, place, at)           in the partition that was added as number `place`; as room.open takes it
+--   credit.room(c, place, id)               the room that was added as number `place`, or nil
+--   credit.add_target(c, place, target)     a gift in such a room, for all who send it there
+--   credit.want(c, gift)                    this gift may be given; to be said of all before they are loaded
 --   credit.load(c)
---   credit.closed(c, gift)                      why the room takes no such gift: a status, or nil
---   credit.full(c, gift)                        why its numbers can't: likewise
---   credit.give(c, gift)                        never refuses; returns the gift's seq, its streak's count, and its streak
---   credit.post(c, r, host, event, likes)       log a free event; returns why not, or nil
+--   credit.closed(c, gift)                  why the room takes no gift from this user: a status, or nil
+--   credit.full(c, gift)                    why what it would add is too much: likewise
+--   credit.give(c, gift)                    never refuses; returns the gift's seq, its streak's count, and its streak
+--   credit.post(c, r, host, event, likes)   log a free event; returns why not, or nil
 --   credit.flush(c)
--- What a gift is says debit.lua. The two that refuse are asked before the debit, from the room as it is then.
+-- What a gift is says debit.lua. `closed` and `full` are asked before the debit, of the room as it is then.
 -- @include status
 -- @include amount
 -- @include earnings

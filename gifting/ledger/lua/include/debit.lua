@@ -1,23 +1,26 @@
--- debit: the half of gifts that is in their senders' partitions: key, balance, ledger. It knows of a room what the gift says.
---   debit.new(now, window, lead, numerator, denominator)   the debits of a call; times in ms, the rate per coin
---   debit.add_partition(d, at)                accounts whose keys begin at KEYS[at]
---   debit.add_bucket(d, place, key, number)   of keys, in a partition that was added as number `place`
---   debit.claim(d, place, time, digest, gift) a gift under its key, in the bucket that was added as number `place`; to be
---                                             made of all gifts before the accounts are loaded
+-- debit: the half of gifts that is in their senders' partitions: key, balance, ledger. Of the room it knows what the
+-- gift says.
+--   debit.new(now, window, lead, numerator, denominator)
+--                                               the debits of a call: times in ms, diamonds per coin
+--   debit.add_partition(d, at)                  as accounts.open takes it
+--   debit.add_bucket(d, place, key, number)     of keys, in the partition that was added as number `place`
+--   debit.claim(d, place, time, digest, gift)   a gift under its key, in the bucket that was added as number `place`;
+--                                               to be made of all gifts before they are loaded
 --   debit.load(d)
---   debit.key_refusal(d, claim)               as dedupe.check
+--   debit.check_key(d, claim)                   as dedupe.check
 --   debit.balance(claim)
---   debit.bad_amount(d, gift)                 a status, or nil
---   debit.short(gift, balance)                likewise
---   debit.take(d, claim, balance)             take the gift's coins from that balance; returns what is left
---   debit.keep(claim, result)                 tell this to who asks again
---   debit.flush(d)                            write what was taken
---   debit.flush_results(d), debit.doubt(d, result)   as dedupe.flush and dedupe.doubt
--- The gift is all that passes from here to credit: strings, numbers, false, and one table of these, so it can be packed.
+--   debit.bad_amount(d, gift)                   why no gift can cost that: a status, or nil
+--   debit.short(gift, balance)                  why it can't be paid: likewise
+--   debit.take(d, claim, balance)               the gift's coins from that balance; returns what is left
+--   debit.keep(claim, result)                   what is told to who asks again
+--   debit.flush(d)                              write what was taken
+--   debit.flush_results(d)                      write what is kept
+--   debit.guard(d, write, result)               as dedupe.guard
+-- The gift is all that passes from here to credit, and it can be packed: strings, numbers, false, one table of these.
 --   key       16 bytes
 --   user      who sends
 --   count     how many
---   coins     the price of all
+--   coins     what they cost
 --   profile   the user, as wire bytes
 --   sent      the event's fields count, coins and message, as wire bytes
 --   streak    'user\ngift', or false for one that is not streakable
@@ -48,7 +51,7 @@ end
 function debit.claim(d, place, time, digest, gift)
   local bucket = d.buckets[place]
   hash.want(bucket, gift.key)
-  hash.want(bucket.p.coins, gift.user)
+  hash.want(bucket.accounts.coins, gift.user)
   return { bucket = bucket, time = time, digest = digest, gift = gift }
 end
 
@@ -59,12 +62,12 @@ function debit.load(d)
   end
 end
 
-function debit.key_refusal(d, claim)
+function debit.check_key(d, claim)
   return dedupe.check(d.keys, claim.bucket, claim.gift.key, claim.time, claim.digest, d.now)
 end
 
 function debit.balance(claim)
-  return accounts.balance(claim.bucket.p, claim.gift.user)
+  return accounts.balance(claim.bucket.accounts, claim.gift.user)
 end
 
 function debit.bad_amount(d, gift)
@@ -83,10 +86,10 @@ function debit.short(gift, balance)
 end
 
 function debit.take(d, claim, balance)
-  local a, gift = claim.bucket.p, claim.gift
+  local a, gift = claim.bucket.accounts, claim.gift
   local target, coins = gift.target, gift.coins
-  entries.add(a.entries, DEBIT_HEADER, 'debit', d.now, gift.key, gift.user, target.room, target.host, target.gift, gift.count,
-    coins)
+  entries.add(a.entries, DEBIT_HEADER, 'debit', d.now, gift.key, gift.user, target.room, target.host, target.gift,
+    gift.count, coins)
   return accounts.spend(a, gift.user, balance, coins)
 end
 
@@ -104,6 +107,6 @@ function debit.flush_results(d)
   dedupe.flush(d.keys)
 end
 
-function debit.doubt(d, result)
-  dedupe.doubt(d.keys, result)
+function debit.guard(d, write, result)
+  dedupe.guard(d.keys, write, result)
 end

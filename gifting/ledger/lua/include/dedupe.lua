@@ -1,15 +1,15 @@
 -- dedupe: what became of a key. A key's bucket follows from the key's own time. Redis never expires one: forget.lua
 -- deletes it whole once it raises the partition's floor past it, and what is below the floor is refused for ever.
---   dedupe.new(name, window, lead, width)         times in ms
---   dedupe.bucket(d, p, key, number)              the bucket of that number, in a partition, at a key
---   dedupe.check(d, bucket, key, time, digest, now)   nil: the key is good. Else a status, what is stored (or nil: a
---                                                 refusal), and whether the refusal is to be kept
+--   dedupe.new(name, window, lead, width)             times in ms
+--   dedupe.bucket(d, a, key, number)                  the bucket of that number, of a partition's accounts, at a key
+--   dedupe.check(d, bucket, key, time, digest, now)   nil: the key is good. Else a status, what is stored (nil: it is a
+--                                                     refusal), and whether the refusal is to be kept
 --   dedupe.keep(bucket, key, digest, stored)
---   dedupe.doubt(d, stored)                       keep this under all keys instead: what they did may be half done
 --   dedupe.load(d), dedupe.flush(d)
+--   dedupe.guard(d, write, unknown)                   call write(), which flushes. If it breaks off, so does this, and
+--                                                     keeps `unknown` under all keys: what they did may be half done
 -- What is stored goes before the window, the floor before both: so a clock that goes back opens nothing.
 -- @include status
--- @include digits
 -- @include hash
 local dedupe = {}
 local DIGEST_SIZE = 8
@@ -18,19 +18,19 @@ function dedupe.new(name, window, lead, width)
   return { name = name, window = window, lead = lead, width = width, buckets = {}, n = 0 }
 end
 
-function dedupe.bucket(d, p, key, number)
-  p.floor = p.floor or tonumber(redis.call('HGET', p.floors, d.name) or 0)
+function dedupe.bucket(d, a, key, number)
+  a.floor = a.floor or tonumber(redis.call('HGET', a.floors, d.name) or 0)
   local bucket = hash.new(key)
-  bucket.p, bucket.number = p, number
+  bucket.accounts, bucket.number = a, number
   d.n = d.n + 1
   d.buckets[d.n] = bucket
   return bucket
 end
 
--- KEY_EXPIRED is kept under the key: who was told so may have made a new one, whatever the clock says later. Not below the
--- floor, where no key is good again, and KEY_IN_FUTURE neither: the key becomes good when its time comes.
+-- KEY_EXPIRED is kept under the key: who was told so may have made a new one, whatever the clock says later. Not below
+-- the floor, where no key is good again, and KEY_IN_FUTURE neither: the key becomes good when its time comes.
 function dedupe.check(d, bucket, key, time, digest, now)
-  if time < bucket.p.floor then
+  if time < bucket.accounts.floor then
     return Status.KEY_EXPIRED
   end
   local record = hash.get(bucket, key)
@@ -60,7 +60,7 @@ function dedupe.load(d)
 end
 
 local function flush_bucket(d, bucket)
-  if redis.call('ZADD', bucket.p.index, (bucket.number + 1) * d.width, bucket.key) == 1 then
+  if redis.call('ZADD', bucket.accounts.index, (bucket.number + 1) * d.width, bucket.key) == 1 then
     redis.call('PERSIST', bucket.key) -- an older version made buckets that expire
   end
   hash.flush(bucket)
@@ -74,11 +74,20 @@ function dedupe.flush(d)
   end
 end
 
-function dedupe.doubt(d, stored)
+-- Who asks again is neither charged twice nor told of a success: that the outcome is not known is kept in its stead.
+local function doubt(d, unknown)
   for _, bucket in ipairs(d.buckets) do
     for key in pairs(bucket.dirty) do
-      hash.put(bucket, key, string.sub(bucket.values[key], 1, DIGEST_SIZE) .. stored)
+      hash.put(bucket, key, string.sub(bucket.values[key], 1, DIGEST_SIZE) .. unknown)
     end
     pcall(flush_bucket, d, bucket)
+  end
+end
+
+function dedupe.guard(d, write, unknown)
+  local whole, failure = pcall(write)
+  if not whole then
+    doubt(d, unknown)
+    error(failure, 0)
   end
 end

@@ -1,4 +1,4 @@
--- entries: what a call enters in a partition's ledger. All of it is one item of the stream, as ledger/entries.py reads it.
+-- entries: what a call enters in a partition's ledger, as one item of the stream; ledger/entries.py reads them.
 --   entries.new(key)
 --   entries.add(e, header, ...)   an entry: its msgpack array header, its fields
 --   entries.flush(e)

@@ -1,19 +1,18 @@
 -- room: a room's state while a script changes it, its event log, and what is published of it.
---   room.open(p, at, id)                               the room, or nil; each once per script. Its keys begin at KEYS[at]:
---                                                      its state, then its log, streaks, top and users
+--   room.open(p, at, id)                               the room, or nil; each once per script. Five keys from KEYS[at]
+--                                                      on: its state, log, streaks, top, users
 --   room.refusal(r, host, user)                        why no gift may go there, or nil
 --   room.event_id(r, seq)
 --   room.stamp(r, now)                                 the fields that number the next event, for cmsgpack.pack
 --   room.append(r, streak, weight, closes, ...)        log an event, given as two to four pieces of its wire bytes
---   room.count(r, user, profile, coins, diamonds)      a gift, for totals and ranking; `profile` is the user as wire bytes
+--   room.count(r, user, profile, coins, diamonds)      a gift, for totals and ranking; `profile`: the user, wire bytes
 --   room.flush(p, keep)                                write the partition's rooms, keep that many events; publish
 -- The batches that are logged and published are described in wire/batch.py. What a call does in a room is one batch, or
 -- several where it is much, so that a page of the log has a bound in bytes.
 -- @include status
 -- @include digits
 -- @include ranking
-local room = {}
-local ROOM_KEYS = 5
+local room = { KEYS = 5 }
 local BATCH_SIZE = 65536 -- bytes of events after which a batch is full: it has so many and one event more at most
 
 function room.open(p, at, id)
@@ -56,7 +55,8 @@ end
 -- The events so far are a batch, and the totals as they are now are those after it.
 local function close_batch(r)
   r.full[#r.full + 1] = {
-    seq = r.seq, count = r.count, index = r.index, pieces = r.pieces, coins = r.coins, diamonds = r.diamonds, likes = r.likes,
+    seq = r.seq, count = r.count, index = r.index, pieces = r.pieces, coins = r.coins, diamonds = r.diamonds,
+    likes = r.likes,
   }
   r.count, r.size, r.pieces, r.index = 0, 0, {}, {}
 end
@@ -95,7 +95,7 @@ local function log_batch(r, batch, packed, keep)
     digits(batch.seq) .. '-' .. batch.count, 'b', packed)
 end
 
-local function write(r, keep, published)
+local function write_room(r, keep, published)
   if r.count > 0 then
     close_batch(r)
   end
@@ -114,7 +114,7 @@ function room.flush(p, keep)
   local published = {}
   for _, r in ipairs(p.rooms) do
     if r.count > 0 or #r.full > 0 then
-      write(r, keep, published)
+      write_room(r, keep, published)
     end
   end
   if #published > 0 then

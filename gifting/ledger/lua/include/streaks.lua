@@ -1,6 +1,6 @@
--- streaks: the open streaks of rooms. One is a field 'user\ngift' of the room's hash '/streaks' (first seq, count, coins,
--- last ts), a field '=user\ngift' (its event's static part), and a member 'room\nuser\ngift' of the partition's zset
--- ':streaks', scored by its deadline.
+-- streaks: the open streaks of rooms. One is a field 'user\ngift' of the room's hash '/streaks' (first seq, count,
+-- coins, last ts), a field '=user\ngift' (its event's static part), and a member 'room\nuser\ngift' of the
+-- partition's zset ':streaks', scored by its deadline.
 --   streaks.read(r, record)                           the streak that a field of the hash holds
 --   streaks.want(r, field), streaks.load(r)
 --   streaks.find(r, field)                            the streak, or nil
@@ -72,7 +72,8 @@ function streaks.continue(r, gift, now, window)
   if not streak then
     local first = r.seq + 1
     streak = {
-      first = first, count = 0, coins = 0, last = now, id = room.event_id(r, first), static = gift.target.about .. gift.profile,
+      first = first, count = 0, coins = 0, last = now, id = room.event_id(r, first),
+      static = gift.target.about .. gift.profile,
     }
     r.streaks[field] = streak
   end

@@ -1,4 +1,5 @@
--- viewers_of(presence_key, now, stale): how many viewers the nodes say they have, and the nodes not heard of for `stale` ms.
+-- viewers_of(presence_key, now, stale): how many viewers the nodes say they have, and the nodes not heard of for
+-- `stale` ms.
 local function viewers_of(presence_key, now, stale)
   local total, gone = 0, {}
   local flat = redis.call('HGETALL', presence_key)
