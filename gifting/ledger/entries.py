@@ -11,10 +11,11 @@ One item of a partition's stream holds the entries of one call, one msgpack arra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple, assert_never
+from typing import Any, Final, assert_never
 
 import msgpack
 from msgpack.exceptions import UnpackException
+from msgspec import Struct
 
 from gifting.model.money import MAX_AMOUNT
 
@@ -22,7 +23,7 @@ UNREADABLE: Final = (UnpackException, ArithmeticError, AttributeError, LookupErr
 """What reading bytes that something else has written may raise."""
 
 
-class Grant(NamedTuple):
+class Grant(Struct, frozen=True, gc=False, tag="grant"):
     ts: int
     key: bytes
     user: str
@@ -31,7 +32,7 @@ class Grant(NamedTuple):
     operator: str
 
 
-class Debit(NamedTuple):
+class Debit(Struct, frozen=True, gc=False, tag="debit"):
     ts: int
     key: bytes
     user: str
@@ -42,7 +43,7 @@ class Debit(NamedTuple):
     coins: int
 
 
-class Credit(NamedTuple):
+class Credit(Struct, frozen=True, gc=False, tag="credit"):
     ts: int
     key: bytes
     user: str
@@ -56,6 +57,18 @@ class Credit(NamedTuple):
 
 
 Entry = Grant | Debit | Credit
+"""Whoever takes entries apart does it by ``match`` with ``assert_never``, so that no new kind passes for an old one."""
+
+
+def owner(entry: Entry) -> str:
+    """Whose partition an entry is in."""
+    match entry:
+        case Grant() | Debit():
+            return entry.user
+        case Credit():
+            return entry.host
+        case _:
+            assert_never(entry)
 
 
 def _grant(ts: Any, key: Any, user: Any, coins: Any, reason: Any, operator: Any) -> Grant:

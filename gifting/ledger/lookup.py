@@ -9,8 +9,8 @@ highest it had reached; such peaks are kept (:meth:`Lookup.note_peaks`) and sear
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Final, NamedTuple, TypeVar
+import logging
+from typing import Final, NamedTuple, NoReturn, TypeVar
 
 import msgpack
 from msgspec.structs import replace
@@ -18,13 +18,16 @@ from msgspec.structs import replace
 from gifting import errors
 from gifting.config import Settings
 from gifting.ledger.connect import BinaryRedis
-from gifting.ledger.entries import Credit, Debit, Entry, parse_entries
+from gifting.ledger.entries import Credit, Debit
 from gifting.ledger.floors import kinds
 from gifting.ledger.keys import Keys
 from gifting.ledger.meta import Change, Meta, read_changes
 from gifting.ledger.status import Status
+from gifting.ledger.stream import Span, read_ledger
 from gifting.model.money import key_time, parse_key
 from gifting.wire.replies import GiftStatusError, GiftStatusReply
+
+log = logging.getLogger(__name__)
 
 MARGIN: Final = 60_000
 """Ms searched beyond where an entry should be: what a clock may go back by before it is noticed."""
@@ -32,13 +35,9 @@ MARGIN: Final = 60_000
 SOON: Final = 30_000
 """Ms after a key's time that are searched first: most gifts are taken at once."""
 
-PAGE: Final = 262_144
-"""Bytes of a stream read at a time, about."""
-
 READ_MAX: Final = 256 << 20
 """Bytes of a stream read for one answer; the outcome stays unknown then."""
 
-PAGE_ITEMS: Final = 500
 DUTY: Final = 3.0
 """Pause after a page, in times what reading it took: a search takes a quarter of Redis at most."""
 
@@ -156,33 +155,24 @@ class Lookup:
 
     async def _find(self, kind: type[_E], base: str, key: bytes, spans: list[tuple[int, int]]) -> _E | None:
         """The entry of that kind and key, in spans of time (ms) or where the ids were stuck."""
+        left = READ_MAX
+
+        def wanted(data: bytes) -> bool:
+            nonlocal left
+            left -= len(data)
+            if left < 0:
+                raise errors.OutcomeUnknown("The ledger has too much of that time.")
+            return key in data
+
         last = max(end for _, end in spans)
         stuck: list[bytes] = await self._redis.zrange(f"{base}:peaks", f"({last}", "+inf", byscore=True)
-        left = READ_MAX
         for first, end in [*spans, *((int(peak), int(peak)) for peak in stuck)]:
-            async for data in self._read(f"{base}:ledger", max(first, 0), max(end, 0)):
-                if key in data and (entry := next(_matching(kind, key, data), None)):
+            span = Span(str(max(first, 0)), str(max(end, 0)))
+            reading = read_ledger(self._redis, {base: span}, broken=_unreadable, wanted=wanted, rest=DUTY)
+            async for _, _, entry in reading:
+                if isinstance(entry, kind) and entry.key == key:
                     return entry
-                left -= len(data)
-                if left < 0:
-                    raise errors.OutcomeUnknown("The ledger has too much of that time.")
         return None
-
-    async def _read(self, stream: str, first: int, last: int) -> AsyncIterator[bytes]:
-        """The items of a span of time, in pages of about :data:`PAGE` bytes."""
-        loop, start, items = asyncio.get_running_loop(), str(first), 4
-        while True:
-            began = loop.time()
-            page = await self._redis.xrange(stream, min=start, max=str(last), count=items)
-            took = loop.time() - began
-            for _, fields in page:
-                yield fields[b"e"]
-            if len(page) < items:
-                return
-            start = f"({page[-1][0].decode()}"
-            size = sum(len(fields[b"e"]) for _, fields in page)
-            items = min(max(items * PAGE // size, 1), 2 * items, PAGE_ITEMS)
-            await asyncio.sleep(DUTY * took)
 
     async def note_peaks(self, now: int) -> None:
         """The clock may have gone back: keep the ids that are stuck ahead of ``now``. Raises RedisError, OSError."""
@@ -217,9 +207,9 @@ class _Turn:
         self._users.discard(self._user)
 
 
-def _matching(kind: type[_E], key: bytes, data: bytes) -> Iterator[_E]:
-    entries: Iterator[Entry] = parse_entries(data)
-    return (entry for entry in entries if isinstance(entry, kind) and entry.key == key)
+def _unreadable(base: str, item_id: str, why: str) -> NoReturn:
+    log.error("an item of the ledger can't be read: %s %s: %s", base, item_id, why)
+    raise errors.OutcomeUnknown("The ledger can't be read there; the operator must look.")
 
 
 def longest(name: str, now: float, changes: list[Change]) -> int:

@@ -1,23 +1,56 @@
-"""The ledger streams of all partitions, merged by time, so that a debit and its credit come close to each other."""
+"""The one reader of the ledger streams: item by item as bytes, or entry by entry; of all partitions, merged by time.
+
+So a debit and its credit come close to each other. What is read at a time is bounded in bytes.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from heapq import heapify, heappop, heapreplace
-from typing import Final
+from typing import Final, NamedTuple, NoReturn
 
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import UNREADABLE, Entry, parse_entries, plausible
 
-PAGE: Final = 64
-"""Stream items read at a time; each holds the entries of a whole call."""
+PAGE: Final = 262_144
+"""Bytes of a stream read at a time, about: as many items as had that many bytes in the page before."""
 
-FIRST: Final = "0-0"
-"""The id that every item comes after."""
+PAGE_FIRST: Final = 4
+"""Items in the first page. Each holds the entries of a whole call."""
 
-LAST: Final = "+"
-"""As an end: all that is there when it is reached."""
+PAGE_ITEMS: Final = 500
+"""Items in a page at most."""
+
+
+class Span(NamedTuple):
+    """Which items of a stream: from one id to another, both included. A time in ms stands for all of its ids."""
+
+    first: str = "-"
+    last: str = "+"
+
+    @classmethod
+    def after(cls, item_id: str) -> Span:
+        """What follows an item. ``0-0`` is before all."""
+        return cls(f"({item_id}")
+
+
+class Item(NamedTuple):
+    """An item of a partition's stream: its id, and the entries of one call as they are stored; None if it has none."""
+
+    partition: str
+    id: str
+    data: bytes | None
+
+
+class Record(NamedTuple):
+    """An entry, and where it stands."""
+
+    partition: str
+    item_id: str
+    entry: Entry
+
 
 Broken = Callable[[str, str, str], None]
 """Told of an item that can't be read: its partition, its id, and why. Nothing of it is yielded."""
@@ -27,70 +60,106 @@ class BrokenEntry(ValueError):
     """A ledger stream holds what is no entry. Nothing but a fault or a stranger writes that."""
 
 
-def refuse_broken(base: str, item_id: str, why: str) -> None:
+def refuse_broken(base: str, item_id: str, why: str) -> NoReturn:
     raise BrokenEntry(f"{base}:ledger {item_id}: {why}.")
 
 
-class _Feed:
-    """One partition's stream after ``start`` and up to ``end``."""
+class _Pages:
+    """One partition's items, fetched page by page."""
 
-    def __init__(self, redis: BinaryRedis, base: str, start: str, end: str) -> None:
-        self._redis = redis
-        self._start = start
-        self._end = end
-        self._page: deque[tuple[bytes, dict[bytes, bytes]]] = deque()
+    def __init__(self, redis: BinaryRedis, base: str, span: Span, rest: float) -> None:
         self.base = base
+        self._redis = redis
+        self._next, self._last = span
+        self._rest = rest
+        self._items: deque[tuple[bytes, dict[bytes, bytes]]] = deque()
+        self._count = PAGE_FIRST
+        self._more = True
+        self._pause = 0.0
 
     async def next_id(self) -> tuple[int, int] | None:
-        if not self._page:
-            key = f"{self.base}:ledger"
-            self._page.extend(await self._redis.xrange(key, min=f"({self._start}", max=self._end, count=PAGE))
-            if not self._page:
-                return None
-            self._start = self._page[-1][0].decode()
-        time, _, number = self._page[0][0].partition(b"-")
+        if not self._items and self._more:
+            await self._fetch()
+        if not self._items:
+            return None
+        time, _, number = self._items[0][0].partition(b"-")
         return int(time), int(number)
 
-    def pop(self, broken: Broken) -> tuple[str, list[Entry]]:
-        """The next item: its id and its entries."""
-        name, fields = self._page.popleft()
-        item_id = name.decode()
-        try:
-            entries = list(parse_entries(fields[b"e"]))
-            reason = "" if all(map(plausible, entries)) else "a field is not what it must be"
-        except UNREADABLE as error:
-            reason = repr(error)
-        if not reason:
-            return item_id, entries
-        broken(self.base, item_id, reason)
-        return item_id, []
+    def pop(self) -> Item:
+        name, fields = self._items.popleft()
+        return Item(self.base, name.decode(), fields.get(b"e"))
+
+    async def _fetch(self) -> None:
+        if self._pause:
+            await asyncio.sleep(self._pause)
+        time = asyncio.get_running_loop().time
+        began = time()
+        page = await self._redis.xrange(f"{self.base}:ledger", min=self._next, max=self._last, count=self._count)
+        self._pause = self._rest * (time() - began)
+        self._items.extend(page)
+        self._more = len(page) == self._count
+        if page:
+            self._next = f"({page[-1][0].decode()}"
+            size = sum(len(value) for _, fields in page for value in fields.values())
+            self._count = min(max(self._count * PAGE // max(size, 1), 1), 2 * self._count, PAGE_ITEMS)
+
+
+async def read_items(redis: BinaryRedis, spans: Mapping[str, Span], *, rest: float = 0.0) -> AsyncIterator[Item]:
+    """The items of the partitions in ``spans``, of each those in its span.
+
+    Args:
+        rest: how long to leave Redis alone after a page, in times of what reading it took.
+
+    Raises:
+        RedisError, OSError: Redis could not be read.
+    """
+    streams = [_Pages(redis, base, span, rest) for base, span in spans.items()]
+    heads = [(first, place) for place, pages in enumerate(streams) if (first := await pages.next_id()) is not None]
+    heapify(heads)
+    while heads:
+        place = heads[0][1]
+        pages = streams[place]
+        yield pages.pop()
+        following = await pages.next_id()
+        if following is None:
+            heappop(heads)
+        else:
+            heapreplace(heads, (following, place))
 
 
 async def read_ledger(
-    redis: BinaryRedis, ends: Mapping[str, str], after: Mapping[str, str] | None = None, broken: Broken = refuse_broken
-) -> AsyncIterator[tuple[str, str, Entry]]:
-    """All entries of the partitions in ``ends``, up to the item named there; each with its partition and its item's id.
+    redis: BinaryRedis,
+    spans: Mapping[str, Span],
+    *,
+    broken: Broken = refuse_broken,
+    wanted: Callable[[bytes], bool] | None = None,
+    rest: float = 0.0,
+) -> AsyncIterator[Record]:
+    """All entries of the items in ``spans``; see :func:`read_items`.
 
     Args:
-        after: where to begin, by partition: after that item.
         broken: told of each item that can't be read; by default the reading ends there.
+        wanted: whether an item is to be looked into, by its bytes.
 
     Raises:
         BrokenEntry: by ``broken``, if nothing else is given.
         RedisError, OSError: Redis could not be read.
     """
-    starts = after or {}
-    feeds = [_Feed(redis, base, starts.get(base, FIRST), end) for base, end in ends.items()]
-    heads = [(first, place) for place, feed in enumerate(feeds) if (first := await feed.next_id()) is not None]
-    heapify(heads)
-    while heads:
-        place = heads[0][1]
-        feed = feeds[place]
-        item_id, entries = feed.pop(broken)
-        for entry in entries:
-            yield feed.base, item_id, entry
-        following = await feed.next_id()
-        if following is None:
-            heappop(heads)
-        else:
-            heapreplace(heads, (following, place))
+    async for base, item_id, data in read_items(redis, spans, rest=rest):
+        if data is None:
+            broken(base, item_id, "it has no entries")
+        elif wanted is None or wanted(data):
+            for entry in _decode(base, item_id, data, broken):
+                yield Record(base, item_id, entry)
+
+
+def _decode(base: str, item_id: str, data: bytes, broken: Broken) -> list[Entry]:
+    try:
+        entries = list(parse_entries(data))
+        reason = "" if all(map(plausible, entries)) else "a field is not what it must be"
+    except UNREADABLE as error:
+        reason = repr(error)
+    if not reason:
+        return entries
+    broken(base, item_id, reason)
+    return []

@@ -18,7 +18,7 @@ from gifting.ledger.ledger import EVENT, GIFT, LIKE
 from gifting.ledger.lookup import read_record
 from gifting.ledger.spot import BUCKET_MS, bucket_spot, room_spot
 from gifting.ledger.status import Status
-from gifting.ledger.stream import LAST, read_ledger
+from gifting.ledger.stream import Span, read_ledger
 from gifting.model.events import encode_event
 from gifting.model.money import key_time, parse_key
 from gifting.model.values import RoomRef
@@ -46,7 +46,7 @@ def break_off(patch: pytest.MonkeyPatch, at: int, stays_broken: bool) -> None:
 
 
 async def ledger_of(world: World) -> list[Any]:
-    return [entry async for _, _, entry in read_ledger(world.redis, dict.fromkeys(world.ledger.keys.bases, LAST))]
+    return [entry async for _, _, entry in read_ledger(world.redis, dict.fromkeys(world.ledger.keys.bases, Span()))]
 
 
 class Batch:

@@ -574,7 +574,7 @@ def test_only_so_many_problems_are_told_but_all_are_counted() -> None:
 async def test_a_live_ledger_is_always_clean(
     redis_url: str, redis_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_stream, "PAGE", 16)
+    monkeypatch.setattr(ledger_stream, "PAGE", 2048)
     stop = asyncio.Event()
     settings = {"streak_window": 0.05, "log_keep": 100, "like_interval": 0.0, "batch_max": 8, "creator_rooms": 1000}
     async with a_world(redis_url, **settings) as world:

@@ -24,7 +24,7 @@ from gifting.ledger.ledger import LIKE, Ledger
 from gifting.ledger.rooms import SWEEP_MAX
 from gifting.ledger.spot import DAY_MS, account_keys, room_spot
 from gifting.ledger.status import Status
-from gifting.ledger.stream import LAST, read_ledger
+from gifting.ledger.stream import Span, read_ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_event, encode_host
 from gifting.model.money import MAX_AMOUNT, diamonds_for, key_time, make_key, parse_key
@@ -291,7 +291,7 @@ async def test_the_largest_balance_is_exact(redis_client: Redis, redis_url: str)
             assert (await world.send()).coins == left
             assert await world.ledger.wallet("ann") == (left, 0)
             assert await world.ledger.wallet("host") == (0, (MAX_AMOUNT - left) * 500)
-        (grant, *_) = [entry async for _, _, entry in read_ledger(world.redis, {world.base("ann"): LAST})]
+        (grant, *_) = [entry async for _, _, entry in read_ledger(world.redis, {world.base("ann"): Span()})]
         assert grant.coins == MAX_AMOUNT
 
 
@@ -312,7 +312,7 @@ async def test_remainders_are_carried(redis_client: Redis, redis_url: str, rate:
 async def test_the_stream_has_an_entry_of_each_side(world: World) -> None:
     key = world.key()
     await world.send(count=3, key=key)
-    ends = dict.fromkeys(world.ledger.keys.bases, LAST)
+    ends = dict.fromkeys(world.ledger.keys.bases, Span())
     entries = [entry async for _, _, entry in read_ledger(world.redis, ends)]
     assert sorted(type(entry).__name__ for entry in entries) == ["Credit", "Debit", "Grant"]
     assert [entry.key for entry in entries if entry.coins == 3] == [parse_key(key)] * 2

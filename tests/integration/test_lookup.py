@@ -12,7 +12,7 @@ from msgspec import to_builtins
 from redis.asyncio import Redis
 
 from gifting import config, errors
-from gifting.ledger import lookup
+from gifting.ledger import lookup, stream
 from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
@@ -174,7 +174,7 @@ async def fill(shop: Shop, items: int, size: int) -> None:
 
 
 async def test_a_search_reads_in_pages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup, "PAGE", 4096)
+    monkeypatch.setattr(stream, "PAGE", 4096)
     monkeypatch.setattr(lookup, "DUTY", 0.0)
     await fill(shop, 300, 1000)
     key = new_key()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, assert_never
 
 from gifting.bench.options import Audit
 from gifting.config import Settings
-from gifting.ledger.connect import BinaryRedis, connect
-from gifting.ledger.entries import Debit, Entry, Grant, parse_entries
+from gifting.ledger.connect import connect
+from gifting.ledger.entries import Credit, Debit, Entry, Grant
 from gifting.ledger.keys import Keys
+from gifting.ledger.stream import Span, read_ledger
 from gifting.load.counters import decode_seqs
 from gifting.load.plan import SenderReport
 
 KEY_SIZE: Final = 16
 CALL_WITHIN_S: Final = 60.0
-PAGE: Final = 64
-"""Stream items read at a time."""
 
 NAMED_MAX: Final = 5
 """Gifts of one kind of discrepancy that are named."""
@@ -32,19 +31,10 @@ async def check_keys(audit: Audit, url: str, reports: Iterable[SenderReport]) ->
     settings = Settings()
     keys, redis = Keys(settings.key_prefix, settings.partitions), connect(url, CALL_WITHIN_S)
     try:
-        entries = [entry for base in keys.bases async for entry in _entries(redis, f"{base}:ledger")]
+        entries = [entry async for _, _, entry in read_ledger(redis, dict.fromkeys(keys.bases, Span()))]
     finally:
         await redis.aclose()
     compare(audit, told, entries)
-
-
-async def _entries(redis: BinaryRedis, stream: str) -> AsyncIterator[Entry]:
-    start = "-"
-    while page := await redis.xrange(stream, min=start, count=PAGE):
-        for _, fields in page:
-            for entry in parse_entries(fields[b"e"]):
-                yield entry
-        start = f"({page[-1][0].decode()}"
 
 
 def accepted(report: SenderReport) -> Iterator[tuple[bytes, Gift]]:
@@ -60,10 +50,15 @@ def compare(audit: Audit, told: dict[bytes, Gift], entries: Iterable[Entry]) -> 
     debits: defaultdict[bytes, int] = defaultdict(int)
     credits: defaultdict[bytes, list[Gift]] = defaultdict(list)
     for entry in entries:
-        if isinstance(entry, Debit):
-            debits[entry.key] += 1
-        elif not isinstance(entry, Grant):
-            credits[entry.key].append((entry.room, entry.seq))
+        match entry:
+            case Debit():
+                debits[entry.key] += 1
+            case Credit():
+                credits[entry.key].append((entry.room, entry.seq))
+            case Grant():
+                pass
+            case _:
+                assert_never(entry)
     found = {
         "was accepted and not debited once": [key for key in told if debits.get(key, 0) != 1],
         "was accepted and not credited once, where its sender was told": [

@@ -25,7 +25,7 @@ from gifting.ledger.audit.report import AuditReport, Findings
 from gifting.ledger.audit.rooms import audit_rooms
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
-from gifting.ledger.stream import read_ledger
+from gifting.ledger.stream import Span, read_ledger
 
 __all__ = ["AuditReport", "Problem", "audit", "find_books"]
 
@@ -46,7 +46,8 @@ async def audit(redis: BinaryRedis, keys: Keys) -> AuditReport:
     if (partitions := cut.meta.get("partitions")) != str(len(keys.bases)):
         raise BadSetting(f"There are no such books: {keys.meta} says {partitions} partitions, not {len(keys.bases)}.")
     books = Books(keys, findings)
-    async for base, _, entry in read_ledger(redis, cut.ledger_ends, broken=broken):
+    spans = {base: Span(last=end) for base, end in cut.ledger_ends.items()}
+    async for base, _, entry in read_ledger(redis, spans, broken=broken):
         books.enter(base, entry)
     books.close()
     compare(keys, books.balances, cut.balances, findings)

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final, assert_never
 
+from msgspec.structs import replace
+
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.report import Findings
-from gifting.ledger.entries import Credit, Debit, Entry, Grant
+from gifting.ledger.entries import Credit, Debit, Entry, Grant, owner
 from gifting.ledger.keys import Keys
 from gifting.model.money import diamonds_for
 
@@ -59,11 +61,11 @@ class Books:
         self.rooms: dict[str, RoomBook] = {}
 
     def enter(self, base: str, entry: Entry) -> None:
-        owner = entry.host if isinstance(entry, Credit) else entry.user
-        if self._keys.base(owner) != base:
+        name = owner(entry)
+        if self._keys.base(name) != base:
             self._findings.found(
                 "wrong_partition",
-                f"{base}:ledger has an entry of {owner}, which belongs elsewhere.",
+                f"{base}:ledger has an entry of {name}, which belongs elsewhere.",
                 about.stream(base),
             )
         match entry:
@@ -121,7 +123,7 @@ class Books:
             sentence = f"Gift {credit.key.hex()} is credited to {credit.host} again."
             self._twice(base, credit, sentence, _earned(credit))
             return
-        credit = credit._replace(diamonds=self._earn(credit))
+        credit = replace(credit, diamonds=self._earn(credit))
         place = self._enter_room(credit)
         if key in self._debits:
             self._match(base, self._debits.pop(key), credit, place)
@@ -231,4 +233,10 @@ def _earned(entry: Debit | Credit) -> tuple[str, ...]:
     """What goes wrong with the host's side of a gift."""
     room = entry.room
     names = (about.earnings(entry.host), about.room(room), about.rank(room, entry.user))
-    return (*names, about.event(room, entry.seq)) if isinstance(entry, Credit) else names
+    match entry:
+        case Debit():
+            return names
+        case Credit():
+            return *names, about.event(room, entry.seq)
+        case _:
+            assert_never(entry)

@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, assert_never
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.books import CREDITED, DEBITED, GIFT_KEPT, GRANT_KEPT, GRANTED, Books
 from gifting.ledger.audit.cut import Cut, text
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
-from gifting.ledger.entries import Debit, Grant
+from gifting.ledger.entries import Credit, Debit, Grant
 from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status
-from gifting.ledger.stream import LAST, read_ledger
+from gifting.ledger.stream import Span, read_ledger
 from gifting.model.money import key_time
 
 SCAN_COUNT: Final = 1000
@@ -116,12 +116,17 @@ async def _find_later(redis: BinaryRedis, keys: Keys, cut: Cut, unknown: dict[An
     """Take out what was entered after the cut."""
     if not unknown:
         return
-    ends = dict.fromkeys(keys.bases, LAST)
-    async for base, _, entry in read_ledger(redis, ends, cut.ledger_ends, broken=lambda *_: None):
-        if isinstance(entry, Debit):
-            unknown.pop(("gift", base, entry.key), None)
-        elif isinstance(entry, Grant):
-            unknown.pop(("grant", base, entry.key), None)
+    spans = {base: Span.after(cut.ledger_ends.get(base, "0-0")) for base in keys.bases}
+    async for base, _, entry in read_ledger(redis, spans, broken=lambda *_: None):
+        match entry:
+            case Debit():
+                unknown.pop(("gift", base, entry.key), None)
+            case Grant():
+                unknown.pop(("grant", base, entry.key), None)
+            case Credit():
+                pass
+            case _:
+                assert_never(entry)
 
 
 async def _find_holes(redis: BinaryRedis, keys: Keys, cut: Cut, books: Books, findings: Findings) -> None:
