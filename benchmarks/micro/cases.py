@@ -78,8 +78,7 @@ def _frame(stage: Stage) -> Call:
 
 def _read_frames(count: int) -> Callable[[Stage], Call]:
     def make(stage: Stage) -> Call:
-        data = samples.client_frames(MSGPACK, count)
-        connection, _ = stage.session(MSGPACK)
+        connection, data = stage.connection(MSGPACK), samples.client_frames(MSGPACK, count)
 
         def call() -> None:
             connection.data_received(data)

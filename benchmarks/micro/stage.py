@@ -108,7 +108,7 @@ class Stage:
         self.ledger.forget_queue()
         await self.ledger.stop()
 
-    def session(self, codec: Codec) -> tuple[Connection, Session]:
+    def connection(self, codec: Codec) -> Connection:
         """A viewer whose upgrade is over."""
         connection = Connection(self.gateway)
         connection.connection_made(NullTransport())
@@ -116,11 +116,12 @@ class Stage:
         identity = Identity(samples.USER_ID, "viewer", "token", time.time() + TTL, name="Ann", level=12)
         user = Identity(f"user-{self.gateway.limits.connected}", "viewer", "token", 0)
         allowance = self.gateway.limits.enter(user, self.gateway.time())
-        connection.session = session = Session(connection, self.hub, identity, allowance)
-        return connection, session
+        connection.session = Session(connection, self.hub, identity, allowance)
+        return connection
 
     def watch(self, lane: Lane, codec: Codec, count: int) -> None:
         """``count`` viewers in the room, up to date."""
         for _ in range(count):
-            _, session = self.session(codec)
+            session = self.connection(codec).session
+            assert session is not None
             session.subscribe(self.room.id, self.room.lanes[lane], self.room.history.seq)

@@ -106,5 +106,5 @@ def test_the_fan_out_reaches_everybody(stage: Stage) -> None:
     call = next(case for case in CASES if case.name.startswith("fan out")).make(stage)
     call()
     call()
-    transports = [connection._transport for connection in stage.hub.connections]
+    transports = [one.subscriber.connection._transport for one in stage.room.lanes["all"].subscriptions()]  # type: ignore[attr-defined]
     assert [transport.writes for transport in transports] == [2] * READERS
