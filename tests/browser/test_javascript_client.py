@@ -68,6 +68,23 @@ async def test_what_is_sent_twice_is_seen_once(page: Tab, stage: Stage) -> None:
     assert await page.evaluate("seen") == [1, 2, 3, 4]
 
 
+async def test_what_concerns_the_user_is_told_apart_from_rooms(page: Tab, stage: Stage) -> None:
+    await page.evaluate("(window.told = [], client.on('user', ({ event }) => told.push(event)), 0)")
+    await stage.tell_wallet(12)
+    await page.wait_for("told.length")
+    assert await page.evaluate("[told, seen, client.seq('r1')]") == [[{"type": "wallet", "coins": 12}], [], 0]
+
+
+async def test_a_room_may_be_joined_from_what_was_seen_before(page: Tab, stage: Stage) -> None:
+    stage.seq = 9
+    await page.evaluate("(client.leave('r1'), client.join('r1', 'all', 5))")
+    await page.wait_for("snapshots.length === 2")
+    assert stage.joins[-1]["since"] == 5
+    await stage.frame(5, 6, 7)
+    await page.wait_for("client.seq('r1') === 9")
+    assert await page.evaluate("[seen, snapshots]") == [[6, 7], [[False, True], [False, True]]]
+
+
 async def test_after_a_gap_the_snapshot_counts(page: Tab, stage: Stage) -> None:
     await stage.frame(1)
     await page.wait_for("client.seq('r1') === 1")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import re
 
+import pytest
+from playwright.async_api import expect
+
+from gifting import errors
 from tests.browser.scene import Scene
 from tests.support.browser import Browser, require_browser
 
@@ -59,8 +64,60 @@ async def test_the_room_page_sends(browser: Browser, scene: Scene) -> None:
 async def test_the_room_page_says_what_is_wrong(browser: Browser, scene: Scene) -> None:
     poor = await scene.viewer(browser, "poor")
     await poor.evaluate("document.querySelector('[data-gift=crown]').click()")
-    await poor.wait_for("document.querySelector('#notice').textContent.includes('more coins')")
+    await poor.wait_for("document.querySelector('#notice').textContent.includes('enough coins')")
     lost = await browser.open(f"{scene.url}/rooms/nowhere#token={scene.token('ann')}")
-    await lost.wait_for("document.querySelector('#notice').textContent.includes('room id')")
+    await lost.wait_for("document.querySelector('#notice').textContent.includes('no stream')")
     none = await browser.open(f"{scene.url}/rooms/{scene.room}")
-    await none.wait_for("document.querySelector('#notice').textContent.includes('needs a token')")
+    await none.wait_for("document.querySelector('#notice').textContent.includes('link is not whole')")
+
+
+async def test_a_viewer_is_told_nothing_in_the_words_of_developers(browser: Browser, scene: Scene) -> None:
+    page = await browser.open(f"{scene.url}/static/room/words.js")
+    every = json.dumps([{"code": error.code, "temporary": error.temporary} for error in errors.all_errors()])
+    told = await page.evaluate(f"import('/static/room/words.js').then(({{ words }}) => {every}.map(words))")
+    assert all(told)
+    assert not [text for text in told if re.search(r"(?i)\b(keys?|token|id|uuid|json|op|message|GET|http)\b|_|`", text)]
+
+
+async def test_a_refusal_is_in_sight_wherever_the_page_is(browser: Browser, scene: Scene) -> None:
+    """On a phone the gifts are far below the top."""
+    page = await scene.viewer(browser, "poor", 390, 844, has_touch=True, is_mobile=True)
+    gift = page.page.locator("[data-gift=crown]")
+    await gift.scroll_into_view_if_needed()
+    assert await page.evaluate("scrollY") > 0
+    await gift.tap()
+    await expect(page.page.locator("#notice")).to_be_in_viewport(ratio=1)
+
+
+async def test_prices_and_what_was_given_are_exact(browser: Browser, scene: Scene) -> None:
+    page = await scene.viewer(browser, "ann")
+    await expect(page.page.locator("[data-gift=galaxy] .price")).to_have_text("44,999")
+    await scene.send("bob", "galaxy")
+    await expect(page.page.locator("#top .given")).to_have_text("44,999")
+    await expect(page.page.locator("#coins")).to_have_text("44,999")
+
+
+async def test_what_is_read_further_up_stays_where_it_is(browser: Browser, scene: Scene) -> None:
+    page = await scene.viewer(browser, "ann", reduced_motion="reduce")
+    await page.evaluate("import('/static/room/room-view.js').then(({ Feed }) => (window.feed = new Feed()))")
+    say = "feed.add({{ type: 'comment', user: {{ id: 'bob' }}, text: '{0} ' + n }})"
+    fill = "for (let n = 0; n < {1}; n++) " + say
+    await page.evaluate(fill.format("early", 150))
+    assert await page.evaluate("document.querySelectorAll('#lines li').length") == 120
+    await page.evaluate(
+        "(document.querySelector('#feed').scrollTop = 900, window.read = document.elementFromPoint("
+        "200, document.querySelector('#feed').getBoundingClientRect().top + 90).closest('li'))"
+    )
+    where = "[read.isConnected, Math.round(read.getBoundingClientRect().top)]"
+    before = await page.evaluate(where)
+    for count in (300, 400):  # the second time, the oldest go
+        await page.evaluate(fill.format("late", count))
+        await page.wait_for("!document.querySelector('#newest').hidden")
+        still = await page.evaluate(where)
+        assert not still[0] or still == before
+    await page.page.locator("#newest").click()
+    await expect(page.page.locator("#lines li").last).to_be_in_viewport()
+    await page.wait_for("document.querySelector('#newest').hidden")
+    await page.evaluate(fill.format("last", 1))
+    assert await page.evaluate("document.querySelectorAll('#lines li').length") == 120
+    await expect(page.page.locator("#lines li").last).to_be_in_viewport()

@@ -46,6 +46,11 @@ class Stage:
         for ws in tuple(self._sockets):
             await ws.send_json({"room": "r1", "seq": self.seq, "events": events})
 
+    async def tell_wallet(self, coins: int) -> None:
+        """Send everybody a balance, which belongs to no room."""
+        for ws in tuple(self._sockets):
+            await ws.send_json({"room": "", "seq": 0, "events": [{"type": "wallet", "coins": coins}]})
+
     async def drop(self, code: int) -> None:
         for ws in tuple(self._sockets):
             await ws.close(code)

@@ -68,16 +68,18 @@ function hue(text) {
 }
 
 const plain = new Intl.NumberFormat("en");
-const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2, roundingMode: "floor" });
+/** From here on a number is too long for where it stands. */
+const LONG = 1_000_000;
 
 /** 12345 → "12,345". */
 export function number(value) {
   return plain.format(value ?? 0);
 }
 
-/** 12345 → "12.3K". */
+/** 12345 → "12,345", but 1234567 → "1.23M": never more than it is. */
 export function brief(value) {
-  return short.format(value ?? 0);
+  return (value >= LONG ? short : plain).format(value ?? 0);
 }
 
 /** "1 coin", "2 coins". */

@@ -19,6 +19,8 @@ const GIFT_TRIES = 8;
 const GIFT_TIME = 60_000;
 /** A room may be opened after its overlay is, so this refusal is asked about again as well. */
 const ROOM_NOT_FOUND = "room_not_found";
+/** In place of a room: what concerns the user. */
+const NO_ROOM = "";
 
 /**
  * @typedef {object} Room
@@ -37,6 +39,7 @@ const ROOM_NOT_FOUND = "room_not_found";
  * - `snapshot`: `{room, snapshot, gap, first}` after each join; with `gap` or `first`, start anew from it
  * - `event`: `{room, event}`, in order; a numbered event never twice
  * - `totals`: `{room, totals}`
+ * - `user`: `{event}`, what concerns the token's user and no room, such as `{type: "wallet", coins}`
  * - `refused`: `{room, error}`, a join that failed
  */
 export class GiftingClient {
@@ -209,6 +212,10 @@ export class GiftingClient {
   }
 
   #frame(frame) {
+    if (frame?.room === NO_ROOM) {
+      for (const event of frame.events ?? []) this.#emit("user", { event });
+      return;
+    }
     const room = this.#rooms.get(frame?.room);
     if (!room || room.seq === null) return;
     for (const event of frame.events ?? []) {

@@ -2,7 +2,11 @@
 
 import { avatar, brief, coins, diamonds, el, nameOf, number, picture, pop, typed } from "../dom.js";
 
+/** Lines that are kept; and while somebody reads further up, so that what is read stays. */
 const FEED_MAX = 120;
+const FEED_HELD_MAX = 600;
+/** Who is less than so many pixels above the newest line, is at it. */
+const AT_END = 60;
 const TOP_MAX = 10;
 const VERBS = { share: "shared the stream", follow: "followed the host", member: "joined" };
 
@@ -42,6 +46,7 @@ export function showState(state) {
   byId("live").className = `badge ${state}`;
 }
 
+/** @param {number} balance in coins */
 export function showBalance(balance) {
   put("balance", `${coins(balance)} left`);
 }
@@ -61,22 +66,29 @@ export class Top {
     const best = [...this.#users.values()].sort((a, b) => b.coins - a.coins).slice(0, TOP_MAX);
     this.#users = new Map(best.map((entry) => [entry.user.id, entry]));
     const rows = best.map(({ user, coins: given }) =>
-      el("li", "", "", [avatar(user), typed("span", "who", nameOf(user)), el("span", "given", brief(given))]),
+      el("li", "", "", [avatar(user), typed("span", "who", nameOf(user)), el("span", "given", number(given))]),
     );
     byId("top").replaceChildren(...(rows.length ? rows : [el("li", "empty", "Nobody yet. Be the first!")]));
   }
 }
 
 export class Feed {
-  #list = byId("feed");
+  #box = byId("feed");
+  #list = byId("lines");
+  #newest = byId("newest");
   /** Lines of streaks that go on, to be counted up in place. @type {Map<string, HTMLElement>} */
   #streaks = new Map();
+
+  constructor() {
+    this.#newest.addEventListener("click", () => this.#toEnd());
+    this.#box.addEventListener("scroll", () => this.#atEnd() && (this.#newest.hidden = true), { passive: true });
+  }
 
   /** @param {object} event */
   add(event) {
     if (event.type === "gift") return this.#gift(event);
     if (event.type === "comment") {
-      return this.#line("comment", [avatar(event.user), who(event), typed("span", "said", event.text)]);
+      return this.#line("comment", [avatar(event.user), el("div", "body", "", [who(event), typed("span", "said", event.text)])]);
     }
     if (event.type === "like") {
       return this.#line("quiet", [el("span", "", `♥ ${number(event.count)} ${event.count === 1 ? "like" : "likes"}`)]);
@@ -100,20 +112,38 @@ export class Feed {
 
   #giftLine(event) {
     const image = picture(event.gift.image, "gift", el("span", "gift", "🎁"));
-    const what = el("span", "", "sent ", [typed("b", "", event.gift.name)]);
-    const parts = [avatar(event.user), who(event), what, image, el("b", "times")];
-    if (event.message) parts.push(typed("span", "said", event.message));
-    return this.#line("gift-line", parts);
+    const what = el("span", "what", "sent ", [typed("b", "", event.gift.name), image, el("b", "times")]);
+    const body = el("div", "body", "", [who(event), what]);
+    if (event.message) body.append(typed("p", "said", event.message));
+    return this.#line("gift-line", [avatar(event.user), body]);
   }
 
   #line(kind, children) {
-    const low = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 60;
+    const following = this.#atEnd();
     const line = el("li", kind, "", children);
     this.#list.append(line);
-    while (this.#list.children.length > FEED_MAX) this.#list.firstElementChild.remove();
+    this.#trim(following ? FEED_MAX : FEED_HELD_MAX);
     for (const [streak, old] of this.#streaks) if (!old.isConnected) this.#streaks.delete(streak);
-    if (low) this.#list.scrollTop = this.#list.scrollHeight;
+    if (following) this.#toEnd();
+    else this.#newest.hidden = false;
     return line;
+  }
+
+  /** The oldest lines go; what is being read stays where it is on screen. */
+  #trim(most) {
+    const before = this.#box.scrollHeight;
+    while (this.#list.children.length > most) this.#list.firstElementChild.remove();
+    const gone = before - this.#box.scrollHeight;
+    if (gone) this.#box.scrollTop -= gone;
+  }
+
+  #atEnd() {
+    return this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < AT_END;
+  }
+
+  #toEnd() {
+    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#newest.hidden = true;
   }
 }
 
@@ -131,7 +161,7 @@ export function showGifts(gifts, send) {
     const button = el("button", "", "", [
       picture(gift.image, "gift", el("span", "gift", "🎁")),
       typed("span", "gift-name", gift.name),
-      el("span", "price", brief(gift.coins)),
+      el("span", "price", number(gift.coins)),
     ]);
     button.type = "button";
     button.title = `${gift.name}, ${coins(gift.coins)}`;

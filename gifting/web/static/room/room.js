@@ -2,8 +2,9 @@
 
 import { at } from "../lib/base.js";
 import { pop } from "../dom.js";
-import { GiftingClient } from "../lib/gifting.js";
+import { GiftingClient, GiftingError } from "../lib/gifting.js";
 import { claims, takeToken } from "../lib/keys.js";
+import { words } from "./words.js";
 import { Feed, showBalance, showGifts, showNotice, showSnapshot, showState, showTotals, Top } from "./room-view.js";
 
 const LIKE_PAUSE = 400;
@@ -11,6 +12,8 @@ const LIKES_MAX = 500;
 const NOTICE_TIME = 6_000;
 /** `rank` events tell when others lead; how far they lead is asked for now and then, not by all at once. */
 const TOP_PAUSE = 5_000;
+/** After a reconnect the balance is asked for within this time, not by all at once. */
+const BALANCE_PAUSE = 5_000;
 
 const byId = (id) => document.getElementById(id);
 const room = decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
@@ -25,6 +28,7 @@ let likes = 0;
 let noticeTimer = 0;
 let topTimer = 0;
 let coinsSeen = 0;
+let balancesSeen = 0;
 
 /** Show a passing notice. */
 function say(text, kind = "error") {
@@ -42,7 +46,7 @@ function stay(text, kind = "error") {
 async function get(path) {
   const reply = await fetch(at(path), { headers: token ? { Authorization: `Bearer ${token}` } : {} });
   const body = await reply.json();
-  if (!reply.ok) throw new Error(body.detail ?? body.error?.message ?? `The server answered ${reply.status}.`);
+  if (!reply.ok) throw new GiftingError(body.code ?? "", body.detail ?? "", body.temporary ?? reply.status >= 500);
   return body;
 }
 
@@ -59,6 +63,7 @@ function onSnapshot({ snapshot, gap, first }) {
   coinsSeen = snapshot.coins;
   if (gap && !first) say("You were away for long; some of the feed is missing.", "info");
   else if (!ended) stay("");
+  if (!first) setTimeout(() => askBalance().catch(() => {}), BALANCE_PAUSE * Math.random());
   if (snapshot.state === "ended") end();
   else if (!ended) showState("live");
 }
@@ -87,17 +92,17 @@ function end() {
   for (const control of document.querySelectorAll("button, input")) control.disabled = true;
 }
 
-function onState({ state, reason }) {
+function onState({ state }) {
   if (ended || state === "connected") return;
   showState(state === "closed" ? "offline" : state);
-  if (state === "closed") stay(`Not connected: ${reason.replace(/\.$/, "")}. Reload the page with a new token.`);
+  if (state === "closed") stay(words({ code: "bad_token" }));
   if (state === "reconnecting") stay("The connection was lost. Trying again…", "info");
 }
 
 function onRefused({ error }) {
   if (error.code === "room_ended") return end();
   showState("offline");
-  return stay(error.message);
+  return stay(words(error));
 }
 
 /**
@@ -111,13 +116,32 @@ async function sendGift(gift, button) {
   pop(button);
   try {
     const reply = await client.sendGift(room, gift.id, 1, note, { key });
-    if (reply.coins !== undefined) showBalance(reply.coins);
+    if (reply.coins !== undefined) tellBalance(reply.coins);
     if (key) say(`The ${gift.name} was sent, and paid once.`, "info");
   } catch (error) {
     if (error.code === "outcome_unknown") return keepUnsure(gift, error.key, note);
     byId("note").value ||= note;
-    say(error.message);
+    say(words(error));
   }
+}
+
+function tellBalance(coins) {
+  balancesSeen++;
+  showBalance(coins);
+}
+
+/** An answer that was overtaken by news of the balance is older than these. */
+async function askBalance() {
+  const { sub, role } = claims(token);
+  if (!sub || role === "overlay") return;
+  const seen = balancesSeen;
+  const { coins } = await get(`/v1/users/${encodeURIComponent(sub)}/wallet`);
+  if (seen === balancesSeen) tellBalance(coins);
+}
+
+/** What concerns the viewer and no room. */
+function onUser({ event }) {
+  if (event.type === "wallet") tellBalance(event.coins);
 }
 
 function keepUnsure(gift, key, note) {
@@ -133,7 +157,7 @@ async function comment(submit) {
     await client.request("comment", { room, text });
     byId("text").value = "";
   } catch (error) {
-    say(error.message);
+    say(words(error));
   }
 }
 
@@ -150,17 +174,16 @@ async function sendLikes() {
   try {
     await client.request("like", { room, count });
   } catch (error) {
-    say(error.message);
+    say(words(error));
   }
 }
 
 async function load() {
   try {
     showGifts((await get("/v1/catalog")).gifts, sendGift);
-    const { sub, role } = claims(token);
-    if (sub && role !== "overlay") showBalance((await get(`/v1/users/${encodeURIComponent(sub)}/wallet`)).coins);
+    await askBalance();
   } catch (error) {
-    say(error.message);
+    say(words(error));
   }
 }
 
@@ -168,10 +191,11 @@ function start() {
   top.reset([]);
   byId("talk").addEventListener("submit", comment);
   byId("like").addEventListener("click", like);
-  if (!token) return stay("This page's address needs a token: add #token=… to it.");
+  if (!token) return stay("This link is not whole. Open the stream again from where you came.");
   client.on("event", onEvent);
   client.on("snapshot", onSnapshot);
   client.on("totals", onTotals);
+  client.on("user", onUser);
   client.on("state", onState);
   client.on("refused", onRefused);
   client.connect();

@@ -1,0 +1,55 @@
+"""What axe finds on the pages while they are used: nothing."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+
+from tests.browser.scene import SENDERS, Scene
+from tests.support.browser import Browser, Tab, require_browser
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+require_browser()
+
+
+async def violations(tab: Tab) -> list[str]:
+    """What axe finds, each with the elements that it is about."""
+    found = await Axe().run(tab.page)
+    return [
+        f"{one['id']}: {[(node['target'], node.get('any') and node['any'][0]['message']) for node in one['nodes']]}"
+        for one in found.response["violations"]
+    ]
+
+
+async def perform(scene: Scene) -> None:
+    """A light load of everything that pages show."""
+    async with scene.client("ann", name="Zoë 李") as ann:
+        for gift in ("spark", "crown", "fireworks", "castle"):
+            await ann.send_gift(scene.room, gift, 2, "for the encore")
+        for number in range(30):
+            await ann.comment(scene.room, f"hello {number}") if number < 8 else await ann.like(scene.room)
+    for sender in SENDERS[1:]:
+        await scene.send(sender, "donut")
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+async def test_the_room_page(browser: Browser, scene: Scene, size: tuple[int, int]) -> None:
+    page = await scene.viewer(browser, "ann", *size, reduced_motion="reduce")
+    await perform(scene)
+    await page.page.locator("[data-gift=galaxy]").click()
+    await page.wait_for("document.querySelectorAll('#feed .gift-line').length >= 6")
+    await page.wait_for("document.querySelectorAll('#top .given').length === 5", 20)
+    assert await violations(page) == []
+    await scene.operator.call("DELETE", f"/v1/rooms/{scene.room}")
+    await page.wait_for("document.querySelector('#live').textContent === 'ended'")
+    assert await violations(page) == []
+
+
+async def test_the_overlay(browser: Browser, scene: Scene) -> None:
+    page = await scene.overlay(browser, reduced_motion="reduce")
+    await perform(scene)
+    await page.wait_for("document.querySelectorAll('.card').length === 4")
+    assert await violations(page) == []
+    dead = await browser.open(f"{scene.url}/overlay")
+    await dead.wait_for("!document.querySelector('#notice').hidden")
+    assert await violations(dead) == []
