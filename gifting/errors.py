@@ -61,6 +61,7 @@
         ├── DataDirInUse            data_dir_in_use
         ├── DiskFailed              disk_failed
         ├── MissingExtra            missing_extra
+        ├── MissingTool             missing_tool
         ├── NotConfirmed            not_confirmed
         └── ServerFailed            server_failed
 
@@ -420,6 +421,11 @@ class DiskFailed(StartError):
 class MissingExtra(StartError):
     code = "missing_extra"
     help = "Measuring needs more packages: pip install 'gifting[bench]'."
+
+
+class MissingTool(StartError):
+    code = "missing_tool"
+    help = "Install it, then try again."
 
 
 class NotConfirmed(StartError):

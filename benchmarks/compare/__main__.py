@@ -24,6 +24,7 @@ from benchmarks.compare.run import Cell, begin, estimate, plan, run
 from benchmarks.compare.table import insert, render
 from benchmarks.compare.workloads import WORKLOADS
 from benchmarks.compare.workloads.workload import Workload
+from gifting.errors import StartError
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 DEFAULT = Options()
@@ -106,7 +107,7 @@ def _compare(results: Results, cells: list[Cell], options: Options, path: Path, 
     status = 0
     try:
         asyncio.run(_run(results, cells, options))
-    except PeerError as error:
+    except (PeerError, StartError) as error:
         console.print(str(error), style="red", markup=False)
         return 2
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from benchmarks.compare.driver import Counters
 from benchmarks.compare.load import Moment
+from gifting.bench.driver import Counters
 
 Histogram = Iterable[tuple[float, int]]
 

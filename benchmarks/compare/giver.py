@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from benchmarks.compare.peer import Opening, Peer, Running
-from benchmarks.compare.spec import Replies
+from gifting.bench.spec import Replies
 
 
 class Giver(Peer):

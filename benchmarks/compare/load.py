@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.compare.driver import Counters, Driver
+from benchmarks.compare.marker import body
 from benchmarks.compare.meter import Meter, Reading
-from benchmarks.compare.peer import Peer, Running
-from benchmarks.compare.spec import Connection, encode, publisher
+from benchmarks.compare.peer import Peer, PeerError, Running
+from gifting.bench.driver import Counters, Driver
+from gifting.bench.spec import Connection, encode
+from gifting.load.socket import masked
 
+HERE: Final = "127.0.0.1"
 OPEN_AT_ONCE: Final = 200
 ENTER_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.02
@@ -103,8 +106,24 @@ class Load:
 
     def _spec(self, name: str, connections: Sequence[Connection], at_once: int) -> str:
         path = self._directory / name
-        path.write_bytes(encode(self.running.port, connections, at_once=at_once, keep_alive=self.peer.keep_alive))
+        path.write_bytes(
+            encode((HERE, self.running.port), connections, at_once=at_once, keep_alive=self.peer.keep_alive)
+        )
         return str(path)
+
+
+def publisher(peer: Peer, room: str, number: int, within: int) -> Connection:
+    """Publisher ``number`` of all, the ``within``-th of its room, with its message as a template.
+
+    Raises:
+        PeerError: the peer's message does not have the body in it as it is.
+    """
+    text = body(number, 0, 0)
+    template = masked(peer.opcode, peer.publish(room, text))
+    offset = template.find(text.encode())
+    if offset < 0:
+        raise PeerError(f"{peer.name} does not put a message's body into its bytes as it is.")
+    return Connection(peer.publisher(room, within), number, 1, template, offset)
 
 
 @asynccontextmanager

@@ -12,36 +12,12 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-TEXT = 0x1
-BINARY = 0x2
+from gifting.bench.spec import TEXT, KeepAlive, Opening
+from gifting.wire.codec import BINARY
 
-
-class Opening(NamedTuple):
-    """How one WebSocket is opened.
-
-    Args:
-        path: request target, with its query.
-        headers: besides those of every upgrade.
-        messages: payloads sent one after another right after the upgrade, without waiting for replies.
-        opcode: of these messages.
-        ready: bytes that, once they have been received, mean that the connection is in; empty: the upgrade is enough.
-    """
-
-    path: str
-    headers: Sequence[tuple[str, str]] = ()
-    messages: Sequence[bytes] = ()
-    opcode: int = TEXT
-    ready: bytes = b""
-
-
-class KeepAlive(NamedTuple):
-    """A message of the peer's own protocol that must be answered, or it hangs up: both as whole payloads."""
-
-    ping: bytes
-    pong: bytes
-    opcode: int = TEXT
+__all__ = ["BINARY", "TEXT", "KeepAlive", "Opening", "Peer", "PeerError", "Running"]
 
 
 @dataclass(frozen=True)

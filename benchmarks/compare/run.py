@@ -11,13 +11,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.compare.driver import compile_driver
 from benchmarks.compare.options import Options
 from benchmarks.compare.peer import Peer
 from benchmarks.compare.process import raise_file_limit
 from benchmarks.compare.registry import describe
 from benchmarks.compare.results import FAILED, Results, Sample
 from benchmarks.compare.workloads.workload import Workload
+from gifting.bench.native import compile_drive
 from gifting.bench.run import machine
 
 PATIENCE = 4.0
@@ -64,12 +64,12 @@ async def run(results: Results, cells: Sequence[Cell], options: Options, progres
     """Run the cells; their samples are added to the results as they come. A peer that fails is a sample too.
 
     Raises:
-        PeerError: the load can't be built.
+        StartError: the load can't be built.
     """
     raise_file_limit()
     total, done = estimate(cells, options), 0.0
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
-        program = await compile_driver(Path(folder))
+        program = await asyncio.to_thread(compile_drive, Path(folder))
         for cell in cells:
             progress(cell, done / total)
             results.samples += await run_cell(program, cell, options)

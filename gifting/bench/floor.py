@@ -1,29 +1,35 @@
-"""The floor: ``benchmarks/floor.c``, compiled and run on the spot."""
+"""What the kernel alone costs, and viewers that cost hardly more: both in C."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
+import socket
 import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, Self
 
 import msgspec
 
+from gifting.bench.driver import Driver
+from gifting.bench.native import compile_drive
 from gifting.bench.options import Drained
+from gifting.bench.spec import Connection, Opening, encode
 from gifting.errors import StartError
 from gifting.load.plan import Target
+from gifting.wire.codec import BINARY
 
-SOURCE: Final = Path(__file__).resolve().parents[2] / "benchmarks" / "floor.c"
 CONNECTIONS: Final = 2000
 ROUNDS: Final = 100
 SIZE: Final = 200
 """Bytes per message: about one gift event."""
-DRAIN_AT_MOST_S: Final = 3600
+
 RUN_WITHIN_S: Final = 120.0
-ANSWER_WITHIN_S: Final = 5.0
+CONNECT_WITHIN_S: Final = 120.0
+OPEN_AT_ONCE: Final = 64
+JOINED: Final = b"\xa2ok\xc3"
+"""In the reply to a join that was agreed to."""
 
 
 class FloorTools:
@@ -32,7 +38,7 @@ class FloorTools:
     def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="gifting-floor-")
         self.path = Path(self._directory.name)
-        self._program = str(self.path / "floor")
+        self._program = self.path / "drive"
 
     def __enter__(self) -> Self:
         return self
@@ -41,18 +47,13 @@ class FloorTools:
         self._directory.cleanup()
 
     async def compile(self) -> None:
-        """Raises :class:`StartError` where there is no compiler or no source."""
-        compiler = shutil.which("cc")
-        if compiler is None or not SOURCE.exists():
-            raise StartError("The floor needs a C compiler (`cc`) and benchmarks/floor.c from the repository.")
-        process = await asyncio.create_subprocess_exec(compiler, "-O2", "-o", self._program, str(SOURCE))
-        if await process.wait():
-            raise StartError("benchmarks/floor.c does not compile.")
+        """Raises :class:`StartError` where there is no compiler."""
+        await asyncio.to_thread(compile_drive, self.path)
 
     async def us_per_send(self) -> float:
         """CPU µs of one ``send()`` of ``SIZE`` bytes to one of ``CONNECTIONS`` loopback connections."""
         process = await asyncio.create_subprocess_exec(
-            *(self._program, "send", str(CONNECTIONS), str(ROUNDS), str(SIZE)), stdout=asyncio.subprocess.PIPE
+            *(self._program, "floor", str(CONNECTIONS), str(ROUNDS), str(SIZE)), stdout=asyncio.subprocess.PIPE
         )
         async with asyncio.timeout(RUN_WITHIN_S):
             output, _ = await process.communicate()
@@ -60,54 +61,47 @@ class FloorTools:
             raise StartError("The floor could not be measured.")
         return float(msgspec.json.decode(output)["us_per_send"])
 
-    async def watch(self, target: Target, lines: Iterable[tuple[str, bytes]]) -> Drain:
-        """Open one viewer per (token, first message); returns once all are connected."""
-        names = self.path / "viewers"
-        names.write_text("".join(f"{token} {message.hex()}\n" for token, message in lines))
-        process = await asyncio.create_subprocess_exec(
-            *(self._program, "watch", target.host, str(target.port), target.path, str(names)),
-            str(DRAIN_AT_MOST_S),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
+    async def watch(self, target: Target, viewers: Iterable[tuple[str, bytes]], stack: AsyncExitStack) -> Drain:
+        """One viewer per (token, first message), as long as the stack lasts; returns once all are in.
+
+        Raises:
+            LoadError: one was not let in.
+        """
+        spec = self.path / "viewers"
+        spec.write_bytes(
+            encode(
+                (socket.gethostbyname(target.host), target.port),
+                [Connection(_opening(target, token, message)) for token, message in viewers],
+                at_once=OPEN_AT_ONCE,
+            )
         )
-        drain = Drain(process)
-        await drain.ready()
-        return drain
+        driver = await stack.enter_async_context(Driver.run(self._program, "watch", str(spec)))
+        await driver.all_ready(CONNECT_WITHIN_S)
+        return Drain(driver)
+
+
+def _opening(target: Target, token: str, message: bytes) -> Opening:
+    headers = [("Authorization", f"Bearer {token}"), ("Sec-WebSocket-Protocol", "gifting.v1.msgpack")]
+    return Opening(target.path, headers, [message], BINARY, JOINED)
 
 
 class Drain:
     """Viewers in C that count and throw away."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    async def ready(self) -> None:
-        assert self._process.stdout is not None
-        async with asyncio.timeout(RUN_WITHIN_S):
-            if await self._process.stdout.readline() != b"ready\n":
-                raise StartError("The C viewers could not connect.")
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.pid = driver.pid
 
     async def read(self) -> Drained:
-        """What was counted so far."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(b"?")
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            return msgspec.json.decode(await self._process.stdout.readline(), type=Drained)
-
-    async def finish(self) -> Drained:
-        """Hang up; what was counted in all."""
-        output, _ = await self._process.communicate(b"")
-        return msgspec.json.decode(output, type=Drained)
-
-    async def close(self) -> None:
-        """End it, if :meth:`finish` was not reached."""
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+        """What was counted so far. Raises :class:`LoadError`: it ended."""
+        seen = await self._driver.read()
+        return Drained(
+            viewers=seen.connections,
+            frames=seen.frames,
+            bytes=seen.bytes,
+            events=seen.events,
+            lost=seen.lost,
+            fallen=seen.disordered,
+            closes=seen.gone,
+            cpu_s=seen.cpu_s,
+        )

@@ -27,7 +27,7 @@ class BenchOptions:
         idle: first measure the server's memory for this many viewers that only listen.
         slow_reader: seconds for which one more viewer reads nothing; the others are measured for ``duration``
             before, during and for ``duration`` after. 0: none.
-        floor: measure the kernel's floor too, with ``benchmarks/floor.c``.
+        floor: measure the kernel's floor too; needs ``cc``.
         processes: load processes of each kind; 0 lets the number of cores decide.
         gift: what is sent.
         workers: server processes of the private server.
@@ -128,7 +128,6 @@ class Drained:
     events: int
     lost: int
     fallen: int
-    pings: int
     closes: int
     cpu_s: float
 

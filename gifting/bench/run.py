@@ -123,8 +123,7 @@ class Bench:
             room = self._rooms[number % len(self._rooms)]
             join = MSGPACK.encode({"op": "join", "id": 1, "room": room, "lane": self._options.lane})
             lines.append((target.token(f"drain-{number}"), join))
-        self._drain = await tools.watch(target, lines)
-        stack.push_async_callback(self._drain.close)
+        self._drain = await tools.watch(target, lines, stack)
 
     async def load(self, us_per_send: float | None, idle: Idle | None) -> BenchResult:
         """The load itself, and the audit."""
@@ -139,7 +138,7 @@ class Bench:
             self._show("waiting for every viewer", 1)
             reports = await fleet.finish(await self._operator.final_seqs(self._rooms), CATCH_UP_WITHIN_S)
         after = await self._operator.wallets(self._senders())
-        drained = await self._drain.finish() if self._drain else None
+        drained = await self._drain.read() if self._drain else None
         self._show("auditing", 1)
         audit = check(plans, reports, before, after)
         check_drained(audit, drained, options.lane)

@@ -8,16 +8,20 @@ import os
 import pty
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import hatchling.build
 import pytest
 from rich.console import Console
 
 from benchmarks.checkout import ROOT
+from gifting.bench import native
 from gifting.bench.calls import Calls
 from gifting.bench.options import BenchOptions
 from gifting.bench.render import explain, render
 from gifting.bench.run import run_bench
+from gifting.errors import MissingTool
 from tests.support.server import SECRET, Server
 
 ONLY_FOR_MEASURING = ("gifting.bench", "gifting.load", "hdrh", "psutil")
@@ -52,6 +56,26 @@ def test_a_demo_needs_no_extra() -> None:
     for package in ("hdrh", "psutil"):
         code = f"import sys; sys.modules[{package!r}] = None; import gifting.demo"
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.skipif(not native.available(), reason="needs Linux and cc")
+def test_the_floor_works_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with zipfile.ZipFile(tmp_path / hatchling.build.build_wheel(str(tmp_path))) as wheel:
+        wheel.extractall(tmp_path / "installed")
+    command = [sys.executable, "-m", "gifting", "bench", "--floor", "--drain", "4", "--senders", "2", "--rate", "20"]
+    command += ["--viewers", "2", "--duration", "0.5", "--warmup", "0"]
+    env = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "floor: C send()" in done.stdout
+    assert "4 viewers in C missed nothing" in done.stdout
+
+
+def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingTool, match=r"apt-get install gcc libc6-dev\. Install it"):
+        native.compile_drive(tmp_path)
 
 
 # A server that is somebody's.

@@ -99,7 +99,7 @@ async def test_a_server_that_is_there_is_loaded_at_a_fixed_rate(tmp_path: Path) 
         assert 80 <= result.gifts <= 120
         assert result.unsent == 0
         assert server.process is not None
-        assert listener(server.operator._target.port) == server.process.pid
+        assert listener(int(server.url.rpartition(":")[2])) == server.process.pid
         assert result.server_us_per_gift is not None
 
 
@@ -214,7 +214,7 @@ async def test_an_audit_of_the_ledger_that_fails_is_a_problem(tmp_path: Path) ->
 
 
 def test_viewers_in_c_that_miss_something_are_a_problem() -> None:
-    drained = Drained(viewers=2, frames=1, bytes=1, events=1, lost=3, fallen=0, pings=0, closes=0, cpu_s=0)
+    drained = Drained(viewers=2, frames=1, bytes=1, events=1, lost=3, fallen=0, closes=0, cpu_s=0)
     for lane, expected in (("all", False), ("live", True)):
         audit = Audit()
         check_drained(audit, drained, lane)
@@ -314,7 +314,8 @@ def test_latencies_survive_the_way_between_processes() -> None:
     assert merged.get_value_at_percentile(50) == pytest.approx(51_000, rel=0.01)
     found = percentiles([encode(first)])
     assert found.count == 99
-    assert (found.p50, found.most) == (pytest.approx(50, rel=0.01), pytest.approx(99, rel=0.01))
+    assert found.p50 == pytest.approx(50, rel=0.01)
+    assert found.most == pytest.approx(99, rel=0.01)
 
 
 def test_shares_are_even_and_whole() -> None:

@@ -26,19 +26,22 @@ from typer.testing import CliRunner
 from benchmarks.compare import __main__ as command
 from benchmarks.compare import figures, load, registry, results, run
 from benchmarks.compare.claims import claims
-from benchmarks.compare.driver import Counters, Driver, compile_driver
+from benchmarks.compare.load import HERE
 from benchmarks.compare.marker import BODY, SIZE, body
 from benchmarks.compare.options import Options
 from benchmarks.compare.peer import BINARY, TEXT, KeepAlive, Opening, Peer, PeerError, Running
 from benchmarks.compare.peers.gifting import Gifting, GiftingJson
 from benchmarks.compare.peers.naive import Naive
 from benchmarks.compare.results import FAILED, PeerInfo, Results, Sample
-from benchmarks.compare.spec import Connection, Replies, encode
 from benchmarks.compare.table import BEGIN, END, insert, render
 from benchmarks.compare.workloads import WORKLOADS, fanout, latency, storm
+from gifting.bench.driver import Counters, Driver
+from gifting.bench.native import compile_drive
+from gifting.bench.spec import Connection, Replies, encode
 from gifting.config import load as settings
 from gifting.ledger.embedded import running_url
 from gifting.ledger.keys import Keys
+from gifting.load.fleet import LoadError
 from gifting.load.socket import masked
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
@@ -52,7 +55,7 @@ TINY = Options(
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return asyncio.run(compile_driver(tmp_path_factory.mktemp("drive")))
+    return compile_drive(tmp_path_factory.mktemp("drive"))
 
 
 async def until(driver: Driver, holds: Callable[[Counters], bool]) -> Counters:
@@ -146,7 +149,7 @@ async def viewers(
     program: Path, folder: Path, port: int, opening: Opening, *, count: int = 1, keep_alive: KeepAlive | None = None
 ) -> AsyncIterator[Driver]:
     spec = folder / "spec"
-    spec.write_bytes(encode(port, [Connection(opening)] * count, at_once=2, keep_alive=keep_alive))
+    spec.write_bytes(encode((HERE, port), [Connection(opening)] * count, at_once=2, keep_alive=keep_alive))
     async with Driver.run(program, "viewers", str(spec), str(folder / "board"), "1", "1") as driver:
         yield driver
 
@@ -230,7 +233,7 @@ async def test_a_viewer_that_is_refused_says_why(program: Path, tmp_path: Path) 
         Puppet(says(), status="403 Forbidden") as puppet,
         viewers(program, tmp_path, puppet.port, Opening("/x")) as driver,
     ):
-        with pytest.raises(PeerError, match=r"answered with HTTP/1\.1 403 Forbidden"):
+        with pytest.raises(LoadError, match=r"answered with HTTP/1\.1 403 Forbidden"):
             await driver.all_ready(WITHIN_S)
 
 
@@ -239,7 +242,7 @@ async def test_a_viewer_that_never_gets_in_is_not_waited_for_for_ever(program: P
         Puppet(says(event(1))) as puppet,
         viewers(program, tmp_path, puppet.port, Opening("/x", ready=b"joined")) as driver,
     ):
-        with pytest.raises(PeerError, match="Only 0 of 1"):
+        with pytest.raises(LoadError, match="Only 0 of 1"):
             await driver.all_ready(0.2)
 
 
@@ -267,7 +270,7 @@ async def test_viewers_drop_come_back_and_are_live_when_they_have_everything(pro
         with (tmp_path / "board").open("r+b") as board:
             board.write((3).to_bytes(8, "little"))
         spec = tmp_path / "returning"
-        spec.write_bytes(encode(puppet.port, [Connection(Opening("/back"))] * 3, at_once=1))
+        spec.write_bytes(encode((HERE, puppet.port), [Connection(Opening("/back"))] * 3, at_once=1))
         driver.tell(f"return {spec}")
         seen = await until(driver, lambda seen: seen.live == 3)
         assert 0 < seen.live_s < WITHIN_S
@@ -282,7 +285,7 @@ async def test_events_are_published_when_they_are_due_in_turn_and_numbered(progr
             Connection(Opening("/x"), number, 1, template.replace(b"#0000", b"#%04d" % number), template.find(b"#"))
             for number in range(2)
         ]
-        spec.write_bytes(encode(puppet.port, connections, at_once=2))
+        spec.write_bytes(encode((HERE, puppet.port), connections, at_once=2))
         async with Driver.run(program, "publish", str(spec), str(tmp_path / "board")) as driver:
             await driver.all_ready(WITHIN_S)
             driver.tell("go 200 0.1")
@@ -297,15 +300,6 @@ async def test_events_are_published_when_they_are_due_in_turn_and_numbered(progr
 
 
 async def test_each_gift_has_a_key_of_its_own_and_waits_for_its_reply(program: Path, tmp_path: Path) -> None:
-    async def reply(puppet: Puppet, writer: asyncio.StreamWriter) -> None:
-        for count in range(4, 41, 4):
-            await puppet.hears_here(count)
-            assert len(puppet.heard) == count  # four in flight, never more
-            answers = [unmasked(TEXT, b'{"ok":%s}' % (b"false" if n == 0 else b"true")) for n in range(4)]
-            writer.write(answers[0][:5])
-            await writer.drain()
-            writer.write(answers[0][5:] + b"".join(answers[1:]))
-
     class Shop(Puppet):
         async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.reader, self.writer = reader, writer
@@ -315,11 +309,21 @@ async def test_each_gift_has_a_key_of_its_own_and_waits_for_its_reply(program: P
             while len(self.heard) < count:
                 await self._hear(self.reader, self.writer)
 
+    async def reply(puppet: Puppet, writer: asyncio.StreamWriter) -> None:
+        for count in range(4, 41, 4):
+            assert isinstance(puppet, Shop)
+            await puppet.hears_here(count)
+            assert len(puppet.heard) == count  # four in flight, never more
+            answers = [unmasked(TEXT, b'{"ok":%s}' % (b"false" if n == 0 else b"true")) for n in range(4)]
+            writer.write(answers[0][:5])
+            await writer.drain()
+            writer.write(answers[0][5:] + b"".join(answers[1:]))
+
     template = masked(TEXT, b'{"key":"' + b"0" * 36 + b'"}')
     spec = tmp_path / "spec"
-    async with Shop(reply) as puppet:  # type: ignore[arg-type]
+    async with Shop(reply) as puppet:
         connection = Connection(Opening("/x"), template=template, offset=template.find(b"0" * 36))
-        spec.write_bytes(encode(puppet.port, [connection], at_once=1, replies=Replies(b'"ok":', b"t")))
+        spec.write_bytes(encode((HERE, puppet.port), [connection], at_once=1, replies=Replies(b'"ok":', b"t")))
         async with Driver.run(program, "gifts", str(spec), "4") as driver:
             await driver.all_ready(WITHIN_S)
             driver.tell("go 1 30")
@@ -537,7 +541,7 @@ def peer_info(name: str, **fields: Any) -> PeerInfo:
     return PeerInfo(name=name, **given)
 
 
-def sample(workload: str, peer: str, case: str, problem: str = "", number: int = 1, **found: float) -> Sample:
+def sample(workload: str, peer: str, case: str, problem: str = "", number: int = 1, /, **found: float) -> Sample:
     return Sample(round=number, workload=workload, peer=peer, case=case, figures=found, problem=problem)
 
 
@@ -553,7 +557,7 @@ def compared() -> Results:
         options=Options().as_dict(),
         peers=peers,
         samples=[
-            *(sample("fanout", "gifting", "10/s", number=n, **{cost: 100_000.0 + n}) for n in (1, 2, 3)),
+            *(sample("fanout", "gifting", "10/s", "", n, **{cost: 100_000.0 + n}) for n in (1, 2, 3)),
             sample("fanout", "gifting", "100/s", **{cost: 300_000.0}),
             sample("fanout", "gifting", "1,000/s", **{cost: 900_000.0}),
             sample("fanout", "naive stack", "10/s", **{cost: 50_000.0}),

@@ -81,7 +81,7 @@ async def test_a_fault_of_the_disk_ends_redis_unanswered(
 
 async def test_a_stalled_fsync_holds_the_reply(shim: FaultShim, client: Redis) -> None:
     shim.stall_fsync()
-    reply = asyncio.create_task(client.set("key", "x"))
+    reply = asyncio.ensure_future(client.set("key", "x"))
     await until(lambda: shim.syncs > 0)
     assert not reply.done()
     shim.clear()

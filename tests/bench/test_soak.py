@@ -274,7 +274,7 @@ def test_options_have_bounds(wrong: dict[str, Any]) -> None:
         SoakOptions(**{"seconds": 60, **wrong})
 
 
-USUAL = {one.name: one.default for one in fields(BenchOptions)}
+USUAL: dict[str, Any] = {one.name: one.default for one in fields(BenchOptions)}
 
 
 def test_a_soak_has_defaults_of_its_own() -> None:

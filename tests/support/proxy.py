@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 from gifting.bench.soak.proxy import Proxy
 
@@ -37,7 +37,7 @@ class RedisProxy(Proxy):
         self.change: Callable[[bytes], bytes] = bytes
         """Makes another thing of what comes back."""
 
-    async def __aenter__(self) -> RedisProxy:
+    async def __aenter__(self) -> Self:
         await super().__aenter__()
         if self._receive_buffer:
             self._server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)

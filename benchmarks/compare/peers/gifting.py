@@ -16,10 +16,10 @@ import psutil
 from benchmarks.compare.giver import Giver
 from benchmarks.compare.peer import BINARY, TEXT, Opening, PeerError, Running
 from benchmarks.compare.process import free_port, process
-from benchmarks.compare.spec import Replies
 from gifting.bench.options import Audit
 from gifting.bench.reconcile import check_ledger
 from gifting.bench.server import OVERRIDES
+from gifting.bench.spec import Replies
 from gifting.bench.usage import is_redis
 from gifting.load.operator import Operator
 from gifting.load.plan import Target

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from benchmarks.compare.giver import Giver
 from benchmarks.compare.peer import TEXT, Opening, PeerError, Running
 from benchmarks.compare.process import free_port, process
-from benchmarks.compare.spec import Replies
+from gifting.bench.spec import Replies
 from gifting.errors import GiftingError
 from gifting.ledger.embedded import EmbeddedRedis
 

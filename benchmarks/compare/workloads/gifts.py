@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from benchmarks.compare import figures
-from benchmarks.compare.driver import Counters, Driver
 from benchmarks.compare.giver import Giver
-from benchmarks.compare.load import ENTER_WITHIN_S, OPEN_AT_ONCE
+from benchmarks.compare.load import ENTER_WITHIN_S, HERE, OPEN_AT_ONCE
 from benchmarks.compare.meter import Meter, Reading
 from benchmarks.compare.options import Options
 from benchmarks.compare.peer import Peer, PeerError
-from benchmarks.compare.spec import Connection, encode
 from benchmarks.compare.workloads.workload import Outcome, Workload
+from gifting.bench.driver import Counters, Driver
+from gifting.bench.spec import Connection, encode
 from gifting.load.socket import masked
 
 ROOM = "room-0"
@@ -61,7 +61,7 @@ def _spec(peer: Giver, port: int, options: Options) -> bytes:
     connections = [
         Connection(peer.sender(ROOM, number), template=template, offset=offset) for number in range(options.senders)
     ]
-    return encode(port, connections, at_once=OPEN_AT_ONCE, keep_alive=peer.keep_alive, replies=peer.replies)
+    return encode((HERE, port), connections, at_once=OPEN_AT_ONCE, keep_alive=peer.keep_alive, replies=peer.replies)
 
 
 async def _measure(driver: Driver, meter: Meter, options: Options) -> tuple[dict[str, float], Counters]:

@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from benchmarks.compare import figures
-from benchmarks.compare.driver import Counters
 from benchmarks.compare.load import Load, loaded
 from benchmarks.compare.options import DRAIN_WITHIN_S, Options
 from benchmarks.compare.peer import Peer, PeerError
 from benchmarks.compare.workloads.workload import Outcome, Workload
+from gifting.bench.driver import Counters
 
 RATE = 5.0
 """Events/s all the while; low, so that the time is that of coming back."""

@@ -5,19 +5,14 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import shutil
 import struct
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from gifting.errors import StartError
+from gifting.bench import native
 
-SOURCE: Final = Path(__file__).with_name("faults.c")
-COMPILE_WITHIN_S: Final = 60.0
 FIELDS: Final = ("clock_us", "sync_error", "sync_stall", "write_error", "sync_kill", "syncs", "writes")
 """The int64s of the control file, in the order of ``struct control``."""
 
@@ -45,18 +40,12 @@ class FaultShim:
     @staticmethod
     def available() -> bool:
         """Whether it can be built and preloaded here."""
-        return sys.platform == "linux" and shutil.which("cc") is not None
+        return native.available()
 
     def build(self) -> None:
         """Compile, and make the control file. Blocks for about 0.1 s. Raises :class:`StartError` where that fails."""
-        compiler = shutil.which("cc")
-        if compiler is None or not self.available():
-            raise StartError("Faults of clock and disk need Linux and a C compiler (`cc`).")
         self._directory = tempfile.TemporaryDirectory(prefix="gifting-faults-")
-        command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(self._library), str(SOURCE), "-ldl"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_WITHIN_S, check=False)  # noqa: S603
-        if done.returncode:
-            raise StartError(f"{SOURCE.name} does not compile: {done.stderr.strip()}")
+        native.compile_faults(self._library.parent)
         self._file.write_bytes(bytes(FIELD.size * len(FIELDS)))
         with self._file.open("r+b") as file:
             self._control = mmap.mmap(file.fileno(), 0)

@@ -1,9 +1,8 @@
-"""``drive.c``, compiled and run on the spot: one process of the load."""
+"""One process of the load in C, ``drive``, asked and told over its stdin."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -11,16 +10,15 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.compare.peer import PeerError
+from gifting.load.fleet import LoadError
 
-SOURCE: Final = Path(__file__).with_name("drive.c")
 LINE_MAX: Final = 1 << 20
 ANSWER_WITHIN_S: Final = 10.0
 POLL_S: Final = 0.02
 
 
 class Counters(msgspec.Struct, frozen=True):
-    """What one process of the load has counted so far; ``drive.c`` says what each is."""
+    """What it has counted so far; ``drive.h`` says what each is, and which modes count it."""
 
     now_ns: int
     connections: int
@@ -32,6 +30,7 @@ class Counters(msgspec.Struct, frozen=True):
     retries: int
     latency: list[tuple[float, int]]
     """Middles of the histogram's cells in µs, and how many latencies fell into each."""
+    frames: int = 0
     events: int = 0
     lost: int = 0
     repeated: int = 0
@@ -51,28 +50,16 @@ class Counters(msgspec.Struct, frozen=True):
     waiting: int = 0
 
 
-async def compile_driver(directory: Path) -> Path:
-    """The program.
-
-    Raises:
-        PeerError: there is no compiler, or it failed.
-    """
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise PeerError("The load is written in C and needs a compiler: apt-get install gcc libc6-dev")
-    program = directory / "drive"
-    process = await asyncio.create_subprocess_exec(compiler, "-O2", "-o", str(program), str(SOURCE))
-    if await process.wait():
-        raise PeerError("benchmarks/compare/drive.c does not compile.")
-    return program
-
-
 class Driver:
-    """One running process of the load, asked and told over its stdin."""
+    """A process of ``drive`` that runs."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._turn = asyncio.Lock()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @classmethod
     @asynccontextmanager
@@ -101,7 +88,7 @@ class Driver:
         """The counters now.
 
         Raises:
-            PeerError: it ended, or did not answer in ``ANSWER_WITHIN_S``.
+            LoadError: it ended, or did not answer in ``ANSWER_WITHIN_S``.
         """
         assert self._process.stdout is not None
         async with self._turn:
@@ -110,24 +97,24 @@ class Driver:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
                     line = await self._process.stdout.readline()
             except TimeoutError:
-                raise PeerError("The load did not answer: it has no time left.") from None
+                raise LoadError("The load did not answer: it has no time left.") from None
         if not line:
-            raise PeerError("The load ended; its reason is above.")
+            raise LoadError("The load ended; its reason is above.")
         return msgspec.json.decode(line, type=Counters)
 
     async def all_ready(self, within: float) -> Counters:
         """Wait until every connection is in.
 
         Raises:
-            PeerError: one was refused, or it took longer than ``within`` seconds.
+            LoadError: one was refused, or it took longer than ``within`` seconds.
         """
         end = asyncio.get_running_loop().time() + within
         while True:
             seen = await self.read()
             if seen.gone:
-                raise PeerError(f"{seen.gone} of {seen.connections} connections were not let in: {seen.failure}")
+                raise LoadError(f"{seen.gone} of {seen.connections} connections were not let in: {seen.failure}")
             if seen.ready == seen.connections:
                 return seen
             if asyncio.get_running_loop().time() > end:
-                raise PeerError(f"Only {seen.ready} of {seen.connections} connections were in after {within:.0f} s.")
+                raise LoadError(f"Only {seen.ready} of {seen.connections} connections were in after {within:.0f} s.")
             await asyncio.sleep(POLL_S)

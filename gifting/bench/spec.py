@@ -1,23 +1,53 @@
-"""What ``drive.c`` is told of its connections: upgrade requests and frames, ready to be sent, in one binary file."""
+"""What ``drive`` is told of its connections: upgrade requests and frames, ready to be sent, in one binary file."""
 
 from __future__ import annotations
 
 import base64
 import os
+import socket
 import struct
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
-from benchmarks.compare.marker import body
-from benchmarks.compare.peer import KeepAlive, Opening, Peer, PeerError
 from gifting.load.socket import masked
+from gifting.wire.codec import TEXT
 
-HEADER: Final = struct.Struct("<7I")
+HEADER: Final = struct.Struct("<8I")
 RECORD: Final = struct.Struct("<7I")
 TAIL_MAX: Final = 64
 """Longest ``ready`` and longest key of a reply, in bytes."""
 PING_MAX: Final = 125
 """Longest ping of a peer's own protocol, in bytes."""
+
+
+Address: TypeAlias = tuple[str, int]
+"""An IPv4 address in dots, and a port."""
+
+
+class Opening(NamedTuple):
+    """How one WebSocket is opened.
+
+    Args:
+        path: request target, with its query.
+        headers: besides those of every upgrade.
+        messages: payloads sent one after another right after the upgrade, without waiting for replies.
+        opcode: of these messages.
+        ready: bytes that, once they have been received, mean that the connection is in; empty: the upgrade is enough.
+    """
+
+    path: str
+    headers: Sequence[tuple[str, str]] = ()
+    messages: Sequence[bytes] = ()
+    opcode: int = TEXT
+    ready: bytes = b""
+
+
+class KeepAlive(NamedTuple):
+    """A message of the peer's own protocol that must be answered, or it hangs up: both as whole payloads."""
+
+    ping: bytes
+    pong: bytes
+    opcode: int = TEXT
 
 
 class Connection(NamedTuple):
@@ -45,11 +75,11 @@ class Replies(NamedTuple):
     yes: bytes
 
 
-def upgrade(port: int, opening: Opening) -> bytes:
+def upgrade(address: Address, opening: Opening) -> bytes:
     """The request that opens a WebSocket. No extensions are offered: compression is off everywhere."""
     lines = [
         f"GET {opening.path} HTTP/1.1",
-        f"Host: 127.0.0.1:{port}",
+        "Host: {}:{}".format(*address),
         "Upgrade: websocket",
         "Connection: Upgrade",
         f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
@@ -59,29 +89,15 @@ def upgrade(port: int, opening: Opening) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def publisher(peer: Peer, room: str, number: int, within: int) -> Connection:
-    """Publisher ``number`` of all, the ``within``-th of its room, with its message as a template.
-
-    Raises:
-        PeerError: the peer's message does not have the body in it as it is.
-    """
-    text = body(number, 0, 0)
-    template = masked(peer.opcode, peer.publish(room, text))
-    offset = template.find(text.encode())
-    if offset < 0:
-        raise PeerError(f"{peer.name} does not put a message's body into its bytes as it is.")
-    return Connection(peer.publisher(room, within), number, 1, template, offset)
-
-
 def encode(
-    port: int,
+    address: Address,
     connections: Iterable[Connection],
     *,
     at_once: int,
     keep_alive: KeepAlive | None = None,
     replies: Replies | None = None,
 ) -> bytes:
-    """The file. ``at_once``: connections in the middle of their opening at most.
+    """The file, for a server at an IPv4 address. ``at_once``: connections in the middle of their opening at most.
 
     Raises:
         ValueError: a ``ready`` or a ping that is too long.
@@ -91,17 +107,18 @@ def encode(
         raise ValueError(f"A ping is longer than {PING_MAX} bytes: {ping!r}")
     pong = masked(keep_alive.opcode, keep_alive.pong) if keep_alive else b""
     needle, yes = replies or (b"", b"")
-    records = [_record(port, connection) for connection in connections]
-    head = HEADER.pack(len(records), port, at_once, len(ping), len(pong), len(needle), len(yes))
+    records = [_record(address, connection) for connection in connections]
+    host = int.from_bytes(socket.inet_aton(address[0]), "big")
+    head = HEADER.pack(len(records), host, address[1], at_once, len(ping), len(pong), len(needle), len(yes))
     return b"".join([head, ping, pong, needle, yes, *records])
 
 
-def _record(port: int, connection: Connection) -> bytes:
+def _record(address: Address, connection: Connection) -> bytes:
     opening = connection.opening
     if len(opening.ready) > TAIL_MAX:
         raise ValueError(f"ready is longer than {TAIL_MAX} bytes: {opening.ready!r}")
     parts = (
-        upgrade(port, opening),
+        upgrade(address, opening),
         b"".join(masked(opening.opcode, message) for message in opening.messages),
         opening.ready,
         connection.template,
