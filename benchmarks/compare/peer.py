@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from gifting.bench.spec import TEXT, KeepAlive, Opening
-from gifting.wire.codec import BINARY
+from gifting.bench.spec import KeepAlive, Opening
+from gifting.wire.codec import BINARY, TEXT
 
 __all__ = ["BINARY", "TEXT", "KeepAlive", "Opening", "Peer", "PeerError", "Running"]
 

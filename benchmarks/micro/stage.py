@@ -77,6 +77,7 @@ class Stage:
     def __init__(self) -> None:
         self.catalog = load_catalog()
         self._loop = asyncio.new_event_loop()
+        self.transports: list[NullTransport] = []
         self.ledger: OfflineLedger
         self.hub: Hub
         self.room: Room
@@ -110,8 +111,9 @@ class Stage:
 
     def connection(self, codec: Codec) -> Connection:
         """A viewer whose upgrade is over."""
-        connection = Connection(self.gateway)
-        connection.connection_made(NullTransport())
+        connection, transport = Connection(self.gateway), NullTransport()
+        connection.connection_made(transport)
+        self.transports.append(transport)
         connection.codec = codec
         identity = Identity(samples.USER_ID, "viewer", "token", time.time() + TTL, name="Ann", level=12)
         user = Identity(f"user-{self.gateway.limits.connected}", "viewer", "token", 0)
