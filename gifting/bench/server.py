@@ -116,7 +116,7 @@ class Server:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", str(port)),
                 *("--data-dir", self.data_dir, "--workers", str(self._options.workers), *self._flags),
-                env={**os.environ, **self._overrides, "GIFTING_SECRET": self._secret},
+                env={**os.environ, **self._overrides, "GIFTING_SECRET": self._secret, **self._unlisted()},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -130,6 +130,10 @@ class Server:
         if not self._found.done():
             raise StartError(f"The server did not start. Its last words:\n{self._last_words()}")
         self.target = Target.at(self._found.result(), self._secret)
+
+    def _unlisted(self) -> dict[str, str]:
+        """Keeps its note (:mod:`gifting.running`) from the commands that look for a server."""
+        return {"XDG_RUNTIME_DIR": str(self._log.parent)}
 
     @property
     def _log(self) -> Path:

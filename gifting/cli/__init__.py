@@ -1,5 +1,21 @@
 """The command line: one module per command, whose heavy parts are imported when it runs."""
 
-from gifting.cli.app import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import signal
+import sys
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it without a word, whenever it comes."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while nothing is there to be ended in order
+    from gifting.cli.app import run
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

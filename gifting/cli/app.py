@@ -9,31 +9,41 @@ import typer
 from rich.console import Console
 
 from gifting import __version__
-from gifting.cli import settings
+from gifting.cli import room, settings
 from gifting.cli.audit import audit
 from gifting.cli.bench import bench
 from gifting.cli.demo import demo
+from gifting.cli.grant import grant
 from gifting.cli.resume import resume
+from gifting.cli.send import send
 from gifting.cli.serve import serve
 from gifting.cli.token import token
-from gifting.errors import GiftingError
+from gifting.cli.watch import watch
+from gifting.errors import GiftingError, OutcomeUnknown, Unconfirmed
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (serve, demo, token):
+for command in (serve, demo):
+    app.command()(command)
+app.add_typer(room.app, name="room")
+for command in (grant, send, watch, token, audit):
     app.command()(command)
 app.add_typer(settings.app, name="settings")
-for command in (audit, resume, bench):
+for command in (resume, bench):
     app.command()(command)
 
 
-def main() -> None:
+REFUSED, UNCERTAIN = 2, 3
+"""Exit statuses: it was not done; it may have been done."""
+
+
+def run() -> None:
     """Run the command line; an error that we raise on purpose is one line, not a traceback."""
     try:
         app()
     except GiftingError as error:
         errors = Console(stderr=True)
         errors.print(f"gifting: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        sys.exit(UNCERTAIN if isinstance(error, OutcomeUnknown | Unconfirmed) else REFUSED)
 
 
 def _tell_version(wanted: bool) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from gifting import config
+from gifting.cli.beside import data_beside
 from gifting.errors import GiftingError, NoRedis
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def audit(
     import uvloop
     from redis.exceptions import RedisError
 
-    settings = config.load({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
+    settings = data_beside({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
     try:
         report = uvloop.run(_audit(settings))
     except (RedisError, OSError) as error:

@@ -10,11 +10,11 @@ import uvloop
 from redis.exceptions import RedisError
 
 from gifting import config
-from gifting.errors import BadSetting, NoRedis
+from gifting.cli.beside import say_state
+from gifting.errors import NoData, NoRedis
 from gifting.health import Health
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.embedded import running_url
-from gifting.ledger.embedded.binary import AOF_DIR
 from gifting.ledger.embedded.datadir import has_data
 from gifting.node import redis_for
 from gifting.tasks import Vital
@@ -29,13 +29,13 @@ async def redis_of_data(settings: config.Settings) -> AsyncIterator[str]:
     """The Redis of a data directory: the one that runs on it, else one that is started while the context lasts.
 
     Raises:
-        BadSetting: the directory has no data; nothing was written there then.
+        NoData: the directory has none; nothing was written there then.
     """
     if settings.redis:
         yield settings.redis
         return
     if not has_data(settings.data_path):
-        raise BadSetting(f"{settings.data_path} holds no data of a server: there is no {AOF_DIR} with files in it.")
+        raise NoData(f"There is no data of a server in {settings.data_path}, {say_state(settings.data_path)}.")
     if (url := running_url(settings.data_path)) is not None:
         yield url
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gifting import config
+from gifting.cli.beside import data_beside
 from gifting.cli.options import DataOption, PrefixOption, RedisOption
 
 
@@ -12,7 +12,7 @@ def resume(redis: RedisOption = None, data_dir: DataOption = None, key_prefix: P
     from gifting.ledger.halt import open_books
     from gifting.ledger.keys import Keys
 
-    settings = config.load({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
+    settings = data_beside({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
     meta = Keys(settings.key_prefix, settings.partitions).meta
     why = with_redis(settings, lambda client: open_books(client, meta))
     print(f"The books are open again; restart every node. They were closed at {why}" if why else "No halt is noted.")

@@ -9,12 +9,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
 
 from gifting import config
 from gifting.health import Health
+from gifting.running import Running, address, announced
 from gifting.tasks import Vital
 
 
@@ -48,10 +50,15 @@ def serve(*, fd: Annotated[list[int] | None, typer.Option(hidden=True)] = None, 
     settings = config.load(flags)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     listeners = tuple(socket.socket(fileno=number) for number in fd) if fd else listen(settings)
-    host, port = listeners[0].getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    ready = f"gifting is ready on {'https' if settings.tls_cert else 'http'}://{shown}:{port}"
-    uvloop.run(_serve(settings, listeners, lambda: print(ready, flush=True), worker=bool(fd)))
+    with ExitStack() as stack:
+
+        def ready() -> None:
+            host, port = listeners[0].getsockname()[:2]
+            if not fd:
+                stack.enter_context(announced(Running.of(settings, host, port)))
+            print(f"gifting is ready on {address(settings, host, port)}", flush=True)
+
+        uvloop.run(_serve(settings, listeners, ready, worker=bool(fd)))
 
 
 async def _serve(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from gifting import config
+from gifting.cli.beside import data_beside
 from gifting.cli.options import DataOption, PrefixOption, RedisOption
 from gifting.errors import BadSetting
 
@@ -29,7 +30,7 @@ def show(
         return
     from gifting.ledger.meta import SHARED, read_changes
 
-    settings = config.load({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
+    settings = data_beside({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
     found = _with_meta(settings, lambda meta: meta.read())
     if not found:
         raise BadSetting("There is no data of gifting here.")
@@ -49,7 +50,7 @@ def set_one(
     key_prefix: PrefixOption = None,
 ) -> None:
     """Change it for all nodes. Those that run are not ready any more until they are restarted with it."""
-    settings = config.load({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
+    settings = data_beside({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
     change = _with_meta(settings, lambda meta: meta.change(name, value))
     print(f"{change.name} {change.was} became {change.now}; restart every node with it.")
 

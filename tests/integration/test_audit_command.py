@@ -51,7 +51,7 @@ async def test_a_directory_without_data_is_refused_and_left_alone(tmp_path: Path
     before = listing(tmp_path)
     status, said, complaints = await run_audit("--data-dir", str(tmp_path / "data"))
     assert (status, said) == (CANT_AUDIT, "")
-    assert f"bad_setting: {tmp_path / 'data'} holds no data of a server" in complaints
+    assert f"no_data: There is no data of a server in {tmp_path / 'data'}, which " in complaints
     assert listing(tmp_path) == before
 
 
