@@ -29,8 +29,8 @@ def error_codes() -> list[str]:
 
 
 def ecma(pattern: str) -> str:
-    """A pattern of Python in the dialect of JSON Schema, which is JavaScript's."""
-    return pattern.replace(r"\A", "^").replace(r"\Z", "$")
+    """A pattern of Python in the dialect of JSON Schema, which is JavaScript's. Text has no lone surrogates there."""
+    return pattern.replace(r"\A", "^").replace(r"\Z", "$").replace(r"\ud800-\udfff", "")
 
 
 def _as_browsers_read(value: Any) -> Any:
