@@ -35,7 +35,11 @@ def make_app(services: Services) -> Starlette:
     for endpoint in ENDPOINTS:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     routes = [Route(path, partial(_serve, services, of), methods=list(of)) for path, of in by_path.items()]
-    routes += [_document("/openapi.json", openapi.document()), _document("/asyncapi.json", asyncapi.document())]
+    gifts = [gift.id for gift in services.ledger.catalog]
+    routes += [
+        _document("/openapi.json", openapi.document(gifts)),
+        _document("/asyncapi.json", asyncapi.document()),
+    ]
     if not services.settings.metrics_port:
         routes.append(metrics_route(services, here_only=True))
     return with_problems([*routes, *page_routes(services.ledger.catalog)])

@@ -11,7 +11,7 @@ from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.model.events import GiftInfo
 from gifting.model.text import PLAIN
-from gifting.wire.messages import GIFT_TEXT_MAX, Count, Id
+from gifting.wire.messages import GIFT_TEXT_MAX, Count, Id, Key
 from gifting.wire.replies import GiftReply, GiftStatusReply, gift_reply
 
 
@@ -23,7 +23,7 @@ class SendGiftBody(Struct):
     """``key`` is a UUIDv7, made once per gift and kept for retries."""
 
     gift: Id
-    key: str
+    key: Key
     count: Count = 1
     message: Annotated[str, Meta(max_length=GIFT_TEXT_MAX, pattern=PLAIN)] | None = None
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from gifting.api.endpoint import Endpoint
 from gifting.api.endpoints import ENDPOINTS
-from gifting.api.schema import components, error_codes
+from gifting.api.request import PATH_PATTERNS
+from gifting.api.schema import Schema, components, ecma, error_codes
 from gifting.wire.replies import Problem
 
 _PARAMETER = re.compile(r"{(\w+)}")
 
 
-def document() -> dict[str, Any]:
-    """As it is served at ``/openapi.json``."""
+def document(gifts: Iterable[str] = ()) -> dict[str, Any]:
+    """As it is served at ``/openapi.json``, by a server whose catalog has these ``gifts``."""
     replies = [endpoint.reply for endpoint in ENDPOINTS]
     bodies = [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
     refs, schemas = components([*replies, *bodies, Problem])
     schemas["Problem"]["properties"]["code"]["enum"] = error_codes()
+    if names := list(gifts):
+        schemas["SendGiftBody"]["properties"]["gift"] = {"type": "string", "enum": names}
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refs)
@@ -34,7 +41,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(endpoint: Endpoint, refs: dict[type, dict[str, Any]]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, refs: dict[Any, Schema]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,
         "summary": endpoint.summary,
@@ -47,15 +54,25 @@ def _operation(endpoint: Endpoint, refs: dict[type, dict[str, Any]]) -> dict[str
     }
     if endpoint.body is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": _is_needed(endpoint.body),
             "content": {"application/json": {"schema": refs[endpoint.body]}},
         }
     return operation
 
 
+def _is_needed(body: type[Struct]) -> bool:
+    """Whether a request may not do without: nothing is as good as a map without fields."""
+    return hasattr(body, "SCHEMA") or any(field.required for field in fields(body))
+
+
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": ecma(PATH_PATTERNS[name])},
+        }
         for name in _PARAMETER.findall(endpoint.path)
     ]
     query = [
@@ -70,9 +87,9 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     return [*path, *query, *words]
 
 
-def _word(known: tuple[str, ...]) -> dict[str, Any]:
+def _word(known: tuple[str, ...]) -> Schema:
     return {"type": "string", "default": known[0], "enum": list(known)} if known else {"type": "string"}
 
 
-def _content(description: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _content(description: str, media_type: str, schema: Schema) -> dict[str, Any]:
     return {"description": description, "content": {media_type: {"schema": schema}}}

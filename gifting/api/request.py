@@ -15,18 +15,23 @@ from gifting.api.caller import identify, pay
 from gifting.api.endpoint import Endpoint
 from gifting.api.services import Services
 from gifting.errors import BadId, BadMessage, MessageTooLarge
-from gifting.model.ids import valid_id, valid_token_id
+from gifting.model.ids import ID, TOKEN_ID, valid_id, valid_token_id
+from gifting.model.money import KEY
 from gifting.wire.codec import UNDECODABLE, why
+from gifting.wire.messages import MAX_INT
 
 PATH_IDS: Final = {"room": valid_id, "user": valid_id, "token_id": valid_token_id}
 """The path parameters that are ids, and what such an id looks like."""
+
+PATH_PATTERNS: Final = {"room": ID, "user": ID, "token_id": TOKEN_ID, "key": KEY}
+"""All path parameters, as the OpenAPI document says them."""
 
 
 async def read_call(services: Services, endpoint: Endpoint, request: Request) -> Call:
     """The request, understood and allowed. Raises what it is refused for."""
     identity = identify(services.gateway, endpoint, request)
     path = read_path(request.path_params)
-    asked = request.query_params
+    asked = read_query(endpoint, request)
     query = {name: read_number(name, asked.get(name), usual, most) for name, usual, most in endpoint.query}
     pay(services.gateway, endpoint, identity, query)
     body = await read_body(request, endpoint.body, services.settings.message_max)
@@ -44,6 +49,15 @@ def read_path(parameters: Mapping[str, str]) -> dict[str, str]:
         if name in PATH_IDS and not PATH_IDS[name](value):
             raise BadId(f"{value[:40]!r} is no {name.removesuffix('_id')} id.")
     return dict(parameters)
+
+
+def read_query(endpoint: Endpoint, request: Request) -> Mapping[str, str]:
+    """What is asked for. Raises BadMessage for a name that is not known where some are: it would be a slip."""
+    asked = request.query_params
+    known = [*(name for name, _, _ in endpoint.query), *(name for name, _ in endpoint.words)]
+    if known and (unknown := asked.keys() - set(known)):
+        raise BadMessage(f"{min(unknown)[:20]!r} can't be asked for here; {' and '.join(known)} can.")
+    return asked
 
 
 def read_number(name: str, text: str | None, usual: int, most: int) -> int:
@@ -85,11 +99,27 @@ def decode_body(data: bytes, kind: type) -> Any:
         BadMessage: anything else.
     """
     try:
-        body: Any = msgspec.json.decode(data, type=kind)
+        body = _decode(data, kind)
         json.loads(data, object_pairs_hook=_once, parse_int=len)
     except UNDECODABLE as error:
         raise BadMessage(f"{why(error)}.") from None
     return body
+
+
+def _decode(data: bytes, kind: type) -> Any:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        return msgspec.convert(_whole(msgspec.json.decode(data)), kind)
+
+
+def _whole(value: Any) -> Any:
+    """JSON in which 5.0 is 5, as JavaScript and JSON Schema say it is."""
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_INT else value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> None:

@@ -16,9 +16,12 @@ REF: Final = "#/components/schemas/"
 
 
 def components(types: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
-    """What each type is, and the schemas by name that this refers to."""
+    """What each type is, and the schemas by name that it refers to. A type's ``SCHEMA`` adds to what its fields say."""
     distinct = list(dict.fromkeys(types))
     schemas, named = msgspec.json.schema_components(distinct, ref_template=REF + "{name}")
+    for kind in distinct:
+        if hasattr(kind, "SCHEMA"):
+            named[kind.__name__] |= kind.SCHEMA
     return dict(zip(distinct, schemas, strict=True)), {name: _as_browsers_read(named[name]) for name in sorted(named)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -15,6 +15,14 @@ from gifting.model.ids import ID, TOKEN_ID
 
 class Revocation(Struct):
     """What to revoke, one of these: a token by its id (``jti``), or what a user or everyone was issued up to now."""
+
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {"required": [name], "properties": {name: {"type": kind}}}
+            for name, kind in (("token_id", "string"), ("user", "string"), ("everyone", "boolean"))
+        ]
+    }
+    """What of it JSON Schema can't tell from the fields."""
 
     token_id: Annotated[str, Meta(pattern=TOKEN_ID)] | None = None
     user: Annotated[str, Meta(pattern=ID)] | None = None

@@ -11,6 +11,7 @@ from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.text import PLAIN
+from gifting.wire.messages import Key
 
 
 class Wallet(Struct):
@@ -24,7 +25,7 @@ class GrantBody(Struct):
     """Coins to issue, once per ``key`` (a UUIDv7)."""
 
     coins: Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
-    key: str
+    key: Key
     reason: Annotated[str, Meta(min_length=1, max_length=200, pattern=PLAIN)]
 
 

@@ -18,12 +18,14 @@ def diamonds_for(coins: int, rate: tuple[int, int], carry: int) -> tuple[int, in
     return divmod(coins * numerator + carry, denominator)
 
 
-_HEX: Final = "[0-9a-fA-F]"
-_is_key: Final = re.compile(f"{_HEX}{{8}}-{_HEX}{{4}}-7{_HEX}{{3}}-[89abAB]{_HEX}{{3}}-{_HEX}{{12}}").fullmatch
+KEY: Final = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}\Z"
+"""A UUIDv7 (RFC 9562, section 5.7) in its 36-character form."""
+
+_is_key: Final = re.compile(KEY).match
 
 
 def parse_key(text: str) -> bytes:
-    """The 16 bytes of a gift's key, a UUIDv7 (RFC 9562, section 5.7) in its 36-character form.
+    """The 16 bytes of a gift's key, a :data:`KEY`.
 
     Raises:
         BadKey: anything else.

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from gifting.model.money import KEY
+
 MAX_INT = 2**53 - 1
 """Largest integer that Lua and JavaScript, which count in doubles, keep exact."""
 
@@ -20,6 +22,9 @@ GIFT_TEXT_MAX = 200
 
 GiftText = Annotated[str, Meta(max_length=GIFT_TEXT_MAX)]
 CommentText = Annotated[str, Meta(min_length=1, max_length=500)]
+Key = Annotated[str, Meta(extra_json_schema={"pattern": KEY})]
+"""Checked where it is used, which has an error of its own for it."""
+
 Lane = Literal["all", "live"]
 
 
@@ -46,7 +51,7 @@ class SendGift(Message, frozen=True, tag="send_gift", kw_only=True):
 
     room: Id
     gift: Id
-    key: str
+    key: Key
     count: Count = 1
     message: GiftText | None = None
 
@@ -54,7 +59,7 @@ class SendGift(Message, frozen=True, tag="send_gift", kw_only=True):
 class GiftStatus(Message, frozen=True, tag="gift_status", kw_only=True):
     """Ask what became of an own gift. ``key`` is the gift's."""
 
-    key: str
+    key: Key
 
 
 class Like(Message, frozen=True, tag="like", kw_only=True):
