@@ -57,12 +57,13 @@ async def batcher(url: str) -> tuple[float, float]:
     """(client CPU µs per gift, gifts/s)."""
     ledger = Ledger(url, load(environ={}), load_catalog())
     await ledger.start()
-    room = await ledger.open_room(f"room-{new_key()}", "host", "Host", "")
+    room = await ledger.rooms.open(f"room-{new_key()}", "host", "Host", "")
     senders = [
-        ledger.sender(f"u{n}", {"id": f"u{n}", "name": f"User {n}", "picture": "", "level": 1}) for n in range(SENDERS)
+        ledger.gifts.sender(f"u{n}", {"id": f"u{n}", "name": f"User {n}", "picture": "", "level": 1})
+        for n in range(SENDERS)
     ]
     for sender in senders:
-        await ledger.grant(sender.id, 10**9, new_key(), "bench", "bench")
+        await ledger.wallets.grant(sender.id, 10**9, new_key(), "bench", "bench")
     keys = [new_key() for _ in range(KEYS_READY)]  # clients make them
     gc.collect()
     gc.freeze()
@@ -77,7 +78,7 @@ async def batcher(url: str) -> tuple[float, float]:
         if time.perf_counter() < end and submitted < KEYS_READY:
             sender, key = senders[submitted % SENDERS], keys[submitted]
             submitted += 1
-            ledger.send_gift(sender, room, "spark", key, 1, None, one)
+            ledger.gifts.submit(sender, room, "spark", key, 1, None, one)
         elif done == submitted:
             finished.set()
 

@@ -72,7 +72,7 @@ class Node:
         self.health = vital.health
         self.ledger = Ledger(url, settings, load_catalog(settings.catalog), vital=self.vital)
         self.keeper = KeyKeeper(settings, self.health)
-        self.hub = Hub(self.ledger, settings, self.name)
+        self.hub = Hub(self.ledger.rooms, settings, self.name)
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring())
         self.keeper.changed = self.gateway.rekey
         self._feed = connect(url, settings.heartbeat_timeout)
@@ -150,7 +150,7 @@ class Node:
         """For ever: end streaks as their time comes. Every node does; each streak ends once."""
         while True:
             try:
-                _, wait = await self.ledger.sweep()
+                _, wait = await self.ledger.sweeper.sweep()
             except LedgerHalted:
                 wait = HALTED_PAUSE
             except GiftingError as error:

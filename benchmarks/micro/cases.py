@@ -56,7 +56,7 @@ def _pack_gift(stage: Stage) -> Call:
     ledger, sender, room, done = stage.ledger, stage.sender, stage.ref, _nobody
 
     def call() -> None:
-        ledger.send_gift(sender, room, samples.GIFT, samples.KEY, 3, samples.TEXT, done)
+        ledger.gifts.submit(sender, room, samples.GIFT, samples.KEY, 3, samples.TEXT, done)
         ledger.forget_queue()
 
     return call
@@ -65,7 +65,7 @@ def _pack_gift(stage: Stage) -> Call:
 def _pack_batch(stage: Stage) -> Call:
     done: Done = _nobody
     for _ in range(BATCH):
-        stage.ledger.send_gift(stage.sender, stage.ref, samples.GIFT, samples.KEY, 1, None, done)
+        stage.ledger.gifts.submit(stage.sender, stage.ref, samples.GIFT, samples.KEY, 1, None, done)
     items = stage.ledger.take_queue()
 
     return lambda: pack_batch(items)

@@ -50,15 +50,13 @@ class NullTransport(asyncio.Transport):
         return False
 
 
+async def empty_snapshot(room: RoomRef) -> Snapshot:
+    """What there is made up: of a room in which nothing has been."""
+    return Snapshot(room.id, "live", 0, "", events.Host(room.host, ""), 0, 0, 0, 0, 0, [], [])
+
+
 class OfflineLedger(Ledger):
-    """The real ledger, never started: gifts queue and stay. Only the snapshot of a room is made up."""
-
-    async def snapshot(self, room: RoomRef) -> Snapshot:
-        return Snapshot(room.id, "live", 0, "", events.Host(room.host, ""), 0, 0, 0, 0, 0, [], [])
-
-    def know(self, room: RoomRef) -> None:
-        """Have found a room before."""
-        self._rooms[room.id] = room
+    """The real ledger, never started: gifts queue and stay."""
 
     def forget_queue(self) -> None:
         """As if all that is queued had gone out."""
@@ -97,9 +95,10 @@ class Stage:
         self.ledger = OfflineLedger("redis://127.0.0.1:1", settings, self.catalog)
         host = events.encode_host({"id": samples.HOST, "name": "Host"})
         self.ref = RoomRef(samples.ROOM, samples.HOST, self.ledger.keys.base(samples.HOST), host)
-        self.ledger.know(self.ref)
-        self.sender = self.ledger.sender(samples.USER_ID, samples.USER)
-        self.hub = Hub(self.ledger, settings, "stage")
+        self.ledger.rooms.remember(self.ref)
+        self.ledger.rooms.snapshot = empty_snapshot  # type: ignore[method-assign]
+        self.sender = self.ledger.gifts.sender(samples.USER_ID, samples.USER)
+        self.hub = Hub(self.ledger.rooms, settings, "stage")
         self.gateway = Gateway(self.ledger, self.hub, settings, Keyring(["s" * 32]))
         self.room = await self.hub.open_room(samples.ROOM)
 

@@ -61,7 +61,7 @@ async def _host_of_body(call: Call) -> str:
 
 
 async def _host_of_room(call: Call) -> str:
-    return (await call.services.ledger.room(call.path["room"])).host
+    return (await call.services.ledger.rooms.find(call.path["room"])).host
 
 
 _OPERATOR = frozenset[Role]({"operator"})

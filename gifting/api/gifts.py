@@ -34,15 +34,15 @@ async def catalog(call: Call) -> CatalogReply:
 
 async def send_gift(call: Call) -> GiftReply:
     ledger, identity = call.services.ledger, call.identity
-    room = await ledger.room(call.path["room"])
+    room = await ledger.rooms.find(call.path["room"])
     body: SendGiftBody = call.body
-    sender = ledger.sender(identity.user, identity.public())
-    result = await ledger.gift(sender, room, body.gift, body.key, body.count, body.message)
+    sender = ledger.gifts.sender(identity.user, identity.public())
+    result = await ledger.gifts.send(sender, room, body.gift, body.key, body.count, body.message)
     return gift_reply(room.id, result)
 
 
 async def gift_status(call: Call) -> GiftStatusReply:
-    return await call.services.ledger.gift_status(call.path["user"], call.path["key"])
+    return await call.services.ledger.gifts.status(call.path["user"], call.path["key"])
 
 
 ENDPOINTS: Final = (

@@ -37,7 +37,7 @@ async def make_overlay_token(call: Call) -> OverlayTokenReply:
     if ttl > rules.ttl_max:
         raise BadMessage(f"ttl is {ttl}; a token may last {rules.ttl_max:.0f} s here.")
     ledger = call.services.ledger
-    room = await ledger.room(call.path["room"])
+    room = await ledger.rooms.find(call.path["room"])
     token_id = make_token_id(room.id)
     now = await ledger.overlays.note(room, token_id, ttl)
     secret = call.services.gateway.access.keyring.secret
@@ -48,7 +48,7 @@ async def make_overlay_token(call: Call) -> OverlayTokenReply:
 
 async def revoke_overlay_token(call: Call) -> Done:
     ledger = call.services.ledger
-    room = await ledger.room(call.path["room"])
+    room = await ledger.rooms.find(call.path["room"])
     token_id = call.path["token_id"]
     await ledger.revocations.revoke_overlay(token_id, await ledger.overlays.expires(room, token_id))
     await call.services.gateway.close_revoked()

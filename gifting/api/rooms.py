@@ -66,33 +66,33 @@ async def open_room(call: Call) -> Snapshot:
     body: OpenRoom = call.body
     name = body.host_name or (call.identity.name if call.identity.user == body.host else "")
     ledger = call.services.ledger
-    return await ledger.snapshot(await ledger.open_room(body.room, body.host, name, body.title))
+    return await ledger.rooms.snapshot(await ledger.rooms.open(body.room, body.host, name, body.title))
 
 
 async def list_rooms(call: Call) -> RoomsReply:
     sort, cursor, limit = cast("Sort", call.words["sort"]), call.words["cursor"], max(call.query["limit"], 1)
-    return RoomsReply(*await call.services.ledger.live_rooms(sort, cursor, limit))
+    return RoomsReply(*await call.services.ledger.rooms.live(sort, cursor, limit))
 
 
 async def read_room(call: Call) -> Snapshot:
     ledger = call.services.ledger
-    return await ledger.snapshot(await ledger.room(call.path["room"]))
+    return await ledger.rooms.snapshot(await ledger.rooms.find(call.path["room"]))
 
 
 async def end_room(call: Call) -> Done:
     ledger = call.services.ledger
-    await ledger.end_room(await ledger.room(call.path["room"]))
+    await ledger.rooms.end(await ledger.rooms.find(call.path["room"]))
     return Done()
 
 
 async def read_events(call: Call) -> EventsReply:
     """Events as they were logged; a test holds those to the structs, so they are not made into them first."""
     ledger = call.services.ledger
-    room = await ledger.room(call.path["room"])
+    room = await ledger.rooms.find(call.path["room"])
     since, limit = call.query["since"], call.query["limit"]
     events: list[Any] = []
     size = 0
-    async for batch in ledger.batches(room, since):
+    async for batch in ledger.rooms.batches(room, since):
         for entry in islice(batch.entries(), limit - len(events)):
             events.append(unpack(batch.events[entry.start : entry.end]))
         size += len(batch.events)
@@ -104,7 +104,7 @@ async def read_events(call: Call) -> EventsReply:
 
 async def read_top(call: Call) -> TopReply:
     ledger = call.services.ledger
-    return TopReply(await ledger.top(await ledger.room(call.path["room"]), call.query["limit"]))
+    return TopReply(await ledger.rooms.top(await ledger.rooms.find(call.path["room"]), call.query["limit"]))
 
 
 ENDPOINTS: Final = (

@@ -37,13 +37,13 @@ class GrantReply(Struct):
 
 
 async def wallet(call: Call) -> Wallet:
-    return Wallet(*await call.services.ledger.wallet(call.path["user"]))
+    return Wallet(*await call.services.ledger.wallets.read(call.path["user"]))
 
 
 async def grant(call: Call) -> GrantReply:
     body: GrantBody = call.body
     ledger, operator = call.services.ledger, call.identity.user
-    return GrantReply(*await ledger.grant(call.path["user"], body.coins, body.key, body.reason, operator))
+    return GrantReply(*await ledger.wallets.grant(call.path["user"], body.coins, body.key, body.reason, operator))
 
 
 ENDPOINTS: Final = (

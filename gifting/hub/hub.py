@@ -31,9 +31,9 @@ PRESENCE_REFRESH: Final = 5.0
 
 
 class HubLedger(RoomLedger, Protocol):
-    """What the hub asks of the ledger."""
+    """What the hub asks of the ledger's rooms."""
 
-    def room(self, room: str) -> Awaitable[RoomRef]: ...
+    def find(self, room: str) -> Awaitable[RoomRef]: ...
     async def presence(self, room: RoomRef, node: str, viewers: int) -> int: ...
 
 
@@ -70,7 +70,7 @@ class Hub:
         return await asyncio.shield(self._opening[room_id])
 
     async def _open(self, room_id: str) -> Room:
-        ref = await self._ledger.room(room_id)
+        ref = await self._ledger.find(room_id)
         room = Room(ref, self._ledger, self._shared, self.time())
         self.rooms[room_id] = room
         try:

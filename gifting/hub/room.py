@@ -27,7 +27,7 @@ HEAL_PAUSE = 0.2
 
 
 class RoomLedger(Log, Protocol):
-    """What a room asks of the ledger."""
+    """What a room asks of the ledger's rooms."""
 
     async def snapshot(self, room: RoomRef) -> Snapshot: ...
 

@@ -10,16 +10,12 @@ one entry. So no flood takes the way to revoke away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from gifting.config import TOKEN_LEEWAY_MAX, TOKEN_TTL_MAX
-from gifting.errors import LedgerUnavailable, TooManyTokens, Unconfirmed
-from gifting.ledger import scripts
-from gifting.ledger.connect import BinaryRedis
-from gifting.ledger.keys import Keys
-from gifting.ledger.rooms import REDIS_ERRORS, translate
-from gifting.wire.codec import pack, unpack
+from gifting.errors import TooManyTokens, Unconfirmed
+from gifting.ledger.calls import Calls, translated
+from gifting.wire.codec import unpack
 from gifting.wire.tokens import Identity
 
 REVOKED_MAX: Final = 100_000
@@ -52,13 +48,13 @@ def _cutoff(forgotten: float) -> float:
 
 
 class Revocations:
-    """The revocations of all nodes, and what this node knows of them. ``now`` as in :class:`~.rooms.Rooms`."""
+    """The revocations of all nodes, and what this node knows of them."""
 
-    def __init__(self, redis: BinaryRedis, keys: Keys, token_ttl_max: float, now: Callable[[], str]) -> None:
-        self._redis = redis
-        self._keys = keys
+    def __init__(self, calls: Calls, token_ttl_max: float) -> None:
+        self._calls = calls
+        self._redis = calls.redis
+        self._keys = calls.keys
         self._token_life = token_ttl_max + TOKEN_LEEWAY_MAX + KEPT_BEYOND
-        self._now = now
         self._seen = 0.0
         self._news = False
         self._pruned_at = 0.0
@@ -101,10 +97,7 @@ class Revocations:
     ) -> float:
         options = (kind, name, round(at * 1000), round(life * 1000), most, int(for_all))
         keys = [self._keys.revoked(kind), self._keys.revisions]
-        try:
-            noted, forgotten = unpack(await scripts.call(self._redis, "revoke", keys, self._now(), pack(options)))
-        except REDIS_ERRORS as error:
-            raise translate(error, Unconfirmed) from None
+        noted, forgotten = unpack(await self._calls.timed("revoke", keys, options, unsure=Unconfirmed))
         if not noted:
             raise TooManyTokens("As many are revoked as are remembered.")
         self._learn(kind, name, forgotten / 1000)
@@ -114,10 +107,8 @@ class Revocations:
 
     async def sync(self) -> bool:
         """Learn what was revoked since the last call, and whether anything was. Raises Unavailable."""
-        try:
+        with translated():
             await self._read()
-        except REDIS_ERRORS as error:
-            raise translate(error, LedgerUnavailable) from None
         news, self._news = self._news, False
         return news
 

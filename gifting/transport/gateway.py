@@ -85,7 +85,7 @@ class Gateway:
 
     def sender_of(self, session: Session) -> Sender:
         if session.sender is None:
-            session.sender = self.ledger.sender(session.identity.user, session.identity.public())
+            session.sender = self.ledger.gifts.sender(session.identity.user, session.identity.public())
         return session.sender
 
     def rekey(self, keyring: Keyring) -> None:

@@ -63,7 +63,7 @@ def _enter_room(
 def _announce(gateway: Gateway, session: Session, room: Room) -> None:
     """Log that a viewer came, unless too many do."""
     if room.members.take(gateway.time()):
-        gateway.ledger.post(room.ref, "member", {"user": gateway.sender_of(session).user}, lambda outcome: None)
+        gateway.ledger.free.post(room.ref, "member", {"user": gateway.sender_of(session).user}, lambda outcome: None)
 
 
 def leave(gateway: Gateway, session: Session, message: messages.Leave) -> None:

@@ -39,7 +39,7 @@ def send_gift(gateway: Gateway, session: Session, message: messages.SendGift) ->
 
 
 def _send_gift_to(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef) -> None:
-    gateway.ledger.send_gift(
+    gateway.ledger.gifts.submit(
         gateway.sender_of(session),
         room,
         message.gift,
@@ -63,7 +63,7 @@ def gift_status(gateway: Gateway, session: Session, message: messages.GiftStatus
 
 
 async def _tell_status(gateway: Gateway, session: Session, message: messages.GiftStatus) -> None:
-    session.reply(message.id, await gateway.ledger.gift_status(session.identity.user, message.key))
+    session.reply(message.id, await gateway.ledger.gifts.status(session.identity.user, message.key))
 
 
 def like(gateway: Gateway, session: Session, message: messages.Like) -> None:
@@ -71,7 +71,7 @@ def like(gateway: Gateway, session: Session, message: messages.Like) -> None:
         raise errors.BadAmount(f"count is {message.count}; likes are at most {gateway.settings.like_burst} at once.")
     _take(gateway, session, gateway.likes, message.count)
     done = partial(_event_done, session, message.id)
-    in_room(gateway, session, message, lambda room: gateway.ledger.like(room, message.count, done))
+    in_room(gateway, session, message, lambda room: gateway.ledger.free.like(room, message.count, done))
 
 
 def post(gateway: Gateway, session: Session, message: Post) -> None:
@@ -83,7 +83,7 @@ def post(gateway: Gateway, session: Session, message: Post) -> None:
     _take(gateway, session, gateway.posts, 1)
     fields = {"user": gateway.sender_of(session).user, **text}
     kind, done = KINDS[type(message)], partial(_event_done, session, message.id)
-    in_room(gateway, session, message, lambda room: gateway.ledger.post(room, kind, fields, done))
+    in_room(gateway, session, message, lambda room: gateway.ledger.free.post(room, kind, fields, done))
 
 
 def _take(gateway: Gateway, session: Session, meter: Meter, amount: int) -> None:

@@ -53,7 +53,7 @@ def in_room(gateway: Gateway, session: Session, message: ToRoom, action: Callabl
 
     What the session says meanwhile waits behind it, so that its gifts and events are taken in the order of sending.
     """
-    room = gateway.ledger.known_room(message.room)
+    room = gateway.ledger.rooms.known(message.room)
     if room is not None and session.turn is None:
         action(room)
         return
@@ -77,7 +77,7 @@ async def _in_turn(
 ) -> None:
     """Rooms are looked for side by side, so that a slow Redis costs one time-out; what is to be done waits its turn."""
     try:
-        room = await gateway.ledger.room(room_id)
+        room = await gateway.ledger.rooms.find(room_id)
     finally:
         if before is not None:
             await asyncio.wait([before])

@@ -277,10 +277,10 @@ async def test_who_can_not_be_told_keeps_nobody_else_from_being_told(redis_clien
         raise RuntimeError("broken on purpose")
 
     async with till_at(redis_url, like_interval=0.01) as till:
-        room = await till.ledger.room("r1")
-        till.ledger.post(room, "share", {"user": b"\x80"}, fails)
+        room = await till.ledger.rooms.find("r1")
+        till.ledger.free.post(room, "share", {"user": b"\x80"}, fails)
         till.send(1)
-        till.ledger.like(room, 1, fails)
+        till.ledger.free.like(room, 1, fails)
         till.like(1)
         outcomes = await till.everyone()
         assert [type(outcome) for outcome in outcomes] == [Result] * 3
@@ -301,16 +301,16 @@ async def test_likes_whose_reply_is_lost_are_told_so_and_given_once(redis_client
 
 async def test_what_single_calls_are_told_whose_reply_is_lost(redis_client: Any, redis_url: str) -> None:
     async with Proxy(redis_url) as proxy, till_at(proxy.url, ledger_timeout=0.2) as till:
-        ledger, room = till.ledger, await till.ledger.room("r1")
+        ledger, room = till.ledger, await till.ledger.rooms.find("r1")
         proxy.mute = True
         told = {
-            ledger.grant("ann", 1, new_key(), "test", "op"): errors.OutcomeUnknown,
-            ledger.open_room("r2", "host", "Host", ""): errors.Unconfirmed,
-            ledger.end_room(room): errors.Unconfirmed,
-            ledger.room("r3"): errors.LedgerUnavailable,
-            ledger.snapshot(room): errors.LedgerUnavailable,
-            ledger.top(room, 3): errors.LedgerUnavailable,
-            ledger.wallet("ann"): errors.LedgerUnavailable,
+            ledger.wallets.grant("ann", 1, new_key(), "test", "op"): errors.OutcomeUnknown,
+            ledger.rooms.open("r2", "host", "Host", ""): errors.Unconfirmed,
+            ledger.rooms.end(room): errors.Unconfirmed,
+            ledger.rooms.find("r3"): errors.LedgerUnavailable,
+            ledger.rooms.snapshot(room): errors.LedgerUnavailable,
+            ledger.rooms.top(room, 3): errors.LedgerUnavailable,
+            ledger.wallets.read("ann"): errors.LedgerUnavailable,
         }
         for call, error in told.items():
             with pytest.raises(error):
@@ -320,7 +320,7 @@ async def test_what_single_calls_are_told_whose_reply_is_lost(redis_client: Any,
 async def test_single_calls_for_which_there_is_no_memory(redis_client: Any, redis_url: str) -> None:
     async with till_at(redis_url) as till, full(redis_client):
         with pytest.raises(errors.LedgerFull):
-            await till.ledger.grant("ann", 1, new_key(), "test", "op")
+            await till.ledger.wallets.grant("ann", 1, new_key(), "test", "op")
 
 
 async def test_a_room_whose_opening_got_no_reply(redis_client: Any, redis_url: str) -> None:
@@ -332,4 +332,4 @@ async def test_a_room_whose_opening_got_no_reply(redis_client: Any, redis_url: s
     async with RedisProxy(redis_url, before) as proxy, till_at(proxy.url, ledger_timeout=0.2) as till:
         armed = True
         with pytest.raises(errors.Unconfirmed):
-            await till.ledger.open_room("r2", "host", "Host", "")
+            await till.ledger.rooms.open("r2", "host", "Host", "")

@@ -12,9 +12,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gifting import errors
-from gifting.ledger.commit import PendingCommit
+from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit
 from gifting.ledger.entries import Credit, Debit, Grant
-from gifting.ledger.ledger import EVENT, GIFT, LIKE
 from gifting.ledger.lookup import read_record
 from gifting.ledger.spot import BUCKET_MS, bucket_spot, room_spot
 from gifting.ledger.status import Status
@@ -62,7 +61,7 @@ class Batch:
 
     async def prepare(self) -> None:
         for host in self.hosts:
-            self.rooms.append(await self.world.ledger.open_room(f"of-{host}", host, host, ""))
+            self.rooms.append(await self.world.ledger.rooms.open(f"of-{host}", host, host, ""))
         for user in self.users:
             await self.world.grant(user, COINS)
         first = self.gift(0, 0)
@@ -89,10 +88,10 @@ class Batch:
         return PendingCommit(GIFT, bucket, spot, target, fields, print, 0.0)
 
     async def coins(self) -> list[int]:
-        return [(await self.world.ledger.wallet(user))[0] for user in self.users]
+        return [(await self.world.ledger.wallets.read(user))[0] for user in self.users]
 
     async def diamonds(self) -> list[int]:
-        return [(await self.world.ledger.wallet(host))[1] for host in self.hosts]
+        return [(await self.world.ledger.wallets.read(host))[1] for host in self.hosts]
 
     async def entries(self) -> list[Any]:
         return [entry for entry in await ledger_of(self.world) if entry.key in self.gifts]
@@ -143,7 +142,7 @@ async def check(batch: Batch, before: list[int], earned: list[int]) -> bool:
     assert got <= paid
     assert not (any(credited) or got) or (all(debited) and len(paid) == 4)
     for room, first, was_credited in zip(batch.rooms, (PRICE, 0), credited, strict=True):
-        logged = [each.totals.coins async for each in batch.world.ledger.batches(room, 0)]
+        logged = [each.totals.coins async for each in batch.world.ledger.rooms.batches(room, 0)]
         assert was_credited or max(logged, default=0) <= first
     for key, status in (await batch.kept()).items():
         assert status in (Status.OUTCOME_UNKNOWN, Status.OK, Status.INSUFFICIENT_COINS)
@@ -178,12 +177,12 @@ async def test_a_grant_that_breaks_off(world: World, stays_broken: bool) -> None
             world.ledger.halt.why = ""
         else:
             break
-        coins = (await world.ledger.wallet(user))[0]
+        coins = (await world.ledger.wallets.read(user))[0]
         issued = [entry for entry in await ledger_of(world) if entry.key == parse_key(key)]
         assert not coins or (len(issued) == 1 and isinstance(issued[0], Grant))
         if not stays_broken and issued:
             with pytest.raises(errors.OutcomeUnknown):
                 await world.grant(user, 5, key)
-            assert (await world.ledger.wallet(user))[0] == coins
+            assert (await world.ledger.wallets.read(user))[0] == coins
         world.ledger.halt.why = ""
     assert 8 < at < 29

@@ -199,7 +199,7 @@ async def test_what_waits_for_a_room_when_the_close_is_sent_is_not_executed(serv
     assert url is not None
     ledger = Ledger(url, load(environ={}), load_catalog())
     await ledger.start()
-    hub = Hub(ledger, load(environ={}), "another node")
+    hub = Hub(ledger.rooms, load(environ={}), "another node")
     gateway = Gateway(ledger, hub, load(environ={}), Keyring([SECRET]))
     connection = Connection(gateway)
     connection.connection_made(Sink())
@@ -214,7 +214,7 @@ async def test_what_waits_for_a_room_when_the_close_is_sent_is_not_executed(serv
         while session.pending:
             await asyncio.sleep(0)
     await ledger.flush(10)
-    assert (await ledger.wallet(user))[0] == 100
+    assert (await ledger.wallets.read(user))[0] == 100
     connection.connection_lost(None)
     await gateway.stop()
     await hub.stop()

@@ -72,16 +72,16 @@ async def test_gifts_go_before_what_is_free(redis_url: str, redis_client: Any) -
     ledger = Ledger(redis_url, settings, load_catalog())
     await ledger.start()
     try:
-        await ledger.grant("ann", 1_000, new_key(), "test", "op")
-        room = await ledger.open_room("r1", "host", "Host", "")
-        ann = ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
+        await ledger.wallets.grant("ann", 1_000, new_key(), "test", "op")
+        room = await ledger.rooms.open("r1", "host", "Host", "")
+        ann = ledger.gifts.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
         told: list[str] = []
         for _ in range(2_000):
-            ledger.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
+            ledger.free.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
         with pytest.raises(errors.Overloaded):
-            ledger.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
+            ledger.free.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
         for _ in range(30):
-            ledger.send_gift(ann, room, "spark", new_key(), 1, None, lambda _: told.append("gift"))
+            ledger.gifts.submit(ann, room, "spark", new_key(), 1, None, lambda _: told.append("gift"))
         await ledger.batcher.drain()
         assert told[:30] == ["gift"] * 30
         assert told[30:] == ["comment"] * 2_000

@@ -57,13 +57,13 @@ async def test_nothing_is_taken_from_then_on(redis_client: Any, redis_url: str) 
         with pytest.raises(errors.LedgerHalted):
             till.send(1)
         for refused in (
-            till.ledger.grant("bob", 1, new_key(), "test", "op"),
-            till.ledger.end_room(await till.ledger.room("r1")),
-            till.ledger.sweep(),
+            till.ledger.wallets.grant("bob", 1, new_key(), "test", "op"),
+            till.ledger.rooms.end(await till.ledger.rooms.find("r1")),
+            till.ledger.sweeper.sweep(),
         ):
             with pytest.raises(errors.LedgerHalted):
                 await refused
-        assert (await till.ledger.snapshot(await till.ledger.room("r1"))).state == "live", "reading goes on"
+        assert (await till.ledger.rooms.snapshot(await till.ledger.rooms.find("r1"))).state == "live", "reading goes on"
         why = till.ledger.halt.why
         till.ledger.halt.pull("another script")
         assert till.ledger.halt.why == why, "the first reason is the one to look for"
@@ -97,21 +97,21 @@ async def test_a_gift_that_was_sent_before_is_never_told_that_it_was_not(redis_c
 @pytest.mark.parametrize("script", ["grant", "sweep", "room_end"])
 async def test_any_script_that_writes_the_books(redis_client: Any, redis_url: str, script: str) -> None:
     async with till_at(redis_url, vital=Vital(health := Health()), streak_window=0.1) as till:
-        ledger, room = till.ledger, await till.ledger.room("r1")
+        ledger, room = till.ledger, await till.ledger.rooms.find("r1")
         for key in (f"{ledger.keys.base('ann')}:ledger", f"{room.base}:room:r1/log"):
             await redis_client.delete(key)
             await redis_client.set(key, "no stream")
         if script == "grant":
             with pytest.raises(errors.OutcomeUnknown):
-                await ledger.grant("ann", 1, new_key(), "test", "op")
+                await ledger.wallets.grant("ann", 1, new_key(), "test", "op")
         elif script == "room_end":
             with pytest.raises(errors.Unconfirmed):
-                await ledger.end_room(room)
+                await ledger.rooms.end(room)
         else:
             await asyncio.sleep(ledger.settings.streak_window)
             with pytest.raises(errors.Unavailable):
                 while True:
-                    await ledger.sweep()
+                    await ledger.sweeper.sweep()
         assert script in health.problems["ledger"]
         with pytest.raises(errors.LedgerHalted):
             till.send(1)

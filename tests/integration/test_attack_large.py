@@ -53,6 +53,6 @@ async def test_many_keys_and_users_in_one_call_and_again(redis_client: Redis, re
         on = await world.together(*({"user": user} for user in users))
         assert [(result.coins, result.repeat_count) for result in on] == [(0, 3)] * count, "streaks go on"
         world.clock[0] += 3_001
-        assert (await world.ledger.sweep())[0] == count
+        assert (await world.ledger.sweeper.sweep())[0] == count
         report = await audit(world.redis, world.ledger.keys)
         assert (report.lines()[1:], report.gifts) == (["clean"], 2 * count)

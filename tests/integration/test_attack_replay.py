@@ -58,15 +58,15 @@ async def fill_log(ledger: Ledger, size: int) -> int:
 
     They are no streaks, whose ends would come later.
     """
-    await ledger.grant("ann", 10**12, new_key(), "test", "op")
-    sender = ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
-    room = await ledger.open_room("r1", "host", "Host", "")
+    await ledger.wallets.grant("ann", 10**12, new_key(), "test", "op")
+    sender = ledger.gifts.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
+    room = await ledger.rooms.open("r1", "host", "Host", "")
     log = ledger.keys.log("host", "r1")
     while (await ledger.redis.memory_usage(log) or 0) < size:
         for _ in range(4_000):
-            ledger.send_gift(sender, room, "skateboard", new_key(), 1, TEXT, lambda _: None)
+            ledger.gifts.submit(sender, room, "skateboard", new_key(), 1, TEXT, lambda _: None)
         await ledger.batcher.drain()
-    return (await ledger.snapshot(room)).seq
+    return (await ledger.rooms.snapshot(room)).seq
 
 
 @asynccontextmanager
@@ -74,7 +74,7 @@ async def a_room(ledger: Ledger, settings: Settings, size: int) -> AsyncIterator
     """A room of a hub that has nothing of its log in memory; and its last seq."""
     last = await fill_log(ledger, size)
     shared = Shared(settings, Pacer(0.05), Replays(settings), Counters())
-    room = Room(await ledger.room("r1"), ledger, shared, 0.0)
+    room = Room(await ledger.rooms.find("r1"), ledger.rooms, shared, 0.0)
     await room.open()
     try:
         yield room, last
@@ -149,7 +149,7 @@ async def test_pages_are_loaded_in_turn(redis_url: str, redis_client: Any, monke
     settings = load({**UNLIMITED, "replay_loads": 3}, environ={})
     async with a_ledger(redis_url, settings) as ledger, a_room(ledger, settings, 1_000_000) as (room, last):
         loading = most = 0
-        read = ledger.replay
+        read = ledger.rooms.replay
 
         async def count(*args: Any) -> list[RoomBatch]:
             nonlocal loading, most
@@ -159,7 +159,7 @@ async def test_pages_are_loaded_in_turn(redis_url: str, redis_client: Any, monke
             loading -= 1
             return found
 
-        monkeypatch.setattr(ledger, "replay", count)
+        monkeypatch.setattr(ledger.rooms, "replay", count)
         readers = [Recorder(MSGPACK) for _ in range(8)]
         every = [
             Subscription(reader, room.id, lane, since, False)

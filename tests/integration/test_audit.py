@@ -136,7 +136,7 @@ async def test_a_key_is_its_senders_partitions(world: World) -> None:
     elsewhere = next(user for user in USERS if world.base(user) != world.base("ann"))
     key = world.key()
     for user in ("ann", elsewhere):
-        await world.ledger.gift(world.sender(user), world.rooms["r2"], PLAIN, key)
+        await world.ledger.gifts.send(world.sender(user), world.rooms["r2"], PLAIN, key)
     assert await world.problems() == set()
 
 
@@ -454,7 +454,7 @@ async def end_again_with_gift(world: World) -> None:
 
 
 async def an_ended_streak(world: World) -> dict[str, Any]:
-    async for batch in world.ledger.batches(world.rooms["r1"], 0):
+    async for batch in world.ledger.rooms.batches(world.rooms["r1"], 0):
         for entry in batch.entries():
             event: dict[str, Any] = unpack(batch.events[entry.start : entry.end])
             if an_end(event):
@@ -609,7 +609,7 @@ async def _be_busy(world: World, number: int, stop: asyncio.Event) -> None:
             await asyncio.sleep(0.01)
         await world.send(user, room, PLAIN)
         await world.like(room)
-        await world.ledger.sweep()
+        await world.ledger.sweeper.sweep()
         if at % 3 == 2:
-            await world.ledger.end_room(world.rooms[room])
+            await world.ledger.rooms.end(world.rooms[room])
         at += 1

@@ -64,7 +64,7 @@ async def test_a_step_ahead_and_back_charges_no_key_twice(world: World, believed
             await world.send(key=key)
     else:
         assert await world.send(key=key) == first._replace(duplicate=True)
-    assert await world.ledger.wallet("ann") == (998, 0)
+    assert await world.ledger.wallets.read("ann") == (998, 0)
 
 
 @pytest.mark.attack
@@ -76,21 +76,21 @@ async def test_a_step_of_the_machines_own_clock(tmp_path: Path) -> None:
         ledger = Ledger(await server.start(), config.load({}, environ={}), load_catalog())
         try:
             await ledger.start()
-            room = await ledger.open_room("r1", "host", "Host", "")
-            await ledger.grant("ann", 100, new_key(), "bought", "operator")
-            sender, key = ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 0}), new_key()
-            first = await ledger.gift(sender, room, "spark", key)
+            room = await ledger.rooms.open("r1", "host", "Host", "")
+            await ledger.wallets.grant("ann", 100, new_key(), "bought", "operator")
+            sender, key = ledger.gifts.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 0}), new_key()
+            first = await ledger.gifts.send(sender, room, "spark", key)
             names = [name async for name in ledger.redis.scan_iter()]
             shim.step_clock(STEP_AHEAD / 1000)
             await ledger.maintain()
             assert await ledger.redis.exists(*names) == len(names)
             with pytest.raises(errors.KeyExpired):
-                await ledger.gift(sender, room, "spark", new_key())
+                await ledger.gifts.send(sender, room, "spark", new_key())
             shim.step_clock(0)
             await ledger.maintain()
             assert ledger.upkeep.clock.steps == 2
-            assert await ledger.gift(sender, room, "spark", key) == first._replace(duplicate=True)
-            assert (await ledger.wallet("ann"))[0] == 99
+            assert await ledger.gifts.send(sender, room, "spark", key) == first._replace(duplicate=True)
+            assert (await ledger.wallets.read("ann"))[0] == 99
         finally:
             await ledger.stop()
             shim.clear()
@@ -114,7 +114,7 @@ async def test_what_was_told_to_have_expired_stays_so(world: World) -> None:
     world.clock[0] -= 31 * 86_400_000
     with pytest.raises(errors.KeyExpired):
         await world.grant("ann", 5, grant)
-    assert await world.ledger.wallet("ann") == (1000, 0)
+    assert await world.ledger.wallets.read("ann") == (1000, 0)
 
 
 @pytest.mark.attack
@@ -172,7 +172,7 @@ async def test_what_is_right_at_the_floor_is_above_it(world: World) -> None:
         await world.send(key=early)
     with pytest.raises(errors.KeyExpired):
         await world.grant("ann", 5, early)
-    assert await world.ledger.wallet("ann") == (1004, 0)
+    assert await world.ledger.wallets.read("ann") == (1004, 0)
 
 
 async def test_no_bucket_above_the_floor_is_deleted_whoever_asks(world: World) -> None:

@@ -10,12 +10,11 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gifting.ledger import scripts
-from gifting.ledger.commit import PendingCommit
+from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit
 from gifting.ledger.keys import Keys
-from gifting.ledger.ledger import EVENT, GIFT, LIKE
 from gifting.ledger.spot import BUCKET_MS, account_keys, bucket_spot, credit_keys, room_keys, room_spot
 from gifting.ledger.status import Status
-from gifting.ledger.stream import LAST, read_ledger
+from gifting.ledger.stream import Span, read_ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_about, encode_event, encode_sent
 from gifting.model.money import key_time, parse_key
@@ -41,7 +40,7 @@ class Scene:
 
     async def prepare(self) -> None:
         for host in HOSTS:
-            self.rooms.append(await self.world.ledger.open_room(f"of-{host}", host, host, ""))
+            self.rooms.append(await self.world.ledger.rooms.open(f"of-{host}", host, host, ""))
         for user in SENDERS:
             await self.world.grant(user, COINS)
 
@@ -228,10 +227,10 @@ async def left_behind(scene: Scene) -> dict[str, Any]:
     """All that gifts change, as it is read."""
     ledger, keys = scene.world.ledger, scene.world.ledger.keys
     return {
-        "wallets": [await ledger.wallet(name) for name in (*SENDERS, *HOSTS)],
+        "wallets": [await ledger.wallets.read(name) for name in (*SENDERS, *HOSTS)],
         "logs": [await scene.world.log(room) for room in scene.rooms],
-        "snapshots": [await ledger.snapshot(room) for room in scene.rooms],
-        "entries": [each async for _, _, each in read_ledger(scene.world.redis, dict.fromkeys(keys.bases, LAST))],
+        "snapshots": [await ledger.rooms.snapshot(room) for room in scene.rooms],
+        "entries": [each async for _, _, each in read_ledger(scene.world.redis, dict.fromkeys(keys.bases, Span()))],
         "totals": [await scene.world.redis.hgetall(f"{base}:totals") for base in keys.bases],
     }
 
@@ -260,10 +259,10 @@ async def test_a_gift_that_was_debited_is_credited_though_the_room_has_ended(sce
     """What comes too late is not lost: only who asks before the debit is refused."""
     two, (gift, late) = TwoCalls(scene), some_gifts(scene)[:2]
     room = scene.rooms[1]
-    await scene.world.ledger.end_room(room)
+    await scene.world.ledger.rooms.end(room)
     assert (await two.send([gift], 1))[0] == [Status.ROOM_ENDED]
     await two.credit("give", room, late["target"], pack([late]))
-    assert await scene.world.ledger.wallet(HOSTS[1]) == (0, 7 * 500)
+    assert await scene.world.ledger.wallets.read(HOSTS[1]) == (0, 7 * 500)
     assert [event["type"] for event in await scene.world.log(room)] == ["stream_end", "gift"]
-    snapshot = await scene.world.ledger.snapshot(room)
+    snapshot = await scene.world.ledger.rooms.snapshot(room)
     assert (snapshot.state, snapshot.coins) == ("ended", 7)

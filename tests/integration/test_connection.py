@@ -63,7 +63,7 @@ class World:
     def __init__(self, **settings: Any) -> None:
         made = load(settings, environ={})
         ledger = Ledger("redis://127.0.0.1:1", made, load_catalog())
-        self.hub = Hub(ledger, made, "test")
+        self.hub = Hub(ledger.rooms, made, "test")
         self.gateway = Gateway(ledger, self.hub, made, Keyring([SECRET]))
         self.socket = Socket()
         self.connection = Connection(self.gateway)

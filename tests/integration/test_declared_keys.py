@@ -74,7 +74,7 @@ async def world(redis_client: Redis, redis_url: str, monkeypatch: pytest.MonkeyP
 async def live_through_everything(world: World, recorder: Recorder) -> None:
     """What ledgers do, each script at least once."""
     ledger = world.ledger
-    rooms = [await ledger.open_room(f"r{number}", f"host{number}", "", "") for number in range(2, 6)]
+    rooms = [await ledger.rooms.open(f"r{number}", f"host{number}", "", "") for number in range(2, 6)]
     for user in ("ann", "bob", "cat"):
         await world.grant(user, 100)
     await recorder.look()
@@ -85,21 +85,21 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
         for age in (0, WINDOW)
     ]
     await world.together(*gifts)
-    await world.told(lambda done: ledger.like(rooms[0], 1, done))
-    await world.told(lambda done: ledger.post(rooms[0], "share", {}, done))
-    await ledger.presence(rooms[0], "node", 3)
+    await world.told(lambda done: ledger.free.like(rooms[0], 1, done))
+    await world.told(lambda done: ledger.free.post(rooms[0], "share", {}, done))
+    await ledger.rooms.presence(rooms[0], "node", 3)
     await recorder.look()
-    await ledger.live_rooms("start", "", 10)
+    await ledger.rooms.live("start", "", 10)
     for room in rooms:
-        await ledger.snapshot(room)
-        await ledger.top(room, 3)
-        assert await ledger.replay(room, 0, 1000)
-    await ledger.presence(rooms[0], "node", 0)
+        await ledger.rooms.snapshot(room)
+        await ledger.rooms.top(room, 3)
+        assert await ledger.rooms.replay(room, 0, 1000)
+    await ledger.rooms.presence(rooms[0], "node", 0)
     world.clock[0] += STREAK + 1
-    assert (await ledger.sweep())[0] == 12
+    assert (await ledger.sweeper.sweep())[0] == 12
     for room in rooms:
         await world.send(room=room)
-        await ledger.end_room(room)
+        await ledger.rooms.end(room)
     await recorder.look()
     world.clock[0] += 3 * WINDOW
     await world.forget()

@@ -47,10 +47,12 @@ SMALL = {"batch_max": 4}
 
 
 async def set_up(ledger: Ledger, senders: int = 16, coins: int = 10_000) -> tuple[RoomRef, list[Sender]]:
-    room = await ledger.open_room("r1", "host", "Host", "")
-    people = [ledger.sender(f"u{n}", {"id": f"u{n}", "name": "", "picture": "", "level": 0}) for n in range(senders)]
+    room = await ledger.rooms.open("r1", "host", "Host", "")
+    people = [
+        ledger.gifts.sender(f"u{n}", {"id": f"u{n}", "name": "", "picture": "", "level": 0}) for n in range(senders)
+    ]
     for sender in people:
-        await ledger.grant(sender.id, coins, new_key(), "test", "op")
+        await ledger.wallets.grant(sender.id, coins, new_key(), "test", "op")
     return room, people
 
 
@@ -59,7 +61,7 @@ async def insist(ledger: Ledger, sender: Sender, room: RoomRef, key: str) -> Any
     async with asyncio.timeout(30):
         while True:
             try:
-                return await ledger.gift(sender, room, "spark", key)
+                return await ledger.gifts.send(sender, room, "spark", key)
             except errors.GiftingError as error:
                 if not error.temporary:
                     raise
@@ -88,7 +90,7 @@ async def check_books(ledger: Ledger, seqs: list[int]) -> None:
     assert len(set(seqs)) == len(seqs) == report.gifts
     logged = [
         event["seq"]
-        async for batch in ledger.batches(await ledger.room("r1"), 0)
+        async for batch in ledger.rooms.batches(await ledger.rooms.find("r1"), 0)
         for entry in batch.entries()
         if (event := unpack(batch.events[entry.start : entry.end]))["count"]
     ]
@@ -151,12 +153,12 @@ async def test_a_redis_that_stalls_leaves_the_outcome_unknown_then_resolves(embe
         os.kill(embedded.pid, signal.SIGSTOP)
         try:
             with pytest.raises(errors.Unavailable):
-                await ledger.gift(sender, room, "spark", key)
+                await ledger.gifts.send(sender, room, "spark", key)
         finally:
             os.kill(embedded.pid, signal.SIGCONT)
         result = await insist(ledger, sender, room, key)
         assert result.seq == 1
-        assert await ledger.wallet(sender.id) == (9_999, 0)
+        assert await ledger.wallets.read(sender.id) == (9_999, 0)
         await check_books(ledger, [result.seq])
 
 
@@ -165,10 +167,10 @@ async def test_no_memory_left_refuses_and_charges_nothing(embedded: EmbeddedRedi
         room, (sender, *_) = await set_up(ledger)
         await ledger.redis.config_set("maxmemory", "1mb")
         with pytest.raises(errors.LedgerFull):
-            await ledger.gift(sender, room, "spark", new_key())
+            await ledger.gifts.send(sender, room, "spark", new_key())
         await ledger.redis.config_set("maxmemory", "0")
         await check_books(ledger, [])
-        assert await ledger.wallet(sender.id) == (10_000, 0)
+        assert await ledger.wallets.read(sender.id) == (10_000, 0)
 
 
 async def test_a_full_batch_does_not_wait_for_the_call_before_it(redis_url: str, redis_client: Any) -> None:
@@ -177,7 +179,7 @@ async def test_a_full_batch_does_not_wait_for_the_call_before_it(redis_url: str,
         room, (sender, *_) = await set_up(ledger)
         for gifts, calls in ((8, 2), (3, 1), (10, 3)):
             before = ledger.batcher.batches
-            results = await asyncio.gather(*(ledger.gift(sender, room, "spark", new_key()) for _ in range(gifts)))
+            results = await asyncio.gather(*(ledger.gifts.send(sender, room, "spark", new_key()) for _ in range(gifts)))
             await ledger.batcher.drain()
             assert ledger.batcher.batches - before == calls
             assert len({result.seq for result in results}) == gifts
@@ -186,7 +188,7 @@ async def test_a_full_batch_does_not_wait_for_the_call_before_it(redis_url: str,
 async def test_a_queue_that_is_full_refuses(redis_url: str, redis_client: Any) -> None:
     async with ledger_at(redis_url, batch_queue=4) as ledger:
         room, (sender, *_) = await set_up(ledger)
-        sent = [asyncio.create_task(ledger.gift(sender, room, "spark", new_key())) for _ in range(10)]
+        sent = [asyncio.create_task(ledger.gifts.send(sender, room, "spark", new_key())) for _ in range(10)]
         outcomes = await asyncio.gather(*sent, return_exceptions=True)
         assert sum(isinstance(outcome, errors.Overloaded) for outcome in outcomes) == 6
         await check_books(ledger, [outcome.seq for outcome in outcomes if not isinstance(outcome, BaseException)])
@@ -202,19 +204,20 @@ async def test_every_streak_ends_once_however_many_sweep(redis_url: str, redis_c
     for ledger in ledgers:
         await ledger.start()
     try:
-        room = await ledgers[0].open_room("r1", "host", "Host", "")
+        room = await ledgers[0].rooms.open("r1", "host", "Host", "")
         for user in ("ann", "bob"):
-            await ledgers[0].grant(user, 100, key(), "test", "op")
-            sender = ledgers[0].sender(user, {"id": user, "name": "", "picture": "", "level": 0})
-            assert (await ledgers[0].gift(sender, room, "spark", key())).repeat_count == 1
-            assert (await ledgers[0].gift(sender, room, "spark", key())).repeat_count == 2
+            await ledgers[0].wallets.grant(user, 100, key(), "test", "op")
+            sender = ledgers[0].gifts.sender(user, {"id": user, "name": "", "picture": "", "level": 0})
+            assert (await ledgers[0].gifts.send(sender, room, "spark", key())).repeat_count == 1
+            assert (await ledgers[0].gifts.send(sender, room, "spark", key())).repeat_count == 2
         clock[0] += 3000
-        assert [ended for ended, _ in await asyncio.gather(*(ledger.sweep() for ledger in ledgers))] == [0, 0, 0]
+        sweepers = [ledger.sweeper for ledger in ledgers]
+        assert [ended for ended, _ in await asyncio.gather(*(sweeper.sweep() for sweeper in sweepers))] == [0, 0, 0]
         clock[0] += 1
-        assert sum(ended for ended, _ in await asyncio.gather(*(ledger.sweep() for ledger in ledgers))) == 2
+        assert sum(ended for ended, _ in await asyncio.gather(*(sweeper.sweep() for sweeper in sweepers))) == 2
         report = await audit(ledgers[0].redis, ledgers[0].keys)
         assert report.clean, report.lines()
-        assert (await ledgers[0].snapshot(room)).seq == 6
+        assert (await ledgers[0].rooms.snapshot(room)).seq == 6
     finally:
         for ledger in ledgers:
             await ledger.stop()
@@ -225,11 +228,11 @@ async def test_the_keys_of_a_partition_share_a_slot(cluster_redis_url: str) -> N
     async with ledger_at(cluster_redis_url, partitions=1, key_prefix="one") as ledger:
         seqs = await load_with(ledger, 40, lambda: asyncio.sleep(0), 10)
         await check_books(ledger, seqs)
-        room = await ledger.room("r1")
-        assert await ledger.presence(room, "node", 3) == 3
-        assert len(await ledger.top(room, 5)) == 5
-        await ledger.sweep()
-        await ledger.end_room(room)
-        assert (await ledger.snapshot(room)).state == "ended"
+        room = await ledger.rooms.find("r1")
+        assert await ledger.rooms.presence(room, "node", 3) == 3
+        assert len(await ledger.rooms.top(room, 5)) == 5
+        await ledger.sweeper.sweep()
+        await ledger.rooms.end(room)
+        assert (await ledger.rooms.snapshot(room)).state == "ended"
         with pytest.raises(errors.RoomEnded):
-            await ledger.open_room("r1", "host", "", "")
+            await ledger.rooms.open("r1", "host", "", "")

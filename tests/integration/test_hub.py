@@ -37,17 +37,17 @@ class World:
         self._clock = clock
 
     async def send(self, user: str, gift: str) -> None:
-        sender = self.ledger.sender(user, {"id": user, "name": user, "picture": "", "level": 0})
+        sender = self.ledger.gifts.sender(user, {"id": user, "name": user, "picture": "", "level": 0})
         key = make_key(self._clock[0], os.urandom(10))
-        await self.ledger.gift(sender, await self.ledger.room("r1"), gift, key)
+        await self.ledger.gifts.send(sender, await self.ledger.rooms.find("r1"), gift, key)
 
     async def end_streaks(self) -> None:
         self._clock[0] += 3001
-        await self.ledger.sweep()
+        await self.ledger.sweeper.sweep()
 
     async def feed(self) -> None:
         """What pub/sub would bring, and one pass of every lane."""
-        async for batch in self.ledger.batches(await self.ledger.room("r1"), self.room.history.seq):
+        async for batch in self.ledger.rooms.batches(await self.ledger.rooms.find("r1"), self.room.history.seq):
             self.room.receive(batch)
         for lane in self.room.lanes.values():
             lane.flush(0.0)
@@ -65,11 +65,11 @@ async def world(redis_url: str, redis_client: Any) -> AsyncIterator[World]:
     settings = load({"live_top": 1, "live_interval": 0.0, "recent_max": 4096}, environ={})
     ledger = Ledger(redis_url, settings, load_catalog(), lambda: str(clock[0]))
     await ledger.start()
-    ref = await ledger.open_room("r1", "host", "Host", "")
+    ref = await ledger.rooms.open("r1", "host", "Host", "")
     for user in ("ann", "bob", "cleo"):
-        await ledger.grant(user, 1_000_000, make_key(clock[0], os.urandom(10)), "test", "op")
+        await ledger.wallets.grant(user, 1_000_000, make_key(clock[0], os.urandom(10)), "test", "op")
     shared = Shared(settings, Pacer(0.05), Replays(settings), Counters())
-    room = Room(ref, ledger, shared, 0.0)
+    room = Room(ref, ledger.rooms, shared, 0.0)
     await room.open()
     yield World(ledger, room, clock)
     room.close()
@@ -200,14 +200,14 @@ async def test_a_log_that_cannot_be_read_is_tried_until_it_can(world: World, mon
     monkeypatch.setattr(rooms, "HEAL_PAUSE", 0.0)
     reader, _ = world.join("all")
     await world.send("ann", "spark")
-    read, failures = world.ledger.replay, iter(range(3))
+    read, failures = world.ledger.rooms.replay, iter(range(3))
 
     async def fail_at_first(*args: Any) -> list[RoomBatch]:
         if next(failures, None) is not None:
             raise errors.OutcomeUnknown
         return await read(*args)
 
-    monkeypatch.setattr(world.ledger, "replay", fail_at_first)
+    monkeypatch.setattr(world.ledger.rooms, "replay", fail_at_first)
     world.room.heal()
     async with asyncio.timeout(10):
         while not reader.seqs:
@@ -230,7 +230,7 @@ async def test_more_than_can_be_held_is_read_from_the_log(world: World) -> None:
     reader, _ = world.join("all")
     for _ in range(40):
         await world.send("ann", "spark")
-    batches = [batch async for batch in world.ledger.batches(await world.ledger.room("r1"), 0)]
+    batches = [batch async for batch in world.ledger.rooms.batches(await world.ledger.rooms.find("r1"), 0)]
     for batch in batches[1:]:  # the first is lost, the rest come while the gap is being filled
         world.room.receive(batch)
     held = sum(len(batch.events) for batch in world.room._held)
@@ -279,7 +279,7 @@ async def test_a_lane_that_fails_fails_alone_and_leaves_no_hole(world: World, ca
     for group in world.room.lanes["all"]._sharing.values():
         group[subscription] = fail
     await world.send("ann", "spark")
-    async for batch in world.ledger.batches(await world.ledger.room("r1"), 0):
+    async for batch in world.ledger.rooms.batches(await world.ledger.rooms.find("r1"), 0):
         world.room.receive(batch)
     async with asyncio.timeout(10):
         while not fed.seqs:

@@ -16,15 +16,15 @@ from redis.exceptions import ResponseError
 
 from gifting import errors
 from gifting.ledger.audit import audit
-from gifting.ledger.commit import PendingCommit, Reply
+from gifting.ledger.commit import LIKE, PendingCommit, Reply
 from gifting.ledger.connect import MAX_CONNECTIONS
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.keys import Keys
-from gifting.ledger.ledger import LIKE, Ledger
-from gifting.ledger.rooms import SWEEP_MAX
+from gifting.ledger.ledger import Ledger
 from gifting.ledger.spot import DAY_MS, account_keys, room_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
+from gifting.ledger.sweep import SWEEP_MAX
 from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_event, encode_host
 from gifting.model.money import MAX_AMOUNT, diamonds_for, key_time, make_key, parse_key
@@ -82,37 +82,37 @@ async def test_room_not_found(world: World) -> None:
         with pytest.raises(errors.RoomNotFound):
             await world.send(room=room)
     with pytest.raises(errors.RoomNotFound):
-        await world.ledger.room("nowhere")
+        await world.ledger.rooms.find("nowhere")
     with pytest.raises(errors.RoomNotFound):
-        await world.ledger.snapshot(nowhere)
+        await world.ledger.rooms.snapshot(nowhere)
     with pytest.raises(errors.RoomNotFound):
-        await world.ledger.end_room(nowhere)
-    posted = await world.told(lambda done: world.ledger.post(nowhere, "share", {}, done))
+        await world.ledger.rooms.end(nowhere)
+    posted = await world.told(lambda done: world.ledger.free.post(nowhere, "share", {}, done))
     assert isinstance(posted, errors.RoomNotFound)
 
 
 async def test_room_ended(world: World) -> None:
-    await world.ledger.end_room(world.room)
+    await world.ledger.rooms.end(world.room)
     with pytest.raises(errors.RoomEnded):
         await world.send()
     with pytest.raises(errors.RoomEnded):
-        await world.ledger.open_room("r1", "host", "Host", "")
-    liked = await world.told(lambda done: world.ledger.like(world.room, 1, done))
+        await world.ledger.rooms.open("r1", "host", "Host", "")
+    liked = await world.told(lambda done: world.ledger.free.like(world.room, 1, done))
     assert isinstance(liked, errors.RoomEnded)
-    assert await world.ledger.wallet("ann") == (1000, 0)
+    assert await world.ledger.wallets.read("ann") == (1000, 0)
 
 
 async def test_own_room(world: World) -> None:
     await world.grant("host", 10)
     with pytest.raises(errors.OwnRoom):
         await world.send("host")
-    assert await world.ledger.wallet("host") == (10, 0)
+    assert await world.ledger.wallets.read("host") == (10, 0)
 
 
 async def test_key_reused(world: World) -> None:
     key = world.key()
     await world.send(key=key)
-    room = await world.ledger.open_room("r2", "host", "", "")
+    room = await world.ledger.rooms.open("r2", "host", "", "")
     for other in ({"count": 2}, {"gift": "petal"}, {"message": "else"}, {"room": room}):
         with pytest.raises(errors.KeyReused):
             await world.send(key=key, **other)
@@ -140,7 +140,7 @@ async def test_bad_amount(world: World, coins: Any) -> None:
     base = world.base("ann")
     keys = [*account_keys(base, "grants"), f"{base}:grants:{day}"]
     assert status_of(await world.raw("grant", keys, options)) == Status.BAD_AMOUNT
-    assert await world.ledger.wallet("ann") == (1000, 0)
+    assert await world.ledger.wallets.read("ann") == (1000, 0)
     assert await world.log() == []
 
 
@@ -154,7 +154,7 @@ async def test_an_amount_whose_diamonds_would_not_be_exact(world: World) -> None
 @pytest.mark.parametrize("count", [0, -1, 10_000])
 async def test_bad_counts_are_refused_at_once(world: World, count: int) -> None:
     with pytest.raises(errors.BadAmount):
-        world.ledger.send_gift(world.sender("ann"), world.room, "spark", world.key(), count, None, print)
+        world.ledger.gifts.submit(world.sender("ann"), world.room, "spark", world.key(), count, None, print)
     assert await world.log() == []
 
 
@@ -174,10 +174,10 @@ async def test_wallet_full(redis_client: Redis, redis_url: str) -> None:
         coins = dearest.coins * 9_999
         for _ in range(MAX_AMOUNT // (coins * 900_000)):
             await world.send(gift=dearest.id, count=9_999)
-        before = await world.ledger.wallet("ann")
+        before = await world.ledger.wallets.read("ann")
         with pytest.raises(errors.WalletFull):
             await world.send(gift=dearest.id, count=9_999)
-        assert await world.ledger.wallet("ann") == before
+        assert await world.ledger.wallets.read("ann") == before
 
 
 async def test_a_room_that_can_not_count_more(world: World) -> None:
@@ -186,12 +186,12 @@ async def test_a_room_that_can_not_count_more(world: World) -> None:
     assert (await world.send()).seq == 1
     with pytest.raises(errors.WalletFull):
         await world.send()
-    assert await world.ledger.wallet("ann") == (999, 0)
+    assert await world.ledger.wallets.read("ann") == (999, 0)
 
 
 async def test_room_taken(world: World) -> None:
     with pytest.raises(errors.RoomTaken):
-        await world.ledger.open_room("r1", "zoe", "Zoe", "")
+        await world.ledger.rooms.open("r1", "zoe", "Zoe", "")
     keys = [world.ledger.keys.room("host", "r1"), *world.ledger.keys.live(world.base("host"))]
     assert status_of(await world.raw("room_open", keys, ("r1", "zoe", "Zoe", "", 9))) == Status.ROOM_TAKEN
     assert status_of(await world.raw("room_open", keys, ("r1", "host", "Host", "", 9))) == Status.OK
@@ -200,12 +200,12 @@ async def test_room_taken(world: World) -> None:
 async def test_too_many_live_rooms(redis_client: Redis, redis_url: str) -> None:
     async with a_world(redis_url, creator_rooms=1) as world:
         with pytest.raises(errors.TooManyLiveRooms):
-            await world.ledger.open_room("r2", "host", "Host", "")
+            await world.ledger.rooms.open("r2", "host", "Host", "")
         options = ("r2", "host", "Host", "", 1)
         keys = [world.ledger.keys.room("host", "r2"), *world.ledger.keys.live(world.base("host"))]
         assert status_of(await world.raw("room_open", keys, options)) == Status.TOO_MANY_LIVE_ROOMS
-        await world.ledger.end_room(world.room)
-        await world.ledger.open_room("r2", "host", "Host", "")
+        await world.ledger.rooms.end(world.room)
+        await world.ledger.rooms.open("r2", "host", "Host", "")
 
 
 def test_every_status_is_asked_for_above() -> None:
@@ -240,7 +240,7 @@ async def test_a_key_is_known_beyond_its_window(world: World) -> None:
     await world.forget()
     with pytest.raises(errors.KeyExpired):
         await world.send(key=key)
-    assert await world.ledger.wallet("ann") == (999, 0)
+    assert await world.ledger.wallets.read("ann") == (999, 0)
 
 
 async def test_keys_of_both_sides_of_a_bucket_edge(world: World) -> None:
@@ -263,7 +263,7 @@ async def test_duplicates_within_one_call(world: World) -> None:
         (0, Status.OK),
     ]
     assert results[0].seq == results[1].seq == 1
-    assert (await world.ledger.wallet("ann"))[0] == 998
+    assert (await world.ledger.wallets.read("ann"))[0] == 998
 
 
 async def test_grants_are_issued_once(world: World) -> None:
@@ -278,7 +278,7 @@ async def test_grants_are_issued_once(world: World) -> None:
         await world.grant("bob", 5, world.key(window + 1))
     with pytest.raises(errors.KeyInFuture):
         await world.grant("bob", 5, world.key(-LEAD - 1))
-    assert await world.ledger.wallet("bob") == (3, 0)
+    assert await world.ledger.wallets.read("bob") == (3, 0)
 
 
 # Money.
@@ -289,8 +289,8 @@ async def test_the_largest_balance_is_exact(redis_client: Redis, redis_url: str)
         assert await world.grant("ann", MAX_AMOUNT) == (MAX_AMOUNT, False)
         for left in (MAX_AMOUNT - 1, MAX_AMOUNT - 2):
             assert (await world.send()).coins == left
-            assert await world.ledger.wallet("ann") == (left, 0)
-            assert await world.ledger.wallet("host") == (0, (MAX_AMOUNT - left) * 500)
+            assert await world.ledger.wallets.read("ann") == (left, 0)
+            assert await world.ledger.wallets.read("host") == (0, (MAX_AMOUNT - left) * 500)
         (grant, *_) = [entry async for _, _, entry in read_ledger(world.redis, {world.base("ann"): Span()})]
         assert grant.coins == MAX_AMOUNT
 
@@ -306,7 +306,7 @@ async def test_remainders_are_carried(redis_client: Redis, redis_url: str, rate:
             total += diamonds
             await world.send(count=coins)
             assert (await world.log())[-1]["diamonds"] == diamonds
-        assert (await world.ledger.wallet("host"))[1] == total == 110 * numerator // denominator
+        assert (await world.ledger.wallets.read("host"))[1] == total == 110 * numerator // denominator
 
 
 async def test_the_stream_has_an_entry_of_each_side(world: World) -> None:
@@ -330,7 +330,7 @@ async def test_coins_run_out_in_mid_batch(world: World) -> None:
 
 
 async def test_a_full_batch_over_many_partitions(world: World) -> None:
-    rooms = [await world.ledger.open_room(f"s{number}", f"h{number}", "", "") for number in range(20)]
+    rooms = [await world.ledger.rooms.open(f"s{number}", f"h{number}", "", "") for number in range(20)]
     results = await world.together(*({"room": rooms[number % 20]} for number in range(256)))
     assert [result.coins for result in results] == list(range(999, 743, -1))
     for number, room in enumerate(rooms):
@@ -343,21 +343,21 @@ async def test_a_full_batch_over_many_partitions(world: World) -> None:
 
 async def test_more_calls_at_once_than_there_are_connections(world: World, redis_url: str) -> None:
     """As when a node that does not know a room yet is sent many gifts for it."""
-    room = await world.ledger.open_room("r2", "host", "Host", "")
+    room = await world.ledger.rooms.open("r2", "host", "Host", "")
     async with a_world(redis_url) as other:
-        assert {room} == set(await asyncio.gather(*(other.ledger.room("r2") for _ in range(4 * MAX_CONNECTIONS))))
+        assert {room} == set(await asyncio.gather(*(other.ledger.rooms.find("r2") for _ in range(4 * MAX_CONNECTIONS))))
 
 
 async def test_a_batch_that_touches_every_partition_there_can_be(redis_client: Redis, redis_url: str) -> None:
     """A partition's place in the call takes one, two or three bytes."""
     async with a_world(redis_url, partitions=256) as world:
         hosts = [f"host-{number}" for number in range(250)]
-        rooms = [await world.ledger.open_room(f"of-{host}", host, host, "") for host in hosts]
+        rooms = [await world.ledger.rooms.open(f"of-{host}", host, host, "") for host in hosts]
         assert len({room.base for room in rooms}) > 128
         await world.grant("ann", 1000)
         results = await world.together(*({"room": room} for room in rooms))
         assert [result.status for result in results] == [Status.OK] * len(rooms)
-        assert [await world.ledger.wallet(host) for host in hosts] == [(0, 500)] * len(hosts)
+        assert [await world.ledger.wallets.read(host) for host in hosts] == [(0, 500)] * len(hosts)
         assert (await audit(world.redis, world.ledger.keys)).clean
 
 
@@ -382,7 +382,7 @@ async def test_a_clock_that_goes_back_shortens_no_streak(world: World) -> None:
     world.clock[0] -= 2000
     await world.send()
     world.clock[0] += 2000 + STREAK
-    assert (await world.ledger.sweep())[0] == 0
+    assert (await world.ledger.sweeper.sweep())[0] == 0
     assert (await world.send()).repeat_count == 3
 
 
@@ -392,12 +392,12 @@ async def test_a_streak_ends_and_begins_in_one_call(world: World) -> None:
     results = await world.together({"count": 2}, {"count": 3})
     assert [(result.seq, result.repeat_count, result.streak) for result in results] == [(3, 2, 3), (4, 5, 3)]
     assert [event["repeat_end"] for event in await world.log()] == [False, True, False, False]
-    (streak,) = (await world.ledger.snapshot(world.room)).streaks
+    (streak,) = (await world.ledger.rooms.snapshot(world.room)).streaks
     assert (streak.streak_id, streak.repeat_count) == ("r1.3", 5)
     world.clock[0] += STREAK
-    assert (await world.ledger.sweep())[0] == 0
+    assert (await world.ledger.sweeper.sweep())[0] == 0
     world.clock[0] += 1
-    assert (await world.ledger.sweep())[0] == 1
+    assert (await world.ledger.sweeper.sweep())[0] == 1
 
 
 async def test_a_gift_that_is_not_streakable_is_whole(world: World) -> None:
@@ -418,7 +418,7 @@ async def test_many_sweepers_end_each_streak_once(world: World, redis_url: str) 
     await world.together(*({"user": person} for person in people))
     world.clock[0] += STREAK + 1
     others = [Ledger(redis_url, world.ledger.settings, load_catalog(), now=lambda: str(world.clock[0])) for _ in "abc"]
-    ended = await asyncio.gather(*(ledger.sweep() for ledger in (world.ledger, *others)))
+    ended = await asyncio.gather(*(ledger.sweeper.sweep() for ledger in (world.ledger, *others)))
     for ledger in others:
         await ledger.stop()
     assert sum(count for count, _ in ended) == len(people)
@@ -432,18 +432,18 @@ async def test_a_deadline_without_its_streak_is_forgotten(world: World) -> None:
     """A script that broke off may have left one; it would be due for ever."""
     deadlines = world.ledger.keys.deadlines(world.base("host"))
     await world.redis.zadd(deadlines, {"r1\nann\nspark": world.clock[0] - 1, "gone\nann\nspark": world.clock[0] - 1})
-    await world.ledger.sweep()
+    await world.ledger.sweeper.sweep()
     assert await world.redis.zcard(deadlines) == 0
     assert await world.log() == []
 
 
 async def test_sweep_says_when_the_next_is_due(world: World) -> None:
-    assert await world.ledger.sweep() == (0, STREAK / 1000)
+    assert await world.ledger.sweeper.sweep() == (0, STREAK / 1000)
     await world.send()
     world.clock[0] += 1000
-    assert await world.ledger.sweep() == (0, 2.001)
+    assert await world.ledger.sweeper.sweep() == (0, 2.001)
     world.clock[0] += 2001
-    assert await world.ledger.sweep() == (1, STREAK / 1000)
+    assert await world.ledger.sweeper.sweep() == (1, STREAK / 1000)
 
 
 # Rooms.
@@ -452,10 +452,10 @@ async def test_sweep_says_when_the_next_is_due(world: World) -> None:
 async def test_likes_are_folded(world: World) -> None:
     told: list[Any] = []
     for count in (1, 2, 3):
-        world.ledger.like(world.room, count, told.append)
+        world.ledger.free.like(world.room, count, told.append)
     await world.ledger.flush(5)
     assert [result.seq for result in told] == [1, 1, 1]
-    assert (await world.told(lambda done: world.ledger.like(world.room, 4, done))).seq == 2
+    assert (await world.told(lambda done: world.ledger.free.like(world.room, 4, done))).seq == 2
     log = await world.log()
     assert [(event["type"], event["count"], event["total"]) for event in log] == [
         ("like", 6, 6),
@@ -469,17 +469,17 @@ async def test_likes_stop_at_the_largest_number(world: World) -> None:
     like = PendingCommit(LIKE, None, spot, None, pack(("r1", "host", event, MAX_AMOUNT))[1:], print, 0.0)
     await world.raw_commit(like, like)
     assert [event["total"] for event in await world.log()] == [MAX_AMOUNT] * 2
-    assert (await world.ledger.snapshot(world.room)).likes == MAX_AMOUNT
+    assert (await world.ledger.rooms.snapshot(world.room)).likes == MAX_AMOUNT
 
 
 async def test_the_end_of_a_room(world: World) -> None:
     await world.send(gift="petal")
     await world.send()
-    await world.ledger.presence(world.room, "node", 3)
-    assert await world.ledger.live_rooms("start", "", 10) == (["r1"], "")
-    await world.ledger.end_room(world.room)
+    await world.ledger.rooms.presence(world.room, "node", 3)
+    assert await world.ledger.rooms.live("start", "", 10) == (["r1"], "")
+    await world.ledger.rooms.end(world.room)
     after = await world.state()
-    await world.ledger.end_room(world.room)
+    await world.ledger.rooms.end(world.room)
     assert (await world.state()).keys() == after.keys()
     log = await world.log()
     assert [(event["type"], event.get("streak_id")) for event in log[2:]] == [
@@ -487,35 +487,35 @@ async def test_the_end_of_a_room(world: World) -> None:
         ("gift", "r1.2"),
         ("stream_end", None),
     ]
-    snapshot = await world.ledger.snapshot(world.room)
+    snapshot = await world.ledger.rooms.snapshot(world.room)
     assert (snapshot.state, snapshot.streaks, snapshot.seq) == ("ended", [], 5)
-    assert await world.ledger.live_rooms("viewers", "", 10) == ([], "")
+    assert await world.ledger.rooms.live("viewers", "", 10) == ([], "")
     world.clock[0] += STREAK + 1
-    assert (await world.ledger.sweep())[0] == 0
+    assert (await world.ledger.sweeper.sweep())[0] == 0
     for part in ("log", "top", "users", "presence"):
         assert await world.redis.pttl(f"{world.ledger.keys.room('host', 'r1')}/{part}") > 0
-    assert await world.ledger.presence(world.room, "node", 3) == 0
+    assert await world.ledger.rooms.presence(world.room, "node", 3) == 0
 
 
 @pytest.mark.parametrize("part", ["log", "streaks", "top", "users", "presence"])
 async def test_no_room_id_reaches_into_another_room(world: World, part: str) -> None:
     """A creator chooses the id, of the characters that ids have."""
     for mark in "_.:@-":
-        await world.ledger.open_room(f"r1{mark}{part}", "host", "Host", "")
+        await world.ledger.rooms.open(f"r1{mark}{part}", "host", "Host", "")
     assert (await world.send()).seq == 1
-    assert await world.ledger.presence(world.room, "node", 3) == 3
-    await world.ledger.end_room(world.room)
+    assert await world.ledger.rooms.presence(world.room, "node", 3) == 3
+    await world.ledger.rooms.end(world.room)
     assert len(await world.log()) == 3
 
 
 async def test_presence(world: World) -> None:
-    presence = world.ledger.presence
+    presence = world.ledger.rooms.presence
     assert await presence(world.room, "a", 3) == 3
     assert await presence(world.room, "b", 4) == 7
     world.clock[0] += 15_000
     assert await presence(world.room, "a", 2) == 6
     world.clock[0] += 1
-    assert (await world.ledger.snapshot(world.room)).viewers == 2
+    assert (await world.ledger.rooms.snapshot(world.room)).viewers == 2
     assert await presence(world.room, "a", 0) == 0
     assert not await world.redis.exists(f"{world.ledger.keys.room('host', 'r1')}/presence")
 
@@ -525,16 +525,16 @@ async def test_the_ranking(world: World) -> None:
     await world.send(count=2)
     await world.send("bob", count=5)
     await world.send(count=1)
-    top = await world.ledger.top(world.room, 5)
+    top = await world.ledger.rooms.top(world.room, 5)
     assert [(row.user.id, row.coins) for row in top] == [("bob", 5), ("ann", 3)]
-    assert await world.ledger.top(world.room, 1) == top[:1]
-    assert (await world.ledger.snapshot(world.room)).top == top
+    assert await world.ledger.rooms.top(world.room, 1) == top[:1]
+    assert (await world.ledger.rooms.snapshot(world.room)).top == top
 
 
 async def test_a_new_ranking_is_told_once(world: World) -> None:
     await world.send()
     await world.send()
-    batches = [batch async for batch in world.ledger.batches(world.room, 0)]
+    batches = [batch async for batch in world.ledger.rooms.batches(world.room, 0)]
     assert [bool(batch.rank) for batch in batches] == [True, False]
 
 
@@ -542,7 +542,7 @@ async def test_a_snapshot_has_the_heaviest_streaks_of_many(world: World) -> None
     for number in range(120):
         await world.grant(f"u{number}", 1000)
     await world.together(*({"user": f"u{number}", "count": number + 1} for number in range(120)))
-    streaks = (await world.ledger.snapshot(world.room)).streaks
+    streaks = (await world.ledger.rooms.snapshot(world.room)).streaks
     assert [streak.repeat_count for streak in streaks] == list(range(120, 20, -1))
     assert {streak.count for streak in streaks} == {0}
 
@@ -562,7 +562,9 @@ async def test_replay_gives_what_came_after(world: World) -> None:
         await world.together({}, {}, {})
     for since in range(10):
         seqs = [
-            entry.seq async for batch in world.ledger.batches(world.room, since, page=1) for entry in batch.entries()
+            entry.seq
+            async for batch in world.ledger.rooms.batches(world.room, since, page=1)
+            for entry in batch.entries()
         ]
         assert seqs == list(range(since + 1, 10))
 
@@ -573,14 +575,14 @@ async def test_what_a_call_logs_is_cut_into_batches_of_a_bounded_size(redis_clie
         await world.grant("ann", 1_000_000)
         message = "\N{GRINNING FACE}" * 200
         for gift in ("spark", "skateboard") * 256:
-            world.ledger.send_gift(world.sender("ann"), world.room, gift, world.key(), 1, message, lambda _: None)
+            world.ledger.gifts.submit(world.sender("ann"), world.room, gift, world.key(), 1, message, lambda _: None)
         await world.ledger.batcher.drain()
         assert world.ledger.batcher.batches == 1
         log = world.ledger.keys.log("host", "r1")
         sizes = [len(fields[b"b"]) for _, fields in await world.redis.xrange(log)]
         assert len(sizes) > 5
         assert max(sizes) < 65_536 + 20_000
-        batches = [batch async for batch in world.ledger.batches(world.room, 0)]
+        batches = [batch async for batch in world.ledger.rooms.batches(world.room, 0)]
         assert [bool(batch.rank) for batch in batches] == [False] * (len(batches) - 1) + [True]
         assert [entry.seq for batch in batches for entry in batch.entries()] == list(range(1, 513))
         for batch, following in itertools.pairwise(batches):
@@ -597,15 +599,15 @@ async def test_a_page_of_the_log_has_a_size(redis_client: Redis, redis_url: str,
         for _ in range(3):
             for _ in range(200):
                 key, text = world.key(), "x" * 200
-                world.ledger.send_gift(world.sender("ann"), world.room, "spark", key, 1, text, lambda _: None)
+                world.ledger.gifts.submit(world.sender("ann"), world.room, "spark", key, 1, text, lambda _: None)
             await world.ledger.batcher.drain()
-        page = await world.ledger.replay(world.room, 150, size)
+        page = await world.ledger.rooms.replay(world.room, 150, size)
         assert page[0].first <= 151 <= page[0].last
         assert sum(len(batch.events) for batch in page[:-1]) < size
         assert sum(len(batch.events) for batch in page) < size + 66_000
         if size == 10**9:
             assert page[-1].last == 600
-        assert await world.ledger.replay(world.room, 600, size) == []
+        assert await world.ledger.rooms.replay(world.room, 600, size) == []
 
 
 async def test_batches_are_published_as_they_are_logged(world: World) -> None:
@@ -627,17 +629,17 @@ async def test_scripts_that_redis_forgot_are_loaded_again(world: World) -> None:
     calls: list[Callable[[], Any]] = [
         world.send,
         lambda: world.grant("ann", 1),
-        lambda: world.ledger.snapshot(world.room),
-        lambda: world.ledger.top(world.room, 1),
-        lambda: world.ledger.presence(world.room, "a", 1),
-        world.ledger.sweep,
-        lambda: world.ledger.open_room("r2", "host", "", ""),
-        lambda: world.ledger.end_room(world.room),
+        lambda: world.ledger.rooms.snapshot(world.room),
+        lambda: world.ledger.rooms.top(world.room, 1),
+        lambda: world.ledger.rooms.presence(world.room, "a", 1),
+        world.ledger.sweeper.sweep,
+        lambda: world.ledger.rooms.open("r2", "host", "", ""),
+        lambda: world.ledger.rooms.end(world.room),
     ]
     for call in calls:
         await world.redis.script_flush()
         await call()
-    assert (await world.ledger.wallet("ann"))[0] == 1000
+    assert (await world.ledger.wallets.read("ann"))[0] == 1000
 
 
 async def test_full_redis_changes_nothing(tmp_path: Path) -> None:
@@ -653,12 +655,12 @@ async def test_full_redis_changes_nothing(tmp_path: Path) -> None:
             for call in (
                 world.send(key=key),
                 world.grant("ann", 1),
-                world.ledger.end_room(world.room),
-                world.ledger.open_room("r2", "host", "", ""),
+                world.ledger.rooms.end(world.room),
+                world.ledger.rooms.open("r2", "host", "", ""),
             ):
                 with pytest.raises(errors.LedgerFull):
                     await call
-            assert (await world.ledger.snapshot(world.room)).seq == 1
+            assert (await world.ledger.rooms.snapshot(world.room)).seq == 1
             assert await world.state() == before
             await world.redis.config_set("maxmemory", 0)
             assert (await world.send(key=key)).coins == 8

@@ -183,7 +183,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.granted.append((key, user, coins))
         expected = self.reference.grant(self.clock, user, coins, key, "bought")
         try:
-            balance, duplicate = self.run(self.ledger.grant(user, coins, key, "bought", "operator"))
+            balance, duplicate = self.run(self.ledger.wallets.grant(user, coins, key, "bought", "operator"))
         except errors.GiftingError as error:
             assert error.code == expected.status
         else:
@@ -198,7 +198,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def open(self, room: str, host: str) -> None:
         expected = self.reference.open_room(room, {"id": host, "name": host.upper()}, "A title")
         try:
-            ref = self.run(self.ledger.open_room(room, host, host.upper(), "A title"))
+            ref = self.run(self.ledger.rooms.open(room, host, host.upper(), "A title"))
         except errors.GiftingError as error:
             assert error.code == expected
         else:
@@ -213,7 +213,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def end_room(self, data: st.DataObject) -> None:
         room = data.draw(st.sampled_from(self.busy()))
         self.reference.end_room(self.clock, room)
-        self.run(self.ledger.end_room(self.run(self.ledger.room(room))))
+        self.run(self.ledger.rooms.end(self.run(self.ledger.rooms.find(room))))
 
     @rule(data=st.data(), size=st.sampled_from([1, 4, 8, 16]))
     def send(self, data: st.DataObject, size: int) -> None:
@@ -263,12 +263,12 @@ class LedgerMachine(RuleBasedStateMachine):
         outcomes: list[Outcome] = []
         for key, sent in batch:
             if key:
-                sender = self.ledger.sender(sent.user["id"], dict(sent.user))
+                sender = self.ledger.gifts.sender(sent.user["id"], dict(sent.user))
                 ref, message = self.ref(sent), sent.message
-                self.ledger.send_gift(sender, ref, sent.gift.id, key, sent.count, message, outcomes.append)
+                self.ledger.gifts.submit(sender, ref, sent.gift.id, key, sent.count, message, outcomes.append)
             else:
                 fields = {"user": dict(sent.user), "text": "hello"}
-                self.ledger.post(self.ref(sent), "comment", fields, outcomes.append)
+                self.ledger.free.post(self.ref(sent), "comment", fields, outcomes.append)
         await self.ledger.batcher.drain()
         return outcomes
 
@@ -282,11 +282,11 @@ class LedgerMachine(RuleBasedStateMachine):
         expected = self.reference.like(self.clock, name, self.reference.rooms[name].host["id"], sum(counts))
 
         async def like() -> list[Outcome]:
-            room = await self.ledger.room(name)
+            room = await self.ledger.rooms.find(name)
             loop = asyncio.get_running_loop()
-            waiting: list[asyncio.Future[Any]] = [loop.create_future() for _ in counts]
+            waiting: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in counts]
             for count, future in zip(counts, waiting, strict=True):
-                self.ledger.like(room, count, future.set_result)
+                self.ledger.free.like(room, count, future.set_result)
             return await asyncio.gather(*waiting)
 
         with script_replies() as said:
@@ -297,7 +297,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         expected = self.reference.sweep(self.clock)
-        ended, wait = self.run(self.ledger.sweep())
+        ended, wait = self.run(self.ledger.sweeper.sweep())
         assert ended == expected
         due = [
             streak.last + STREAK + 1 - self.clock
@@ -336,13 +336,13 @@ class LedgerMachine(RuleBasedStateMachine):
     async def compare_books(self) -> None:
         ledger, reference = self.ledger, self.reference
         for user in (user for group in self.groups for user in group):
-            assert await ledger.wallet(user) == (reference.coins[user], reference.diamonds[user])
+            assert await ledger.wallets.read(user) == (reference.coins[user], reference.diamonds[user])
         for base in ledger.keys.bases:
             found = await ledger.redis.hgetall(f"{base}:totals")
             assert int(found.get(b"issued", 0)) == reference.issued[base]
             assert int(found.get(b"spent", 0)) == reference.spent[base]
         for name, room in reference.rooms.items():
-            found = to_builtins(await ledger.snapshot(await ledger.room(name)))
+            found = to_builtins(await ledger.rooms.snapshot(await ledger.rooms.find(name)))
             found["streaks"].sort(key=lambda event: event["seq"])
             expected = {
                 "id": name,
@@ -357,11 +357,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 "streaks": sorted(room.open_streaks(), key=lambda event: event["seq"]),
             }
             assert {field: found[field] for field in expected} == expected
-            assert to_builtins(await ledger.top(await ledger.room(name), 2)) == room.top(2)
+            assert to_builtins(await ledger.rooms.top(await ledger.rooms.find(name), 2)) == room.top(2)
 
     async def log(self, name: str) -> list[Logged]:
         logged: list[Logged] = []
-        async for batch in self.ledger.batches(await self.ledger.room(name), 0, page=3):
+        async for batch in self.ledger.rooms.batches(await self.ledger.rooms.find(name), 0, page=3):
             for entry in batch.entries():
                 event = unpack(batch.events[entry.start : entry.end])
                 assert entry.seq == event["seq"]

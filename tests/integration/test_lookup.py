@@ -32,11 +32,11 @@ class Shop:
         self.room: RoomRef
 
     async def send(self, key: str, user: str = "ann", count: int = 2) -> Any:
-        sender = self.ledger.sender(user, {"id": user, "name": user, "picture": "", "level": 0})
-        return await self.ledger.gift(sender, self.room, "spark", key, count)
+        sender = self.ledger.gifts.sender(user, {"id": user, "name": user, "picture": "", "level": 0})
+        return await self.ledger.gifts.send(sender, self.room, "spark", key, count)
 
     async def status(self, key: str, user: str = "ann") -> dict[str, Any]:
-        found: dict[str, Any] = to_builtins(await self.ledger.gift_status(user, key))
+        found: dict[str, Any] = to_builtins(await self.ledger.gifts.status(user, key))
         return found
 
     async def forget(self, ahead: int = HOUR) -> None:
@@ -53,8 +53,8 @@ async def shop(redis_client: Redis, redis_url: str) -> AsyncIterator[Shop]:
     try:
         await ledger.start()
         made = Shop(ledger)
-        made.room = await ledger.open_room("r1", "host", "Host", "")
-        await ledger.grant("ann", 100, new_key(), "bought", "operator")
+        made.room = await ledger.rooms.open("r1", "host", "Host", "")
+        await ledger.wallets.grant("ann", 100, new_key(), "bought", "operator")
         yield made
     finally:
         await ledger.stop()
@@ -102,7 +102,7 @@ async def test_open_until_it_can_not_be_accepted_any_more(shop: Shop) -> None:
     assert await shop.status(key) == {"state": "unknown"}
     with pytest.raises(errors.KeyExpired):
         await shop.send(key)
-    assert (await shop.ledger.wallet("ann"))[0] == 100
+    assert (await shop.ledger.wallets.read("ann"))[0] == 100
 
 
 @pytest.mark.attack
@@ -131,7 +131,7 @@ async def test_ids_that_were_stuck_when_the_clock_had_gone_back(shop: Shop) -> N
     await shop.send(key)
     await shop.forget()
     assert await shop.status(key) == {"state": "unknown"}, "this is what the peaks are for"
-    await shop.ledger._lookup.note_peaks(shop.ledger.now_ms())
+    await shop.ledger.lookup.note_peaks(shop.ledger.now_ms())
     assert (await shop.status(key))["seq"] == 1
 
 

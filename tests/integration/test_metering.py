@@ -56,7 +56,7 @@ async def open_one(redis_url: str, redis_client: Any) -> AsyncIterator[Open]:
     async def make(**flags: Any) -> tuple[Connection, Sink]:
         settings = load({"allow_unsafe_redis": True, "message_rate": 1, "byte_rate": 256, **flags}, environ={})
         ledger = Ledger(redis_url, settings, load_catalog())
-        hub = Hub(ledger, settings, "a node")
+        hub = Hub(ledger.rooms, settings, "a node")
         gateway = Gateway(ledger, hub, settings, Keyring([SECRET]))
         connection, sink = Connection(gateway), Sink()
         connection.connection_made(sink)

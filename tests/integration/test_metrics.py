@@ -66,10 +66,10 @@ async def test_coins_are_those_of_all_nodes(redis_url: str, redis_client: Any) -
     try:
         await one.start()
         await other.start()
-        room = await one.open_room("r1", "host", "Host", "")
-        await one.grant("ann", 100, new_key(), "bought", "operator")
-        sender = one.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 0})
-        sent = await one.gift(sender, room, "spark", new_key(), 3)
+        room = await one.rooms.open("r1", "host", "Host", "")
+        await one.wallets.grant("ann", 100, new_key(), "bought", "operator")
+        sender = one.gifts.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 0})
+        sent = await one.gifts.send(sender, room, "spark", new_key(), 3)
         await other.maintain()
         coins = other.upkeep.coins
         assert (coins.issued, coins.spent) == (100, 100 - sent.coins)

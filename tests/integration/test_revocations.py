@@ -101,7 +101,7 @@ async def test_everybody_is_revoked_up_to_now_and_in_one_entry(world: World, red
 
 async def test_a_revocation_outlives_every_token_it_is_of(world: World, redis_client: Redis) -> None:
     node = await world.node(token_ttl_max=DAY)
-    room = await node.open_room("r1", "host", "", "")
+    room = await node.rooms.open("r1", "host", "", "")
     overlay = await world.overlay(node, room, ttl=100)
     await node.revocations.revoke_overlay(overlay, await node.overlays.expires(room, overlay))
     await node.revocations.revoke_token("x")
@@ -169,8 +169,8 @@ async def test_a_redis_that_lost_data_is_read_from_its_beginning(world: World, r
 
 async def test_a_room_revokes_what_it_issued_and_nothing_else(world: World) -> None:
     node = await world.node()
-    rooms = [await node.open_room(f"r{number}", "host", "", "") for number in range(2)]
-    others = await node.open_room("r9", "somebody", "", "")
+    rooms = [await node.rooms.open(f"r{number}", "host", "", "") for number in range(2)]
+    others = await node.rooms.open("r9", "somebody", "", "")
     token_id = await world.overlay(node, rooms[0])
     assert await node.overlays.expires(rooms[0], token_id) == world.now + DAY
     for room, name in ((rooms[1], token_id), (others, token_id), (rooms[0], "r0~made-up"), (rooms[0], "made-up")):
@@ -187,7 +187,7 @@ async def test_a_creator_fills_nothing_but_what_is_its_own(world: World, redis_c
     node = await world.node(creator_rooms=ROOMS_OF_A_HOST + 2)
     kept = 0
     for number in range(ROOMS_OF_A_HOST + 2):
-        room = await node.open_room(f"r{number}", "host", "", "")
+        room = await node.rooms.open(f"r{number}", "host", "", "")
         for _ in range(ROOM_MAX + 2):
             try:
                 token_id = await world.overlay(node, room)
@@ -199,10 +199,10 @@ async def test_a_creator_fills_nothing_but_what_is_its_own(world: World, redis_c
     assert kept == ROOM_MAX * ROOMS_OF_A_HOST
     assert await redis_client.zcard(node.keys.revoked("o")) == kept
     assert await redis_client.zcard(node.keys.revisions) == kept + 1
-    other = await node.open_room("s1", "another", "", "")
+    other = await node.rooms.open("s1", "another", "", "")
     await world.overlay(node, other)
     world.now += DAY + KEPT_BEYOND + 1
-    await world.overlay(node, await node.room("r0"))
+    await world.overlay(node, await node.rooms.find("r0"))
     await node.revocations.revoke_token("x")
     assert await redis_client.zcard(node.keys.overlays("host")) == 1
 
@@ -210,7 +210,7 @@ async def test_a_creator_fills_nothing_but_what_is_its_own(world: World, redis_c
 @pytest.mark.attack
 async def test_whoever_filled_a_hosts_list_does_not_lock_it(world: World) -> None:
     node = await world.node()
-    room = await node.open_room("r1", "host", "", "")
+    room = await node.rooms.open("r1", "host", "", "")
     with pytest.raises(errors.TooManyTokens):
         for _ in range(ROOM_MAX + 1):
             await world.overlay(node, room, ttl=366 * DAY)
@@ -250,7 +250,7 @@ async def test_a_redis_without_memory_still_revokes(world: World, redis_client: 
     await redis_client.config_set("maxmemory", 1)
     try:
         with pytest.raises(errors.GiftingError):
-            await node.open_room("r1", "host", "", "")
+            await node.rooms.open("r1", "host", "", "")
         await node.revocations.revoke_token("x")
         await node.revocations.revoke_user("ann")
     finally:

@@ -31,9 +31,9 @@ async def ledger(redis_url: str, redis_client: Any) -> AsyncIterator[Ledger]:
     await ledger.start()
     for number in range(ROOMS):
         clock[0] += number % 2
-        room = await ledger.open_room(f"r{number}", f"h{number}", "", "")
+        room = await ledger.rooms.open(f"r{number}", f"h{number}", "", "")
         if number % 4 == 0:
-            await ledger.presence(room, "node", number % 3 * 10)
+            await ledger.rooms.presence(room, "node", number % 3 * 10)
     yield ledger
     await ledger.stop()
 
@@ -52,7 +52,7 @@ async def test_the_pages_are_the_whole_list_each_room_once(ledger: Ledger, sort:
     pages: list[Any] = []
     cursor = ""
     while not pages or cursor:
-        page, cursor = await ledger.live_rooms(sort, cursor, limit)
+        page, cursor = await ledger.rooms.live(sort, cursor, limit)
         assert len(page) == limit or not cursor
         pages.append(page)
     assert [room for page in pages for room in page] == expected(sort)
@@ -60,12 +60,12 @@ async def test_the_pages_are_the_whole_list_each_room_once(ledger: Ledger, sort:
 
 @pytest.mark.parametrize("sort", SETS)
 async def test_a_cursor_holds_though_its_room_is_gone(ledger: Ledger, sort: Sort) -> None:
-    first, cursor = await ledger.live_rooms(sort, "", 10)
+    first, cursor = await ledger.rooms.live(sort, "", 10)
     for room in first:
-        await ledger.end_room(await ledger.room(room))
-    rest, _ = await ledger.live_rooms(sort, cursor, 200)
+        await ledger.rooms.end(await ledger.rooms.find(room))
+    rest, _ = await ledger.rooms.live(sort, cursor, 200)
     assert first + rest == expected(sort)
-    assert (await ledger.live_rooms(sort, "", 200))[0] == rest
+    assert (await ledger.rooms.live(sort, "", 200))[0] == rest
 
 
 @pytest.mark.attack
@@ -73,28 +73,28 @@ async def test_a_creator_has_so_many_live_rooms_and_hides_nobody(ledger: Ledger)
     refused = 0
     for number in range(50):
         try:
-            await ledger.open_room(f"spam{number}", "spammer", "", "")
+            await ledger.rooms.open(f"spam{number}", "spammer", "", "")
         except errors.TooManyLiveRooms:
             refused += 1
     assert refused == 47
-    found, _ = await ledger.live_rooms("start", "", 200)
+    found, _ = await ledger.rooms.live("start", "", 200)
     assert sum(room.startswith("spam") for room in found) == 3
     assert set(expected("start")) < set(found)
     known = [room for base in ledger.keys.bases for room in await ledger.redis.hkeys(f"{base}:directory")]
     assert sum(room.startswith(b"spam") for room in known) == 3, "refused names are not kept"
-    assert await ledger.open_room("spam0", "spammer", "", "") == await ledger.room("spam0")
-    await ledger.end_room(await ledger.room("spam0"))
-    await ledger.end_room(await ledger.room("spam0"))
-    await ledger.open_room("spam50", "spammer", "", "")
+    assert await ledger.rooms.open("spam0", "spammer", "", "") == await ledger.rooms.find("spam0")
+    await ledger.rooms.end(await ledger.rooms.find("spam0"))
+    await ledger.rooms.end(await ledger.rooms.find("spam0"))
+    await ledger.rooms.open("spam50", "spammer", "", "")
     with pytest.raises(errors.TooManyLiveRooms):
-        await ledger.open_room("spam51", "spammer", "", "")
+        await ledger.rooms.open("spam51", "spammer", "", "")
 
 
 async def test_viewers_of_a_room_that_ended_bring_it_back_nowhere(ledger: Ledger) -> None:
-    room = await ledger.room("r0")
-    await ledger.end_room(room)
-    await ledger.presence(room, "node", 100)
-    assert "r0" not in (await ledger.live_rooms("viewers", "", 200))[0]
+    room = await ledger.rooms.find("r0")
+    await ledger.rooms.end(room)
+    await ledger.rooms.presence(room, "node", 100)
+    assert "r0" not in (await ledger.rooms.live("viewers", "", 200))[0]
 
 
 # Cursors.

@@ -54,23 +54,23 @@ def blobs(batches: list[RoomBatch]) -> Iterator[bytes]:
 async def play(world: World) -> None:
     """A stream with every type of event, and a streak that ends in each of the ways there are."""
     ann = {"user": world.sender("ann").user}
-    await world.told(partial(world.ledger.post, world.room, "member", ann))
+    await world.told(partial(world.ledger.free.post, world.room, "member", ann))
     await world.send(message="first")
     await world.send(count=3)
     world.clock[0] += STREAK + 1
     await world.send()  # which ends the streak before it
     world.clock[0] += STREAK + 1
-    await world.ledger.sweep()
+    await world.ledger.sweeper.sweep()
     await world.send(gift="skateboard", count=2)
     ledger, room = world.ledger, world.room
     for count in (1, 40):
-        await world.told(partial(ledger.like, room, count))
-    await world.told(partial(ledger.post, room, "comment", {**ann, "text": "hello"}))
-    await world.told(partial(ledger.post, room, "share", ann))
-    await world.told(partial(ledger.post, room, "follow", ann))
+        await world.told(partial(ledger.free.like, room, count))
+    await world.told(partial(ledger.free.post, room, "comment", {**ann, "text": "hello"}))
+    await world.told(partial(ledger.free.post, room, "share", ann))
+    await world.told(partial(ledger.free.post, room, "follow", ann))
     await world.send()
-    assert len((await world.ledger.snapshot(world.room)).streaks) == 1
-    await world.ledger.end_room(world.room)
+    assert len((await world.ledger.rooms.snapshot(world.room)).streaks) == 1
+    await world.ledger.rooms.end(world.room)
 
 
 async def test_what_the_scripts_log_and_publish_is_what_the_structs_say(redis_client: Redis, redis_url: str) -> None:
@@ -78,7 +78,7 @@ async def test_what_the_scripts_log_and_publish_is_what_the_structs_say(redis_cl
         await feed.psubscribe("*")
         await world.grant("ann", 1_000_000)
         await play(world)
-        logged = [batch async for batch in world.ledger.batches(world.room, 0)]
+        logged = [batch async for batch in world.ledger.rooms.batches(world.room, 0)]
         published: list[RoomBatch] = []
         async with asyncio.timeout(10):
             while not published or published[-1].last < logged[-1].last:

@@ -100,7 +100,7 @@ async def test_a_window_that_is_changed_opens_no_key(redis_client: Redis, redis_
             long.clock[0] = clock[0]
             with pytest.raises(errors.KeyExpired):
                 await long.send(key=key)
-        assert (await world.ledger.wallet("ann"))[0] == first.coins
+        assert (await world.ledger.wallets.read("ann"))[0] == first.coins
 
 
 async def test_changes_are_kept_but_not_for_ever(redis_client: Redis, redis_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -147,7 +148,7 @@ async def test_a_reader_leaves_redis_alone_for_as_long_as_it_is_told(
 
     for _ in range(40):
         await redis_client.xadd("a:ledger", {"e": grant("ann")})
-    monkeypatch.setattr(stream.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     assert len(await read(redis_client, "a", rest=3.0)) == 40
     pages = pauses[:]
     assert len(pages) >= 3

@@ -118,11 +118,11 @@ MUTANTS = (
         ("        if found and not self.why:\n", "        if False:\n"),
     ),
     *of(
-        "gifting/ledger/ledger.py",
+        "gifting/ledger/gifts.py",
         "ledger",
         (
-            '        if not 1 <= count <= MAX_COUNT:\n            raise errors.BadAmount(f"count',
-            '        if count > MAX_COUNT:\n            raise errors.BadAmount(f"count',
+            '        if not 1 <= count <= MAX_COUNT:\n            raise BadAmount(f"count',
+            '        if count > MAX_COUNT:\n            raise BadAmount(f"count',
         ),
         ("        coins = gift.coins * count\n", "        coins = gift.coins\n"),
         (
@@ -133,7 +133,15 @@ MUTANTS = (
             'money.content_digest(sender.id, room.id, gift_id, str(count), message or "")',
             'money.content_digest(sender.id, gift_id, str(count), message or "")',
         ),
-        ("money.content_digest(user, str(coins), reason)", "money.content_digest(user, reason)"),
-        ("        if dearest * numerator + denominator > money.MAX_AMOUNT:\n", "        if False:\n"),
+    ),
+    *of(
+        "gifting/ledger/wallets.py",
+        "ledger",
+        ("content_digest(user, str(coins), reason)", "content_digest(user, reason)"),
+    ),
+    *of(
+        "gifting/ledger/ledger.py",
+        "ledger",
+        ("        if dearest * numerator + denominator > MAX_AMOUNT:\n", "        if False:\n"),
     ),
 )

@@ -52,7 +52,7 @@ async def echo_server(port: int = 0) -> AsyncIterator[str]:
     """The address of one: ``http://HOST:PORT``."""
     settings = load(SETTINGS, environ={})
     ledger = Ledger("redis://127.0.0.1:1", settings, load_catalog())
-    gateway = Gateway(ledger, Hub(ledger, settings, "echo"), settings, Keyring([SECRET]))
+    gateway = Gateway(ledger, Hub(ledger.rooms, settings, "echo"), settings, Keyring([SECRET]))
     config = uvicorn.Config(nothing, ws="none", lifespan="off", log_config=None)
     made = partial(
         UpgradeProtocol, gateway.lobby, partial(Echo, gateway), config=config, server_state=ServerState(), app_state={}

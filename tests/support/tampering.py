@@ -39,7 +39,7 @@ class World:
         return make_key(self.now, os.urandom(10))
 
     def sender(self, user: str) -> Sender:
-        return self.ledger.sender(user, {"id": user, "name": user, "picture": "", "level": 1})
+        return self.ledger.gifts.sender(user, {"id": user, "name": user, "picture": "", "level": 1})
 
     def base(self, name: str) -> str:
         return self.ledger.keys.base(name)
@@ -49,22 +49,22 @@ class World:
         return self.ledger.keys.room(ref.host, ref.id)
 
     async def open(self, room: str, host: str) -> None:
-        self.rooms[room] = await self.ledger.open_room(room, host, host, "title")
+        self.rooms[room] = await self.ledger.rooms.open(room, host, host, "title")
 
     async def grant(self, user: str, coins: int) -> None:
-        await self.ledger.grant(user, coins, self.key(), "bought", "operator")
+        await self.ledger.wallets.grant(user, coins, self.key(), "bought", "operator")
 
     async def send(self, user: str, room: str, gift: str, count: int = 1) -> None:
-        await self.ledger.gift(self.sender(user), self.rooms[room], gift, self.key(), count)
+        await self.ledger.gifts.send(self.sender(user), self.rooms[room], gift, self.key(), count)
 
     async def post(self, room: str) -> None:
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.ledger.post(self.rooms[room], "comment", {"text": "hello"}, waiting.set_result)
+        self.ledger.free.post(self.rooms[room], "comment", {"text": "hello"}, waiting.set_result)
         await waiting
 
     async def like(self, room: str) -> None:
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.ledger.like(self.rooms[room], 3, waiting.set_result)
+        self.ledger.free.like(self.rooms[room], 3, waiting.set_result)
         await waiting
 
     async def problems(self) -> set[str]:
@@ -148,7 +148,7 @@ async def a_full_world(url: str) -> AsyncIterator[World]:
             *(world.send("bob", "r1", STREAKABLE) for _ in range(5)), world.post("r1"), world.like("r1")
         )
         world.now += 5000
-        await world.ledger.sweep()
+        await world.ledger.sweeper.sweep()
         await world.send("bob", "r1", STREAKABLE, 3)
-        await world.ledger.end_room(world.rooms["r3"])
+        await world.ledger.rooms.end(world.rooms["r3"])
         yield world

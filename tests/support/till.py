@@ -33,14 +33,14 @@ class Till:
     def send(self, count: int, message: str | None = None) -> None:
         for _ in range(count):
             self.keys.append(new_key())
-            self.ledger.send_gift(self._sender, self._room, "spark", self.keys[-1], 1, message, self._expect())
+            self.ledger.gifts.submit(self._sender, self._room, "spark", self.keys[-1], 1, message, self._expect())
 
     def post(self) -> None:
         """One event that costs nothing and has no key."""
-        self.ledger.post(self._room, "share", {"user": self._sender.user}, self._expect())
+        self.ledger.free.post(self._room, "share", {"user": self._sender.user}, self._expect())
 
     def like(self, count: int) -> None:
-        self.ledger.like(self._room, count, self._expect())
+        self.ledger.free.like(self._room, count, self._expect())
 
     def _expect(self) -> Any:
         place = len(self.told)
@@ -85,9 +85,9 @@ async def till_at(url: str, vital: Vital | None = None, **flags: Any) -> AsyncIt
     ledger = Ledger(url, load({"batch_max": BATCH, **flags}, environ={}), load_catalog(), vital=vital)
     await ledger.start()
     try:
-        room = await ledger.open_room("r1", "host", "Host", "")
-        await ledger.grant("ann", 1_000_000, new_key(), "test", "op")
-        till = Till(ledger, ledger.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 0}), room)
+        room = await ledger.rooms.open("r1", "host", "Host", "")
+        await ledger.wallets.grant("ann", 1_000_000, new_key(), "test", "op")
+        till = Till(ledger, ledger.gifts.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 0}), room)
         till.send(1)  # so that the connection is there
         await till.everyone()
         yield till

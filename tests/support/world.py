@@ -11,9 +11,9 @@ from typing import Any
 
 from gifting import config
 from gifting.ledger import scripts
-from gifting.ledger.commit import PendingCommit, Reply, pack_batch, read_replies
+from gifting.ledger.commit import GIFT, PendingCommit, Reply, pack_batch, read_replies
 from gifting.ledger.floors import HOLD_MAX
-from gifting.ledger.ledger import GIFT, Ledger
+from gifting.ledger.ledger import Ledger
 from gifting.ledger.spot import BUCKET_MS, bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.model.catalog import load_catalog
@@ -42,14 +42,14 @@ class World:
         return make_key(self.clock[0] - age, bytes(3) + next(self.made).to_bytes(7, "big"))
 
     def sender(self, user: str) -> Sender:
-        return self.ledger.sender(user, {"id": user, "name": user, "picture": "", "level": 1})
+        return self.ledger.gifts.sender(user, {"id": user, "name": user, "picture": "", "level": 1})
 
     async def grant(self, user: str, coins: int, key: str = "") -> tuple[int, bool]:
-        return await self.ledger.grant(user, coins, key or self.key(), "bought", "operator")
+        return await self.ledger.wallets.grant(user, coins, key or self.key(), "bought", "operator")
 
     async def send(self, user: str = "ann", gift: str = "spark", count: int = 1, **more: Any) -> Result:
         room, key = more.get("room", self.room), more.get("key") or self.key()
-        return await self.ledger.gift(self.sender(user), room, gift, key, count, more.get("message"))
+        return await self.ledger.gifts.send(self.sender(user), room, gift, key, count, more.get("message"))
 
     async def together(self, *gifts: dict[str, Any]) -> list[Reply]:
         """Many gifts in one call of the script: what it says of each, and so what each is told."""
@@ -58,7 +58,7 @@ class World:
         for gift in gifts:
             sender, room = self.sender(gift.get("user", "ann")), gift.get("room", self.room)
             name, key, count = gift.get("gift", "spark"), gift.get("key") or self.key(), gift.get("count", 1)
-            self.ledger.send_gift(sender, room, name, key, count, None, outcomes.append)
+            self.ledger.gifts.submit(sender, room, name, key, count, None, outcomes.append)
         with script_replies() as said:
             await self.ledger.batcher.drain()
         assert self.ledger.batcher.batches == calls + 1
@@ -73,7 +73,7 @@ class World:
     async def log(self, room: RoomRef | None = None) -> list[dict[str, Any]]:
         return [
             unpack(batch.events[entry.start : entry.end])
-            async for batch in self.ledger.batches(room or self.room, 0)
+            async for batch in self.ledger.rooms.batches(room or self.room, 0)
             for entry in batch.entries()
         ]
 
@@ -124,7 +124,7 @@ async def a_world(
     try:
         await ledger.start()
         world = World(ledger, clock)
-        world.room = await ledger.open_room("r1", "host", "Host", "A title")
+        world.room = await ledger.rooms.open("r1", "host", "Host", "A title")
         yield world
     finally:
         await ledger.stop()

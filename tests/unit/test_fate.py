@@ -8,8 +8,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gifting import errors
+from gifting.ledger.calls import Unsure, translate
 from gifting.ledger.fate import Fate, fate
-from gifting.ledger.rooms import Unsure, translate
 
 IN_SCRIPT = " script: 1b24, on @user_script:12."
 

@@ -1,0 +1,45 @@
+"""Events that cost nothing: posts as they come, likes folded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gifting.ledger.batcher import Batcher
+from gifting.ledger.commit import EVENT, LIKE
+from gifting.ledger.likes import Fold
+from gifting.ledger.spot import room_spot
+from gifting.model import events
+from gifting.model.values import Done, RoomRef
+from gifting.wire.codec import pack
+
+
+class FreeEvents:
+    """Sends them through the batcher. ``like_interval``: seconds between two like events of a room, at least."""
+
+    def __init__(self, batcher: Batcher, like_interval: float) -> None:
+        self._batcher = batcher
+        self._interval = like_interval
+        self._likes: dict[str, Fold] = {}
+
+    def post(self, room: RoomRef, kind: events.Logged, fields: dict[str, Any], done: Done) -> None:
+        """Log and publish a comment, share, follow or member. Raises Overloaded, Unavailable."""
+        blob = pack((room.id, room.host, events.encode_event(kind, fields)))[1:]
+        self._batcher.submit(EVENT, None, room_spot(room.base, room.id), None, blob, done)
+
+    def like(self, room: RoomRef, count: int, done: Done) -> None:
+        """Add likes; they become one event with all others of the room within ``like_interval``."""
+        fold = self._likes.get(room.id)
+        if fold is None:
+            self._likes = {name: fold for name, fold in self._likes.items() if not fold.idle}
+            fold = Fold(self._interval, lambda total, tell: self._send_likes(room, total, tell))
+            self._likes[room.id] = fold
+        fold.add(count, done)
+
+    def flush(self) -> None:
+        """Send the likes that have gathered."""
+        for fold in self._likes.values():
+            fold.flush()
+
+    def _send_likes(self, room: RoomRef, count: int, done: Done) -> None:
+        blob = pack((room.id, room.host, events.encode_event("like", {"count": count}, decided=1), count))[1:]
+        self._batcher.submit(LIKE, None, room_spot(room.base, room.id), None, blob, done)

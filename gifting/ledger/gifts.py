@@ -1,0 +1,107 @@
+"""Gifts: each is packed with all of its event that is known before it is committed, and goes through the batcher."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, NamedTuple
+
+from gifting.errors import BadAmount, GiftingError, LedgerUnavailable
+from gifting.ledger.batcher import Batcher
+from gifting.ledger.calls import REDIS_ERRORS
+from gifting.ledger.commit import GIFT
+from gifting.ledger.keys import Keys
+from gifting.ledger.lookup import Lookup
+from gifting.ledger.spot import BUCKET_MS, Spot, bucket_spot, room_spot
+from gifting.model import events, money
+from gifting.model.catalog import Catalog, Gift
+from gifting.model.values import Done, Outcome, Result, RoomRef, Sender
+from gifting.wire.codec import pack
+from gifting.wire.messages import MAX_COUNT
+from gifting.wire.replies import GiftStatusReply
+
+TARGETS_MAX: Final = 20_000
+"""Gifts in rooms whose bytes are remembered, about 300 bytes each."""
+
+
+class Target(NamedTuple):
+    """A gift in a room, packed once for all who send it there."""
+
+    room: Spot
+    packed: bytes
+
+
+class Gifts:
+    """Sends gifts of the catalog, and looks up what became of them."""
+
+    def __init__(self, batcher: Batcher, keys: Keys, catalog: Catalog, lookup: Lookup) -> None:
+        self._batcher = batcher
+        self._keys = keys
+        self._catalog = catalog
+        self._lookup = lookup
+        self._targets: dict[tuple[RoomRef, str], Target] = {}
+
+    def sender(self, user: str, public: dict[str, Any]) -> Sender:
+        """A user as sender; ``public`` is what events show of it."""
+        return Sender(user, self._keys.base(user), events.encode_user(public))
+
+    def submit(
+        self, sender: Sender, room: RoomRef, gift_id: str, key: str, count: int, message: str | None, done: Done
+    ) -> None:
+        """Debit the sender, credit the host, log and publish; ``done`` gets the result or why not.
+
+        Raises:
+            UnknownGift, BadKey, BadAmount, Overloaded, Unavailable: at once; ``done`` is not called then.
+        """
+        gift = self._catalog[gift_id]
+        if not 1 <= count <= MAX_COUNT:
+            raise BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
+        raw_key = money.parse_key(key)
+        made = money.key_time(raw_key)
+        coins = gift.coins * count
+        fields = pack(
+            (
+                sender.id,
+                raw_key,
+                made,
+                money.content_digest(sender.id, room.id, gift_id, str(count), message or ""),
+                count,
+                coins,
+                sender.user,
+                events.encode_sent(count, coins, message),
+            )
+        )[1:]
+        bucket = bucket_spot(sender.base, made // BUCKET_MS)
+        target = self._targets.get((room, gift_id)) or self._add_target(room, gift)
+        self._batcher.submit(GIFT, bucket, target.room, target.packed, fields, done)
+
+    def _add_target(self, room: RoomRef, gift: Gift) -> Target:
+        about = events.encode_about(room.to_user, self._catalog.wire(gift.id))
+        packed = pack((room.id, room.host, gift.id, int(gift.streakable), about))[1:]
+        while len(self._targets) >= TARGETS_MAX:
+            del self._targets[next(iter(self._targets))]
+        target = self._targets[room, gift.id] = Target(room_spot(room.base, room.id), packed)
+        return target
+
+    async def send(
+        self, sender: Sender, room: RoomRef, gift_id: str, key: str, count: int = 1, message: str | None = None
+    ) -> Result:
+        """:meth:`submit` for those who can wait. Raises what it was refused for."""
+        waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Outcome) -> None:
+            if waiting.done():
+                return
+            if isinstance(outcome, GiftingError):
+                waiting.set_exception(outcome)
+            else:
+                waiting.set_result(outcome)
+
+        self.submit(sender, room, gift_id, key, count, message, done)
+        return await waiting
+
+    async def status(self, user: str, key: str) -> GiftStatusReply:
+        """What became of a user's gift, as the protocol says it; without limit of time. See :meth:`Lookup.status`."""
+        try:
+            return await self._lookup.status(user, key)
+        except REDIS_ERRORS:
+            raise LedgerUnavailable from None
