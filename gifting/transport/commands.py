@@ -27,7 +27,7 @@ READ_ONLY: Final = (messages.Join, messages.Leave, messages.Ping, messages.Refre
 
 def run_command(gateway: Gateway, session: Session, message: AnyMessage) -> None:
     """Do what a client says, unless it has been told that the connection is over: then nothing is done any more."""
-    if session.closing:
+    if session.connection.closing:
         return
     try:
         _check_role(session, message)

@@ -1,4 +1,4 @@
-"""One WebSocket: bytes in, messages to the commands, frames out. It holds nothing that grows.
+"""One WebSocket, and its half that reads: bytes in, messages to the commands. It holds nothing that grows.
 
 The usual upgrade comes through ``transport/upgrade.py``, whole data frames take the fast lane of ``wire/framing.py``;
 for the rest a websockets ``ServerProtocol`` is made when it is needed and let go of afterwards, so that an idle viewer
@@ -8,25 +8,19 @@ costs little memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import cast
 
 from gifting.errors import GiftingError
 from gifting.transport.commands import run_command
-from gifting.transport.farewell import FAREWELL
 from gifting.transport.gateway import Gateway
-from gifting.transport.handover import Upgraded
 from gifting.transport.handshake import Upgrade, accept, read_request, refuse
 from gifting.transport.lobby import Address
+from gifting.transport.outgoing import Outgoing
 from gifting.transport.session import Session
-from gifting.wire.close import CloseCode
-from gifting.wire.codec import JSON, TEXT, UNDECODABLE, Codec
-from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR, Engine
-from gifting.wire.framing import CLOSE, PING, frame, measure, unmask
+from gifting.wire.codec import TEXT, UNDECODABLE
+from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR
+from gifting.wire.framing import CLOSE, measure, unmask
 from gifting.wire.replies import refusal
-
-CLOSE_TIMEOUT = 5.0
-"""Seconds for a peer to answer a close frame."""
 
 FRAMES_AT_ONCE = 64
 """Frames of one connection taken before others get their turn: about a millisecond."""
@@ -37,48 +31,26 @@ _PONG_FRAME = 0x8A
 _OPCODE = 0x0F
 _CONTROL_MAX = 125
 _HEAD_MAX = 14
-_PING = frame(PING, b"")
 
 
-class Connection(Upgraded):
+class Connection(Outgoing):
     """Made for each upgrade. ``address`` is where it counts as a socket, if it does."""
 
-    __slots__ = (
-        "_address",
-        "_engine",
-        "_gateway",
-        "_out",
-        "_tail",
-        "_transport",
-        "closing",
-        "codec",
-        "heard_at",
-        "held",
-        "paused_at",
-        "pinged",
-        "session",
-    )
+    __slots__ = ("_address", "_gateway", "_tail", "held", "session")
 
     def __init__(self, gateway: Gateway, address: Address | None = None) -> None:
+        super().__init__(gateway.loop, gateway.settings)
         self._gateway = gateway
         self._address = address
-        self.session: Session | None = None
-        self.codec: Codec = JSON
-        self.heard_at = gateway.time()
-        self.paused_at: float | None = None
-        self.pinged = False
-        self.closing = False
-        self.held = False
-        self._transport: asyncio.Transport = None  # type: ignore[assignment]
-        self._engine: Engine | None = None
         self._tail = b""
-        self._out: list[bytes] | None = None
+        self.held = False
+        self.session: Session | None = None
 
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._transport.set_write_buffer_limits(high=self._gateway.settings.write_buffer)
+        self._transport.set_write_buffer_limits(high=self._settings.write_buffer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
@@ -88,30 +60,35 @@ class Connection(Upgraded):
         if self.session is not None:
             self._gateway.throttle.forget(self)
             self._gateway.leave(self.session)
+            self.session = None  # it holds this: else they would wait for the garbage collector
         self._gateway.lobby.gone(self._address)
 
     def pause_writing(self) -> None:
         """The socket is full: events go past this connection, and no more commands are read from it."""
-        self.paused_at = self._gateway.time()
+        self.paused_at = self._loop.time()
         self._transport.pause_reading()
         if self.session is not None:
             self.session.hold()
 
     def resume_writing(self) -> None:
         self.paused_at = None
-        self.heard_at = self._gateway.time()
+        self.heard_at = self._loop.time()
         if self.held:
-            self._gateway.loop.call_soon(self.read_on)
+            self._loop.call_soon(self.read_on)
         elif not self._transport.is_closing():
             self._transport.resume_reading()
         if self.session is not None:
             self.session.catch_up()
 
+    def let_go(self) -> None:
+        if self.session is not None:
+            self.session.unsubscribe_all()
+
     def eof_received(self) -> None:
         return None
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = self._gateway.time()
+        self.heard_at = self._loop.time()
         self.pinged = False
         if self.held:
             self._tail += data  # the last of what was on its way
@@ -146,7 +123,7 @@ class Connection(Upgraded):
         """Take whole frames, as many as the allowance pays for and one pass may; the rest waits, and the peer too."""
         assert self.session is not None
         start, size, now, left = 0, len(data), self.heard_at, FRAMES_AT_ONCE
-        take, message_max = self.session.allowance.take, self._gateway.settings.message_max
+        take, message_max = self.session.allowance.take, self._settings.message_max
         while start < size:
             mask, payload, end = measure(data, start)
             sound = mask < payload and end <= payload + message_max
@@ -178,7 +155,7 @@ class Connection(Upgraded):
             if throttled:
                 self._gateway.throttle.hold(self)
             else:
-                self._gateway.loop.call_soon(self.read_on)
+                self._loop.call_soon(self.read_on)
 
     def used_up(self, now: float) -> bool:
         """Whether the allowance has nothing for this connection at ``now``."""
@@ -190,7 +167,7 @@ class Connection(Upgraded):
             self._tail = b""
         elif self.held and self.paused_at is None:
             self.held = False
-            self.heard_at = self._gateway.time()
+            self.heard_at = self._loop.time()
             self._read_frames(self._tail)
             if not self.held and self.paused_at is None and not self._transport.is_closing():
                 self._transport.resume_reading()
@@ -212,23 +189,6 @@ class Connection(Upgraded):
         else:
             engine.receive(head)  # which is all it needs to refuse it
         self._after_engine(engine)
-
-    def _new_engine(self) -> Engine:
-        self._engine = Engine(self._gateway.settings.message_max)
-        return self._engine
-
-    def _after_engine(self, engine: Engine) -> None:
-        written = engine.answers()
-        if written and not self._transport.is_closing():
-            self.flush()
-            self._transport.write(written)
-        self.closing = self.closing or engine.closing
-        if engine.failed:
-            self._part()
-        elif engine.over:
-            self._transport.close()
-        elif not engine.busy:
-            self._engine = None
 
     def _read_message(self, opcode: int, data: bytes) -> None:
         """One whole message; what the protocol has against it is said here."""
@@ -252,60 +212,3 @@ class Connection(Upgraded):
             self._after_engine(engine)
             return False
         return True
-
-    # Out.
-
-    def send(self, message: bytes) -> None:
-        """Messages to this one alone leave in one write, all of one pass of the loop."""
-        if self.closing:
-            return
-        data = frame(self.codec.opcode, message)
-        if self._out is None:
-            self._gateway.loop.call_soon(self.flush)
-            self._out = [data]
-        else:
-            self._out.append(data)
-
-    def flush(self) -> None:
-        if self._out is not None and not self._transport.is_closing():
-            out, self._out = self._out, None
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
-
-    @property
-    def write_frame(self) -> Callable[[bytes], None]:
-        """Writes a frame that is shared with others: the transport's own method, since this is done most of all."""
-        return self._transport.write
-
-    def ping(self) -> None:
-        self.pinged = True
-        self._transport.write(_PING)
-
-    def close(self, code: CloseCode, hint: str = "") -> None:
-        """Begin to close; the peer has :data:`CLOSE_TIMEOUT` seconds to agree. Its buffer, if full, is dropped."""
-        if self.closing:
-            return
-        self.flush()
-        self.closing = True
-        self._unsubscribe()
-        engine = self._engine or self._new_engine()
-        engine.close(code, hint or code.reason)
-        self._transport.write(engine.answers())
-        if self.paused_at is not None:
-            self._transport.resume_reading()
-        self._gateway.loop.call_later(CLOSE_TIMEOUT, self.abort)
-
-    def _unsubscribe(self) -> None:
-        if self.session is not None:
-            self.session.unsubscribe_all()
-
-    def _part(self) -> None:
-        """All is said, but to close at once would cut off the last of it, for the peer is still sending."""
-        if self._transport.is_closing() or not self._transport.can_write_eof():
-            self._transport.close()
-            return
-        self._unsubscribe()
-        self._transport.write_eof()
-        self._gateway.loop.call_later(FAREWELL, self.abort)
-
-    def abort(self) -> None:
-        self._transport.abort()

@@ -19,7 +19,8 @@ from gifting.model.values import Sender
 from gifting.tasks import end
 from gifting.transport.access import Access
 from gifting.transport.lobby import Lobby
-from gifting.transport.session import Outlet, Session
+from gifting.transport.outgoing import Outgoing
+from gifting.transport.session import Session
 from gifting.transport.sessions import Sessions
 from gifting.transport.throttle import Throttle
 from gifting.wire.close import CloseCode
@@ -63,7 +64,7 @@ class Gateway:
 
     # Sessions.
 
-    def enter(self, connection: Outlet, token: str, *, in_url: bool) -> Session:
+    def enter(self, connection: Outgoing, token: str, *, in_url: bool) -> Session:
         """A session for a connection. Raises what a token, or one more connection of its user, is refused for."""
         identity = self.access.authenticate(token, in_url=in_url)
         session = Session(connection, self.hub, identity, self.limits.enter(identity, self.time()))
@@ -132,7 +133,7 @@ class Gateway:
                 else:
                     self._inspect_connection(session.connection, now)
 
-    def _inspect_connection(self, connection: Outlet, now: float) -> None:
+    def _inspect_connection(self, connection: Outgoing, now: float) -> None:
         settings, silence = self.settings, now - connection.heard_at
         if connection.paused_at is not None:
             if now - connection.paused_at > settings.slow_timeout:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from msgspec import Struct
 
@@ -13,30 +12,11 @@ from gifting.hub.hub import Hub
 from gifting.hub.limits import Allowance
 from gifting.hub.subscription import Feeder, Subscription
 from gifting.model.values import Sender
+from gifting.transport.outgoing import Outgoing
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import Codec
 from gifting.wire.replies import answer, refusal
 from gifting.wire.tokens import Identity
-
-
-class Outlet(Protocol):
-    """A connection, as its session sees it. Times are seconds of the loop's clock."""
-
-    codec: Codec
-    closing: bool
-    """Whether the peer has been told that it is over; nothing that it says is done any more."""
-    heard_at: float
-    paused_at: float | None
-    """Since when its socket is full; None if it is not."""
-    pinged: bool
-
-    @property
-    def write_frame(self) -> Callable[[bytes], None]: ...
-    def send(self, message: bytes) -> None: ...
-    def flush(self) -> None: ...
-    def ping(self) -> None: ...
-    def close(self, code: CloseCode, hint: str = "") -> None: ...
-    def abort(self) -> None: ...
 
 
 class Session:
@@ -47,7 +27,7 @@ class Session:
 
     __slots__ = ("_hub", "allowance", "connection", "identity", "pending", "sender", "subscriptions", "turn")
 
-    def __init__(self, connection: Outlet, hub: Hub, identity: Identity, allowance: Allowance) -> None:
+    def __init__(self, connection: Outgoing, hub: Hub, identity: Identity, allowance: Allowance) -> None:
         self._hub = hub
         self.connection = connection
         self.identity = identity

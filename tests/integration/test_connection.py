@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -166,3 +168,23 @@ async def test_one_that_is_held_is_not_taken_for_silent(make: Callable[..., Worl
     world.connection.data_received(pings(3))
     world.connection.heard_at = 0.0
     await world.until(lambda: world.connection.heard_at > 0)
+
+
+async def test_one_that_has_gone_is_let_go_of(make: Callable[..., World]) -> None:
+    """Without waiting for the garbage collector: a session holds its connection, and is held by it."""
+    world = make()
+    other, socket = Connection(world.gateway), Socket()
+    other.connection_made(socket)
+    world.gateway.lobby.sockets += 1
+    other.open(world.upgrade())
+    assert len(world.gateway.sessions.of("ann")) == 2
+    await asyncio.sleep(0)
+    held = weakref.ref(socket)
+    gc.disable()
+    try:
+        other.connection_lost(None)
+        del other, socket
+        assert held() is None
+    finally:
+        gc.enable()
+    assert len(world.gateway.sessions.of("ann")) == 1

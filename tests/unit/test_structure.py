@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import get_args
 
@@ -32,25 +34,52 @@ LAYERS = {
 """A package, or a module beside the packages, imports what has the same number or a lower one."""
 
 
-def imports_of(path: Path) -> set[str]:
-    """The packages, and modules beside them, that a module imports; type-checking imports too."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gifting."):
-            found.add(node.module.split(".")[1])
-        elif isinstance(node, ast.ImportFrom) and node.module == "gifting":
-            found |= {alias.name for alias in node.names if alias.name in LAYERS}
-    return found
+def module_at(path: Path) -> str:
+    """A module's name; a package's is that of its ``__init__``."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+MODULES = {module_at(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports_of(nodes: Iterable[ast.AST]) -> set[str]:
+    """The project's modules that are imported by some statements, for type checking too."""
+    named = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            named |= inner & MODULES.keys() or {node.module}
+    return named & MODULES.keys()
+
+
+def statements(path: Path) -> Iterator[ast.stmt]:
+    """Those that run, or are read by a type checker, when a module is imported."""
+    todo: list[ast.stmt] = list(ast.parse(path.read_text()).body)
+    while todo:
+        yield (node := todo.pop())
+        todo += getattr(node, "body", []) if isinstance(node, ast.If | ast.Try) else []
+
+
+@pytest.mark.parametrize("path", MODULES.values(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_upper_layers_import_lower_ones_only(path: Path) -> None:
     package = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if package in ("__init__", "__main__"):
         return
-    for other in imports_of(path) - {package}:
+    imported = imports_of(ast.walk(ast.parse(path.read_text())))
+    for other in {name.split(".")[1] for name in imported - {"gifting"}} - {package}:
         assert LAYERS[other] <= LAYERS[package], f"{package} imports {other}"
         assert {package, other} != {"ledger", "hub"}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Not for type checking either: who knows whom has a direction, in a package too."""
+    graph = {name: imports_of(statements(path)) for name, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 def test_settings_are_documented() -> None:
