@@ -189,7 +189,7 @@ async def test_a_stop_tells_what_is_about_to_be_sent_again(redis_client: Any, re
     async with till_at(redis_url) as till, a_replica(redis_client):
         till.send(1)
         async with asyncio.timeout(WAIT):
-            while not till.ledger.batcher._again:
+            while not till.ledger.batcher._flights.again:
                 await asyncio.sleep(0)
         await till.ledger.batcher.stop()
         assert isinstance((await till.everyone())[1], errors.LedgerUnavailable)
@@ -248,7 +248,7 @@ async def test_a_call_that_was_written_in_part_counts_as_sent(redis_client: Any,
         RedisProxy(redis_url, receive_buffer=8192) as proxy,
         till_at(proxy.url, ledger_timeout=timeout, batch_max=1000) as till,
     ):
-        writer = till.ledger.batcher._connection._connection._writer
+        writer = till.ledger.batcher._flights._connection._connection._writer
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         proxy.reading.clear()
         till.send(999, MUCH)

@@ -11,8 +11,8 @@ import uvloop
 from redis.asyncio import Redis
 
 from gifting import errors
-from gifting.ledger.batcher import FLIGHTS
 from gifting.ledger.commit import read_replies
+from gifting.ledger.flights import FLIGHTS_MAX
 from gifting.model.values import Result
 from gifting.wire.codec import pack
 from tests.support.proxy import Proxy, RedisProxy
@@ -25,7 +25,7 @@ async def test_what_one_sends_is_committed_in_that_order(redis_client: Any, redi
     async with till_at(redis_url) as till:
         till.send(GIFTS)
         await till.check(redis_client)
-        assert till.ledger.batcher.batches < GIFTS / BATCH + FLIGHTS + 1, "full batches"
+        assert till.ledger.batcher.batches < GIFTS / BATCH + FLIGHTS_MAX + 1, "full batches"
 
 
 async def test_also_where_redis_forgot_the_script(redis_client: Any, redis_url: str) -> None:
@@ -99,7 +99,7 @@ async def test_a_stop_tells_everyone(redis_client: Any, redis_url: str) -> None:
         in_flight = kinds.index(errors.LedgerUnavailable)
         assert set(kinds[:in_flight]) == {errors.OutcomeUnknown}
         assert set(kinds[in_flight:]) == {errors.LedgerUnavailable}
-        assert 0 < in_flight <= FLIGHTS * BATCH
+        assert 0 < in_flight <= FLIGHTS_MAX * BATCH
 
 
 async def test_what_was_to_be_sent_again_is_told_once_that_it_is_not(redis_client: Any, redis_url: str) -> None:
@@ -107,11 +107,11 @@ async def test_what_was_to_be_sent_again_is_told_once_that_it_is_not(redis_clien
         await redis_client.config_set("min-replicas-to-write", 1)
         till.send(1)
         async with asyncio.timeout(10):
-            while not till.ledger.batcher._again:
+            while not till.ledger.batcher._flights.again:
                 await asyncio.sleep(0)
         await redis_client.config_set("min-replicas-to-write", 0)
         till.ledger.batcher.close(errors.LedgerHalted)
-        assert till.ledger.batcher._again == []
+        assert till.ledger.batcher._flights.again == []
         await till.ledger.batcher.drain()
         assert isinstance((await till.everyone())[1], errors.LedgerHalted)
         await asyncio.wait([asyncio.create_task(till.ledger.batcher.drain())])
@@ -206,7 +206,7 @@ async def test_a_pause_after_a_call_that_is_not_full(redis_client: Any, redis_ur
         assert batcher.batches == calls + 38
         till.send(GIFTS)
         await till.check(redis_client)
-        assert batcher.batches < calls + 38 + GIFTS / BATCH + 2 * FLIGHTS, "full batches wait for nothing"
+        assert batcher.batches < calls + 38 + GIFTS / BATCH + 2 * FLIGHTS_MAX, "full batches wait for nothing"
 
 
 @pytest.mark.parametrize("pause", [0.0001, 0.001, 0.0033, 0.01])

@@ -7,7 +7,7 @@ from tests.mutations.mutant import of
 # Not here: a connection that is not dropped after a failure. redis-py has dropped it by then; we do not rely on that.
 MUTANTS = (
     *of(
-        "gifting/ledger/batcher.py",
+        "gifting/ledger/flights.py",
         "batcher faults order attack_batcher attack_halt",
         # What has no key must not be sent again.
         ("(item for item in lost if item.sender is not None)", "lost"),
@@ -15,50 +15,58 @@ MUTANTS = (
         # What was sent may have been taken.
         ("[item._replace(sent=True) for batch", "[item for batch"),
         (
-            "            abandon(self._flights.popleft())\n",
-            "            refuse(self._flights.popleft(), errors.LedgerUnavailable())\n",
+            "            abandon(self._calls.popleft())\n",
+            "            refuse(self._calls.popleft(), errors.LedgerUnavailable())\n",
         ),
         (
-            "        for batch in self._flights:\n            abandon(batch)\n",
-            "        for batch in self._flights:\n            refuse(batch, why=_stopping())\n",
+            "        for batch in self._calls:\n            abandon(batch)\n",
+            "        for batch in self._calls:\n            refuse(batch, errors.LedgerUnavailable())\n",
         ),
         (
-            "        finally:\n            self._writing = False\n            self._flights.append(batch)",
-            "            refuse(batch, errors.LedgerUnavailable())\n        else:\n            self._flights.append(batch)\n        finally:\n            self._writing = False",
+            "        finally:\n            self.writing = False\n            self._calls.append(batch)",
+            "            refuse(batch, errors.LedgerUnavailable())\n        else:\n            self._calls.append(batch)\n        finally:\n            self.writing = False",
         ),
         # A script that failed half-way stops everything.
         ('            self._halted(f"commit: {error}")\n', ""),
         # Order.
-        ("self._queue.put_back(self._again)", "self._queue.put_back(reversed(self._again))"),
-        (
-            "        self._queue.put_back(self._again)\n",
-            "        for item in self._again:\n            self._queue.append(item)\n",
-        ),
-        (
-            "        if self._again:\n            return False\n        if self._flights and",
-            "        if self._flights and",
-        ),
         ("and self._connection.linked and self._connection.up", "and self._connection.up"),
-        ("len(self._flights) < FLIGHTS and self", "self"),
-        ("            return self._queue.size >= self._batch_max\n", "            return self._queue.size > 0\n"),
-        ("beside=bool(self._flights)", "beside=False"),
-        ("link=len(batch) == self._batch_max", "link=False"),
-        (
-            "            if not self._flights and not self._writing:\n                if self._again",
-            "            if not self._writing:\n                if self._again",
-        ),
-        # What is forgotten, full, late, over.
+        ("len(self._calls) < FLIGHTS_MAX and self", "self"),
+        ("beside=bool(self._calls)", "beside=False"),
+        ("link=full", "link=False"),
+        # What is forgotten, full.
         ("            self._connection.load_script()\n", ""),
         (
-            "            refuse(self._flights.popleft(), errors.LedgerFull())",
-            "            self._again += self._flights.popleft()",
+            "            refuse(self._calls.popleft(), errors.LedgerFull())",
+            "            self.again += self._calls.popleft()",
         ),
+        ("not (self._calls or self.again or self.writing)", "True"),
+    ),
+    *of(
+        "gifting/ledger/batcher.py",
+        "batcher faults order attack_batcher attack_halt",
+        # Order.
+        ("put_back(self._flights.take_again())", "put_back(reversed(self._flights.take_again()))"),
+        (
+            "        self._queue.put_back(self._flights.take_again())\n",
+            "        for item in self._flights.take_again():\n            self._queue.append(item)\n",
+        ),
+        (
+            "        if self._flights.again:\n            return False\n        if self._flights and",
+            "        if self._flights and",
+        ),
+        ("            return self._queue.size >= self._batch_max\n", "            return self._queue.size > 0\n"),
+        ("full=len(batch) == self._batch_max", "full=False"),
+        (
+            "            if not self._flights and not self._flights.writing:\n                if self._flights.again",
+            "            if not self._flights.writing:\n                if self._flights.again",
+        ),
+        # What is late, over.
         ("        if self._closed is not None:\n            raise self._closed()\n", ""),
         ("        if self._closed is not None:\n            self.close(self._closed)\n", ""),
         ("expire(self._time() - self._timeout)", "expire(0.0)"),
-        ("refuse((*self._again, *self._queue), why())", "refuse(self._queue, why())"),
-        ("        self._again = []\n        self._queue.clear()\n", "        self._queue.clear()\n"),
-        ("not (self._queue.size or self._flights or self._again or self._writing)", "not self._queue.size"),
+        ("refuse((*self._flights.take_again(), *self._queue), why())", "refuse(self._queue, why())"),
+        ("        self._queue.clear()\n", ""),
+        ("not self._queue.size and self._flights.over", "not self._queue.size"),
         ("        if queued == 1 or queued == self._batch_max:  # noqa: PLR1714\n", "        if queued == 1:\n"),
     ),
     *of(

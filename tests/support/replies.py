@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from gifting.ledger import batcher
+from gifting.ledger import flights
 from gifting.ledger.commit import RawReply, Reply, read_replies
 
 
@@ -20,5 +20,5 @@ def script_replies() -> Iterator[list[Reply]]:
         said.extend(Reply(*values) for values in found)
         return found
 
-    with patch.object(batcher, "read_replies", read):
+    with patch.object(flights, "read_replies", read):
         yield said
