@@ -29,7 +29,7 @@ async def read(redis: Redis, *bases: str, **more: Any) -> list[Record]:
 class Counted:
     """A client that keeps how many items and bytes each page had."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Any) -> None:
         self._redis = redis
         self.pages: list[tuple[int, int]] = []
 
@@ -117,7 +117,7 @@ async def test_items_as_bytes_are_what_is_stored(redis_client: Redis) -> None:
         {"f": b""},
     ],
 )
-async def test_what_is_no_entry_is_told_and_taken_for_none(redis_client: Redis, broken: dict[str, bytes]) -> None:
+async def test_what_is_no_entry_is_told_and_taken_for_none(redis_client: Any, broken: dict[str, bytes]) -> None:
     """A new kind of entry neither, though it has all that a credit has."""
     await redis_client.xadd("a:ledger", {"e": grant("ann")}, id="1-0")
     await redis_client.xadd("a:ledger", broken, id="2-0")
