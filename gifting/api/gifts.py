@@ -38,6 +38,8 @@ async def send_gift(call: Call) -> GiftReply:
     body: SendGiftBody = call.body
     sender = ledger.gifts.sender(identity.user, identity.public())
     result = await ledger.gifts.send(sender, room, body.gift, body.key, body.count, body.message)
+    if not result.duplicate:
+        call.services.gateway.wallets.changed(identity.user, result.coins)
     return gift_reply(room.id, result)
 
 

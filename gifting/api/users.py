@@ -42,8 +42,11 @@ async def wallet(call: Call) -> Wallet:
 
 async def grant(call: Call) -> GrantReply:
     body: GrantBody = call.body
-    ledger, operator = call.services.ledger, call.identity.user
-    return GrantReply(*await ledger.wallets.grant(call.path["user"], body.coins, body.key, body.reason, operator))
+    services, user, operator = call.services, call.path["user"], call.identity.user
+    coins, duplicate = await services.ledger.wallets.grant(user, body.coins, body.key, body.reason, operator)
+    if not duplicate:
+        services.gateway.wallets.changed(user, coins)
+    return GrantReply(coins, duplicate)
 
 
 ENDPOINTS: Final = (

@@ -23,6 +23,7 @@ from gifting.transport.outgoing import Outgoing
 from gifting.transport.session import Session
 from gifting.transport.sessions import Sessions
 from gifting.transport.throttle import Throttle
+from gifting.transport.wallets import Wallets
 from gifting.wire.close import CloseCode
 from gifting.wire.keyring import Keyring
 
@@ -53,6 +54,7 @@ class Gateway:
         self.likes = Meter(settings.like_rate, settings.like_burst)
         self.posts = Meter(settings.comment_rate, settings.comment_burst)
         self.sessions = Sessions()
+        self.wallets = Wallets(self.sessions, hub.pacer)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

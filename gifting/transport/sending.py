@@ -46,15 +46,17 @@ def _send_gift_to(gateway: Gateway, session: Session, message: messages.SendGift
         message.key,
         message.count,
         message.message,
-        partial(_gift_done, session, message.id, room.id),
+        partial(_gift_done, gateway, session, message.id, room.id),
     )
 
 
-def _gift_done(session: Session, reply_to: int, room: str, outcome: Outcome) -> None:
+def _gift_done(gateway: Gateway, session: Session, reply_to: int, room: str, outcome: Outcome) -> None:
     if isinstance(outcome, errors.GiftingError):
         session.refuse(reply_to, outcome)
-    else:
-        session.reply(reply_to, gift_reply(room, outcome))
+        return
+    session.reply(reply_to, gift_reply(room, outcome))
+    if not (gateway.sessions.alone(session) or outcome.duplicate):
+        gateway.wallets.changed(session.identity.user, outcome.coins, told=session)
 
 
 def gift_status(gateway: Gateway, session: Session, message: messages.GiftStatus) -> None:

@@ -51,6 +51,11 @@ class Session:
         connection = self.connection
         connection.send(connection.codec.encode(refusal(reply_to, error)))
 
+    def tell(self, message: Struct) -> None:
+        """Say something that is no reply."""
+        connection = self.connection
+        connection.send(connection.codec.encode(message))
+
     def close(self, code: CloseCode) -> None:
         self.connection.close(code)
 

@@ -35,6 +35,10 @@ class Sessions:
         elif found is session:
             del self._users[user]
 
+    def alone(self, session: Session) -> bool:
+        """Whether it is its user's only one."""
+        return self._users.get(session.identity.user) is session
+
     def of(self, user: str) -> Collection[Session]:
         """Those of one user."""
         found = self._users.get(user)

@@ -1,0 +1,191 @@
+"""A user's sockets hear of a changed balance, unless they know it from a reply."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gifting.config import load
+from gifting.hub.hub import Hub
+from gifting.ledger.ledger import Ledger
+from gifting.model.catalog import load_catalog
+from gifting.transport.connection import Connection
+from gifting.transport.gateway import Gateway
+from gifting.transport.handshake import Upgrade
+from gifting.transport.wallets import WALLET_INTERVAL
+from gifting.wire.codec import JSON
+from gifting.wire.framing import measure
+from gifting.wire.keyring import Keyring
+from gifting.wire.tokens import Role, issue
+from tests.support.keys import new_key
+from tests.support.raw import KEY, TEXT, Raw, says
+from tests.support.server import SECRET, Server
+
+
+@pytest.fixture
+async def server(redis_url: str, redis_client: Any, tmp_path: Path) -> AsyncIterator[Server]:
+    async with Server(tmp_path / "data", redis_url, member_rate=0) as running:
+        await running.room("r1")
+        await running.operator.grant_each(["ann", "bob"], 1000)
+        yield running
+
+
+async def until_told(raw: Raw, coins: int) -> None:
+    """Until the socket hears of that balance."""
+    while True:
+        opcode, payload = await raw.frame()
+        message = JSON.decode_any(payload) if opcode == TEXT else {}
+        if message == {"room": "", "seq": 0, "events": [{"type": "wallet", "coins": coins}]}:
+            return
+
+
+async def told_until_now(raw: Raw) -> list[int]:
+    """The balances that the socket was told of since it was read last."""
+    raw.writer.write(says(op="ping", id=77))
+    found: list[int] = []
+    while (message := JSON.decode_any((await raw.frame())[1])).get("re") != 77:
+        found += [event["coins"] for event in message.get("events", ()) if event["type"] == "wallet"]
+    return found
+
+
+@pytest.mark.slow
+async def test_who_does_not_know_it_from_a_reply_is_told_and_nobody_else(server: Server) -> None:
+    sender, other = [await Raw.upgraded(server, server.token("ann")) for _ in range(2)]
+    overlay = await Raw.upgraded(server, server.token("ann", "overlay", room="r1"))
+    bob = await Raw.upgraded(server, server.token("bob"))
+    key = new_key()
+    for number in (1, 2):  # the second is the first again, and changes nothing
+        sender.writer.write(says(op="send_gift", id=number, room="r1", gift="spark", key=key))
+        assert (await sender.reply(number))["coins"] == 999
+    await until_told(other, 999)
+
+    grant = {"coins": 100, "key": new_key(), "reason": "a test"}
+    for _ in range(2):
+        await server.operator.call("POST", "/v1/users/ann/grants", grant)
+    await until_told(other, 1099)
+    await until_told(sender, 1099)
+
+    caller = server.caller("ann", "viewer")
+    await caller.call("POST", "/v1/rooms/r1/gifts", {"gift": "spark", "key": new_key(), "count": 2})
+    await until_told(other, 1097)
+    await until_told(sender, 1097)
+
+    await asyncio.sleep(WALLET_INTERVAL)  # what was told twice would be there now
+    assert [await told_until_now(raw) for raw in (sender, other, overlay, bob)] == [[]] * 4
+
+
+class Socket(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def is_closing(self) -> bool:
+        return False
+
+    @property
+    def told(self) -> list[int]:
+        """Every balance."""
+        data, found = self.written.partition(b"\r\n\r\n")[2], []
+        while data:
+            _, start, end = measure(data, 0)
+            found += [event["coins"] for event in JSON.decode_any(data[start:end])["events"]]
+            data = data[end:]
+        return found
+
+
+class World:
+    """A gateway without Redis."""
+
+    def __init__(self) -> None:
+        settings = load({}, environ={})
+        ledger = Ledger("redis://127.0.0.1:1", settings, load_catalog())
+        self.gateway = Gateway(ledger, Hub(ledger.rooms, settings, "test"), settings, Keyring([SECRET]))
+        self.connections: list[Connection] = []
+
+    def connect(self, role: Role = "viewer") -> tuple[Connection, Socket]:
+        connection, socket = Connection(self.gateway), Socket()
+        connection.connection_made(socket)
+        self.gateway.lobby.sockets += 1
+        token = issue(SECRET, "ann", role, now=time.time(), ttl=100)
+        headers = {"host": "a", "sec-websocket-key": KEY, "authorization": f"Bearer {token}"}
+        connection.open(Upgrade("/v1/ws", headers, b""))
+        self.connections.append(connection)
+        return connection, socket
+
+    async def until_told(self, socket: Socket, coins: int) -> None:
+        async with asyncio.timeout(10):
+            while socket.told[-1:] != [coins]:
+                await asyncio.sleep(0.001)
+
+    async def stop(self) -> None:
+        for connection in self.connections:
+            connection.connection_lost(None)
+        await self.gateway.stop()
+        await self.gateway.hub.stop()
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    yield made
+    await made.stop()
+
+
+async def test_of_many_changes_the_newest_is_told(world: World) -> None:
+    connection, socket = world.connect()
+    _, creators = world.connect("creator")
+    began = time.monotonic()
+    for coins in range(1000, 0, -1):
+        world.gateway.wallets.changed("ann", coins, told=connection.session)
+        if coins % 10 == 0:
+            await asyncio.sleep(0)
+    await world.until_told(creators, 1)
+    assert creators.told == sorted(creators.told, reverse=True), "never an older balance after a newer one"
+    assert len(creators.told) <= 2 + (time.monotonic() - began) / WALLET_INTERVAL
+    assert socket.told == []
+
+
+async def test_a_full_socket_is_told_when_it_has_drained(world: World) -> None:
+    connection, socket = world.connect()
+    connection.pause_writing()
+    for coins in (3, 2):
+        world.gateway.wallets.changed("ann", coins)
+        await asyncio.sleep(1.5 * WALLET_INTERVAL)
+    assert socket.told == []
+    connection.resume_writing()
+    await world.until_told(socket, 2)
+    assert socket.told == [2]
+
+
+async def test_a_reply_is_newer_than_what_is_still_to_be_told(world: World) -> None:
+    connection, socket = world.connect()
+    _, other = world.connect()
+    world.gateway.wallets.changed("ann", 3)
+    world.gateway.wallets.changed("ann", 2, told=connection.session)
+    await world.until_told(other, 2)
+    assert socket.told == []
+
+
+async def test_one_that_has_gone_is_told_nothing_and_kept_nowhere(world: World) -> None:
+    connection, socket = world.connect()
+    connection.pause_writing()
+    world.gateway.wallets.changed("ann", 3)
+    world.connections.remove(connection)
+    connection.connection_lost(None)
+    async with asyncio.timeout(10):
+        while world.gateway.wallets._untold:
+            await asyncio.sleep(0.001)
+    assert socket.told == []
