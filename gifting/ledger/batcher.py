@@ -131,17 +131,18 @@ class Batcher:
 
     def _settle(self) -> None:
         """Say what is true now."""
+        flights = self._flights
         _turn(self._sendable, self._may_send())
-        _turn(self._flying, bool(self._flights))
-        _turn(self._idle, not self._queue.size and self._flights.over)
+        _turn(self._flying, bool(flights.calls))
+        _turn(self._idle, not (self._queue.size or flights.calls or flights.again or flights.writing))
 
     def _may_send(self) -> bool:
         """Not while something is to be repeated, which goes first; in a pause or beside a call only a full batch."""
         if self._flights.again:
             return False
-        if self._flights and not self._flights.may_send_beside():
+        if self._flights.calls and not self._flights.may_send_beside():
             return False
-        if self._flights or self._resting is not None:
+        if self._flights.calls or self._resting is not None:
             return self._queue.size >= self._batch_max
         return self._queue.size > 0
 
@@ -178,7 +179,7 @@ class Batcher:
         while True:
             await self._flying.wait()
             pause = max(pause, await self._flights.end_next())
-            if not self._flights and not self._flights.writing:
+            if not self._flights.calls and not self._flights.writing:
                 if self._flights.again:
                     await asyncio.sleep(pause)
                     self._repeat()

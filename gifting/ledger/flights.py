@@ -28,7 +28,7 @@ RETRY_PAUSE: Final = 0.05
 
 
 class Flights:
-    """The calls on one connection, the oldest first; their number is its length.
+    """The ``calls`` on one connection, by their items, the oldest first.
 
     ``again`` is what must be said again, before all else. ``halted`` is called when the script has failed.
     """
@@ -36,24 +36,16 @@ class Flights:
     def __init__(self, connection: CommitConnection, halted: Callable[[str], None]) -> None:
         self._connection = connection
         self._halted = halted
-        self._calls: deque[list[PendingCommit]] = deque()
+        self.calls: deque[list[PendingCommit]] = deque()
         self._trouble = ""
         self.writing = False
         self.again: list[PendingCommit] = []
         self.batches = 0
         self.items = 0
 
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    @property
-    def over(self) -> bool:
-        """Nothing is in flight, on its way to be, or to be said again."""
-        return not (self._calls or self.again or self.writing)
-
     def may_send_beside(self) -> bool:
         """Not on a connection other than that of the calls in flight, nor out of their chain."""
-        return len(self._calls) < FLIGHTS_MAX and self._connection.linked and self._connection.up
+        return len(self.calls) < FLIGHTS_MAX and self._connection.linked and self._connection.up
 
     async def connect(self) -> bool:
         """Whether there is a connection now."""
@@ -68,13 +60,13 @@ class Flights:
         """However the write ends, the batch is in flight then: its reply, or the lack of one, is read."""
         self.writing = True
         try:
-            await self._connection.write(batch, link=full, beside=bool(self._calls))
+            await self._connection.write(batch, link=full, beside=bool(self.calls))
         except Exception as error:  # also of what redis-py trips over when the connection goes away in mid-write
             self._tell_trouble("a ledger call could not be written", error)
             await self._connection.drop()
         finally:
             self.writing = False
-            self._calls.append(batch)
+            self.calls.append(batch)
 
     async def end_next(self) -> float:
         """End the oldest call, or all of them where the connection broke. Seconds to wait before a repetition."""
@@ -83,10 +75,10 @@ class Flights:
         except (RedisError, OSError) as error:
             return await self._fail(error)
         if reply == NOT_IN_TURN:
-            self.again += self._calls.popleft()
+            self.again += self.calls.popleft()
             return 0.0
-        replies = read_replies(reply, len(self._calls[0]))
-        deliver(self._calls.popleft(), replies)
+        replies = read_replies(reply, len(self.calls[0]))
+        deliver(self.calls.popleft(), replies)
         self.batches += 1
         self.items += len(replies)
         self._trouble = ""
@@ -96,15 +88,15 @@ class Flights:
         became = fate(error)
         if became is Fate.FORGOTTEN:
             self._connection.load_script()
-            self.again += self._calls.popleft()
+            self.again += self.calls.popleft()
             return 0.0
         self._tell_trouble("a ledger call failed", error)
         if became is Fate.NOT_RUN:
-            self.again += self._calls.popleft()
+            self.again += self.calls.popleft()
         elif became is Fate.NO_MEMORY:
-            refuse(self._calls.popleft(), errors.LedgerFull())
+            refuse(self.calls.popleft(), errors.LedgerFull())
         elif became is Fate.BROKEN:
-            abandon(self._calls.popleft())
+            abandon(self.calls.popleft())
             self._halted(f"commit: {error}")
         else:
             await self._lose()
@@ -113,8 +105,8 @@ class Flights:
     async def _lose(self) -> None:
         """What has a key is said again, and the script tells what became of it; the rest is not known."""
         await self._connection.drop()
-        lost = [item._replace(sent=True) for batch in self._calls for item in batch]
-        self._calls.clear()
+        lost = [item._replace(sent=True) for batch in self.calls for item in batch]
+        self.calls.clear()
         self.again += (item for item in lost if item.sender is not None)
         abandon(item for item in lost if item.sender is None)
 
@@ -125,9 +117,9 @@ class Flights:
 
     def abandon(self) -> None:
         """Nobody reads any more what becomes of the calls in flight."""
-        for batch in self._calls:
+        for batch in self.calls:
             abandon(batch)
-        self._calls.clear()
+        self.calls.clear()
 
     async def close(self) -> None:
         await self._connection.close()
