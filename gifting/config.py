@@ -119,7 +119,8 @@ class Settings:
         "", "Bearer token that /metrics asks for. Empty: on the main port only this machine is answered."
     )
     origins: str = _setting(
-        "", "Page origins that may open a WebSocket, comma-separated, exact. The server's own origin always may."
+        "",
+        "Page origins that may open a WebSocket and use the API (CORS), comma-separated, exact. The server's own may.",
     )
     key_prefix: str = _setting("gifting", "First part of every Redis key.")
     partitions: int = _setting(16, "Logical shards. Fixed once data exists.", least=1, most=256)

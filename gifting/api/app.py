@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gifting.api import asyncapi, openapi
+from gifting.api.cors import Cors
 from gifting.api.endpoint import Endpoint
 from gifting.api.endpoints import ENDPOINTS
 from gifting.api.exposition import metrics_route
@@ -42,7 +43,10 @@ def make_app(services: Services) -> Starlette:
     ]
     if not services.settings.metrics_port:
         routes.append(metrics_route(services, here_only=True))
-    return with_problems([*routes, *page_routes(services.ledger.catalog)])
+    app = with_problems([*routes, *page_routes(services.ledger.catalog)])
+    if origins := services.settings.origin_list():
+        app.add_middleware(Cors, origins=origins)
+    return app
 
 
 def make_metrics_app(services: Services) -> Starlette:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from msgspec import Struct
 
@@ -12,7 +13,7 @@ from gifting.api.call import Call
 
 
 class Done(Struct):
-    ok: bool = True
+    ok: Literal[True]
 
 
 @dataclass(frozen=True, slots=True)

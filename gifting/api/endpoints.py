@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from gifting.api import gifts, health, overlays, rooms, tokens, users
 from gifting.api.endpoint import Endpoint
 
-NOUNS: Final[dict[str, tuple[Endpoint, ...]]] = {
-    "rooms": rooms.ENDPOINTS,
-    "gifts": gifts.ENDPOINTS,
-    "users": users.ENDPOINTS,
-    "overlays": overlays.ENDPOINTS,
-    "tokens": tokens.ENDPOINTS,
-    "health": health.ENDPOINTS,
-}
-"""By the module that has them."""
 
-ENDPOINTS: Final = tuple(endpoint for rows in NOUNS.values() for endpoint in rows)
+class Noun(NamedTuple):
+    """A module of endpoints: its name, and what it says it is about."""
+
+    name: str
+    about: str | None
+    endpoints: tuple[Endpoint, ...]
+
+
+NOUNS: Final = (
+    Noun("rooms", rooms.__doc__, rooms.ENDPOINTS),
+    Noun("gifts", gifts.__doc__, gifts.ENDPOINTS),
+    Noun("users", users.__doc__, users.ENDPOINTS),
+    Noun("overlays", overlays.__doc__, overlays.ENDPOINTS),
+    Noun("tokens", tokens.__doc__, tokens.ENDPOINTS),
+    Noun("health", health.__doc__, health.ENDPOINTS),
+)
+ENDPOINTS: Final = tuple(endpoint for noun in NOUNS for endpoint in noun.endpoints)

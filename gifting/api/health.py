@@ -11,14 +11,14 @@ from gifting.errors import NotReady
 
 
 async def health(call: Call) -> Done:
-    return Done()
+    return Done(True)
 
 
 async def ready(call: Call) -> Done:
     problems = call.services.health.problems
     if problems:
         raise NotReady(" ".join(f"{part}: {why}" for part, why in problems.items()))
-    return Done()
+    return Done(True)
 
 
 ENDPOINTS: Final = (

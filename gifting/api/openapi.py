@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from gifting.api.endpoint import Endpoint
-from gifting.api.endpoints import ENDPOINTS
+from gifting.api.endpoints import ENDPOINTS, NOUNS
 from gifting.api.request import PATH_PATTERNS
 from gifting.api.schema import Schema, components, ecma, error_codes
 from gifting.wire.replies import Problem
@@ -27,12 +27,14 @@ def document(gifts: Iterable[str] = ()) -> dict[str, Any]:
     if names := list(gifts):
         schemas["SendGiftBody"]["properties"]["gift"] = {"type": "string", "enum": names}
     paths: dict[str, dict[str, Any]] = {}
-    for endpoint in ENDPOINTS:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refs)
+    for noun in NOUNS:
+        for endpoint in noun.endpoints:
+            paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(noun.name, endpoint, refs)
     return {
         "openapi": "3.1.0",
         "info": {"title": "gifting", "version": "1", "description": "Gifts in live streams, over HTTP."},
         "servers": [{"url": "."}],
+        "tags": [{"name": noun.name, "description": noun.about} for noun in NOUNS],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -41,10 +43,12 @@ def document(gifts: Iterable[str] = ()) -> dict[str, Any]:
     }
 
 
-def _operation(endpoint: Endpoint, refs: dict[Any, Schema]) -> dict[str, Any]:
+def _operation(noun: str, endpoint: Endpoint, refs: dict[Any, Schema]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,
+        "tags": [noun],
         "summary": endpoint.summary,
+        "description": _about(endpoint),
         "parameters": _parameters(endpoint),
         "responses": {
             str(endpoint.status): _content("Done", "application/json", refs[endpoint.reply]),
@@ -58,6 +62,15 @@ def _operation(endpoint: Endpoint, refs: dict[Any, Schema]) -> dict[str, Any]:
             "content": {"application/json": {"schema": refs[endpoint.body]}},
         }
     return operation
+
+
+def _about(endpoint: Endpoint) -> str:
+    """Who may, and what it costs them."""
+    who = f"For {endpoint.access.who}." if endpoint.access else "For everybody, without a token."
+    if not endpoint.cost:
+        return f"{who} Costs nothing."
+    page = f", and one more for each {endpoint.page} of `limit`" if endpoint.page else ""
+    return f"{who} Costs {endpoint.cost:g} of the caller's messages{page}."
 
 
 def _is_needed(body: type[Struct]) -> bool:

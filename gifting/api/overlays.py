@@ -52,7 +52,7 @@ async def revoke_overlay_token(call: Call) -> Done:
     token_id = call.path["token_id"]
     await ledger.revocations.revoke_overlay(token_id, await ledger.overlays.expires(room, token_id))
     await call.services.gateway.close_revoked()
-    return Done()
+    return Done(True)
 
 
 ENDPOINTS: Final = (

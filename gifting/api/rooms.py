@@ -82,7 +82,7 @@ async def read_room(call: Call) -> Snapshot:
 async def end_room(call: Call) -> Done:
     ledger = call.services.ledger
     await ledger.rooms.end(await ledger.rooms.find(call.path["room"]))
-    return Done()
+    return Done(True)
 
 
 async def read_events(call: Call) -> EventsReply:

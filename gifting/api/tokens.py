@@ -32,8 +32,8 @@ class Revocation(Struct):
 class RevocationReply(Struct):
     """``until`` is in seconds since 1970: what was issued (``iat``) after that is good. Null for a single token."""
 
-    ok: bool
-    until: float | None = None
+    ok: Literal[True]
+    until: float | None
 
 
 async def revoke(call: Call) -> RevocationReply:

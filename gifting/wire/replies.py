@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, cast
 
-from msgspec import Raw, Struct, defstruct
+from msgspec import UNSET, Raw, Struct, UnsetType, defstruct
 from msgspec.structs import astuple, fields
 
 from gifting.errors import GiftingError
@@ -62,24 +62,24 @@ class GiftStatusError(Struct, frozen=True):
     message: str
 
 
-class GiftStatusReply(Struct, frozen=True, omit_defaults=True):
+class GiftStatusReply(Struct, frozen=True):
     """What became of a gift. ``state`` is ``accepted`` (its result follows; ``coins``, ``repeat_count`` and
     ``streak_id`` only while they are remembered), ``refused`` (``error`` says why), ``open`` (never seen: send it again
     with the same key) or ``unknown`` (never seen, and can't be accepted any more: only then is a new key safe).
     """
 
     state: Literal["accepted", "refused", "open", "unknown"]
-    room: str | None = None
-    gift: str | None = None
-    count: int | None = None
-    spent: int | None = None
-    ts: int | None = None
-    seq: int | None = None
-    event_id: str | None = None
-    coins: int | None = None
-    repeat_count: int | None = None
-    streak_id: str | None = None
-    error: GiftStatusError | None = None
+    room: str | UnsetType = UNSET
+    gift: str | UnsetType = UNSET
+    count: int | UnsetType = UNSET
+    spent: int | UnsetType = UNSET
+    ts: int | UnsetType = UNSET
+    seq: int | UnsetType = UNSET
+    event_id: str | UnsetType = UNSET
+    coins: int | UnsetType = UNSET
+    repeat_count: int | UnsetType = UNSET
+    streak_id: str | UnsetType = UNSET
+    error: GiftStatusError | UnsetType = UNSET
 
 
 class EventReply(Struct, frozen=True):
@@ -120,9 +120,8 @@ def _on_socket(reply: type[Struct]) -> type[Struct]:
     own = [(field.name, field.type, field.default) for field in fields(reply) if not field.required]
     needed = [(field.name, field.type) for field in fields(reply) if field.required]
     head = [("re", Uint), ("ok", Literal[True])]
-    omit = reply.__struct_config__.omit_defaults
     doc = {"__doc__": reply.__doc__}
-    return defstruct(reply.__name__, [*head, *needed, *own], frozen=True, omit_defaults=omit, namespace=doc)
+    return defstruct(reply.__name__, [*head, *needed, *own], frozen=True, namespace=doc)
 
 
 ON_SOCKET: Final[dict[type[Struct], type[Struct]]] = {reply: _on_socket(reply) for reply in REPLIES.values()}
@@ -161,7 +160,7 @@ class LiveTotals(Struct, frozen=True):
     viewers: int
 
 
-class RoomEvents(Struct, frozen=True, omit_defaults=True):
+class RoomEvents(Struct, frozen=True):
     """Events of a room. ``seq`` is the room's after them, what a client keeps for ``since``; ``totals`` come on lane
     ``live``. What concerns a user and no room has ``room`` '' and ``seq`` 0.
     """
@@ -169,7 +168,7 @@ class RoomEvents(Struct, frozen=True, omit_defaults=True):
     room: str
     seq: int
     events: list[Event]
-    totals: LiveTotals | None = None
+    totals: LiveTotals | UnsetType = UNSET
 
 
 # Refusals.

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import jsonschema_rs
 import pytest
 
-from gifting.api import asyncapi, openapi, typescript
+from gifting.api import asyncapi, httpdoc, openapi, typescript
 from gifting.api.schema import error_codes
 from gifting.model import events
 from gifting.wire.messages import OPS
@@ -78,3 +78,7 @@ def test_the_codes_are_those_a_server_says() -> None:
 def test_the_typescript_is_current() -> None:
     committed = ROOT / "gifting" / "web" / "static" / "lib" / "protocol.d.ts"
     assert committed.read_text(encoding="utf-8") == typescript.render()
+
+
+def test_the_page_of_the_http_api_is_current() -> None:
+    assert (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8") == httpdoc.render()

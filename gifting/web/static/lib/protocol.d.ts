@@ -104,17 +104,17 @@ export interface GiftStatusReply {
   re: number;
   ok: true;
   state: "accepted" | "open" | "refused" | "unknown";
-  room?: string | null;
-  gift?: string | null;
-  count?: number | null;
-  spent?: number | null;
-  ts?: number | null;
-  seq?: number | null;
-  event_id?: string | null;
-  coins?: number | null;
-  repeat_count?: number | null;
-  streak_id?: string | null;
-  error?: GiftStatusError | null;
+  room?: string;
+  gift?: string;
+  count?: number;
+  spent?: number;
+  ts?: number;
+  seq?: number;
+  event_id?: string;
+  coins?: number;
+  repeat_count?: number;
+  streak_id?: string;
+  error?: GiftStatusError;
 }
 
 export interface Host {
@@ -254,7 +254,7 @@ export interface RoomEvents {
   room: string;
   seq: number;
   events: Event[];
-  totals?: LiveTotals | null;
+  totals?: LiveTotals;
 }
 
 /** Send `count` of a gift. `key` is a UUIDv7 the client makes once per gift and keeps for retries. */
