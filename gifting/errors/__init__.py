@@ -1,0 +1,98 @@
+"""Everything that can go wrong, and what to do about it.
+
+::
+
+    GiftingError
+    ├── BadRequest                what was sent can't be understood
+    │   ├── BadMessage              bad_message
+    │   ├── UnknownOp               unknown_op
+    │   ├── MessageTooLarge         message_too_large
+    │   ├── MethodNotAllowed        method_not_allowed
+    │   ├── BadId                   bad_id
+    │   ├── HeadTooLarge            head_too_large
+    │   ├── RequestTimeout          request_timeout
+    │   ├── UpgradeRequired         upgrade_required
+    │   ├── BadKey                  bad_key
+    │   ├── BadAmount               bad_amount
+    │   └── UnknownGift             unknown_gift
+    ├── Denied                    this token may not do that
+    │   ├── BadToken                bad_token
+    │   ├── UnknownSigner           unknown_signer
+    │   ├── TokenExpired            token_expired
+    │   ├── TokenRevoked            token_revoked
+    │   ├── TokenInUrl              token_in_url
+    │   ├── BadOrigin               bad_origin
+    │   └── Forbidden               forbidden
+    ├── Refused                   understood and allowed, but the rules say no; this attempt charged nothing
+    │   ├── NotFound                not_found
+    │   ├── RoomNotFound            room_not_found
+    │   ├── RoomEnded               room_ended
+    │   ├── RoomTaken               room_taken
+    │   ├── TooManyLiveRooms        too_many_live_rooms
+    │   ├── NotJoined               not_joined
+    │   ├── OwnRoom                 own_room
+    │   ├── InsufficientCoins       insufficient_coins
+    │   ├── WalletFull              wallet_full
+    │   ├── KeyReused               key_reused
+    │   ├── KeyExpired              key_expired
+    │   │   └── NotCharged            not_charged: said by clients only
+    │   └── KeyInFuture             key_in_future
+    ├── Limited                   too much at once; later it will work
+    │   ├── RateLimited             rate_limited
+    │   ├── TooManyConnections      too_many_connections
+    │   ├── ServerFull              server_full
+    │   ├── TooManyRooms            too_many_rooms
+    │   ├── TooManyTokens           too_many_tokens
+    │   └── Overloaded              overloaded
+    ├── Unavailable               the ledger can't be asked, or this node can't
+    │   ├── LedgerUnavailable       ledger_unavailable
+    │   ├── LedgerFull              ledger_full
+    │   ├── LedgerHalted            ledger_halted
+    │   ├── NotReady                not_ready
+    │   ├── OutcomeUnknown          outcome_unknown
+    │   └── Unconfirmed             unconfirmed
+    └── StartError                the server or a command can't start, or not go on
+        ├── BadSetting              bad_setting
+        ├── NoServer                no_server
+        ├── SeveralServers          several_servers
+        ├── NoData                  no_data
+        ├── BadCatalog              bad_catalog
+        ├── NoRedis                 no_redis
+        ├── DataDirInUse            data_dir_in_use
+        ├── DiskFailed              disk_failed
+        ├── MissingExtra            missing_extra
+        ├── MissingTool             missing_tool
+        ├── NotConfirmed            not_confirmed
+        └── ServerFailed            server_failed
+
+Every class carries a ``code`` (stable, for programs), a ``help`` sentence (for people: what to do), ``temporary``
+(whether trying the same again can help) and the HTTP ``status`` it becomes.
+
+The classes are in modules by branch; all are had from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gifting.errors.base import GiftingError as GiftingError
+from gifting.errors.refusals import *  # noqa: F403
+from gifting.errors.requests import *  # noqa: F403
+from gifting.errors.starting import *  # noqa: F403
+from gifting.errors.unavailable import *  # noqa: F403
+
+
+def all_errors(root: type[GiftingError] = GiftingError) -> Iterator[type[GiftingError]]:
+    """Every error that has a code of its own."""
+    for error in root.__subclasses__():
+        if "code" in vars(error):
+            yield error
+        yield from all_errors(error)
+
+
+def by_code(code: str, detail: str = "") -> GiftingError:
+    """The error a server's reply names; an unknown code becomes the root, keeping its text."""
+    for error in all_errors():
+        if error.code == code:
+            return error(detail)
+    return GiftingError(f"{code}: {detail}")

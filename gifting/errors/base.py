@@ -1,0 +1,28 @@
+"""The root of all errors."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GiftingError(Exception):
+    """The root: catch it to catch everything this package raises on purpose."""
+
+    code: ClassVar[str] = "internal"
+    help: ClassVar[str] = (
+        "Something failed inside the server. Try again, a gift with the same key; if it stays, tell the operator."
+    )
+    temporary: ClassVar[bool] = True
+    status: ClassVar[int] = 500
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        """What happened, if more is known than the code says, and then what to do."""
+        return f"{self.detail} {self.help}" if self.detail else self.help
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"

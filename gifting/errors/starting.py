@@ -1,0 +1,71 @@
+"""The server or a command can't start, or not go on."""
+
+from __future__ import annotations
+
+from gifting.errors.base import GiftingError
+
+
+class StartError(GiftingError):
+    temporary = False
+
+
+class BadSetting(StartError):
+    code = "bad_setting"
+    help = "`gifting serve --help` lists every setting."
+
+
+class NoServer(StartError):
+    code = "no_server"
+    help = "Start one with `gifting serve` or `gifting demo`, or say which with --url or --data-dir."
+
+
+class SeveralServers(StartError):
+    code = "several_servers"
+    help = "Say which with --data-dir."
+
+
+class NoData(StartError):
+    code = "no_data"
+    help = "Only `gifting serve` and `gifting demo` make a data directory; say which with --data-dir."
+
+
+class BadCatalog(StartError):
+    code = "bad_catalog"
+    help = "Mend the file; gifting/model/catalog.toml is an example."
+
+
+class NoRedis(StartError):
+    code = "no_redis"
+    help = (
+        "Install the embedded one (pip install 'gifting[embedded]'), put redis-server 7 on PATH, or give --redis URL."
+    )
+
+
+class DataDirInUse(StartError):
+    code = "data_dir_in_use"
+    help = "Stop the other server, or give another --data-dir."
+
+
+class DiskFailed(StartError):
+    code = "disk_failed"
+    help = "Nothing is acknowledged until all of it is on disk: free or mend the disk, then start again."
+
+
+class MissingExtra(StartError):
+    code = "missing_extra"
+    help = "Measuring needs more packages: pip install 'gifting[bench]'."
+
+
+class MissingTool(StartError):
+    code = "missing_tool"
+    help = "Install it, then try again."
+
+
+class NotConfirmed(StartError):
+    code = "not_confirmed"
+    help = "Nothing was written. Answer y in a terminal, or say --yes."
+
+
+class ServerFailed(StartError):
+    code = "server_failed"
+    help = "Start the server again; its log says what failed, and that is a fault in it to be reported."
