@@ -1,61 +1,27 @@
-"""The settings: one table, from which flags, environment names, defaults and docs/configuration.md all come."""
+"""All settings, each with its type, default, bounds and what it is for."""
 
 from __future__ import annotations
 
-import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from gifting.config.values import read_origin, read_rate, read_secrets
 from gifting.errors import BadSetting
 
-ENV_PREFIX = "GIFTING_"
-
-FRAME_MAX_MOST = 4 << 20
+FRAME_MAX_MOST: Final = 4 << 20
 """The clients of this package take four times as much."""
 
-SECRET_MIN = 32
-"""Bytes of a secret."""
-
-SECRETS_MAX = 8
-
-TOKEN_TTL_MAX = 366 * 86400.0
+TOKEN_TTL_MAX: Final = 366 * 86400.0
 """Seconds: no setting lets a token live longer, so what is revoked need not be remembered longer."""
 
-_PUBLIC_URL = r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(/[\w./~-]*)?"
-_USUAL_PORTS = {"http": ":80", "https": ":443"}
-
-SECRETS = frozenset({"secret", "metrics_token"})
-"""Settings that no flag sets: a command line can be read by every user of the machine."""
-
-TOKEN_LEEWAY_MAX = 300.0
+TOKEN_LEEWAY_MAX: Final = 300.0
 
 
 def _setting(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
     return field(default=default, metadata={"help": help, "least": least, "most": most})
-
-
-def read_secrets(text: str) -> tuple[str, ...]:
-    """One secret a line, or several between commas.
-
-    A comma separates only where what is between is long enough for a secret: one that has a comma in it stays one.
-
-    Raises:
-        BadSetting: there is none, one is too short, or there are too many.
-    """
-    found: list[str] = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        pieces = [piece.strip() for piece in line.split(",")]
-        found += pieces if all(len(piece.encode()) >= SECRET_MIN for piece in pieces) else [line]
-    if not found or any(len(secret.encode()) < SECRET_MIN for secret in found):
-        raise BadSetting(f"secret: every one must have {SECRET_MIN} bytes or more.")
-    if len(set(found)) > SECRETS_MAX:
-        raise BadSetting(f"secret: there may be {SECRETS_MAX} at once.")
-    return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,23 +217,11 @@ class Settings:
 
     def diamond_rate(self) -> tuple[int, int]:
         """Milli-diamonds per coin as (numerator, denominator)."""
-        try:
-            rate = Fraction(self.diamonds_per_coin) * 1000
-        except (ValueError, ZeroDivisionError):
-            raise BadSetting(f"diamonds_per_coin is {self.diamonds_per_coin!r}; write it as 1/2 or 0.5.") from None
-        if not 0 < rate <= 1_000_000 or rate.denominator > 1_000_000:
-            raise BadSetting(f"diamonds_per_coin is {self.diamonds_per_coin!r}; it must be above 0 and at most 1000.")
-        return rate.numerator, rate.denominator
+        return read_rate(self.diamonds_per_coin)
 
     def public_origin(self) -> str:
         """The origin of ``public_url`` as browsers say it; '' if there is none."""
-        if not self.public_url:
-            return ""
-        found = re.fullmatch(_PUBLIC_URL, self.public_url.lower())
-        if found is None:
-            raise BadSetting(f"public_url is {self.public_url!r}; write it as https://gifts.example.org.")
-        scheme, host, port = found[1], found[2], found[3] or ""
-        return f"{scheme}://{host}{'' if port == _USUAL_PORTS[scheme] else port}"
+        return read_origin(self.public_url) if self.public_url else ""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -285,59 +239,3 @@ class Settings:
     @property
     def data_path(self) -> Path:
         return Path(self.data_dir).absolute()
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table."""
-
-    name: str
-    type: type
-    default: Any
-    help: str
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def env(self) -> str:
-        return ENV_PREFIX + self.name.upper()
-
-
-_TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
-_BOOLS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-
-
-def table() -> Iterator[Setting]:
-    """Every setting, in order."""
-    for item in fields(Settings):
-        yield Setting(item.name, _TYPES[str(item.type)], item.default, item.metadata["help"])
-
-
-def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from flags (``None`` means not given), then the environment, then defaults.
-
-    Raises:
-        BadSetting: a value of the wrong type or out of its bounds, or an unknown ``GIFTING_`` name.
-    """
-    environ = os.environ if environ is None else environ
-    rows = {row.name: row for row in table()}
-    known = {row.env for row in rows.values()}
-    if strays := sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in known):
-        raise BadSetting(f"The environment has {', '.join(strays)}, which is no setting.")
-    values: dict[str, Any] = {}
-    for row in rows.values():
-        if row.env in environ:
-            values[row.name] = _parse(row, environ[row.env])
-    for name, value in (flags or {}).items():
-        if value is not None:
-            values[name] = value
-    return Settings(**values)
-
-
-def _parse(row: Setting, text: str) -> Any:
-    try:
-        return _BOOLS[text.lower()] if row.type is bool else row.type(text)
-    except (ValueError, KeyError):
-        raise BadSetting(f"{row.env} is {text!r}; it must be a {row.type.__name__}.") from None
