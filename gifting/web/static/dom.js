@@ -4,10 +4,12 @@ import { at } from "./lib/base.js";
 
 /**
  * A new element.
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {string} [name] its class
  * @param {string} [text]
  * @param {Node[]} [children]
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function el(tag, name = "", text = "", children = []) {
   const node = document.createElement(tag);

@@ -1,5 +1,7 @@
 /** One WebSocket to the server that comes back by itself: replies by id, heartbeat, the server's clock. */
 
+/** @import { Replies, RoomEvents } from "./protocol.js" */
+
 import { claims } from "./keys.js";
 
 const SUBPROTOCOL = "gifting.v1.json";
@@ -47,11 +49,18 @@ export function mayReconnect(code) {
   return !(code >= 4500 && code <= 4999);
 }
 
+/** @typedef {{state: "connecting" | "connected" | "reconnecting" | "closed", reason: string, code: number}} State */
+
+/**
+ * What waits for a reply; `size` is that of the message.
+ * @typedef {{resolve: (reply: any) => void, reject: (error: GiftingError) => void, timer: number, size: number}} Waiting
+ */
+
 /**
  * @typedef {object} Handlers
  * @property {() => void} onOpen a connection is there; nothing is joined on it yet
- * @property {(frame: object) => void} onFrame a message that is no reply
- * @property {(state: {state: string, reason: string, code: number}) => void} onState
+ * @property {(frame: RoomEvents) => void} onFrame a message that is no reply
+ * @property {(state: State) => void} onState
  * @property {() => string} whyUrl an address that refuses whom the WebSocket refuses; may be ""
  */
 
@@ -60,7 +69,7 @@ export class Connection {
   #handlers;
   /** @type {WebSocket | null} */
   #socket = null;
-  /** @type {Map<number, {resolve: Function, reject: Function, timer: number, size: number}>} */
+  /** @type {Map<number, Waiting>} */
   #pending = new Map();
   #nextId = 1;
   #attempt = 0;
@@ -68,6 +77,7 @@ export class Connection {
   #timer = 0;
   #heartbeat = 0;
   #offset = 0;
+  /** @type {State["state"]} */
   state = "closed";
   reason = "not started";
 
@@ -104,13 +114,20 @@ export class Connection {
 
   /**
    * Send one message and wait for its reply.
-   * @param {string} op
+   * @template {keyof Replies} Op
+   * @param {Op} op
    * @param {object} [fields]
-   * @returns {Promise<object>} rejects with a GiftingError
+   * @returns {Promise<Replies[Op]>} rejects with a GiftingError
    */
   request(op, fields = {}, timeout = REPLY_TIMEOUT) {
-    const refusal = this.#refusal();
-    if (refusal) return Promise.reject(refusal);
+    const socket = this.#socket;
+    if (this.state !== "connected" || !socket) {
+      const why = "There is no connection to the server.";
+      return Promise.reject(new GiftingError("disconnected", why, this.state !== "closed"));
+    }
+    if (this.#pending.size >= MAX_PENDING || socket.bufferedAmount > MAX_BUFFERED) {
+      return Promise.reject(new GiftingError("too_many_pending", "Too much is waiting for the server.", true));
+    }
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -119,18 +136,8 @@ export class Connection {
       }, timeout);
       const message = JSON.stringify({ ...fields, op, id });
       this.#pending.set(id, { resolve, reject, timer, size: message.length });
-      this.#socket.send(message);
+      socket.send(message);
     });
-  }
-
-  #refusal() {
-    if (this.state !== "connected") {
-      return new GiftingError("disconnected", "There is no connection to the server.", this.state !== "closed");
-    }
-    if (this.#pending.size >= MAX_PENDING || this.#socket.bufferedAmount > MAX_BUFFERED) {
-      return new GiftingError("too_many_pending", "Too much is waiting for the server.", true);
-    }
-    return null;
   }
 
   #open() {
@@ -141,10 +148,10 @@ export class Connection {
     this.#socket = socket;
     this.#openedAt = Infinity;
     this.#timer = setTimeout(() => this.#lost(1006, "no answer"), OPEN_TIMEOUT);
-    const ifCurrent = (then) => (event) => this.#socket === socket && then(event);
-    socket.onopen = ifCurrent(() => this.#opened());
-    socket.onmessage = ifCurrent((event) => this.#received(event.data));
-    socket.onclose = ifCurrent((event) => this.#lost(event.code, event.reason));
+    const current = () => this.#socket === socket;
+    socket.onopen = () => current() && this.#opened();
+    socket.onmessage = (event) => current() && this.#received(event.data);
+    socket.onclose = (event) => current() && this.#lost(event.code, event.reason);
   }
 
   #opened() {
@@ -168,6 +175,7 @@ export class Connection {
     }
   }
 
+  /** @param {string} data */
   #received(data) {
     let message;
     try {
@@ -185,13 +193,14 @@ export class Connection {
     waiting.reject(new GiftingError(code, text, temporary));
   }
 
+  /** @param {number} code @param {string} reason */
   #lost(code, reason) {
     if (code === TOO_BIG) this.#refuseLargest();
     this.#drop(reason || `code ${code}`);
     clearTimeout(this.#timer);
     if (performance.now() - this.#openedAt > STABLE_AFTER) this.#attempt = 0;
     if (!mayReconnect(code)) return this.#setState("closed", reason || `code ${code}`, code);
-    if (claims(this.token).exp * 1000 <= this.now()) return this.#setState("closed", "token expired", code);
+    if ((claims(this.token).exp ?? Infinity) * 1000 <= this.now()) return this.#setState("closed", "token expired", code);
     this.#setState("reconnecting", reason || `code ${code}`, code);
     if (this.#openedAt === Infinity && this.#attempt % ASK_WHY_EVERY === 0) this.#askWhy();
     this.#timer = setTimeout(() => this.#open(), backoff(this.#attempt++));
@@ -213,12 +222,15 @@ export class Connection {
 
   /** What is too large for the server was not executed, and would be too large again. */
   #refuseLargest() {
-    const [id, waiting] = [...this.#pending].reduce((one, other) => (other[1].size > one[1].size ? other : one), [0, { size: 0 }]);
-    if (!this.#pending.delete(id)) return;
+    const [largest] = [...this.#pending].sort(([, one], [, other]) => other.size - one.size);
+    if (!largest) return;
+    const [id, waiting] = largest;
+    this.#pending.delete(id);
     clearTimeout(waiting.timer);
     waiting.reject(new GiftingError("message_too_large", "Send less in one message.", false));
   }
 
+  /** @param {string} reason */
   #drop(reason) {
     const socket = this.#socket;
     this.#socket = null;
@@ -232,6 +244,7 @@ export class Connection {
     this.#pending.clear();
   }
 
+  /** @param {State["state"]} state @param {string} reason @param {number} code */
   #setState(state, reason, code) {
     this.state = state;
     this.reason = reason;

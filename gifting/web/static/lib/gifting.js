@@ -7,6 +7,10 @@
  *     await client.sendGift("r1", "spark", 5, "for you");
  */
 
+/** @import { Event, GiftStatusReply, JoinReply, LiveTotals, Replies, RoomEvents, Snapshot, WalletEvent } from "./protocol.js" */
+/** @import { State } from "./connection.js" */
+/** @import { Sent } from "./sending.js" */
+
 import { at } from "./base.js";
 import { backoff, Connection, GiftingError } from "./connection.js";
 import { uuid7 } from "./keys.js";
@@ -34,6 +38,16 @@ const NO_ROOM = "";
  */
 
 /**
+ * @typedef {object} Told what the function that `on` is given is called with
+ * @property {State} state
+ * @property {{room: string, snapshot: Snapshot, gap: boolean, first: boolean}} snapshot
+ * @property {{room: string, event: Exclude<Event, WalletEvent>}} event
+ * @property {{room: string, totals: LiveTotals}} totals
+ * @property {{event: WalletEvent}} user
+ * @property {{room: string, error: GiftingError}} refused
+ */
+
+/**
  * What `on` takes, and what its function is called with:
  * - `state`: `{state: "connecting" | "connected" | "reconnecting" | "closed", reason, code}`
  * - `snapshot`: `{room, snapshot, gap, first}` after each join; with `gap` or `first`, start anew from it
@@ -46,7 +60,7 @@ export class GiftingClient {
   #connection;
   /** @type {Map<string, Room>} */
   #rooms = new Map();
-  /** @type {Map<string, Set<Function>>} */
+  /** @type {Map<string, Set<(told: any) => void>>} */
   #listeners = new Map();
   /** @type {Set<() => void>} */
   #waiters = new Set();
@@ -63,11 +77,17 @@ export class GiftingClient {
     for (const { room, lane, since } of rooms) this.join(room, lane, since);
   }
 
-  /** Call `listener` at every `type`. @returns {() => void} stops it */
+  /**
+   * Call `listener` at every `type`.
+   * @template {keyof Told} Type
+   * @param {Type} type
+   * @param {(told: Told[Type]) => void} listener
+   * @returns {() => void} stops it
+   */
   on(type, listener) {
-    if (!this.#listeners.has(type)) this.#listeners.set(type, new Set());
-    this.#listeners.get(type).add(listener);
-    return () => this.#listeners.get(type).delete(listener);
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
+    return () => void listeners.delete(listener);
   }
 
   connect() {
@@ -87,7 +107,7 @@ export class GiftingClient {
     return this.#connection.now();
   }
 
-  /** The last seq seen of a room; null before its first snapshot, if it was joined without one. */
+  /** The last seq seen of a room; null before its first snapshot, if it was joined without one. @param {string} room */
   seq(room) {
     return this.#rooms.get(room)?.seq ?? null;
   }
@@ -105,18 +125,26 @@ export class GiftingClient {
     if (this.state === "connected") this.#join(state);
   }
 
+  /** @param {string} room */
   async leave(room) {
     clearTimeout(this.#rooms.get(room)?.timer);
     this.#rooms.delete(room);
     if (this.state === "connected") await this.request("leave", { room });
   }
 
-  /** Send one op and wait for its reply. @returns {Promise<object>} rejects with a GiftingError */
+  /**
+   * Send one op and wait for its reply.
+   * @template {keyof Replies} Op
+   * @param {Op} op
+   * @param {object} [fields]
+   * @param {number} [timeout] milliseconds
+   * @returns {Promise<Replies[Op]>} rejects with a GiftingError
+   */
   request(op, fields = {}, timeout = undefined) {
     return this.#connection.request(op, fields, timeout);
   }
 
-  /** Use a newer token of the same user, now and for every reconnect. */
+  /** Use a newer token of the same user, now and for every reconnect. @param {string} token */
   async refresh(token) {
     this.#connection.token = token;
     if (this.state === "connected") await this.request("refresh", { token });
@@ -130,11 +158,12 @@ export class GiftingClient {
    * @param {number} [count]
    * @param {string} [message]
    * @param {{key?: string, tries?: number, within?: number}} [options] `key`: of an earlier try, see `GiftingError.key`
-   * @returns {Promise<object>} the reply; rejects with a GiftingError. Of code `outcome_unknown`: ask again with its
+   * @returns {Promise<Sent>} the reply; rejects with a GiftingError. Of code `outcome_unknown`: ask again with its
    *   `key`. Of any other: nothing was charged, and a new key is safe.
    */
   async sendGift(room, gift, count = 1, message = "", { key = "", tries = GIFT_TRIES, within = GIFT_TIME } = {}) {
     if (this.#sending >= MAX_SENDING) throw new GiftingError("too_many_pending", "Too many gifts at once.", true);
+    /** @type {import("./sending.js").Way} */
     const way = {
       ready: (deadline) => this.#untilJoined(room, deadline),
       request: (op, fields, timeout) => this.request(op, fields, timeout),
@@ -154,16 +183,19 @@ export class GiftingClient {
 
   /**
    * What became of the gift with `key`, however long ago it was sent.
-   * @returns {Promise<object>} its `state`: `accepted`, `refused` (with `error`), `open` (send it again with the same
+   * @param {string} key
+   * @returns {Promise<GiftStatusReply>} its `state`: `accepted`, `refused` (with `error`), `open` (send it again with the same
    *   key) or `unknown` (nothing was charged, and a new key is safe)
    */
   giftStatus(key) {
     return this.request("gift_status", { key });
   }
 
+  /** @param {string} room @param {number} deadline @returns {Promise<void>} */
   #untilJoined(room, deadline) {
     const ready = () => this.#rooms.get(room)?.joined || (!this.#rooms.has(room) && this.state === "connected");
     return new Promise((resolve, reject) => {
+      /** @param {GiftingError} [error] */
       const finish = (error) => {
         clearTimeout(timer);
         this.#waiters.delete(look);
@@ -193,6 +225,7 @@ export class GiftingClient {
     }
   }
 
+  /** @param {Room} room @param {JoinReply} reply */
   #joined(room, reply) {
     const first = !room.known;
     const gap = Boolean(reply.gap);
@@ -204,6 +237,7 @@ export class GiftingClient {
     this.#wake();
   }
 
+  /** @param {Room} room @param {GiftingError} error */
   #refused(room, error) {
     this.#emit("refused", { room: room.id, error });
     if (!error.temporary && error.code !== ROOM_NOT_FOUND) return;
@@ -211,6 +245,7 @@ export class GiftingClient {
     room.timer = setTimeout(again, backoff(room.attempt++));
   }
 
+  /** @param {RoomEvents} frame */
   #frame(frame) {
     if (frame?.room === NO_ROOM) {
       for (const event of frame.events ?? []) this.#emit("user", { event });
@@ -219,7 +254,7 @@ export class GiftingClient {
     const room = this.#rooms.get(frame?.room);
     if (!room || room.seq === null) return;
     for (const event of frame.events ?? []) {
-      if (event.seq !== undefined) {
+      if ("seq" in event) {
         if (event.seq <= room.seq) continue;
         room.seq = event.seq;
       }
@@ -229,11 +264,13 @@ export class GiftingClient {
     if (frame.totals) this.#emit("totals", { room: room.id, totals: frame.totals });
   }
 
+  /** @param {string} url */
   #whyUrl(url) {
     const [room] = this.#rooms.keys();
     return room === undefined ? "" : new URL(`rooms/${encodeURIComponent(room)}`, url.replace(/^ws/, "http")).href;
   }
 
+  /** @param {State} state */
   #stateChanged(state) {
     for (const room of this.#rooms.values()) {
       room.joined = false;
@@ -247,7 +284,7 @@ export class GiftingClient {
     for (const look of [...this.#waiters]) look();
   }
 
-  /** A listener that throws must not stop the others, nor lose the events after it. */
+  /** A listener that throws must not stop the others, nor lose the events after it. @param {keyof Told} type @param {object} detail */
   #emit(type, detail) {
     for (const listener of this.#listeners.get(type) ?? []) {
       try {

@@ -1,5 +1,7 @@
 /** A gift on its way: said again with its key until what became of it is certain, or the time is over. */
 
+/** @import { GiftReply, GiftStatusReply, Replies } from "./protocol.js" */
+
 import { backoff, GiftingError } from "./connection.js";
 
 const GIFT_REPLY = 8_000;
@@ -12,14 +14,19 @@ const TELLS_NOTHING = new Set(["disconnected", "timeout", "outcome_unknown", "in
 const DENIED = new Set(["forbidden", "bad_token", "token_expired", "token_revoked"]);
 /** Refusals that stand for themselves, even if the key was used before: none of them says to make a new one. */
 const LIMITED = new Set(["bad_key", "rate_limited", "overloaded", "too_many_pending"]);
-const RESULT = ["seq", "event_id", "coins", "repeat_count", "streak_id"];
+const RESULT = new Set(["seq", "event_id", "coins", "repeat_count", "streak_id"]);
 const NOT_CHARGED = "Nothing was charged, and by this key nothing can be any more: a new key is safe.";
 
 /**
  * @typedef {object} Way how the gift travels
  * @property {(deadline: number) => Promise<void>} ready waits for the room
- * @property {(op: string, fields: object, timeout: number) => Promise<object>} request
+ * @property {<Op extends keyof Replies>(op: Op, fields: object, timeout: number) => Promise<Replies[Op]>} request
  * @property {() => string} newKey
+ */
+
+/**
+ * The reply to a gift. Some of it is forgotten, by and by, of a gift whose reply was lost.
+ * @typedef {Partial<Omit<GiftReply, "duplicate">> & {duplicate: boolean}} Sent
  */
 
 export class Sending {
@@ -45,7 +52,11 @@ export class Sending {
     return this.#fields.key;
   }
 
-  /** @returns {Promise<object>} what the server says of the gift; rejects with a GiftingError */
+  /**
+   * @param {number} tries
+   * @param {number} deadline by `performance.now()`
+   * @returns {Promise<Sent>} what the server says of the gift; rejects with a GiftingError
+   */
   async finish(tries, deadline) {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -60,6 +71,7 @@ export class Sending {
     }
   }
 
+  /** @param {number} deadline */
   async #say(deadline) {
     await this.#way.ready(deadline);
     this.#fields.key ||= this.#way.newKey();
@@ -71,7 +83,11 @@ export class Sending {
     }
   }
 
-  /** What became of the gift; null: say it again. Throws what it ends with. */
+  /**
+   * What became of the gift; null: say it again. Throws what it ends with.
+   * @param {GiftingError} error
+   * @param {boolean} over
+   */
   async #settle(error, over) {
     const final = !error.temporary;
     if (!this.#inDoubt && (!this.#used || LIMITED.has(error.code) || DENIED.has(error.code))) {
@@ -83,7 +99,7 @@ export class Sending {
     return found;
   }
 
-  /** What the ledger knows of the key; nothing if it can't be asked. */
+  /** What the ledger knows of the key; nothing if it can't be asked. @returns {Promise<Partial<GiftStatusReply>>} */
   async #ask() {
     try {
       return await this.#way.request("gift_status", { key: this.key }, STATUS_REPLY);
@@ -92,24 +108,29 @@ export class Sending {
     }
   }
 
+  /**
+   * @param {Partial<GiftStatusReply>} status
+   * @param {GiftingError} error
+   * @returns {Sent | null}
+   */
   #judge(status, error) {
     const { room, gift, count } = this.#fields;
     if (status.state === "accepted") {
       if (status.room !== room || status.gift !== gift || status.count !== count) {
         throw new GiftingError("key_reused", "This key was used for something else.", false);
       }
-      const known = RESULT.filter((name) => name in status).map((name) => [name, status[name]]);
+      const known = Object.entries(status).filter(([name]) => RESULT.has(name));
       return { ...Object.fromEntries(known), duplicate: true };
     }
-    const refused = status.state === "refused" ? status.error.code : "";
+    const { code: refused = "", message = "" } = (status.state === "refused" && status.error) || {};
     if (status.state === "unknown" || refused === "key_expired") throw new GiftingError("not_charged", NOT_CHARGED, false);
-    if (refused) throw new GiftingError(refused, status.error.message, false);
+    if (refused) throw new GiftingError(refused, message, false);
     if (status.state === "open" && !this.#inDoubt) throw error;
     return null;
   }
 }
 
-/** Whether trying on is no use: the token is refused, or the connection was closed for good. */
+/** Whether trying on is no use: the token is refused, or the connection was closed for good. @param {GiftingError} error */
 function isEnd(error) {
   return DENIED.has(error.code) || (error.code === "disconnected" && !error.temporary);
 }

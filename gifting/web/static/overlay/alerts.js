@@ -1,5 +1,7 @@
 /** Which gift alerts are on screen: one card per streak, higher coins first. Pure: no DOM, time is an argument. */
 
+/** @import { Event, GiftEvent } from "../lib/protocol.js" */
+
 export const DEFAULTS = {
   /** Cards on screen at once. */
   visible: 4,
@@ -34,6 +36,8 @@ export const DEFAULTS = {
  * @property {boolean} seen whether it ever was
  */
 
+/** A card put by: `age` is the time since its last event. @typedef {Omit<Card, "heardAt"> & {age: number}} Saved */
+
 /** Higher coins first, then the one that came first. @param {Card} a @param {Card} b */
 function byCoins(a, b) {
   return b.coins - a.coins || a.order - b.order;
@@ -56,7 +60,7 @@ export class Alerts {
     this.#options.visible = count;
   }
 
-  /** Take in an event; all but gifts are ignored. @param {object} event @param {number} now ms */
+  /** Take in an event; all but gifts are ignored. @param {Event} event @param {number} now ms */
   push(event, now) {
     if (event.type !== "gift") return;
     const key = keyOf(event);
@@ -67,7 +71,7 @@ export class Alerts {
     this.#wait(update(this.#card(key, event), event, now));
   }
 
-  /** Take in the streaks that are going on, from a snapshot. @param {object[]} streaks @param {number} now ms */
+  /** Take in the streaks that are going on, from a snapshot. @param {GiftEvent[]} streaks @param {number} now ms */
   resume(streaks, now) {
     for (const streak of streaks) {
       this.push({ ...streak, type: "gift", count: streak.repeat_count, repeat_end: false }, now);
@@ -92,14 +96,14 @@ export class Alerts {
     return Math.min(...ends, ...lower, ...over);
   }
 
-  /** What is still to be shown, or was for less than a first look: to be put by for a reload. @param {number} now ms */
+  /** What is still to be shown, or was for less than a first look: to be put by for a reload. @param {number} now ms @returns {Saved[]} */
   save(now) {
     const brief = this.#showing.filter((card) => now - card.shownAt < this.#options.firstLook);
     const unseen = this.#waiting.filter((card) => !card.seen);
     return [...brief, ...unseen].map(({ heardAt, ...card }) => ({ ...card, age: now - heardAt, shownAt: null, seen: false }));
   }
 
-  /** Take in what was saved `ago` ms before `now`. @param {object[]} saved @param {number} now ms */
+  /** Take in what was saved `ago` ms before `now`. @param {Saved[]} saved @param {number} now ms */
   restore(saved, now, ago = 0) {
     for (const { age, ...card } of saved) this.#wait({ ...card, order: this.#arrived++, heardAt: now - age - ago });
   }

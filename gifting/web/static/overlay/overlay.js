@@ -18,8 +18,11 @@ const SAVED = "gifting.alerts:";
 const debug = /[?&#]debug\b/.test(location.search + location.hash);
 const token = takeToken((asked) => claims(asked).role === "overlay");
 const room = claims(token).room ?? "";
+/** @type {HTMLElement} */
 const list = document.querySelector("#alerts");
+/** @type {HTMLElement} */
 const status = document.querySelector("#status");
+/** @type {HTMLElement} */
 const notice = document.querySelector("#notice");
 const alerts = new Alerts();
 /** The parts of a card that change. @typedef {Record<"node" | "combo" | "worth" | "message", HTMLElement>} Parts */

@@ -1,5 +1,7 @@
 /** What the room page shows. Knows nothing of the network. */
 
+/** @import { Event } from "../lib/protocol.js" */
+
 import { avatar, brief, coins, diamonds, el, nameOf, number, picture, pop, typed } from "../dom.js";
 
 /** Lines that are kept; and while somebody reads further up, so that what is read stays. */
@@ -52,7 +54,7 @@ export function showBalance(balance) {
 }
 
 export class Top {
-  /** @type {Map<string, {user: object, coins: number}>} */
+  /** @type {Map<string, import("../lib/protocol.js").Ranked>} */
   #users = new Map();
 
   reset(top) {
@@ -84,7 +86,7 @@ export class Feed {
     this.#box.addEventListener("scroll", () => this.#atEnd() && (this.#newest.hidden = true), { passive: true });
   }
 
-  /** @param {object} event */
+  /** @param {Event} event */
   add(event) {
     if (event.type === "gift") return this.#gift(event);
     if (event.type === "comment") {
@@ -101,6 +103,7 @@ export class Feed {
     const known = this.#streaks.get(event.streak_id);
     const line = known ?? (event.count ? this.#giftLine(event) : null);
     if (!line) return;
+    /** @type {HTMLElement} */
     const counter = line.querySelector(".times");
     const text = `×${number(event.repeat_count)}`;
     if (known && counter.textContent !== text) pop(counter);
@@ -153,8 +156,8 @@ function who(event) {
 
 /**
  * The shelf of gifts.
- * @param {object[]} gifts
- * @param {(gift: object, button: HTMLButtonElement) => void} send
+ * @param {import("../lib/protocol.js").GiftInfo[]} gifts
+ * @param {(gift: import("../lib/protocol.js").GiftInfo, button: HTMLButtonElement) => void} send
  */
 export function showGifts(gifts, send) {
   const buttons = gifts.map((gift) => {

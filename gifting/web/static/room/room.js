@@ -16,6 +16,7 @@ const TOP_PAUSE = 5_000;
 const BALANCE_PAUSE = 5_000;
 
 const byId = (id) => document.getElementById(id);
+const field = (id) => /** @type {HTMLInputElement} */ (byId(id));
 const room = decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
 const token = takeToken();
 const client = new GiftingClient({ token, rooms: [{ room, lane: "live" }] });
@@ -30,14 +31,14 @@ let topTimer = 0;
 let coinsSeen = 0;
 let balancesSeen = 0;
 
-/** Show a passing notice. */
+/** Show a passing notice. @param {string} text @param {"error" | "info"} kind */
 function say(text, kind = "error") {
   clearTimeout(noticeTimer);
   showNotice(text, kind);
   noticeTimer = setTimeout(() => showNotice(""), NOTICE_TIME);
 }
 
-/** Show a notice that stays. */
+/** Show a notice that stays. @param {string} text @param {"error" | "info"} kind */
 function stay(text, kind = "error") {
   clearTimeout(noticeTimer);
   showNotice(text, kind);
@@ -89,7 +90,8 @@ function end() {
   ended = true;
   showState("ended");
   stay("This stream has ended. Thank you for watching!", "info");
-  for (const control of document.querySelectorAll("button, input")) control.disabled = true;
+  for (const control of document.querySelectorAll("button")) control.disabled = true;
+  for (const input of document.querySelectorAll("input")) input.disabled = true;
 }
 
 function onState({ state }) {
@@ -110,9 +112,9 @@ function onRefused({ error }) {
  * knows whether it was sent, the next press of the same gift asks about that one, by its key.
  */
 async function sendGift(gift, button) {
-  const { key, note } = unsure.get(gift.id) ?? { key: "", note: byId("note").value.trim() };
+  const { key, note } = unsure.get(gift.id) ?? { key: "", note: field("note").value.trim() };
   unsure.delete(gift.id);
-  if (!key) byId("note").value = "";
+  if (!key) field("note").value = "";
   pop(button);
   try {
     const reply = await client.sendGift(room, gift.id, 1, note, { key });
@@ -120,7 +122,7 @@ async function sendGift(gift, button) {
     if (key) say(`The ${gift.name} was sent, and paid once.`, "info");
   } catch (error) {
     if (error.code === "outcome_unknown") return keepUnsure(gift, error.key, note);
-    byId("note").value ||= note;
+    field("note").value ||= note;
     say(words(error));
   }
 }
@@ -151,11 +153,11 @@ function keepUnsure(gift, key, note) {
 
 async function comment(submit) {
   submit.preventDefault();
-  const text = byId("text").value.trim();
+  const text = field("text").value.trim();
   if (!text) return;
   try {
     await client.request("comment", { room, text });
-    byId("text").value = "";
+    field("text").value = "";
   } catch (error) {
     say(words(error));
   }
