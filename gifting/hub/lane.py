@@ -69,7 +69,7 @@ class Lane(ABC):
         self._counters = shared.counters
         self._frame_max = shared.settings.frame_max
         self._pending: list[RoomBatch] = []
-        self._states: dict[str, bytes] = {}
+        self._states: dict[type, bytes] = {}
         self._sharing: dict[Codec, dict[Subscription, Callable[[bytes], None]]] = {}
         self._behind: set[Subscription] = set()
         self._shown = NOTHING_SHOWN
@@ -124,8 +124,8 @@ class Lane(ABC):
         self._pending.append(batch)
         self._pacer.mark(self)
 
-    def push_state(self, kind: str, event: bytes) -> None:
-        """A state event: not numbered, not replayed; only the newest of its kind matters."""
+    def push_state(self, kind: type, event: bytes) -> None:
+        """The wire bytes of a state event: not numbered, not replayed; only the newest of its kind matters."""
         if len(self):
             self._states[kind] = event
             self._pacer.mark(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Protocol
 
 from gifting.errors import GiftingError
 from gifting.hub.history import History, Log
@@ -13,10 +13,10 @@ from gifting.hub.limits import Bucket
 from gifting.hub.replays import PAGE
 from gifting.hub.snapshots import Snapshots
 from gifting.hub.subscription import Subscription
-from gifting.model.events import State
+from gifting.model.events import Ranked, RankEvent, ViewersEvent, decode_user
 from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, Totals
-from gifting.wire.codec import pack, unpack
+from gifting.wire.codec import MSGPACK
 from gifting.wire.messages import Lane as LaneName
 from gifting.wire.replies import Snapshot
 
@@ -153,20 +153,19 @@ class Room:
         for lane in self.lanes.values():
             lane.push(batch)
         if batch.rank:
-            top = [{"user": unpack(user), "coins": coins} for user, coins in batch.rank]
-            self.push_state("rank", {"top": top})
+            self.push_state(RankEvent([Ranked(decode_user(user), coins) for user, coins in batch.rank]))
 
     # State out.
 
-    def push_state(self, kind: State, fields: dict[str, Any]) -> None:
-        event = pack({"type": kind, **fields})
+    def push_state(self, event: ViewersEvent | RankEvent) -> None:
+        data = MSGPACK.encode(event)
         for lane in self.lanes.values():
-            lane.push_state(kind, event)
+            lane.push_state(type(event), data)
 
     def count_viewers(self, total: int) -> None:
         if total != self.viewers:
             self.viewers = total
-            self.push_state("viewers", {"count": total})
+            self.push_state(ViewersEvent(total))
 
     def totals(self) -> dict[str, int]:
         """As they ride along on lane ``live``."""
