@@ -67,7 +67,6 @@ class Node:
         self._files = raise_limit()
         self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
         self._listeners = listeners
-        self._url = url
         self.vital = vital
         self.health = vital.health
         self.ledger = Ledger(url, settings, load_catalog(settings.catalog), vital=self.vital)
@@ -75,9 +74,9 @@ class Node:
         self.hub = Hub(self.ledger.rooms, settings, self.name)
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring())
         self.keeper.changed = self.gateway.rekey
-        self._feed = connect(url, settings.heartbeat_timeout)
+        self._feed_redis = connect(url, settings.heartbeat_timeout)
         self.feed = Feed(
-            self._feed,
+            self._feed_redis,
             self.ledger.keys.channels(),
             f"{settings.key_prefix}:heartbeat:{self.name}",
             settings.heartbeat_timeout,
@@ -171,4 +170,4 @@ class Node:
         await self.gateway.stop()
         await self.hub.stop()
         await self.ledger.stop()
-        await self._feed.aclose()
+        await self._feed_redis.aclose()
