@@ -13,6 +13,7 @@ import pytest
 from gifting import config, errors
 from gifting.api.exposition import is_here
 from gifting.client import Client
+from gifting.errors import StartError
 from tests.support.certificate import make_certificate
 from tests.support.keys import new_key
 from tests.support.redis_server import free_port
@@ -91,7 +92,7 @@ async def test_bad_tls_files_are_said_in_a_line(tmp_path: Path) -> None:
     )
     for settings in bad:
         server = Server(tmp_path / "data", "redis://127.0.0.1:1", **settings)
-        with pytest.raises(AssertionError, match=r"bad_setting: (TLS can't be served with|tls_key goes with)"):
+        with pytest.raises(StartError, match=r"bad_setting: (TLS can't be served with|tls_key goes with)"):
             await server.start()
         assert await server.stop() == 2
 

@@ -270,7 +270,7 @@ async def test_a_rotation_of_the_environment_cuts_nobody_off(tmp_path: Path, red
         for step in steps:
             for server in (one, two):
                 await server.stop()
-                server._env["GIFTING_SECRET"] = step
+                server.env["GIFTING_SECRET"] = step
                 await server.start()
                 for client in (ann, bob):
                     async with asyncio.timeout(20):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -15,10 +14,9 @@ import psutil
 
 from benchmarks.compare.giver import Giver
 from benchmarks.compare.peer import BINARY, TEXT, Opening, PeerError, Running
-from benchmarks.compare.process import free_port, process
 from gifting.bench.options import Audit
 from gifting.bench.reconcile import check_ledger
-from gifting.bench.server import OVERRIDES
+from gifting.bench.server import OVERRIDES, private
 from gifting.bench.spec import Replies
 from gifting.bench.usage import is_redis
 from gifting.load.operator import Operator
@@ -64,17 +62,16 @@ class Gifting(Giver):
         """The server; at the end it is stopped and its data audited.
 
         Raises:
-            PeerError: it did not start, or the audit failed.
+            StartError: it did not start.
+            PeerError: the audit failed.
         """
-        data, port = directory / "data", free_port()
-        command = [sys.executable, "-m", "gifting", "serve", "--host", "127.0.0.1", "--port", str(port)]
-        environment = {**OVERRIDES, **self.settings, "GIFTING_DATA_DIR": str(data), "GIFTING_SECRET": self._secret}
-        async with process(command, directory, "gifting", port, environment) as pid:
-            self._target = Target.at(f"http://127.0.0.1:{port}", self._secret)
+        data = directory / "data"
+        async with private(data, self._secret, OVERRIDES | self.settings) as server:
+            self._target = Target.at(server.url, self._secret)
             self._operator = Operator(self._target)
             await self._operator.open_rooms(rooms)
-            redis = [child.pid for child in psutil.Process(pid).children(recursive=True) if is_redis(child)]
-            yield Running(port, [pid], redis)
+            redis = [child.pid for child in psutil.Process(server.pid).children(recursive=True) if is_redis(child)]
+            yield Running(server.port, [server.pid], redis)
         await audit(data)
 
     def viewer(self, room: str, number: int) -> Opening:
