@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class CloseCode(IntEnum):
-    """The code is sent with its name, in words, as the reason."""
+    """The code is sent with its name, in words, as the reason; a server that stops says how long to wait instead."""
 
     SERVER_SHUTDOWN = 4000
     TOO_SLOW = 4001

@@ -11,12 +11,13 @@ from typing import get_args
 
 import pytest
 
-from gifting import configdoc, errors
+from gifting import config, configdoc, errors
+from gifting.api import asyncapi
 from gifting.api.metrics import TABLE
-from gifting.api.openapi import document
 from gifting.model import events
+from gifting.transport.waiting import PENDING_MAX
 from gifting.wire.close import CloseCode
-from gifting.wire.messages import OPS
+from gifting.wire.messages import MAX_COUNT, OPS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "gifting"
@@ -91,22 +92,40 @@ def test_ops_errors_closes_and_metrics_are_documented() -> None:
     operations = (ROOT / "docs" / "operations.md").read_text()
     for name in (*OPS, *get_args(events.Logged), *get_args(events.State)):
         assert f"`{name}`" in protocol or f"`{name} {{" in protocol, name
-    for error in errors.all_errors():
+    every: list[type[errors.GiftingError]] = [errors.GiftingError, *errors.all_errors()]
+    for error in every:
         says = f"{error.status} | {'yes' if error.temporary else 'no'} | {error.help}"
         says = error.help if issubclass(error, errors.StartError) else says
         assert f"| `{error.code}` | {says} |" in protocol, error.code
         assert error.__name__ in (errors.__doc__ or ""), error
     for code in CloseCode:
-        assert f"`{code.value}`" in protocol, code
+        reason = "retry in N s" if code is CloseCode.SERVER_SHUTDOWN else code.reason
+        assert f"| `{code.value}` | {reason} |" in protocol, code
     for row in TABLE:
         assert f"`{row.name}`" in operations, row.name
 
 
-def test_openapi_names_every_schema_it_uses() -> None:
-    made = document()
-    text = str(made["paths"]) + str(made["components"])
-    for name in set(re.findall(r"#/components/schemas/(\w+)", text)):
-        assert name in made["components"]["schemas"]
+def test_every_message_is_documented_with_all_its_fields() -> None:
+    """Those of AsyncAPI: what clients say, the replies, the events, and what these are made of."""
+    made = asyncapi.document()
+    protocol = (ROOT / "docs" / "protocol.md").read_text()
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", protocol))))
+    assert {*OPS, *map(asyncapi.reply_name, OPS), "refusal", "events"} == made["components"]["messages"].keys()
+    for name, schema in made["components"]["schemas"].items():
+        assert set(schema["properties"]) <= named, name
+        for tag in ("op", "type"):
+            assert set(schema["properties"].get(tag, {}).get("enum", ())) <= named, name
+
+
+def test_the_limits_are_as_documented() -> None:
+    """Each row of the table names a setting and its default."""
+    section = (ROOT / "docs" / "protocol.md").read_text().split("## Limits")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| [^|]+ \| `(\w+)` \| ([\d.]+) \|", section, re.MULTILINE)
+    usual = config.load({}, {})
+    assert len(rows) == len(re.findall(r"^\| [^|]+ \| `", section, re.MULTILINE))
+    assert {name: float(value) for name, value in rows} == {name: float(getattr(usual, name)) for name, _ in rows}
+    assert f"At most {PENDING_MAX} commands" in section
+    assert f"{MAX_COUNT:,} are sent" in section
 
 
 def test_error_codes_are_unique() -> None:
