@@ -214,6 +214,18 @@ def test_every_status_is_asked_for_above() -> None:
     assert [status.name for status in Status if status.name.lower().removeprefix("key_") not in asked] == []
 
 
+async def test_of_two_refusals_the_one_that_goes_before(world: World) -> None:
+    """The amount, the room, the balance, the room's numbers."""
+    room = world.ledger.keys.room("host", "r1")
+    await world.redis.hset(room, "coins", MAX_AMOUNT)
+    with pytest.raises(errors.InsufficientCoins):
+        await world.send("bob")
+    await world.ledger.rooms.end(world.room)
+    with pytest.raises(errors.RoomEnded):
+        await world.send("bob")
+    assert (await world.raw_gift(0)).status == Status.BAD_AMOUNT
+
+
 # Keys.
 
 
@@ -273,6 +285,7 @@ async def test_grants_are_issued_once(world: World) -> None:
     assert await world.grant("bob", 5, key) == (5, True)
     with pytest.raises(errors.KeyReused):
         await world.grant("bob", 6, key)
+    assert await world.grant("bob", 5, key) == (5, True)
     window = 30 * 86_400_000
     with pytest.raises(errors.KeyExpired):
         await world.grant("bob", 5, world.key(window + 1))

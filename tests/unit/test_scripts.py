@@ -110,6 +110,10 @@ def test_each_include_is_there_once(name: str) -> None:
     assert len(scripts.sha(name)) == 40
 
 
+def test_a_table_of_functions_has_a_place_for_each() -> None:
+    assert "\nlocal room = { KEYS = 5, open = false, refusal = false, " in scripts.source("commit")
+
+
 def test_the_statuses_are_those_of_python() -> None:
     text = (LUA / "include" / "status.lua").read_text(encoding="utf-8")
     found = {name: int(number) for name, number in re.findall(r"^  (\w+) = (\d+),$", text, re.MULTILINE)}

@@ -141,15 +141,6 @@ local function commit_event(item)
   return FRESH, pack_result(refused or Status.OK, not refused and item.room.seq)
 end
 
-local function commit_all(items)
-  local results = {}
-  for i, item in ipairs(items) do
-    local commit = item.gift and commit_gift or commit_event
-    results[2 * i - 1], results[2 * i] = commit(item)
-  end
-  return results
-end
-
 -- All debits go before all credits, and results that can be told again last. So a script that breaks off leaves debits
 -- without credits, never the reverse, and has acknowledged nothing that it did not do.
 local function write()
@@ -165,6 +156,10 @@ add_places(unpack(cmsgpack.unpack(ARGV[4])))
 local items = read_items(ARGV[3], read_targets(ARGV[5]), ARGV[6])
 debit.load(debits)
 credit.load(credits)
-local results = commit_all(items)
+local results = {}
+for i, item in ipairs(items) do
+  local commit = item.gift and commit_gift or commit_event
+  results[2 * i - 1], results[2 * i] = commit(item)
+end
 debit.guard(debits, write, pack_result(Status.OUTCOME_UNKNOWN))
 return string.char(0xdd) .. struct.pack('>I4', #items) .. table.concat(results)

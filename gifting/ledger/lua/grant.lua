@@ -29,14 +29,16 @@ end
 
 local function issue(balance)
   hash.put(a.coins, user, balance + coins)
-  accounts.add_total(a, 'issued', coins)
-  entries.add(a.entries, '\151', 'grant', now, key, user, coins, reason, operator)
+  hash.put(a.totals, 'issued', accounts.total(a, 'issued') + coins)
+  enter(a.entries, '\151', 'grant', now, key, user, coins, reason, operator)
   return balance + coins
 end
 
--- The result is kept last: what breaks off before has not been acknowledged.
+-- What was issued goes before what somebody got, and the result last: what breaks off before is not acknowledged.
 local function write()
-  accounts.flush_issued(a)
+  hash.flush(a.totals)
+  write_entries(a.entries)
+  hash.flush(a.coins)
   dedupe.flush(grants)
 end
 

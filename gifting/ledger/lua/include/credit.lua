@@ -94,7 +94,7 @@ function credit.give(c, gift)
   local ends = not gift.streak
   local diamonds = earnings.add(to.purse, coins)
   room.count(r, gift.user, gift.profile, coins, diamonds)
-  entries.add(to.entries, CREDIT_HEADER, 'credit', c.now, gift.key, gift.user, r.id, target.host, seq, coins, diamonds,
+  enter(to.entries, CREDIT_HEADER, 'credit', c.now, gift.key, gift.user, r.id, target.host, seq, coins, diamonds,
     c.numerator, c.denominator)
   room.append(r, streak.first, streak.coins, ends and 1 or 0, target.about, gift.profile, gift.sent,
     gift_fields(r, c.now, streak.count, ends, streak.id, diamonds))

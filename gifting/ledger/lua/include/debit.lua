@@ -58,7 +58,7 @@ end
 function debit.load(d)
   dedupe.load(d.keys)
   for _, a in ipairs(d.partitions) do
-    accounts.load(a)
+    hash.load(a.coins)
   end
 end
 
@@ -88,7 +88,7 @@ end
 function debit.take(d, claim, balance)
   local a, gift = claim.bucket.accounts, claim.gift
   local target, coins = gift.target, gift.coins
-  entries.add(a.entries, DEBIT_HEADER, 'debit', d.now, gift.key, gift.user, target.room, target.host, target.gift,
+  enter(a.entries, DEBIT_HEADER, 'debit', d.now, gift.key, gift.user, target.room, target.host, target.gift,
     gift.count, coins)
   return accounts.spend(a, gift.user, balance, coins)
 end

@@ -12,7 +12,7 @@ local earnings = {}
 
 function earnings.open(at, numerator, denominator)
   return {
-    entries = entries.new(KEYS[at]), diamonds_key = KEYS[at + 1], carry_key = KEYS[at + 2],
+    entries = { key = KEYS[at], n = 0 }, diamonds_key = KEYS[at + 1], carry_key = KEYS[at + 2],
     numerator = numerator, denominator = denominator, purses = {}, hosts = {}, carries = {}, n = 0,
   }
 end
@@ -63,5 +63,5 @@ function earnings.flush(e)
   end
   call_in_chunks('HSET', e.diamonds_key, diamonds)
   call_in_chunks('HSET', e.carry_key, carries)
-  entries.flush(e.entries)
+  write_entries(e.entries)
 end
