@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gifting.errors import BadSetting, DataDirInUse, NoRedis
-from gifting.ledger.embedded import EmbeddedRedis, binary, find_binary
+from gifting.ledger.embedded import EmbeddedRedis, binary, find_binary, process, takeover
 from gifting.ledger.embedded import server as embedded
 
 WAIT = 30.0
@@ -201,7 +201,7 @@ async def test_cancelled_start_leaves_nothing(server: EmbeddedRedis, monkeypatch
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patch:
-        patch.setattr(server, "_wait_ready", never)
+        patch.setattr(process.Process, "wait_ready", never)
         task = asyncio.create_task(server.start())
         await reached.wait()
         pid = server.pid
@@ -261,8 +261,8 @@ async def test_orphan_that_does_not_end_is_killed(
 ) -> None:
     async def ignored(_: Path) -> None: ...
 
-    monkeypatch.setattr(embedded, "_shut_down", ignored)
-    monkeypatch.setattr(embedded, "STOP_TIMEOUT", 0.1)
+    monkeypatch.setattr(takeover, "_shut_down", ignored)
+    monkeypatch.setattr(takeover, "STOP_TIMEOUT", 0.1)
     url, pid = await orphan(folder)
     await put(url, "kept")
     assert await get(await server.start()) == "kept"
@@ -272,8 +272,8 @@ async def test_orphan_that_does_not_end_is_killed(
 async def test_orphan_that_does_not_answer_is_left_alone(
     server: EmbeddedRedis, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for bound in ("STOP_TIMEOUT", "QUERY_TIMEOUT"):
-        monkeypatch.setattr(embedded, bound, 0.1)
+    monkeypatch.setattr(takeover, "STOP_TIMEOUT", 0.1)
+    monkeypatch.setattr(process, "QUERY_TIMEOUT", 0.1)
     url, pid = await orphan(folder)
     await put(url, "kept")
     os.kill(pid, signal.SIGSTOP)
@@ -376,6 +376,6 @@ async def test_unusable_directory(tmp_path: Path) -> None:
 async def test_large_log_is_set_aside(server: EmbeddedRedis, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await server.start()
     await server.stop()
-    monkeypatch.setattr(embedded, "LOG_MAX", 10)
+    monkeypatch.setattr(process, "LOG_MAX", 10)
     await server.start()
     assert (folder / "redis.log.1").stat().st_size > 10

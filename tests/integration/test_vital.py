@@ -174,7 +174,7 @@ async def test_the_supervisor_of_redis_takes_the_process_down(tmp_path: Path, mo
     vital = Vital(Health())
     server = EmbeddedRedis(tmp_path / "data", vital=vital)
     await server.start()
-    monkeypatch.setattr(embedded, "_kill_group", broken)
+    monkeypatch.setattr(embedded, "kill_group", broken)
     try:
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
