@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from msgspec import Struct
 
 from gifting.api.schema import Schema, components, error_codes, prose
 from gifting.wire.codec import JSON, MSGPACK
-from gifting.wire.messages import AnyMessage, Message
+from gifting.wire.messages import MESSAGES
 from gifting.wire.replies import ON_SOCKET, REPLIES, Refusal, RoomEvents
-
-MESSAGES: Final[dict[str, type[Message]]] = {str(one.__struct_config__.tag): one for one in get_args(AnyMessage)}
-"""What a client says, by op."""
 
 CHANNEL: Final = {"$ref": "#/channels/socket"}
 

@@ -10,9 +10,9 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gifting.api.asyncapi import MESSAGES
 from gifting.api.schema import REF, Schema, components, error_codes
 from gifting.model.events import Event, LoggedEvent
+from gifting.wire.messages import MESSAGES
 from gifting.wire.replies import ON_SOCKET, REPLIES, Problem, Reason, Refusal, RoomEvents
 
 HEAD: Final = """\

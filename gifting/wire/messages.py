@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -91,4 +92,8 @@ class Ping(Message, frozen=True, tag="ping", kw_only=True):
 
 
 AnyMessage = Join | Leave | SendGift | GiftStatus | Like | Comment | Share | Follow | Refresh | Ping
-OPS = frozenset({"join", "leave", "send_gift", "gift_status", "like", "comment", "share", "follow", "refresh", "ping"})
+
+MESSAGES: Final[Mapping[str, type[Message]]] = {str(one.__struct_config__.tag): one for one in get_args(AnyMessage)}
+"""What a client may say, by op."""
+
+OPS: Final = frozenset(MESSAGES)

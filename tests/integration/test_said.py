@@ -20,6 +20,7 @@ from msgspec import to_builtins
 from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
+from gifting.api import asyncapi, openapi
 from gifting.api.endpoints import ENDPOINTS
 from gifting.model import events
 from gifting.model.events import LoggedEvent, Ranked
@@ -226,3 +227,12 @@ async def test_every_answer_of_the_api_is_what_its_struct_says(server: Server) -
     for url in ("/v1/rooms/nowhere", "/nowhere", "/v1/users/a%20b/wallet"):
         refused = await ask(server, "GET", url)
         assert held(refused.body, Problem).status == refused.status
+
+
+async def test_the_documents_are_served(server: Server) -> None:
+    assert (await ask(server, "GET", "/asyncapi.json", token="")).body == asyncapi.document()
+    served = (await ask(server, "GET", "/openapi.json", token="")).body
+    gift = served["components"]["schemas"]["SendGiftBody"]["properties"]["gift"]
+    assert "spark" in gift["enum"]
+    made = openapi.document(gift["enum"])
+    assert served == made
