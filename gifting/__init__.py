@@ -1,6 +1,7 @@
 """A real-time gifting server for live streams. ``gifting.Client`` talks to one from Python."""
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False
+"""As in ``typing``, which is not loaded for it: until this is, Ctrl-C is Python's, and loud."""
 
 if TYPE_CHECKING:
     from gifting.client import Client as Client

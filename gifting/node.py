@@ -33,6 +33,7 @@ from gifting.tasks import Vital, end
 from gifting.transport.connection import Connection
 from gifting.transport.gateway import Gateway
 from gifting.transport.upgrade import UpgradeProtocol
+from gifting.web.front import ShortLink
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +61,24 @@ async def redis_for(settings: Settings, vital: Vital) -> AsyncIterator[str]:
 
 
 class Node:
-    """One process on the Redis at ``url``, behind ``listeners`` (of ``serving.listen``); ``vital`` ends it."""
+    """One process on the Redis at ``url``, behind ``listeners`` (of ``serving.listen``); ``vital`` ends it.
 
-    def __init__(self, settings: Settings, url: str, listeners: Sequence[socket.socket], vital: Vital) -> None:
+    ``links`` are a demo's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        url: str,
+        listeners: Sequence[socket.socket],
+        vital: Vital,
+        links: Sequence[ShortLink] = (),
+    ) -> None:
         self.settings = settings
         self._files = raise_limit()
         self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
         self._listeners = listeners
+        self._links = links
         self.vital = vital
         self.health = vital.health
         self.ledger = Ledger(url, settings, load_catalog(settings.catalog), vital=self.vital)
@@ -139,7 +151,7 @@ class Node:
     def _servers(self) -> Iterator[Server]:
         parts = Parts(self.ledger, self.hub, self.gateway, self.feed, self.keeper)
         registry = make_registry(parts, self.settings.node_name())
-        services = Services(self.settings, self.ledger, self.gateway, self.health, registry)
+        services = Services(self.settings, self.ledger, self.gateway, self.health, registry, self._links)
         protocol = partial(UpgradeProtocol, self.gateway.lobby, partial(Connection, self.gateway))
         yield client_server(make_app(services), protocol, self.settings, self._listeners[0])
         for listener in self._listeners[1:]:

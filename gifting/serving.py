@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,7 @@ def listen(settings: Settings) -> tuple[socket.socket, ...]:
         BadSetting: an address is taken, or TLS files can't be used.
     """
     check_tls(settings)
-    clients = _listen(settings.host, settings.port)
+    clients = _listen(settings.host, settings.port, " --port 0 picks a free one.")
     if not settings.metrics_port:
         return (clients,)
     try:
@@ -42,7 +43,7 @@ def listen(settings: Settings) -> tuple[socket.socket, ...]:
         raise
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, way_out: str = "") -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -51,7 +52,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise BadSetting(f"Can't listen on {host}:{port}: {error.strerror}.") from None
+        hint = way_out if error.errno == errno.EADDRINUSE else ""
+        raise BadSetting(f"Can't listen on {host}:{port}: {error.strerror}.{hint}") from None
     listener.listen(BACKLOG)
     return listener
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -12,9 +14,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import gifting.web
+from gifting.api.exposition import is_here
 from gifting.errors import UnknownGift
 from gifting.model.catalog import Catalog
 from gifting.web.art import gift_svg
+from gifting.web.front import ShortLink, front_page
 
 STATIC = Path(gifting.web.__file__).parent / "static"
 
@@ -38,7 +42,9 @@ ART_HEADERS = HEADERS | {
 }
 
 
-def page_routes(catalog: Catalog) -> list[BaseRoute]:
+def page_routes(catalog: Catalog, links: Sequence[ShortLink] = ()) -> list[BaseRoute]:
+    """``links`` are a demo's: whoever sits at this machine may follow them."""
+
     async def art(request: Request) -> Response:
         try:
             gift = catalog[request.path_params["gift"]]
@@ -47,11 +53,33 @@ def page_routes(catalog: Catalog) -> list[BaseRoute]:
         return Response(gift_svg(gift), media_type="image/svg+xml", headers=ART_HEADERS)
 
     return [
+        Route("/", partial(_front, links), methods=["GET"]),
+        *(Route(link.path, partial(_follow, link), methods=["GET"]) for link in links),
         Route("/overlay", _page("overlay/overlay.html", OVERLAY_HEADERS), methods=["GET"]),
         Route("/rooms/{room}", _page("room/room.html", HEADERS), methods=["GET"]),
         Route("/gifts/{gift}.svg", art),
         Mount("/static", _WithHeaders(StaticFiles(directory=STATIC), HEADERS)),
     ]
+
+
+async def _front(links: Sequence[ShortLink], request: Request) -> Response:
+    shown = links if _is_from_here(request) else ()
+    return Response(front_page(shown), media_type="text/html", headers=HEADERS)
+
+
+async def _follow(link: ShortLink, request: Request) -> Response:
+    if not _is_from_here(request):
+        raise HTTPException(404)
+    return Response(status_code=303, headers=HEADERS | {"Location": f"../{link.target()}", "Cache-Control": "no-store"})
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether a browser of this machine asks for an address of this machine.
+
+    The name it asked for is looked at too, or a page from elsewhere could have its own name lead here.
+    """
+    named = request.url.hostname or ""
+    return is_here(request.client.host if request.client else "") and (named == "localhost" or is_here(named or "?"))
 
 
 def _page(name: str, headers: dict[str, str]) -> ASGIApp:

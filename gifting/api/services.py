@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -10,14 +11,16 @@ from gifting.config import Settings
 from gifting.health import Health
 from gifting.ledger.ledger import Ledger
 from gifting.transport.gateway import Gateway
+from gifting.web.front import ShortLink
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """``health`` says whether this node works."""
+    """``health`` says whether this node works; ``links`` are a demo's."""
 
     settings: Settings
     ledger: Ledger
     gateway: Gateway
     health: Health
     metrics: CollectorRegistry
+    links: Sequence[ShortLink] = ()

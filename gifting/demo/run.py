@@ -1,0 +1,171 @@
+"""The demo's life: start, show, and an end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvloop
+from rich.live import Live
+
+from gifting import config
+from gifting.client.admin import Admin
+from gifting.demo.cast import STAGES, YOU, Stage, Tally, Viewer, play, viewers
+from gifting.demo.leftovers import guarded, throwaway_dir
+from gifting.demo.screen import Rates, Snapshots, as_line, as_table, open_console, where_to_look
+from gifting.errors import GiftingError
+from gifting.health import Health
+from gifting.keys.secretfile import find_secrets
+from gifting.node import Node, redis_for
+from gifting.running import Running, announced
+from gifting.serving import listen
+from gifting.tasks import Vital
+from gifting.web.front import ShortLink
+from gifting.wire.tokens import Role, issue
+
+HOST: Final = "127.0.0.1"
+COINS: Final = 200_000
+YOUR_COINS: Final = 10_000
+SOCKETS: Final = 5_000
+"""More than the viewers, and no more than most machines let a process open."""
+
+TOKEN_TTL: Final = 86_400.0
+REFRESH: Final = 0.5
+"""Seconds between two looks at the table."""
+
+LINE_EVERY: Final = 1.0
+"""Seconds between two lines, where there is no terminal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """``data_dir`` empty: the data is thrown away. ``seconds`` 0: until Ctrl-C."""
+
+    port: int = 8080
+    data_dir: str = ""
+    viewers: int = 40
+    seconds: float = 0.0
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run until Ctrl-C. Returns the exit status."""
+    with ExitStack() as stack:
+        data_dir = options.data_dir or stack.enter_context(throwaway_dir())
+        settings = config.load(
+            {"port": options.port, "data_dir": data_dir, "redis": "", "workers": 1, "host": HOST}
+            | {"connections": SOCKETS, "tls_cert": "", "tls_key": "", "root_path": "", "public_url": ""}
+        )
+        listeners = [stack.enter_context(listener) for listener in listen(settings)]
+        if options.data_dir:
+            stack.enter_context(guarded(str(settings.data_path)))
+        uvloop.run(Demo(settings, listeners, options).run())
+    return 0
+
+
+class Demo:
+    """A server on ``listeners``, the cast, and the screen."""
+
+    def __init__(self, settings: config.Settings, listeners: Sequence[socket.socket], options: DemoOptions) -> None:
+        self._settings = settings
+        self._listeners = listeners
+        self._options = options
+        self._port = listeners[0].getsockname()[1]
+        self._url = f"http://{HOST}:{self._port}"
+        self._secret = find_secrets(settings)[0]
+        self._links = [link for stage in STAGES for link in self._links_of(stage)]
+        self._tally = Tally()
+        self._console = open_console()
+
+    async def run(self) -> None:
+        """Until Ctrl-C, or for as long as the options say."""
+        vital, ready = Vital(Health()), asyncio.Event()
+        stop = vital.stop
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        self._console.print("Starting Redis and the server …")
+        async with redis_for(self._settings, vital) as url:
+            node = Node(self._settings, url, self._listeners, vital, self._links)
+            server = asyncio.create_task(node.run(ready.set))
+            try:
+                await _first(ready.wait(), server)
+                with announced(Running.of(self._settings, HOST, self._port)):
+                    await _first(self._show(), stop.wait(), server)
+            finally:
+                stop.set()
+                await server
+        self._console.print("Stopped; nothing is left running.")
+
+    def _links_of(self, stage: Stage) -> Iterator[ShortLink]:
+        def watch() -> str:
+            return f"rooms/{stage.room}#token={self._token(Viewer(YOU, 'You'))}"
+
+        def overlay() -> str:
+            return f"overlay#token={self._token(Viewer(stage.host, ''), 'overlay', stage.room)}"
+
+        yield ShortLink(stage.short, stage.title, "watch", watch)
+        yield ShortLink(f"{stage.short}-obs", stage.title, "overlay", overlay)
+
+    def _token(self, viewer: Viewer, role: Role = "viewer", room: str = "") -> str:
+        return issue(self._secret, viewer.user, role, now=time.time(), ttl=TOKEN_TTL, name=viewer.name, room=room)
+
+    async def _show(self) -> None:
+        admin = Admin(self._url, self._token(Viewer("demo", ""), "operator"))
+        cast = list(viewers(self._options.viewers))
+        await self._prepare(admin, cast)
+        for line in where_to_look(self._url, self._links):
+            self._console.print(line, soft_wrap=True)  # one line each, so that a terminal can open them
+        async with asyncio.TaskGroup() as group:
+            playing = [
+                group.create_task(play(self._url, self._token, stage.room, viewer, self._tally))
+                for stage in STAGES
+                for viewer in cast
+            ]
+            await self._report(admin)
+            for task in playing:
+                task.cancel()
+
+    async def _prepare(self, admin: Admin, cast: Sequence[Viewer]) -> None:
+        for stage in STAGES:
+            await admin.open_room(stage.room, stage.host, stage.title)
+        coins = {viewer.user: COINS for viewer in cast} | {YOU: YOUR_COINS}
+        await asyncio.gather(*(admin.grant(user, amount, "for the demo") for user, amount in coins.items()))
+
+    async def _report(self, admin: Admin) -> None:
+        """Say how it goes, for ``seconds`` or for ever."""
+        rates = Rates()
+        shown = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
+        ends = time.monotonic() + (self._options.seconds or float("inf"))
+        rooms: Snapshots = {stage.room: await admin.room(stage.room) for stage in STAGES}
+        with shown or nullcontext():
+            while time.monotonic() < ends:
+                await asyncio.sleep(REFRESH if shown else LINE_EVERY)
+                with suppress(GiftingError, OSError, TimeoutError):
+                    rooms = {stage.room: await admin.room(stage.room) for stage in STAGES}
+                self._say(shown, rates.measure(self._tally), rooms)
+
+    def _say(self, shown: Live | None, rates: tuple[float, float], rooms: Snapshots) -> None:
+        if shown is None:
+            print(as_line(self._tally, rates, rooms), flush=True)
+        else:
+            shown.update(as_table(self._tally, rates, rooms, self._console.width))
+
+
+async def _first(*works: Coroutine[Any, Any, object] | asyncio.Task[Any]) -> None:
+    """Wait until one of these has ended; cancel those that were begun here, and raise what one of them raised."""
+    begun = [asyncio.create_task(work) for work in works if asyncio.iscoroutine(work)]
+    given = [work for work in works if isinstance(work, asyncio.Task)]
+    try:
+        await asyncio.wait([*begun, *given], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in begun:
+            task.cancel()
+        ended = await asyncio.gather(*begun, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, Exception):
+            raise outcome

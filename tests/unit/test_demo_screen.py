@@ -1,0 +1,46 @@
+"""What the demo shows, from what the server says."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from gifting.demo.cast import STAGES, Tally, viewers
+from gifting.demo.screen import Rates, as_line, as_table
+
+RANKING = [("Ada [b]", 1300), ("Bo", 200), ("", 5), ("Dov", 1)]
+
+
+def snapshots() -> dict[str, dict[str, Any]]:
+    top = [{"user": {"id": f"user-{coins}", "name": name}, "coins": coins} for name, coins in RANKING]
+    room = {"viewers": 40, "coins": 1506, "top": top}
+    return {stage.room: room for stage in STAGES}
+
+
+@pytest.mark.parametrize("columns", [50, 80, 200])
+def test_the_ranking_is_the_rooms_own(columns: int) -> None:
+    out = StringIO()
+    Console(file=out, width=columns, markup=False).print(as_table(Tally(), (0.0, 0.0), snapshots(), columns))
+    assert out.getvalue().count("Ada [b] 1,300, Bo 200, user-5 5") == len(STAGES)
+    assert "Dov" not in out.getvalue()
+
+
+def test_names_do_not_repeat() -> None:
+    cast = list(viewers(2000))
+    assert len({viewer.name for viewer in cast}) == len({viewer.user for viewer in cast}) == 2000
+    assert cast[0] == ("ada", "Ada")
+    assert cast[40] == ("ada-2", "Ada 2")
+
+
+def test_errors_are_counted_by_their_codes() -> None:
+    tally = Tally()
+    for error in (TimeoutError(), TimeoutError(), ConnectionResetError()):
+        tally.count_error(error)
+    line = as_line(tally, Rates().measure(tally), snapshots())
+    assert line.endswith(
+        "0 gifts, 40 + 40 watching, 0 gifts/s, 0 deliveries/s, p50 0.0 ms, p99 0.0 ms, "
+        "2 TimeoutError, 1 ConnectionResetError"
+    )
