@@ -43,10 +43,10 @@ async def wallet(call: Call) -> Wallet:
 async def grant(call: Call) -> GrantReply:
     body: GrantBody = call.body
     services, user, operator = call.services, call.path["user"], call.identity.user
-    coins, duplicate = await services.ledger.wallets.grant(user, body.coins, body.key, body.reason, operator)
-    if not duplicate:
-        services.gateway.wallets.changed(user, coins)
-    return GrantReply(coins, duplicate)
+    granted = await services.ledger.wallets.grant(user, body.coins, body.key, body.reason, operator)
+    if not granted.duplicate:
+        services.gateway.wallets.changed(user, granted.coins)
+    return GrantReply(*granted)
 
 
 ENDPOINTS: Final = (

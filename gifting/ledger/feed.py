@@ -13,6 +13,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from gifting.ledger.connect import BinaryRedis
 from gifting.wire.batch import RoomBatch, read_batches
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class Feed:
 
     def __init__(
         self,
-        redis: Any,
+        redis: BinaryRedis,
         channels: list[str],
         heartbeat_channel: str,
         heartbeat_timeout: float,

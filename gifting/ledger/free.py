@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gifting.ledger.batcher import Batcher
@@ -21,7 +22,7 @@ class FreeEvents:
         self._interval = like_interval
         self._likes: dict[str, Fold] = {}
 
-    def post(self, room: RoomRef, kind: events.Logged, fields: dict[str, Any], done: Done) -> None:
+    def post(self, room: RoomRef, kind: events.Logged, fields: Mapping[str, Any], done: Done) -> None:
         """Log and publish a comment, share, follow or member. Raises Overloaded, Unavailable."""
         blob = pack((room.id, room.host, events.encode_event(kind, fields)))[1:]
         self._batcher.submit(EVENT, None, room_spot(room.base, room.id), None, blob, done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from gifting.errors import BadAmount, GiftingError, LedgerUnavailable
@@ -40,7 +41,7 @@ class Gifts:
         self._lookup = lookup
         self._targets: dict[tuple[RoomRef, str], Target] = {}
 
-    def sender(self, user: str, public: dict[str, Any]) -> Sender:
+    def sender(self, user: str, public: Mapping[str, Any]) -> Sender:
         """A user as sender; ``public`` is what events show of it."""
         return Sender(user, self._keys.base(user), events.encode_user(public))
 

@@ -7,6 +7,7 @@ from gifting.errors import BadAmount, OutcomeUnknown
 from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.spot import DAY_MS, account_keys
 from gifting.model.money import MAX_AMOUNT, content_digest, key_time, parse_key
+from gifting.model.values import Granted, Wallet
 from gifting.wire.codec import unpack
 
 
@@ -18,8 +19,8 @@ class Wallets:
         self._window_ms = round(settings.grant_window * 1000)
         self._lead_ms = round(settings.key_lead * 1000)
 
-    async def grant(self, user: str, coins: int, key: str, reason: str, operator: str) -> tuple[int, bool]:
-        """Issue coins. Returns the balance after, and whether this key had been used for the same before.
+    async def grant(self, user: str, coins: int, key: str, reason: str, operator: str) -> Granted:
+        """Issue coins, once per key.
 
         Raises:
             BadKey, BadAmount, KeyReused, KeyExpired, KeyInFuture, WalletFull, Unavailable.
@@ -44,13 +45,13 @@ class Wallets:
         keys = [*account_keys(base, "grants"), f"{base}:grants:{day}"]
         status, duplicate, balance = unpack(await self._calls.timed("grant", keys, options, unsure=OutcomeUnknown))
         check(status)
-        return balance, bool(duplicate)
+        return Granted(balance, bool(duplicate))
 
-    async def read(self, user: str) -> tuple[int, int]:
-        """A user's coins and milli-diamonds. Raises Unavailable."""
+    async def read(self, user: str) -> Wallet:
+        """What a user has. Raises Unavailable."""
         base = self._calls.keys.base(user)
         pipe = self._calls.redis.pipeline(transaction=True)
         pipe.hget(f"{base}:coins", user).hget(f"{base}:diamonds", user)
         with translated():
             coins, diamonds = await pipe.execute()
-        return int(coins or 0), int(diamonds or 0)
+        return Wallet(int(coins or 0), int(diamonds or 0))

@@ -39,6 +39,20 @@ class Result(NamedTuple):
     streak: int
 
 
+class Wallet(NamedTuple):
+    """What a user has: coins, and milli-diamonds that gifts to its rooms have earned."""
+
+    coins: int
+    diamonds: int
+
+
+class Granted(NamedTuple):
+    """The coins after a grant. ``duplicate``: its key had been used for the same before."""
+
+    coins: int
+    duplicate: bool
+
+
 Outcome = Result | GiftingError
 """How a gift or an event ended: what was committed, or what it was refused for."""
 

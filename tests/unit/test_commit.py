@@ -1,0 +1,81 @@
+"""What the items of a commit are told: each once, what the script said of it, or the error that a refusal is."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import gifting
+from gifting import errors
+from gifting.ledger.commit import GIFT, LIKE, PendingCommit, abandon, deliver, refuse
+from gifting.ledger.spot import Spot
+from gifting.ledger.status import Status
+from gifting.model.values import Done, Outcome, Result
+
+SPOT = Spot("a", b"")
+
+
+def items(told: list[Outcome], count: int, *, free: bool = False, sent: bool = False) -> Sequence[PendingCommit]:
+    return [item(told.append, free, sent) for _ in range(count)]
+
+
+def item(done: Done, free: bool = False, sent: bool = False) -> PendingCommit:
+    return PendingCommit(LIKE if free else GIFT, None if free else SPOT, SPOT, b"", b"", done, 0.0, sent)
+
+
+def test_what_was_committed_is_a_result() -> None:
+    told: list[Outcome] = []
+    deliver(items(told, 2), [(0, Status.OK, 7, 90, 3, 5), (1, Status.OK, 7, 90, 3, 5)])
+    assert told == [Result(False, 7, 90, 3, 5), Result(True, 7, 90, 3, 5)]
+    assert [result.duplicate for result in told if isinstance(result, Result)] == [False, True]
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status != Status.OK])
+def test_a_refusal_is_its_error(status: Status) -> None:
+    told: list[Outcome] = []
+    deliver(items(told, 1), [(0, status, 0, 12, 0, 0)])
+    (error,) = told
+    assert type(error) is status.error
+    assert str(error).startswith(status.name.lower())
+    assert ("There are 12 coins" in str(error)) == (status == Status.INSUFFICIENT_COINS)
+
+
+def test_nobody_else_looks_at_a_status() -> None:
+    """Above the ledger a refusal is an error and nothing else."""
+    package = Path(gifting.__file__).parent
+    knowing = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "gifting.ledger.status":
+                knowing.add(path.relative_to(package).parts[0])
+    assert knowing == {"ledger"}
+
+
+@pytest.mark.parametrize(
+    ("free", "sent", "error"),
+    [
+        (False, False, errors.LedgerFull),
+        (True, False, errors.LedgerFull),
+        (False, True, errors.OutcomeUnknown),
+        (True, True, errors.Unconfirmed),
+    ],
+)
+def test_not_taken_is_said_only_where_it_is_certain(free: bool, sent: bool, error: type[errors.GiftingError]) -> None:
+    told: list[Outcome] = []
+    refuse(items(told, 2, free=free, sent=sent), errors.LedgerFull())
+    abandon(items(told, 1, free=free))
+    assert [type(outcome) for outcome in told[:2]] == [error] * 2
+    assert type(told[2]) is (errors.Unconfirmed if free else errors.OutcomeUnknown)
+
+
+def test_who_fails_to_be_told_keeps_nobody_from_it(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(_: Outcome) -> None:
+        raise ZeroDivisionError
+
+    told: list[Outcome] = []
+    deliver([item(fails), *items(told, 1)], [(0, Status.OK, 1, 1, 1, 1), (0, Status.OWN_ROOM, 0, 0, 0, 0)])
+    assert type(told[0]) is errors.OwnRoom
+    assert "telling its sender failed" in caplog.text
