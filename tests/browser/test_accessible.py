@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
@@ -26,10 +28,10 @@ async def perform(scene: Scene) -> None:
     async with scene.client("ann", name="Zoë 李") as ann:
         for gift in ("spark", "crown", "fireworks", "castle"):
             await ann.send_gift(scene.room, gift, 2, "for the encore")
-        for number in range(30):
-            await ann.comment(scene.room, f"hello {number}") if number < 8 else await ann.like(scene.room)
-    for sender in SENDERS[1:]:
-        await scene.send(sender, "donut")
+        for number in range(8):
+            await ann.comment(scene.room, f"hello {number}")
+        await ann.like(scene.room, 3)
+    await asyncio.gather(*(scene.send(sender, "donut") for sender in SENDERS[1:]))
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
@@ -38,7 +40,7 @@ async def test_the_room_page(browser: Browser, scene: Scene, size: tuple[int, in
     await perform(scene)
     await page.page.locator("[data-gift=galaxy]").click()
     await page.wait_for("document.querySelectorAll('#feed .gift-line').length >= 6")
-    await page.wait_for("document.querySelectorAll('#top .given').length === 5", 20)
+    await page.wait_for("document.querySelector('#top .given')")
     assert await violations(page) == []
     await scene.operator.call("DELETE", f"/v1/rooms/{scene.room}")
     await page.wait_for("document.querySelector('#live').textContent === 'ended'")

@@ -79,6 +79,16 @@ async def test_a_viewer_is_told_nothing_in_the_words_of_developers(browser: Brow
     assert not [text for text in told if re.search(r"(?i)\b(keys?|token|id|uuid|json|op|message|GET|http)\b|_|`", text)]
 
 
+async def test_the_balance_is_the_same_in_all_tabs_of_a_viewer(browser: Browser, scene: Scene) -> None:
+    sending, watching = await scene.viewer(browser, "ann"), await scene.viewer(browser, "ann")
+    await sending.page.locator("[data-gift=crown]").click()
+    for tab in (sending, watching):
+        await expect(tab.page.locator("#balance")).to_have_text("999,901 coins left")
+    await scene.operator.grant_each([scene.user("ann")], 99)
+    for tab in (sending, watching):
+        await expect(tab.page.locator("#balance")).to_have_text("1,000,000 coins left")
+
+
 async def test_a_refusal_is_in_sight_wherever_the_page_is(browser: Browser, scene: Scene) -> None:
     """On a phone the gifts are far below the top."""
     page = await scene.viewer(browser, "poor", 390, 844, has_touch=True, is_mobile=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote, unquote
 
 import pytest
 
 from tests.browser.scene import Scene
 from tests.support.browser import Browser, require_browser
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 require_browser()
@@ -60,3 +62,18 @@ async def test_only_an_overlay_token_may_come_as_a_query(browser: Browser, scene
         page = await browser.open(f"{scene.url}{path}?token={scene.token('ann', room=scene.room)}&debug")
         await page.wait_for("document.body.innerText.includes('not whole')")
         assert "/v1/ws" not in str(page.requests)
+
+
+@pytest.mark.attack
+async def test_a_connect_that_fails_prints_no_token(browser: Browser, scene: Scene) -> None:
+    """Nor where the link has the token as a query: the page takes it out, and offers it beside the subprotocol."""
+    async with Proxy(scene.url) as proxy:
+        link = scene.overlay_url(proxy.url)
+        pages = [await scene.overlay(browser, one) for one in (link, link.replace("#", "?"))]
+        proxy.cut(refuse=True)
+        for page in pages:
+            await page.wait_for("document.querySelector('#status.reconnecting')")
+            async with asyncio.timeout(20):
+                while "/v1/ws' failed" not in str(page.console):
+                    await asyncio.sleep(0.05)
+            assert not [line for line in page.console if "token" in line or "eyJ" in line]
