@@ -25,6 +25,9 @@ from benchmarks.checkout import ROOT, CheckoutError, checkout, run_module
 TOLERANCE: Final = 3.0
 """Percent by which the median of the pairs may be worse."""
 
+WIDTH: Final = 120
+"""Columns of what is printed where there is no terminal."""
+
 PROBLEM: Final = 2
 """Exit status where nothing could be compared."""
 
@@ -128,18 +131,22 @@ def bench(tree: Path, flags: Sequence[str]) -> dict[str, Any]:
 def table(rows: Sequence[Comparison], tolerance: float) -> Table:
     """Medians of both sides, and the ratios of the pairs."""
     found = Table(box=None, padding=(0, 1))
-    for title in ("workload", "figure"):
+    for title in ("workload", "figure", "better"):
         found.add_column(title, no_wrap=True)
     for title in ("before", "now", "ratio", "of pairs"):
         found.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         ratios = f"{min(row.ratios):.2f}-{max(row.ratios):.2f}"
         found.add_row(
-            *(row.workload, f"{row.figure.path} ({row.figure.better} is better)", f"{row.before:,.2f}"),
-            *(f"{row.now:,.2f}", f"{statistics.median(row.ratios):.3f}", ratios),
+            *(row.workload, row.figure.path, row.figure.better, number(row.before)),
+            *(number(row.now), f"{statistics.median(row.ratios):.3f}", ratios),
             style="red" if row.worse_than(tolerance) else "",
         )
     return found
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.2f}"
 
 
 def main(
@@ -151,7 +158,8 @@ def main(
     save: Annotated[str, typer.Option(help="Keep all results in this file.")] = "",
 ) -> None:
     """Bench this checkout and a commit in turn; exit status 1 if a figure is worse beyond doubt."""
-    console, names = Console(soft_wrap=True, highlight=False), only.split(",")
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    names = only.split(",")
     if unknown := sorted(set(names) - set(WORKLOADS)):
         raise typer.BadParameter(f"--only has {', '.join(unknown)}; it knows {', '.join(WORKLOADS)}.")
     try:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import socket
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from gifting.load.socket import masked
+from gifting.load.socket import masked, upgrade_request
 from gifting.wire.codec import TEXT
 
 HEADER: Final = struct.Struct("<8I")
@@ -75,20 +73,6 @@ class Replies(NamedTuple):
     yes: bytes
 
 
-def upgrade(address: Address, opening: Opening) -> bytes:
-    """The request that opens a WebSocket. No extensions are offered: compression is off everywhere."""
-    lines = [
-        f"GET {opening.path} HTTP/1.1",
-        "Host: {}:{}".format(*address),
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
-        "Sec-WebSocket-Version: 13",
-        *(f"{name}: {value}" for name, value in opening.headers),
-    ]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
 def encode(
     address: Address,
     connections: Iterable[Connection],
@@ -118,7 +102,7 @@ def _record(address: Address, connection: Connection) -> bytes:
     if len(opening.ready) > TAIL_MAX:
         raise ValueError(f"ready is longer than {TAIL_MAX} bytes: {opening.ready!r}")
     parts = (
-        upgrade(address, opening),
+        upgrade_request(*address, opening.path, opening.headers),
         b"".join(masked(opening.opcode, message) for message in opening.messages),
         opening.ready,
         connection.template,

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import socket
+from collections.abc import Iterable
 from typing import Final
 
 from gifting.errors import GiftingError
@@ -39,12 +40,19 @@ def masked(opcode: int, payload: bytes) -> bytes:
 
 
 def upgrade(target: Target, token: str) -> bytes:
-    """The request that opens a WebSocket."""
+    """The request with which a viewer's or a sender's connection begins."""
+    protocol = ("Sec-WebSocket-Protocol", "gifting.v1.msgpack")
+    headers = [protocol, ("Authorization", f"Bearer {token}")]
+    return upgrade_request(target.host, target.port, target.path, headers)
+
+
+def upgrade_request(host: str, port: int, path: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The request that opens a WebSocket: without extensions, so without compression; ``headers`` come on top."""
     key = base64.b64encode(os.urandom(16)).decode()
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers)
     return (
-        f"GET {target.path} HTTP/1.1\r\nHost: {target.host}:{target.port}\r\nUpgrade: websocket\r\n"
-        f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Protocol: gifting.v1.msgpack\r\nAuthorization: Bearer {token}\r\n\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
     ).encode()
 
 

@@ -78,6 +78,13 @@ def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
         native.compile_drive(tmp_path)
 
 
+def test_there_is_no_fifth_websocket_client() -> None:
+    """The client has websockets' parts, a page its browser's; the load makes upgrades in one place, for C too."""
+    sources = [path for folder in ("gifting", "benchmarks") for path in (ROOT / folder).rglob("*.[pc]*")]
+    makers = [path for path in sources if path.suffix in {".py", ".c"} and "Sec-WebSocket-Key: " in path.read_text()]
+    assert [str(path.relative_to(ROOT)) for path in makers] == ["gifting/load/socket.py"]
+
+
 # A server that is somebody's.
 
 

@@ -16,6 +16,7 @@ from gifting.bench.reconcile import check, check_ledger
 from gifting.bench.run import CATCH_UP_WITHIN_S, GRANT, shares
 from gifting.bench.server import OVERRIDES, Server
 from gifting.bench.soak.chaos import Chaos
+from gifting.bench.soak.faults import Breakage
 from gifting.bench.soak.figures import assemble, check_slopes
 from gifting.bench.soak.keys import check_keys
 from gifting.bench.soak.memory import Life
@@ -79,7 +80,7 @@ async def run_soak(options: SoakOptions, show: Show = lambda text, done: None) -
         )
         soak = Soak(options, [first, await stack.enter_async_context(shared)], show)
         if proxy:
-            soak.chaos = Chaos(soak.nodes, proxy, url, shim, soak.rooms[0])
+            soak.chaos = Chaos(soak.nodes, Breakage(soak.nodes, proxy, url, shim, soak.rooms[0]))
         return await soak.run()
 
 
