@@ -64,6 +64,7 @@ async def _serve(services: Services, by_method: Mapping[str, Endpoint], request:
     try:
         reply = await endpoint.handler(await read_call(services, endpoint, request))
     except GiftingError as error:
+        services.gateway.hub.counters.refusals[error.code] += 1
         return answer_problem(error)
     except ClientDisconnect:
         return Response(status_code=CLIENT_LEFT)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gifting import __version__
+from gifting.errors import all_errors
+from gifting.histogram import Histogram
 from gifting.hub.hub import Hub
 from gifting.keys.keeper import KeyKeeper
 from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
 from gifting.transport.gateway import Gateway
+from gifting.wire.close import CloseCode
+from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR, TOO_BIG
 
-COUNTER, GAUGE = CounterMetricFamily, GaugeMetricFamily
+Value = float | Histogram
+Kind = Literal["counter", "gauge", "histogram"]
+
+COUNTER: Final[Kind] = "counter"
+GAUGE: Final[Kind] = "gauge"
+HISTOGRAM: Final[Kind] = "histogram"
 
 
 class Parts(NamedTuple):
@@ -30,15 +39,38 @@ class Parts(NamedTuple):
 class Row(NamedTuple):
     """One metric: its name (counters get ``_total``), what it says, and where it is read.
 
-    With a ``label``, a number is read for each of its values.
+    With a ``label``, one value is read for each of the label's.
     """
 
     name: str
-    kind: type[CounterMetricFamily | GaugeMetricFamily]
+    kind: Kind
     help: str
-    read: Callable[[Parts], float | Mapping[str, float]]
+    read: Callable[[Parts], Value | Mapping[str, Value]]
     label: str = ""
 
+
+def _refusals(parts: Parts) -> dict[str, Value]:
+    """Every code from the start, so that the first of its kind is seen as an increase."""
+    found = parts.hub.counters.refusals
+    return {error.code: found[error.code] for error in all_errors()}
+
+
+def _closes(parts: Parts) -> dict[str, Value]:
+    found = parts.hub.counters.closes
+    return {str(int(code)): found[code] for code in (*CloseCode, *PROTOCOL_CLOSES)}
+
+
+PROTOCOL_CLOSES = (PROTOCOL_ERROR, INVALID_DATA, TOO_BIG)
+
+PROCESS = (
+    "process_virtual_memory_bytes",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_cpu_seconds_total",
+    "process_open_fds",
+    "process_max_fds",
+)
+"""What the kernel says of the process, as all exporters name it."""
 
 TABLE = (
     Row("gifting_build_info", GAUGE, "1, by version.", lambda p: {__version__: 1}, "version"),
@@ -56,6 +88,14 @@ TABLE = (
     Row("gifting_ledger_items", COUNTER, "Gifts and events committed.", lambda p: p.ledger.batcher.items),
     Row("gifting_ledger_batches", COUNTER, "Ledger calls.", lambda p: p.ledger.batcher.batches),
     Row("gifting_ledger_queue", GAUGE, "Gifts waiting for the ledger.", lambda p: p.ledger.batcher.queued),
+    Row("gifting_ack_seconds", HISTOGRAM, "A gift or event, from queued until told.", lambda p: p.ledger.batcher.acks),
+    Row("gifting_commit_seconds", HISTOGRAM, "A ledger call, until answered.", lambda p: p.ledger.batcher.took),
+    Row(
+        "gifting_delivery_seconds", HISTOGRAM, "Feed to socket, per reader.", lambda p: p.hub.counters.delivery, "lane"
+    ),
+    Row("gifting_refusals", COUNTER, "Messages, upgrades and requests refused.", _refusals, "code"),
+    Row("gifting_closes", COUNTER, "WebSockets that the server closed.", _closes, "code"),
+    Row("gifting_likes", COUNTER, "Likes, as folded.", lambda p: p.ledger.free.likes),
     Row("gifting_coins_issued", COUNTER, "Coins granted, on all nodes.", lambda p: p.ledger.upkeep.coins.issued),
     Row("gifting_coins_spent", COUNTER, "Coins of gifts, on all nodes.", lambda p: p.ledger.upkeep.coins.spent),
     Row("gifting_clock_steps", COUNTER, "Steps of Redis' clock.", lambda p: p.ledger.upkeep.clock.steps),
@@ -67,6 +107,13 @@ TABLE = (
 )
 
 
+_FAMILIES: Final[dict[Kind, Any]] = {
+    COUNTER: CounterMetricFamily,
+    GAUGE: GaugeMetricFamily,
+    HISTOGRAM: HistogramMetricFamily,
+}
+
+
 class _Collector(Collector):
     """The table's rows, and what the kernel says of the process; all with the label ``node``."""
 
@@ -76,16 +123,21 @@ class _Collector(Collector):
         self._process = ProcessCollector(registry=None)
 
     def collect(self) -> Iterator[Metric]:
-        yield from map(self._family, TABLE)
+        for row in TABLE:
+            yield from self._family(row)
         yield from map(self._named, self._process.collect())
 
-    def _family(self, row: Row) -> Metric:
+    def _family(self, row: Row) -> Iterator[Metric]:
         found = row.read(self._parts)
         values = found if isinstance(found, Mapping) else {"": found}
-        family = row.kind(row.name, row.help, labels=["node", row.label] if row.label else ["node"])
+        family = _FAMILIES[row.kind](row.name, row.help, labels=["node", row.label] if row.label else ["node"])
         for name, value in values.items():
-            family.add_metric([self._node, name] if row.label else [self._node], value)
-        return family
+            labels = [self._node, name] if row.label else [self._node]
+            if isinstance(value, Histogram):
+                family.add_metric(labels, buckets=list(value.buckets()), sum_value=value.total)
+            else:
+                family.add_metric(labels, value)
+        yield family
 
     def _named(self, metric: Metric) -> Metric:
         metric.samples = [sample._replace(labels={"node": self._node, **sample.labels}) for sample in metric.samples]

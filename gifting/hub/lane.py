@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import NamedTuple
 
 from gifting.config import Settings
@@ -60,6 +61,8 @@ class Lane(ABC):
     interval: float
     """Seconds between two frames at least."""
 
+    name: str
+
     def __init__(self, history: History, shared: Shared) -> None:
         self.history = history
         self.position = history.seq
@@ -69,6 +72,8 @@ class Lane(ABC):
         self._counters = shared.counters
         self._frame_max = shared.settings.frame_max
         self._pending: list[RoomBatch] = []
+        self._since = 0.0
+        self._delivery = shared.counters.delivery[self.name]
         self._states: dict[type, bytes] = {}
         self._sharing: dict[Codec, dict[Subscription, Callable[[bytes], None]]] = {}
         self._behind: set[Subscription] = set()
@@ -121,6 +126,8 @@ class Lane(ABC):
         if not len(self):
             self.position = batch.last
             return
+        if not self._pending:
+            self._since = monotonic()
         self._pending.append(batch)
         self._pacer.mark(self)
 
@@ -139,6 +146,8 @@ class Lane(ABC):
             self.position = part[-1].last if part else self.position
             self._share(self.message(self.position, part, states, self._shown))
             states = []
+        if batches:
+            self._delivery.observe(monotonic() - self._since, sum(map(len, self._sharing.values())))
         if not self._behind:
             self._memo.clear()
         for subscription in tuple(self._behind):
@@ -222,6 +231,8 @@ class Lane(ABC):
 class AllLane(Lane):
     """Every event in order."""
 
+    name: str = "all"
+
     def __init__(self, history: History, shared: Shared) -> None:
         super().__init__(history, shared)
         self.interval = shared.settings.all_interval
@@ -234,6 +245,8 @@ class AllLane(Lane):
 
 class LiveLane(Lane):
     """Per frame the newest event of each streak, the heaviest few, and the ``totals``."""
+
+    name: str = "live"
 
     def __init__(self, history: History, shared: Shared, totals: Callable[[], dict[str, int]]) -> None:
         super().__init__(history, shared)

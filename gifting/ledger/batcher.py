@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from gifting import errors
 from gifting.config import Settings
+from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, refuse
 from gifting.ledger.commit_connection import CommitConnection
 from gifting.ledger.flights import RETRY_PAUSE, Flights
@@ -65,7 +67,7 @@ class Batcher:
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
-        self._time = self._loop.time
+        self._time = monotonic  # finer than the loop's, which stands still while it works
         self._resting: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -82,6 +84,16 @@ class Batcher:
     def batches(self) -> int:
         """Calls that were answered."""
         return self._flights.batches
+
+    @property
+    def took(self) -> Histogram:
+        """Calls, from written until answered."""
+        return self._flights.took
+
+    @property
+    def acks(self) -> Histogram:
+        """What was committed or refused by the script, from queued until told."""
+        return self._flights.acks
 
     @property
     def items(self) -> int:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from secrets import token_hex
+from time import monotonic
 from typing import Any, Final
 
+from gifting.histogram import Histogram
 from gifting.ledger import scripts
 from gifting.ledger.commit import PendingCommit, pack_batch
 from gifting.ledger.spot import bulk
@@ -41,6 +44,9 @@ class CommitConnection:
         self._loaded = True
         self.linked = False
         """Whether the last call can be named by the next."""
+        self._written: deque[float] = deque()
+        self.took = Histogram()
+        """Calls, from written until answered."""
 
     @property
     def up(self) -> bool:
@@ -71,13 +77,16 @@ class CommitConnection:
         self._loaded = True
         values = (self._now().encode(), self._options, *arguments, after.encode(), number.encode())
         head = b"*%d\r\n" % (3 + count + len(values)) + script + bulk(b"%d" % count)
+        self._written.append(monotonic())
         async with asyncio.timeout(self._timeout):
             await self._connection.send_packed_command([head, keys, *map(bulk, values)], check_health=False)
 
     async def read(self) -> bytes:
         """The reply to the oldest call that has none."""
+        written = self._written.popleft() if self._written else monotonic()
         async with asyncio.timeout(self._timeout):
             reply: bytes = await self._connection.read_response()
+        self.took.observe(monotonic() - written)
         return reply
 
     def load_script(self) -> None:
@@ -86,6 +95,7 @@ class CommitConnection:
 
     async def drop(self) -> None:
         """After a failure: a late reply must not be taken for a later call's."""
+        self._written.clear()
         await self._connection.disconnect(nowait=True)
 
     async def close(self) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from redis.exceptions import RedisError
 
 from gifting import errors
+from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, abandon, deliver, read_replies, refuse
 from gifting.ledger.commit_connection import NOT_IN_TURN, CommitConnection
 from gifting.ledger.fate import Fate, fate
@@ -30,7 +32,8 @@ RETRY_PAUSE: Final = 0.05
 class Flights:
     """The ``calls`` on one connection, by their items, the oldest first.
 
-    ``again`` is what must be said again, before all else. ``halted`` is called when the script has failed.
+    ``again`` is what must be said again, before all else. ``halted`` is called when the script has failed. ``acks`` is
+    how long items took, from queued until told.
     """
 
     def __init__(self, connection: CommitConnection, halted: Callable[[str], None]) -> None:
@@ -42,6 +45,12 @@ class Flights:
         self.again: list[PendingCommit] = []
         self.batches = 0
         self.items = 0
+        self.acks = Histogram()
+
+    @property
+    def took(self) -> Histogram:
+        """Calls, from written until answered."""
+        return self._connection.took
 
     def may_send_beside(self) -> bool:
         """Not on a connection other than that of the calls in flight, nor out of their chain."""
@@ -78,7 +87,10 @@ class Flights:
             self.again += self.calls.popleft()
             return 0.0
         replies = read_replies(reply, len(self.calls[0]))
-        deliver(self.calls.popleft(), replies)
+        call = self.calls.popleft()
+        deliver(call, replies)
+        now = monotonic()
+        self.acks.observe_run(now - call[0].queued_at, now - call[-1].queued_at, len(call))
         self.batches += 1
         self.items += len(replies)
         self._trouble = ""

@@ -21,6 +21,7 @@ class FreeEvents:
         self._batcher = batcher
         self._interval = like_interval
         self._likes: dict[str, Fold] = {}
+        self.likes = 0
 
     def post(self, room: RoomRef, kind: events.Logged, fields: Mapping[str, Any], done: Done) -> None:
         """Log and publish a comment, share, follow or member. Raises Overloaded, Unavailable."""
@@ -42,5 +43,6 @@ class FreeEvents:
             fold.flush()
 
     def _send_likes(self, room: RoomRef, count: int, done: Done) -> None:
+        self.likes += count
         blob = pack((room.id, room.host, events.encode_event("like", {"count": count}, decided=1), count))[1:]
         self._batcher.submit(LIKE, None, room_spot(room.base, room.id), None, blob, done)

@@ -17,10 +17,10 @@ from gifting.transport.handshake import Upgrade, accept, read_request, refuse
 from gifting.transport.lobby import Address
 from gifting.transport.outgoing import Outgoing
 from gifting.transport.session import Session
+from gifting.wire.close import CloseCode
 from gifting.wire.codec import TEXT, UNDECODABLE
 from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR
 from gifting.wire.framing import CLOSE, measure, unmask
-from gifting.wire.replies import refusal
 
 FRAMES_AT_ONCE = 64
 """Frames of one connection taken before others get their turn: about a millisecond."""
@@ -84,6 +84,16 @@ class Connection(Outgoing):
         if self.session is not None:
             self.session.unsubscribe_all()
 
+    def close(self, code: CloseCode, hint: str = "") -> None:
+        if not self.closing:
+            self._gateway.hub.counters.closes[code] += 1
+        super().close(code, hint)
+
+    def _part(self) -> None:
+        if self._engine is not None:
+            self._gateway.hub.counters.closes[self._engine.close_code] += 1
+        super()._part()
+
     def eof_received(self) -> None:
         return None
 
@@ -106,6 +116,7 @@ class Connection(Outgoing):
             self.codec = request.codec
             self.session = self._gateway.enter(self, request.token, in_url=request.in_url)
         except GiftingError as error:
+            self._gateway.hub.counters.refusals[error.code] += 1
             self._turn_away(refuse(error))
         else:
             self._transport.write(accept(upgrade.key, request.subprotocol))
@@ -192,15 +203,16 @@ class Connection(Outgoing):
 
     def _read_message(self, opcode: int, data: bytes) -> None:
         """One whole message; what the protocol has against it is said here."""
+        session = self.session
+        assert session is not None
         if opcode == TEXT and not self._check_text(data):
             return
         try:
             message = self.codec.decode(data)
         except UNDECODABLE as error:
-            self.send(self.codec.encode(refusal(*self.codec.explain(data, error))))
+            session.refuse(*self.codec.explain(data, error))
         else:
-            assert self.session is not None
-            run_command(self._gateway, self.session, message)
+            run_command(self._gateway, session, message)
 
     def _check_text(self, data: bytes) -> bool:
         """Whether it is UTF-8; else the peer has broken the protocol."""

@@ -49,6 +49,7 @@ class Session:
 
     def refuse(self, reply_to: int | None, error: GiftingError) -> None:
         connection = self.connection
+        self._hub.counters.refusals[error.code] += 1
         connection.send(connection.codec.encode(refusal(reply_to, error)))
 
     def tell(self, message: Struct) -> None:

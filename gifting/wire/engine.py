@@ -46,6 +46,12 @@ class Engine:
         return self._protocol.state is not State.OPEN
 
     @property
+    def close_code(self) -> int:
+        """Of the close frame that was sent; 0 if none was."""
+        sent = self._protocol.close_sent
+        return sent.code if sent else 0
+
+    @property
     def over(self) -> bool:
         """Whether all is said, so that the socket can be closed."""
         return self._protocol.eof_sent

@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from gifting import __version__, config
+from gifting import Client, __version__, config, errors
 from gifting.api.metrics import TABLE
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
@@ -58,6 +59,43 @@ async def until_named(server: Server, names: set[str]) -> None:
         with suppress(httpx.TransportError):
             seen |= {sample.labels["node"] for sample in await scrape(server.url)}
         assert seen <= names
+
+
+async def test_what_is_timed_and_what_is_refused_is_counted(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    async with Server(tmp_path / "data", redis_url) as server:
+        await server.room("r1")
+        await server.operator.grant("ann", 10, "test")
+        async with Client(server.url, server.token("ann")) as ann:
+            await ann.join("r1", lane="all")
+            await ann.send_gift("r1", "petal")
+            with pytest.raises(errors.InsufficientCoins):
+                await ann.send_gift("r1", "petal", count=50)
+            async for event in ann.events():
+                if event["type"] == "gift":
+                    break
+            with pytest.raises(errors.BadToken):
+                async with Client(server.url, "no token"):
+                    pass
+            with pytest.raises(errors.RoomNotFound):
+                await server.operator.room("none")
+            await ann.like("r1", 3)
+            await server.operator.call("POST", "/v1/tokens/revocations", {"user": "ann"})
+            with pytest.raises(errors.GiftingError):
+                async for _ in ann.events():
+                    pass
+        samples = await scrape(server.url)
+    value = {sample.name: sample.value for sample in samples if set(sample.labels) == {"node"}}
+    by = {(sample.name, sample.labels.get("code") or sample.labels.get("lane")): sample.value for sample in samples}
+    assert value["gifting_commit_seconds_count"] == value["gifting_ledger_batches_total"]
+    assert value["gifting_ack_seconds_count"] == value["gifting_ledger_items_total"] >= 3
+    assert 0 < value["gifting_commit_seconds_sum"] <= value["gifting_ack_seconds_sum"]
+    assert by["gifting_delivery_seconds_count", "all"] >= 1
+    assert by["gifting_delivery_seconds_count", "live"] == 0
+    assert by["gifting_refusals_total", "insufficient_coins"] == 1
+    assert by["gifting_refusals_total", "room_not_found"] >= 1
+    assert by["gifting_refusals_total", "bad_token"] >= 1
+    assert by["gifting_closes_total", "4502"] == 1
+    assert value["gifting_likes_total"] == 3
 
 
 async def test_coins_are_those_of_all_nodes(redis_url: str, redis_client: Any) -> None:
