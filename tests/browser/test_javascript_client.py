@@ -244,20 +244,6 @@ async def test_the_javascript_client_asks_the_ledger_before_it_gives_up(
         assert await scene.coins("ann") == 901
 
 
-async def test_a_page_of_a_listed_origin_imports_the_client(browser: Browser, stage: Stage, tmp_path: Path) -> None:
-    """From the server, and needs no address then; the gift's picture may be read as well."""
-    async with Server(tmp_path / "data", origins=stage.url) as server:
-        scene = Scene(server)
-        await scene.prepare()
-        page = await browser.open(f"{stage.url}/static/lib/keys.js")
-        await page.evaluate(_client(scene).replace("/static/gifting.js", f"{server.url}/static/gifting.js"))
-        reply = await page.evaluate("client.sendGift(room, 'crown')")
-        assert reply["coins"] == 999_901
-        art = f"fetch('{server.url}/gifts/crown.svg').then((reply) => reply.ok)"
-        assert await page.evaluate(art)
-        assert "CORS" not in str(page.errors)
-
-
 def _client(scene: Scene) -> str:
     return f"""(async () => {{
         const {{ GiftingClient }} = await import('/static/gifting.js');

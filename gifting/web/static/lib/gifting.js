@@ -7,13 +7,16 @@
  *     await client.sendGift("r1", "spark", 5, "for you");
  */
 
-/** @import { Event, GiftStatusReply, JoinReply, LiveTotals, Replies, RoomEvents, Snapshot, WalletEvent } from "./protocol.js" */
+/** @import { GiftStatusReply, Replies } from "./protocol.js" */
 /** @import { State } from "./connection.js" */
+/** @import { Told } from "./listeners.js" */
 /** @import { Sent } from "./sending.js" */
 
 import { at } from "./base.js";
-import { backoff, Connection, GiftingError } from "./connection.js";
+import { Connection, GiftingError } from "./connection.js";
 import { uuid7 } from "./keys.js";
+import { Listeners } from "./listeners.js";
+import { Rooms } from "./rooms.js";
 import { Sending } from "./sending.js";
 
 export { GiftingError };
@@ -21,47 +24,11 @@ export { GiftingError };
 const MAX_SENDING = 64;
 const GIFT_TRIES = 8;
 const GIFT_TIME = 60_000;
-/** A room may be opened after its overlay is, so this refusal is asked about again as well. */
-const ROOM_NOT_FOUND = "room_not_found";
-/** In place of a room: what concerns the user. */
-const NO_ROOM = "";
 
-/**
- * @typedef {object} Room
- * @property {string} id
- * @property {string} lane
- * @property {number | null} seq the last one seen
- * @property {boolean} known whether there was a snapshot
- * @property {boolean} joined
- * @property {number} attempt
- * @property {number} timer
- */
-
-/**
- * @typedef {object} Told what the function that `on` is given is called with
- * @property {State} state
- * @property {{room: string, snapshot: Snapshot, gap: boolean, first: boolean}} snapshot
- * @property {{room: string, event: Exclude<Event, WalletEvent>}} event
- * @property {{room: string, totals: LiveTotals}} totals
- * @property {{event: WalletEvent}} user
- * @property {{room: string, error: GiftingError}} refused
- */
-
-/**
- * What `on` takes, and what its function is called with:
- * - `state`: `{state: "connecting" | "connected" | "reconnecting" | "closed", reason, code}`
- * - `snapshot`: `{room, snapshot, gap, first}` after each join; with `gap` or `first`, start anew from it
- * - `event`: `{room, event}`, in order; a numbered event never twice
- * - `totals`: `{room, totals}`
- * - `user`: `{event}`, what concerns the token's user and no room, such as `{type: "wallet", coins}`
- * - `refused`: `{room, error}`, a join that failed
- */
 export class GiftingClient {
   #connection;
-  /** @type {Map<string, Room>} */
-  #rooms = new Map();
-  /** @type {Map<string, Set<(told: any) => void>>} */
-  #listeners = new Map();
+  #rooms;
+  #listeners = new Listeners();
   /** @type {Set<() => void>} */
   #waiters = new Set();
   #sending = 0;
@@ -69,25 +36,24 @@ export class GiftingClient {
   /** @param {{url?: string, token?: string, rooms?: {room: string, lane?: string, since?: number | null}[]}} options */
   constructor({ url = ownUrl(), token = "", rooms = [] } = {}) {
     this.#connection = new Connection(url, token, {
-      onOpen: () => this.#rooms.forEach((room) => this.#join(room)),
-      onFrame: (frame) => this.#frame(frame),
+      onOpen: () => this.#rooms.joinAll(),
+      onFrame: (frame) => this.#rooms.take(frame),
       onState: (state) => this.#stateChanged(state),
       whyUrl: () => this.#whyUrl(url),
     });
+    this.#rooms = new Rooms(this.#connection, this.#listeners, () => this.#wake());
     for (const { room, lane, since } of rooms) this.join(room, lane, since);
   }
 
   /**
-   * Call `listener` at every `type`.
+   * Call `listener` at every `type`; listeners.js says what there is.
    * @template {keyof Told} Type
    * @param {Type} type
    * @param {(told: Told[Type]) => void} listener
    * @returns {() => void} stops it
    */
   on(type, listener) {
-    const listeners = this.#listeners.get(type) ?? new Set();
-    this.#listeners.set(type, listeners.add(listener));
-    return () => void listeners.delete(listener);
+    return this.#listeners.add(type, listener);
   }
 
   connect() {
@@ -109,7 +75,7 @@ export class GiftingClient {
 
   /** The last seq seen of a room; null before its first snapshot, if it was joined without one. @param {string} room */
   seq(room) {
-    return this.#rooms.get(room)?.seq ?? null;
+    return this.#rooms.seq(room);
   }
 
   /**
@@ -119,16 +85,12 @@ export class GiftingClient {
    * @param {number | null} [since] the last seq that was seen before: what came after it follows
    */
   join(room, lane = "live", since = null) {
-    if (this.#rooms.has(room)) return;
-    const state = { id: room, lane, seq: since, known: false, joined: false, attempt: 0, timer: 0 };
-    this.#rooms.set(room, state);
-    if (this.state === "connected") this.#join(state);
+    this.#rooms.add(room, lane, since);
   }
 
   /** @param {string} room */
   async leave(room) {
-    clearTimeout(this.#rooms.get(room)?.timer);
-    this.#rooms.delete(room);
+    this.#rooms.remove(room);
     if (this.state === "connected") await this.request("leave", { room });
   }
 
@@ -193,7 +155,6 @@ export class GiftingClient {
 
   /** @param {string} room @param {number} deadline @returns {Promise<void>} */
   #untilJoined(room, deadline) {
-    const ready = () => this.#rooms.get(room)?.joined || (!this.#rooms.has(room) && this.state === "connected");
     return new Promise((resolve, reject) => {
       /** @param {GiftingError} [error] */
       const finish = (error) => {
@@ -202,7 +163,7 @@ export class GiftingClient {
         return error ? reject(error) : resolve();
       };
       const look = () => {
-        if (ready()) finish();
+        if (this.#rooms.isReady(room)) finish();
         else if (this.state === "closed") {
           finish(new GiftingError("disconnected", `The connection is closed (${this.#connection.reason}).`, false));
         }
@@ -214,85 +175,21 @@ export class GiftingClient {
     });
   }
 
-  /** @param {Room} room */
-  async #join(room) {
-    const since = room.seq === null ? {} : { since: room.seq };
-    try {
-      const reply = await this.request("join", { room: room.id, lane: room.lane, ...since });
-      if (this.#rooms.get(room.id) === room) this.#joined(room, reply);
-    } catch (error) {
-      if (error.code !== "disconnected") this.#refused(room, error);
-    }
-  }
-
-  /** @param {Room} room @param {JoinReply} reply */
-  #joined(room, reply) {
-    const first = !room.known;
-    const gap = Boolean(reply.gap);
-    // Without a gap, what was missed is still to come: the snapshot's seq is ahead of it.
-    if (room.seq === null || gap) room.seq = reply.room.seq;
-    room.known = room.joined = true;
-    room.attempt = 0;
-    this.#emit("snapshot", { room: room.id, snapshot: reply.room, gap, first });
-    this.#wake();
-  }
-
-  /** @param {Room} room @param {GiftingError} error */
-  #refused(room, error) {
-    this.#emit("refused", { room: room.id, error });
-    if (!error.temporary && error.code !== ROOM_NOT_FOUND) return;
-    const again = () => this.state === "connected" && this.#rooms.get(room.id) === room && this.#join(room);
-    room.timer = setTimeout(again, backoff(room.attempt++));
-  }
-
-  /** @param {RoomEvents} frame */
-  #frame(frame) {
-    if (frame?.room === NO_ROOM) {
-      for (const event of frame.events ?? []) this.#emit("user", { event });
-      return;
-    }
-    const room = this.#rooms.get(frame?.room);
-    if (!room || room.seq === null) return;
-    for (const event of frame.events ?? []) {
-      if ("seq" in event) {
-        if (event.seq <= room.seq) continue;
-        room.seq = event.seq;
-      }
-      this.#emit("event", { room: room.id, event });
-    }
-    if (frame.seq > room.seq) room.seq = frame.seq;
-    if (frame.totals) this.#emit("totals", { room: room.id, totals: frame.totals });
-  }
-
   /** @param {string} url */
   #whyUrl(url) {
-    const [room] = this.#rooms.keys();
-    return room === undefined ? "" : new URL(`rooms/${encodeURIComponent(room)}`, url.replace(/^ws/, "http")).href;
+    const room = this.#rooms.first;
+    return room && new URL(`rooms/${encodeURIComponent(room)}`, url.replace(/^ws/, "http")).href;
   }
 
   /** @param {State} state */
   #stateChanged(state) {
-    for (const room of this.#rooms.values()) {
-      room.joined = false;
-      clearTimeout(room.timer);
-    }
-    this.#emit("state", state);
+    this.#rooms.unjoinAll();
+    this.#listeners.tell("state", state);
     this.#wake();
   }
 
   #wake() {
     for (const look of [...this.#waiters]) look();
-  }
-
-  /** A listener that throws must not stop the others, nor lose the events after it. @param {keyof Told} type @param {object} detail */
-  #emit(type, detail) {
-    for (const listener of this.#listeners.get(type) ?? []) {
-      try {
-        listener(detail);
-      } catch (error) {
-        reportError(error);
-      }
-    }
   }
 }
 

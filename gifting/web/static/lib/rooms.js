@@ -1,0 +1,131 @@
+/** The rooms that a client is in: joined anew after every reconnect, from where they were. */
+
+/** @import { JoinReply, RoomEvents } from "./protocol.js" */
+/** @import { Connection, GiftingError } from "./connection.js" */
+/** @import { Listeners } from "./listeners.js" */
+
+import { backoff } from "./connection.js";
+
+/** A room may be opened after its overlay is, so this refusal is asked about again as well. */
+const ROOM_NOT_FOUND = "room_not_found";
+/** In place of a room: what concerns the user. */
+const NO_ROOM = "";
+
+/**
+ * @typedef {object} Room
+ * @property {string} id
+ * @property {string} lane
+ * @property {number | null} seq the last one seen
+ * @property {boolean} known whether there was a snapshot
+ * @property {boolean} joined
+ * @property {number} attempt
+ * @property {number} timer
+ */
+
+export class Rooms {
+  #connection;
+  #listeners;
+  #changed;
+  /** @type {Map<string, Room>} */
+  #rooms = new Map();
+
+  /** @param {Connection} connection @param {Listeners} listeners @param {() => void} changed a room was joined */
+  constructor(connection, listeners, changed) {
+    this.#connection = connection;
+    this.#listeners = listeners;
+    this.#changed = changed;
+  }
+
+  /** The first of them; "" if there is none. */
+  get first() {
+    return [...this.#rooms.keys()][0] ?? "";
+  }
+
+  /** @param {string} id @returns {number | null} */
+  seq(id) {
+    return this.#rooms.get(id)?.seq ?? null;
+  }
+
+  /** Whether the server knows us in the room, or it is none of these and the connection is there. @param {string} id */
+  isReady(id) {
+    return this.#rooms.get(id)?.joined ?? this.#connection.state === "connected";
+  }
+
+  /** @param {string} id @param {string} lane @param {number | null} since */
+  add(id, lane, since) {
+    if (this.#rooms.has(id)) return;
+    const room = { id, lane, seq: since, known: false, joined: false, attempt: 0, timer: 0 };
+    this.#rooms.set(id, room);
+    if (this.#connection.state === "connected") this.#join(room);
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    clearTimeout(this.#rooms.get(id)?.timer);
+    this.#rooms.delete(id);
+  }
+
+  joinAll() {
+    this.#rooms.forEach((room) => this.#join(room));
+  }
+
+  /** The connection is another one, or none. */
+  unjoinAll() {
+    for (const room of this.#rooms.values()) {
+      room.joined = false;
+      clearTimeout(room.timer);
+    }
+  }
+
+  /** @param {RoomEvents} frame */
+  take(frame) {
+    if (frame?.room === NO_ROOM) return void this.#takeUsers(frame);
+    const room = this.#rooms.get(frame?.room);
+    if (!room || room.seq === null) return;
+    for (const event of frame.events ?? []) {
+      if ("seq" in event) {
+        if (event.seq <= room.seq) continue;
+        room.seq = event.seq;
+      }
+      if (event.type !== "wallet") this.#listeners.tell("event", { room: room.id, event });
+    }
+    if (frame.seq > room.seq) room.seq = frame.seq;
+    if (frame.totals) this.#listeners.tell("totals", { room: room.id, totals: frame.totals });
+  }
+
+  /** @param {RoomEvents} frame */
+  #takeUsers(frame) {
+    for (const event of frame.events ?? []) if (event.type === "wallet") this.#listeners.tell("user", { event });
+  }
+
+  /** @param {Room} room */
+  async #join(room) {
+    const since = room.seq === null ? {} : { since: room.seq };
+    try {
+      const reply = await this.#connection.request("join", { room: room.id, lane: room.lane, ...since });
+      if (this.#rooms.get(room.id) === room) this.#joined(room, reply);
+    } catch (error) {
+      if (error.code !== "disconnected") this.#refused(room, error);
+    }
+  }
+
+  /** @param {Room} room @param {JoinReply} reply */
+  #joined(room, reply) {
+    const first = !room.known;
+    const gap = Boolean(reply.gap);
+    // Without a gap, what was missed is still to come: the snapshot's seq is ahead of it.
+    if (room.seq === null || gap) room.seq = reply.room.seq;
+    room.known = room.joined = true;
+    room.attempt = 0;
+    this.#listeners.tell("snapshot", { room: room.id, snapshot: reply.room, gap, first });
+    this.#changed();
+  }
+
+  /** @param {Room} room @param {GiftingError} error */
+  #refused(room, error) {
+    this.#listeners.tell("refused", { room: room.id, error });
+    if (!error.temporary && error.code !== ROOM_NOT_FOUND) return;
+    const again = () => this.#connection.state === "connected" && this.#rooms.get(room.id) === room && this.#join(room);
+    room.timer = setTimeout(again, backoff(room.attempt++));
+  }
+}
