@@ -35,17 +35,20 @@ async def server(redis_url: str, redis_client: Any, tmp_path: Path) -> AsyncIter
         yield running
 
 
-async def until_told(raw: Raw, coins: int) -> None:
-    """Until the socket hears of that balance."""
+async def told(raw: Raw) -> int:
+    """The next balance that the socket hears of."""
     while True:
         opcode, payload = await raw.frame()
         message = JSON.decode_any(payload) if opcode == TEXT else {}
-        if message == {"room": "", "seq": 0, "events": [{"type": "wallet", "coins": coins}]}:
-            return
+        if message.get("room") == "":
+            (event,) = message["events"]
+            assert message == {"room": "", "seq": 0, "events": [{"type": "wallet", "coins": event["coins"]}]}
+            return int(event["coins"])
 
 
-async def told_until_now(raw: Raw) -> list[int]:
-    """The balances that the socket was told of since it was read last."""
+async def told_beside(raw: Raw) -> list[int]:
+    """The balances that the socket was told of since it was read last; what waits to be told again is waited for."""
+    await asyncio.sleep(WALLET_INTERVAL)
     raw.writer.write(says(op="ping", id=77))
     found: list[int] = []
     while (message := JSON.decode_any((await raw.frame())[1])).get("re") != 77:
@@ -62,21 +65,21 @@ async def test_who_does_not_know_it_from_a_reply_is_told_and_nobody_else(server:
     for number in (1, 2):  # the second is the first again, and changes nothing
         sender.writer.write(says(op="send_gift", id=number, room="r1", gift="spark", key=key))
         assert (await sender.reply(number))["coins"] == 999
-    await until_told(other, 999)
+    assert await told(other) == 999
+    assert await told_beside(other) == []
 
     grant = {"coins": 100, "key": new_key(), "reason": "a test"}
     for _ in range(2):
         await server.operator.call("POST", "/v1/users/ann/grants", grant)
-    await until_told(other, 1099)
-    await until_told(sender, 1099)
+    assert (await told(other), await told(sender)) == (1099, 1099)
+    assert await told_beside(other) == []
 
     caller = server.caller("ann", "viewer")
-    await caller.call("POST", "/v1/rooms/r1/gifts", {"gift": "spark", "key": new_key(), "count": 2})
-    await until_told(other, 1097)
-    await until_told(sender, 1097)
-
-    await asyncio.sleep(WALLET_INTERVAL)  # what was told twice would be there now
-    assert [await told_until_now(raw) for raw in (sender, other, overlay, bob)] == [[]] * 4
+    gift = {"gift": "spark", "key": new_key(), "count": 2}
+    for _ in range(2):
+        await caller.call("POST", "/v1/rooms/r1/gifts", gift)
+    assert (await told(other), await told(sender)) == (1097, 1097)
+    assert [await told_beside(raw) for raw in (sender, other, overlay, bob)] == [[]] * 4
 
 
 class Socket(asyncio.Transport):

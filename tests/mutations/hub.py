@@ -67,6 +67,23 @@ MUTANTS = (
         ("    if message.count > gateway.settings.like_burst:\n", "    if False:\n"),
     ),
     *of(
+        "gifting/transport/wallets.py",
+        "wallets",
+        ('            elif session.identity.role != "overlay":\n', "            else:\n"),
+        ("                self._untold.pop(session, None)\n", "                pass\n"),
+        ("        self.due = now + WALLET_INTERVAL\n", ""),
+        ("            if session.can_take:\n", "            if True:\n"),
+        ("            elif not session.closing:\n", "            else:\n"),
+    ),
+    *of("gifting/transport/sending.py", "wallets", (" or outcome.duplicate", "")),
+    *of("gifting/api/gifts.py", "wallets", ("    if not result.duplicate:\n", "    if True:\n")),
+    *of("gifting/api/users.py", "wallets", ("    if not duplicate:\n", "    if True:\n")),
+    *of(
+        "gifting/transport/connection.py",
+        "connection",
+        ("            self.session = None  # it holds this", "            pass  # it holds this"),
+    ),
+    *of(
         "gifting/transport/joining.py",
         "hub server protocol",
         (
