@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from gifting.api import asyncapi, openapi
+from gifting.api.call import Call
 from gifting.api.cors import Cors
 from gifting.api.endpoint import Endpoint
 from gifting.api.endpoints import ENDPOINTS
@@ -23,6 +25,7 @@ from gifting.api.problem import answer_problem, with_problems
 from gifting.api.request import read_call
 from gifting.api.services import Services
 from gifting.errors import GiftingError
+from gifting.logs import log_act
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,8 @@ def _document(path: str, document: dict[str, Any]) -> Route:
 async def _serve(services: Services, by_method: Mapping[str, Endpoint], request: Request) -> Response:
     endpoint = by_method["GET" if request.method == "HEAD" else request.method]
     try:
-        reply = await endpoint.handler(await read_call(services, endpoint, request))
+        call = await read_call(services, endpoint, request)
+        reply = await endpoint.handler(call)
     except GiftingError as error:
         services.gateway.hub.counters.refusals[error.code] += 1
         return answer_problem(error)
@@ -71,4 +75,13 @@ async def _serve(services: Services, by_method: Mapping[str, Endpoint], request:
     except Exception:
         log.exception("%s %s failed", endpoint.method, endpoint.path)
         return answer_problem(GiftingError())
+    if endpoint.act:
+        log_act(call.identity.user, call.identity.role, endpoint.act, _about(call, reply))
     return Response(msgspec.json.encode(reply), endpoint.status, media_type="application/json")
+
+
+def _about(call: Call, reply: Struct) -> dict[str, object]:
+    """What an act was about: the path, what the body gives, and the id of a token that was made."""
+    given = msgspec.structs.asdict(call.body) if call.body is not None else {}
+    made = {"token_id": token_id} if (token_id := getattr(reply, "token_id", "")) else {}
+    return call.path | {name: value for name, value in given.items() if value not in {None, ""}} | made

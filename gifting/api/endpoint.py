@@ -26,6 +26,7 @@ class Endpoint:
         words: texts: name, and what may be said, the first by default; any text, '' by default, where that is empty.
         cost: in messages of the caller's allowance (one is worth about half a ms); 0: free, and nobody is asked who.
         page: items of the query's ``limit`` that cost one message more; 0: they cost nothing.
+        act: what the operator's log says was done; '' where nothing is.
     """
 
     method: str
@@ -40,3 +41,4 @@ class Endpoint:
     status: int = 200
     cost: float = 1
     page: int = 0
+    act: str = ""

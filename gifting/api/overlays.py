@@ -65,6 +65,7 @@ ENDPOINTS: Final = (
         OverlayTokenReply,
         OverlayTokenBody,
         status=201,
+        act="made an overlay token",
     ),
     Endpoint(
         "DELETE",
@@ -73,5 +74,6 @@ ENDPOINTS: Final = (
         HOST,
         revoke_overlay_token,
         Done,
+        act="revoked an overlay token",
     ),
 )

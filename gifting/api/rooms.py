@@ -108,7 +108,7 @@ async def read_top(call: Call) -> TopReply:
 
 
 ENDPOINTS: Final = (
-    Endpoint("POST", "/v1/rooms", "Begin a stream", OPENER, open_room, Snapshot, OpenRoom, status=201),
+    Endpoint("POST", "/v1/rooms", "Begin a stream", OPENER, open_room, Snapshot, OpenRoom, status=201, act="opened"),
     Endpoint(
         "GET",
         "/v1/rooms",
@@ -121,7 +121,7 @@ ENDPOINTS: Final = (
         cost=4,
     ),
     Endpoint("GET", "/v1/rooms/{room}", "One room", WATCHERS, read_room, Snapshot),
-    Endpoint("DELETE", "/v1/rooms/{room}", "End a stream", HOST, end_room, Done),
+    Endpoint("DELETE", "/v1/rooms/{room}", "End a stream", HOST, end_room, Done, act="ended"),
     Endpoint(
         "GET",
         "/v1/rooms/{room}/events",

@@ -67,5 +67,6 @@ ENDPOINTS: Final = (
         revoke,
         RevocationReply,
         Revocation,
+        act="revoked",
     ),
 )

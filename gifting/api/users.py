@@ -51,5 +51,5 @@ async def grant(call: Call) -> GrantReply:
 
 ENDPOINTS: Final = (
     Endpoint("GET", "/v1/users/{user}/wallet", "Coins and diamonds", USER, wallet, Wallet),
-    Endpoint("POST", "/v1/users/{user}/grants", "Issue coins", OPERATORS, grant, GrantReply, GrantBody),
+    Endpoint("POST", "/v1/users/{user}/grants", "Issue coins", OPERATORS, grant, GrantReply, GrantBody, act="granted"),
 )

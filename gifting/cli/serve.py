@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import signal
 import socket
 import sys
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gifting import config
+from gifting import config, logs
 from gifting.health import Health
 from gifting.running import Running, address, announced
 from gifting.tasks import Vital
@@ -48,7 +47,7 @@ def serve(*, fd: Annotated[list[int] | None, typer.Option(hidden=True)] = None, 
     from gifting.serving import listen
 
     settings = config.load(flags)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.set_up(settings)
     listeners = tuple(socket.socket(fileno=number) for number in fd) if fd else listen(settings)
     with ExitStack() as stack:
 

@@ -19,6 +19,9 @@ TOKEN_TTL_MAX: Final = 366 * 86400.0
 
 TOKEN_LEEWAY_MAX: Final = 300.0
 
+_WORDS: Final = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error")}
+"""Settings that are one of these."""
+
 
 def _setting(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
     return field(default=default, metadata={"help": help, "least": least, "most": most})
@@ -199,6 +202,8 @@ class Settings:
         3.0, "Silence of the event feed from Redis after which it is made anew.", least=0.2
     )
     drain_timeout: float = _setting(10.0, "Longest orderly shutdown.", least=0.1)
+    log_format: str = _setting("text", "How lines of the log look, on stderr: `text`, or `json`, an object a line.")
+    log_level: str = _setting("info", "The log has lines of this level and above: debug, info, warning or error.")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -208,6 +213,9 @@ class Settings:
                 raise BadSetting(f"{item.name} is {value}; it must be {bounds}.")
         if self.secret:
             read_secrets(self.secret)
+        for name, known in _WORDS.items():
+            if (word := getattr(self, name)) not in known:
+                raise BadSetting(f"{name} is {word!r}; it must be one of {', '.join(known)}.")
         if self.tls_key and not self.tls_cert:
             raise BadSetting("tls_key goes with tls_cert.")
         if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path):

@@ -15,6 +15,7 @@ from gifting.hub.hub import Hub
 from gifting.hub.limits import Limits, Rates
 from gifting.hub.meter import Meter
 from gifting.ledger.ledger import Ledger
+from gifting.logs import Refusals
 from gifting.model.values import Sender
 from gifting.tasks import end
 from gifting.transport.access import Access
@@ -50,6 +51,7 @@ class Gateway:
         rates = Rates(settings.message_rate, settings.message_burst, settings.byte_rate, settings.byte_burst)
         self.limits = Limits(rates, settings.user_connections)
         self.lobby = Lobby(settings, self.time)
+        self.refusals = Refusals(self.time)
         self.throttle = Throttle(self.loop, settings.flood_timeout)
         self.likes = Meter(settings.like_rate, settings.like_burst)
         self.posts = Meter(settings.comment_rate, settings.comment_burst)

@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "gifting"
 
 LAYERS = {
-    "errors": 0, "config": 0, "configdoc": 0, "files": 0, "health": 0, "histogram": 0, "model": 0, "tasks": 0,
+    "errors": 0, "config": 0, "configdoc": 0, "files": 0, "health": 0, "histogram": 0, "logs": 0, "model": 0,
+    "tasks": 0,
     "wire": 1,
     "ledger": 2, "hub": 2, "keys": 2,
     "economy": 3, "archive": 3,
