@@ -164,7 +164,7 @@ class LivelySender(Sender):
 
     def lost(self, code: int) -> None:
         self._free.clear()
-        if (self._tally.open or self._gifts) and (self._returning is None or self._returning.done()):
+        if (self._gifts or not self._tally.over) and (self._returning is None or self._returning.done()):
             self._returning = self._loop.create_task(self._return())
 
     async def _return(self) -> None:

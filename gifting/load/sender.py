@@ -46,6 +46,7 @@ class SenderTally:
     def __init__(self, plan: SenderPlan) -> None:
         self.plan = plan
         self.open = False
+        self.over = False
         self.issued = 0
         self.accepted = 0
         self.answered = 0
@@ -80,7 +81,7 @@ class SenderTally:
 
     def close(self) -> None:
         """Send no more."""
-        self.open = False
+        self.open, self.over = False, True
         if self.answered == self.issued:
             self.settled.set()
 

@@ -193,13 +193,30 @@ class Torn(LivelySender):
             self.lost(1006)
 
 
-@pytest.mark.attack
-async def test_a_lively_sender_whose_connection_breaks_while_it_returns_comes_back_again() -> None:
+def torn() -> Torn:
     target = Target("127.0.0.1", 1, SECRET)
     plan = SenderPlan(
         target=target, first=0, count=1, rooms=["r"], gift="", price=0, in_flight=1, rate=1, sample=1, lively=True
     )
-    sender = Torn(asyncio.get_running_loop(), SenderTally(plan), "p", "r", 1.0)
+    return Torn(asyncio.get_running_loop(), SenderTally(plan), "p", "r", 1.0)
+
+
+@pytest.mark.attack
+async def test_a_lively_sender_that_is_lost_before_the_load_begins_comes_back_and_after_its_end_does_not() -> None:
+    sender = torn()
+    sender.lost(1006)
+    assert sender._returning is not None
+    await asyncio.wait_for(sender._returning, 10)
+    assert sender.is_open
+    sender._tally.close()
+    returned = sender._returning
+    sender.lost(1000)
+    assert sender._returning is returned
+
+
+@pytest.mark.attack
+async def test_a_lively_sender_whose_connection_breaks_while_it_returns_comes_back_again() -> None:
+    sender = torn()
     sender._gifts[1] = PendingGift({"key": "k"}, 1, 0)
     sender.lost(1006)
     assert sender._returning is not None
