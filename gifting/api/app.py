@@ -20,12 +20,12 @@ from gifting.api.cors import Cors
 from gifting.api.endpoint import Endpoint
 from gifting.api.endpoints import ENDPOINTS
 from gifting.api.exposition import metrics_route
-from gifting.api.pages import page_routes
 from gifting.api.problem import answer_problem, with_problems
 from gifting.api.request import read_call
 from gifting.api.services import Services
 from gifting.errors import GiftingError
 from gifting.logs import log_act
+from gifting.web.pages import page_routes
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from ipaddress import IPv6Address, ip_address
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from starlette.routing import Route
 from gifting.api.caller import bearer
 from gifting.api.services import Services
 from gifting.errors import BadToken, Forbidden
+from gifting.transport.addresses import is_here
 
 
 def metrics_route(services: Services, *, here_only: bool) -> Route:
@@ -28,15 +28,3 @@ def metrics_route(services: Services, *, here_only: bool) -> Route:
         return Response(generate_latest(services.metrics), media_type=CONTENT_TYPE_LATEST)
 
     return Route("/metrics", metrics)
-
-
-def is_here(host: str) -> bool:
-    """Whether an address is this machine's own; that of a unix socket, which has none, is."""
-    if not host:
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from gifting import config, errors
-from gifting.api.exposition import is_here
 from gifting.client import Client
 from gifting.errors import StartError
+from gifting.transport.addresses import is_here
 from tests.support.certificate import make_certificate
 from tests.support.keys import new_key
 from tests.support.redis_server import free_port

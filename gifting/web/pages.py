@@ -14,9 +14,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import gifting.web
-from gifting.api.exposition import is_here
 from gifting.errors import UnknownGift
 from gifting.model.catalog import Catalog
+from gifting.transport.addresses import is_here
 from gifting.web.art import gift_svg
 from gifting.web.front import ShortLink, front_page
 
