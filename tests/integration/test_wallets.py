@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gifting import Client
 from gifting.config import load
 from gifting.hub.hub import Hub
 from gifting.ledger.ledger import Ledger
@@ -80,6 +81,21 @@ async def test_who_does_not_know_it_from_a_reply_is_told_and_nobody_else(server:
         await caller.call("POST", "/v1/rooms/r1/gifts", gift)
     assert (await told(other), await told(sender)) == (1097, 1097)
     assert [await told_beside(raw) for raw in (sender, other, overlay, bob)] == [[]] * 4
+
+
+@pytest.mark.slow
+async def test_a_client_that_asks_for_no_wallets_passes_over_them(server: Server) -> None:
+    """A second gift comes after the first one's wallet, on the same connection."""
+    async with Client(server.url, server.token("ann")) as sender, Client(server.url, server.token("ann")) as other:
+        await other.join("r1")
+        events = other.events()
+        for _ in range(2):
+            await sender.send_gift("r1", "crown")
+            async with asyncio.timeout(10):
+                while (event := await anext(events))["type"] != "gift":
+                    assert event["room"] == "r1"
+            await asyncio.sleep(WALLET_INTERVAL)
+        assert other._connection.last_error is None, "it never came back"
 
 
 class Socket(asyncio.Transport):
