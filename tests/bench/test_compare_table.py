@@ -1,0 +1,140 @@
+"""The table of a comparison: nothing is left out of it, and the aims are held against the figures."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks.compare import figures, results
+from benchmarks.compare.claims import claims
+from benchmarks.compare.options import Options
+from benchmarks.compare.results import FAILED, PeerInfo, Results, Sample
+from benchmarks.compare.table import BEGIN, END, insert, render
+
+
+def peer_info(name: str, **fields: Any) -> PeerInfo:
+    given = {"family": name, "version": "1", "install": "", "about": f"All of {name}.", "replays": True, **fields}
+    return PeerInfo(name=name, **given)
+
+
+def sample(workload: str, peer: str, case: str, problem: str = "", number: int = 1, /, **found: float) -> Sample:
+    return Sample(round=number, workload=workload, peer=peer, case=case, figures=found, problem=problem)
+
+
+@pytest.fixture
+def compared() -> Results:
+    gone = peer_info("Gone", version=None, install="get")
+    peers = [peer_info("gifting"), peer_info("naive stack", replays=False), gone]
+    tight = "no headroom: 90% of a core"
+    cost = "deliveries_per_cpu_s"
+    return Results(
+        date="2030-01-02",
+        machine={"cores": "2"},
+        options=Options().as_dict(),
+        peers=peers,
+        samples=[
+            *(sample("fanout", "gifting", "10/s", "", n, **{cost: 100_000.0 + n}) for n in (1, 2, 3)),
+            sample("fanout", "gifting", "100/s", **{cost: 300_000.0}),
+            sample("fanout", "gifting", "1,000/s", **{cost: 900_000.0}),
+            sample("fanout", "naive stack", "10/s", **{cost: 50_000.0}),
+            sample("fanout", "naive stack", "100/s", "fell behind: 61% in time", behind=1, **{cost: 60_000.0}),
+            sample("idle", "gifting", "10,000", kib_per_viewer=5.0),
+            sample("idle", "naive stack", FAILED, "PeerError: no | more\nmemory"),
+            sample("storm", "gifting", "5,000", live_s=1.5, lossy=0),
+            sample("storm", "naive stack", "5,000", live_s=0.5, lossy=5000),
+            sample("latency", "gifting", "100 at 100/s", p50_ms=1, p99_ms=2, p999_ms=3),
+            sample("latency", "naive stack", "100 at 100/s", tight, p50_ms=1, p99_ms=1, p999_ms=3),
+        ],
+    )
+
+
+def test_the_table_has_medians_their_spread_and_every_failure(compared: Results) -> None:
+    text = render(compared)
+    assert "| gifting | 100,002 (100,001–100,003) | 300,000 | 900,000 |" in text
+    assert "| naive stack | 50,000 | 60,000; fell behind: 61% in time | – |" in text
+    assert "| naive stack | failed | – | – |" in text
+    assert "- naive stack, idle: PeerError: no \\| more memory" in text
+    assert "- Gone: `get`" in text
+    assert "| naive stack | 1.00 | 1.00 | 3.00 | – | – | no headroom: 90% of a core |" in text
+    assert "**naive stack** (1): All of naive stack." in text
+
+
+def test_the_aims_are_held_against_the_figures(compared: Results) -> None:
+    text = render(compared)
+    row = "| Deliveries per CPU-second at 10 events/s | ≥ 0.95 × the best peer | 2.00 × (gifting: 100,002; "
+    assert row in text
+    assert "p99 latency at equal load" not in text, "the other one had no headroom"
+    assert "| Reconnect storm |" not in text, "nobody else replays"
+    worse = compared.samples[0].figures | {"deliveries_per_cpu_s": 1.0}
+    compared.samples = [
+        msgspec.structs.replace(one, figures=worse) if one.peer == "gifting" and one.case == "10/s" else one
+        for one in compared.samples
+    ]
+    assert "| **no** |" in next(line for line in render(compared).splitlines() if "at 10 events/s" in line)
+
+
+def test_a_run_with_a_problem_counts_on_neither_side(compared: Results) -> None:
+    case = "10/s"
+    for peer, found in (("naive stack", None), ("gifting", "no run of ours")):
+        troubled = copy.deepcopy(compared)
+        troubled.samples = [
+            msgspec.structs.replace(one, problem="3 lost") if (one.peer, one.case) == (peer, case) else one
+            for one in troubled.samples
+        ]
+        row = next((claim for claim in claims(troubled) if "at 10 events/s" in claim.text), None)
+        assert (row and row.found[: len(found or "")]) == found
+        assert row is None or not row.held
+
+
+def test_the_table_goes_between_the_marks_of_a_document(compared: Results) -> None:
+    document = f"# Title\n\n{BEGIN}\nold\n{END}\n\nEnd.\n"
+    text = insert(document, render(compared), ["results/a.svg"])
+    assert "old" not in text
+    assert "![a](results/a.svg)" in text
+    assert text.startswith("# Title")
+    assert text.endswith("End.\n")
+    assert insert(text, render(compared), ["results/a.svg"]) == text
+    with pytest.raises(ValueError, match="has no"):
+        insert("nothing", "")
+    assert BEGIN in (Path(__file__).parents[2] / "benchmarks" / "README.md").read_text()
+
+
+def test_newer_workloads_replace_the_older_ones(compared: Results) -> None:
+    sample = Sample(round=1, workload="idle", peer="Newcomer", case="5", figures={"kib_per_viewer": 1.0})
+    info = msgspec.structs.replace(compared.peers[0], name="Newcomer")
+    newer = msgspec.structs.replace(compared, peers=[info], samples=[sample])
+    found = compared.updated(newer)
+    assert [one for one in found.samples if one.workload == "idle"] == [sample]
+    others = [one for one in compared.samples if one.workload != "idle"]
+    assert others
+    assert [one for one in found.samples if one.workload != "idle"] == others
+    assert {one.name for one in found.peers} == {"Newcomer", *(one.name for one in compared.peers)}
+
+
+def test_results_survive_the_file(compared: Results, tmp_path: Path) -> None:
+    compared.write(tmp_path / "new" / "x.json")
+    assert results.read(tmp_path / "new" / "x.json") == compared
+
+
+def test_the_plots_are_drawn_and_drawn_the_same_again(compared: Results, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks.compare.plots import draw
+
+    files = draw(compared, tmp_path)
+    drawn = {path.name.removeprefix("2030-01-02-").removesuffix(".svg") for path in files}
+    assert drawn == {"fanout", "idle", "latency", "storm"}
+    before = [path.read_bytes() for path in files]
+    assert [path.read_bytes() for path in draw(compared, tmp_path)] == before
+    assert b"gifting" in before[0]
+
+
+def test_percentiles_are_those_of_what_was_gained() -> None:
+    gained = figures.since([(10.5, 5)], [(10.5, 5), (20.5, 98), (3000.0, 2)])
+    assert gained == [(20.5, 98), (3000.0, 2)]
+    assert figures.percentile(gained, 50) == 0.0205
+    assert figures.percentile(gained, 99) == 3.0
+    assert figures.percentile([], 99) == 0
