@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gifting import config
-from gifting.errors import BadSetting, NoData, NoServer, SeveralServers
+from gifting.errors import BadSetting, NoData, NoServer, SeveralServers, Unconfirmed
 from gifting.model.ids import valid_id
 from gifting.running import Running, find_running
 
@@ -136,16 +136,17 @@ def reach(url: str | None, data_dir: str | None) -> Reach:
     return Reach(found.running.url, found)
 
 
-def run_asking(work: Coroutine[Any, Any, T]) -> T:
-    """Run what talks to a server.
+def run_asking(work: Coroutine[Any, Any, T], *, changes: bool = False) -> T:
+    """Run what talks to a server; ``changes`` something there that can't be asked for by a key.
 
     Raises:
         NoServer: the server did not answer, and nothing depends on whether it heard.
+        Unconfirmed: it did not answer, and may have done it.
     """
     try:
         return asyncio.run(work)
     except (OSError, TimeoutError) as error:
-        raise NoServer(f"{error or 'The server did not answer in time.'}") from None
+        raise (Unconfirmed if changes else NoServer)(f"{error or 'The server did not answer in time.'}") from None
 
 
 def say_state(path: Path) -> str:

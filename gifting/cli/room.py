@@ -30,7 +30,7 @@ def open_room(
 ) -> None:
     """Begin a stream."""
     to = reach(url, data_dir)
-    run_asking(to.admin().open_room(room, host, title, host_name))
+    run_asking(to.admin().open_room(room, host, title, host_name), changes=True)
     print(f"{room} is open, hosted by {host}: {to.url}/rooms/{room}")
 
 
@@ -39,7 +39,7 @@ def end_room(
     room: Annotated[str, typer.Argument(help="Id of the room.")], url: UrlOption = None, data_dir: ServerOption = None
 ) -> None:
     """End a stream. Who watches it is told."""
-    run_asking(reach(url, data_dir).admin().end_room(room))
+    run_asking(reach(url, data_dir).admin().end_room(room), changes=True)
     print(f"{room} has ended.")
 
 

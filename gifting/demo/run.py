@@ -108,8 +108,10 @@ class Demo:
         def overlay() -> str:
             return f"overlay#token={self._token(Viewer(stage.host, ''), 'overlay', stage.room)}"
 
-        yield ShortLink(stage.short, stage.title, "watch", watch)
-        yield ShortLink(f"{stage.short}-obs", stage.title, "overlay", overlay)
+        yield ShortLink(stage.short, stage.title, "watch", "the room, with coins to send gifts", watch)
+        yield ShortLink(
+            f"{stage.short}-obs", stage.title, "overlay", "its alerts, for a browser source in OBS", overlay
+        )
 
     def _token(self, viewer: Viewer, role: Role = "viewer", room: str = "") -> str:
         return issue(self._secret, viewer.user, role, now=time.time(), ttl=TOKEN_TTL, name=viewer.name, room=room)
@@ -120,6 +122,7 @@ class Demo:
         await self._prepare(admin, cast)
         for line in where_to_look(self._url, self._links):
             self._console.print(line, soft_wrap=True)  # one line each, so that a terminal can open them
+        self._console.print()
         async with asyncio.TaskGroup() as group:
             playing = [
                 group.create_task(play(self._url, self._token, stage.room, viewer, self._tally))

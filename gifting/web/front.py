@@ -18,13 +18,15 @@ class ShortLink(NamedTuple):
     Args:
         name: of the link.
         room: title of the room that it is about; links of one room follow each other.
-        label: what the page is for.
+        label: a word for the page.
+        about: what it is for.
         target: makes the address it leads to, from the server's root and without the slash before it.
     """
 
     name: str
     room: str
     label: str
+    about: str
     target: Callable[[], str]
 
     @property
@@ -39,5 +41,7 @@ def front_page(links: Sequence[ShortLink]) -> str:
 
 
 def _section(room: str, links: Sequence[ShortLink]) -> str:
-    items = "".join(f'<li><a href="{escape(link.path[1:])}">{escape(link.label)}</a></li>' for link in links)
+    items = "".join(
+        f'<li><a href="{escape(link.path[1:])}">{escape(link.label)}</a>: {escape(link.about)}</li>' for link in links
+    )
     return f'<section class="panel"><h2 dir="auto">{escape(room)}</h2><ul>{items}</ul></section>'

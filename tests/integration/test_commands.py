@@ -161,6 +161,20 @@ async def test_a_grant_is_asked_for_by_its_key_until_it_is_known(server: Server,
         assert await granting == {"coins": 5, "duplicate": True}
 
 
+async def test_what_may_have_been_done_is_not_said_to_have_failed(server: Server, typed: Type) -> None:
+    secret = (server.data_dir / "secret").read_text().strip()
+    async with Proxy(server.url) as proxy:
+        proxy.mute = True
+        words = ("room", "open", "lobby", "--host", "mara", "--url", proxy.url)
+        opening = asyncio.create_task(typed(*words, GIFTING_SECRET=secret))
+        await asyncio.wait_for(proxy.swallowed.wait(), 30)
+        proxy.cut()
+        done = await opening
+    assert (done.status, done.out) == (3, "")
+    assert done.complaints.startswith("gifting: unconfirmed: "), done.complaints
+    assert "lobby" in await said(typed, "room", "list")
+
+
 async def test_audit_and_settings_are_of_the_server_that_runs(tmp_path: Path, typed: Type) -> None:
     async with Server(tmp_path / "data", secret="") as server:
         said_where = f"the data of the server at {server.url}, in {tmp_path / 'data'}\n"
