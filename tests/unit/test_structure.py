@@ -35,6 +35,14 @@ LAYERS = {
 }  # fmt: skip
 """A package, or a module beside the packages, imports what has the same number or a lower one."""
 
+KNOWN_BY = {
+    "redis": {"ledger", "bench", "cli"},
+    "uvicorn": {"transport", "serving"},
+    "websockets": {"wire", "transport", "client"},
+    "starlette": {"api", "web", "serving"},
+}
+"""What is talked to by libraries, and who does: the hub, for one, knows of none of it."""
+
 
 def module_at(path: Path) -> str:
     """A module's name; a package's is that of its ``__init__``."""
@@ -73,6 +81,13 @@ def test_upper_layers_import_lower_ones_only(path: Path) -> None:
     for other in {name.split(".")[1] for name in imported - {"gifting"}} - {package}:
         assert LAYERS[other] <= LAYERS[package], f"{package} imports {other}"
         assert {package, other} != {"ledger", "hub"}
+
+
+@pytest.mark.parametrize("library", KNOWN_BY)
+def test_a_library_is_known_by_few(library: str) -> None:
+    imported = re.compile(rf"^ *(?:from|import) {library}\b", re.MULTILINE)
+    paths = [path for path in MODULES.values() if imported.search(path.read_text())]
+    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in paths} == KNOWN_BY[library]
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
