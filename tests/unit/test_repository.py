@@ -62,3 +62,14 @@ def test_a_wheel_has_the_licence_the_types_and_all_that_is_no_python(
     package = ROOT / "gifting"
     files = [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert {str(path.relative_to(ROOT)) for path in files} <= names
+
+
+def test_recipes_name_files_and_tests_that_there_are() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for path in re.findall(r"`((?:gifting|docs|deploy|tests)/[\w./-]+\.\w+)`", text):
+        assert path.endswith("NAME.lua") or (ROOT / path).is_file(), path
+    defined = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for name in re.findall(r"`(test_\w+)`", text):
+        assert f"def {name}(" in defined, name
+    for module in re.findall(r"python -m (gifting[\w.]+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
