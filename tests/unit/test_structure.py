@@ -88,7 +88,7 @@ def test_upper_layers_import_lower_ones_only(path: Path) -> None:
 def test_a_library_is_known_by_few(library: str) -> None:
     imported = re.compile(rf"^ *(?:from|import) {library}\b", re.MULTILINE)
     paths = [path for path in MODULES.values() if imported.search(path.read_text())]
-    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in paths} == KNOWN_BY[library]
+    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in paths} <= KNOWN_BY[library]
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
