@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from gifting.web.art import gift_svg
 from gifting.web.front import ShortLink, front_page
 
 STATIC = Path(gifting.web.__file__).parent / "static"
+
+_PORT = re.compile(r":\d*\Z")
 
 POLICY = (
     "default-src 'self'; img-src 'self' https: data:; connect-src 'self' ws: wss:; "
@@ -78,7 +81,7 @@ def _is_from_here(request: Request) -> bool:
 
     The name it asked for is looked at too, or a page from elsewhere could have its own name lead here.
     """
-    named = request.url.hostname or ""
+    named = _PORT.sub("", request.headers.get("host", "")).strip("[]")
     return is_here(request.client.host if request.client else "") and (named == "localhost" or is_here(named or "?"))
 
 

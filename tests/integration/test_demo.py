@@ -100,7 +100,10 @@ async def test_short_links_are_for_who_sits_at_this_machine(tmp_path: Path) -> N
         assert (await web.get("/d/kitchen-obs")).headers["location"].startswith("../overlay#token=ey")
         front = (await web.get("/")).text
         assert all(f'href="{path[1:]}"' in front for path in paths)
-        for headers in ({"Host": "evil.example"}, {"X-Forwarded-For": "192.0.2.7"}):
+        for name in ("localhost", "localhost:8080", "[::1]", "[::1]:8080", "127.0.0.1"):
+            assert (await web.get("/d/harbour", headers={"Host": name})).status_code == 303
+        strangers = [{"Host": name} for name in ("evil.example", "localhost.evil.example", "[", "[::1", "::", "x]:[")]
+        for headers in (*strangers, {"X-Forwarded-For": "192.0.2.7"}):
             assert (await web.get("/d/harbour", headers=headers)).status_code == 404
             assert "/harbour" not in (await web.get("/", headers=headers)).text
     process.send_signal(signal.SIGTERM)
