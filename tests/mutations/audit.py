@@ -39,4 +39,26 @@ MUTANTS = (
         ("        if added > length:\n", "        if False:\n"),
         ("            if self._keys.base(owner) != base:\n", "            if False:\n"),
     ),
+    *of(
+        "gifting/ledger/stream.py",
+        "stream",
+        ('return cls(f"({item_id}")', "return cls(item_id)"),
+        ("            heapreplace(heads, (following, place))\n", "            heads[0] = (following, place)\n"),
+        (
+            "        self._more = len(page) == self._count\n",
+            "        self._more = bool(self._more and len(page) > 4)\n",
+        ),
+        (", 2 * self._count, PAGE_ITEMS)", ", 2 * self._count)"),
+        ("max(self._count * PAGE // max(size, 1), 1), 2", "PAGE_ITEMS, 2"),
+        ("        self._pause = self._rest * (time() - began)\n", ""),
+        ("        elif wanted is None or wanted(data):\n", "        else:\n"),
+        ('"" if all(map(plausible, entries)) else', '"" if entries else'),
+        ("        if data is None:\n            broken", "        if data is None:\n            str"),
+    ),
+    *of(
+        "gifting/ledger/entries.py",
+        "entries stream",
+        ("len(entry.key) != 16", "len(entry.key) > 16"),
+        ("        yield _READERS[kind](*values)\n", "        yield _READERS.get(kind, _credit)(*values)\n"),
+    ),
 )

@@ -77,7 +77,7 @@ MUTANTS = (
     ),
     *of("gifting/transport/sending.py", "wallets", (" or outcome.duplicate", "")),
     *of("gifting/api/gifts.py", "wallets", ("    if not result.duplicate:\n", "    if True:\n")),
-    *of("gifting/api/users.py", "wallets", ("    if not duplicate:\n", "    if True:\n")),
+    *of("gifting/api/users.py", "wallets", ("    if not granted.duplicate:\n", "    if True:\n")),
     *of(
         "gifting/transport/connection.py",
         "connection",
