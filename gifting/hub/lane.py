@@ -1,4 +1,4 @@
-"""Lanes: how the subscribers of a room are fed. ``all``: every event in order. ``live``: conflated, at a bounded pace.
+"""A lane: how subscribers of a room are fed; ``hub/lanes.py`` has the two that there are.
 
 Those who have everything up to ``position`` share each frame. The others are *behind*: they came back with an older
 ``since``, or their socket was full and they were skipped. One that can take data again is caught up by itself, from the
@@ -22,10 +22,9 @@ from gifting.hub.memo import Memo
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import PAGE, Replays
 from gifting.hub.subscription import Subscription
-from gifting.wire.batch import RoomBatch, join_events, split
+from gifting.wire.batch import RoomBatch, split
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import Codec
-from gifting.wire.conflate import conflate
 from gifting.wire.framing import frame
 
 
@@ -226,36 +225,3 @@ class Lane(ABC):
     @abstractmethod
     def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
         """What brings readers, who wait for the streaks ``shown`` to end, to ``position``."""
-
-
-class AllLane(Lane):
-    """Every event in order."""
-
-    name: str = "all"
-
-    def __init__(self, history: History, shared: Shared) -> None:
-        super().__init__(history, shared)
-        self.interval = shared.settings.all_interval
-
-    def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
-        count = sum(batch.count for batch in batches) + len(states)
-        blobs = [batch.events for batch in batches]
-        return Message(join_events(self.history.room, position, blobs + states, count), count, NOTHING_SHOWN)
-
-
-class LiveLane(Lane):
-    """Per frame the newest event of each streak, the heaviest few, and the ``totals``."""
-
-    name: str = "live"
-
-    def __init__(self, history: History, shared: Shared, totals: Callable[[], dict[str, int]]) -> None:
-        super().__init__(history, shared)
-        self.interval = shared.settings.live_interval
-        self._top = shared.settings.live_top
-        self._totals = totals
-
-    def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
-        waiting = set(shown)
-        blobs = conflate(batches, self._top, waiting) + states
-        data = join_events(self.history.room, position, blobs, len(blobs), self._totals())
-        return Message(data, len(blobs), frozenset(waiting))

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from gifting.errors import GiftingError
 from gifting.hub.history import History, Log
-from gifting.hub.lane import AllLane, Lane, LiveLane, Shared
+from gifting.hub.lane import Lane, Shared
+from gifting.hub.lanes import AllLane, LiveLane
 from gifting.hub.limits import Bucket
 from gifting.hub.replays import PAGE
 from gifting.hub.snapshots import Snapshots
