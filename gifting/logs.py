@@ -7,8 +7,10 @@ client should do about it.
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -67,6 +69,16 @@ def log_act(who: str, role: str, what: str, on: dict[str, object]) -> None:
     """Note what somebody did to the server: ``what`` in a few words, and ``on`` what, by names."""
     shown = " ".join(f"{name}={value!r}" for name, value in on.items())
     acts.info("%s %s: %s %s", role, who, what, shown, extra={"fields": {"who": who, "role": role, "act": what, **on}})
+
+
+def log_command(settings: Settings, what: str, on: dict[str, object]) -> None:
+    """Note what somebody did to the data by a command, past the servers: on the command's own stderr."""
+    set_up(settings)
+    try:
+        who = getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        who = str(os.getuid())
+    log_act(who, "command", what, on)
 
 
 class Refusals:

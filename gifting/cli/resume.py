@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gifting.cli.beside import data_beside
 from gifting.cli.options import DataOption, PrefixOption, RedisOption
+from gifting.logs import log_command
 
 
 def resume(redis: RedisOption = None, data_dir: DataOption = None, key_prefix: PrefixOption = None) -> None:
@@ -15,4 +16,6 @@ def resume(redis: RedisOption = None, data_dir: DataOption = None, key_prefix: P
     settings = data_beside({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
     meta = Keys(settings.key_prefix, settings.partitions).meta
     why = with_redis(settings, lambda client: open_books(client, meta))
+    if why:
+        log_command(settings, "resumed", {"halted": why})
     print(f"The books are open again; restart every node. They were closed at {why}" if why else "No halt is noted.")

@@ -12,6 +12,7 @@ from gifting import config
 from gifting.cli.beside import data_beside
 from gifting.cli.options import DataOption, PrefixOption, RedisOption
 from gifting.errors import BadSetting
+from gifting.logs import log_command
 
 if TYPE_CHECKING:
     from gifting.ledger.meta import Meta
@@ -52,6 +53,7 @@ def set_one(
     """Change it for all nodes. Those that run are not ready any more until they are restarted with it."""
     settings = data_beside({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
     change = _with_meta(settings, lambda meta: meta.change(name, value))
+    log_command(settings, "set", {"setting": change.name, "was": change.was, "now": change.now})
     print(f"{change.name} {change.was} became {change.now}; restart every node with it.")
 
 

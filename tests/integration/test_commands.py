@@ -183,6 +183,10 @@ async def test_audit_and_settings_are_of_the_server_that_runs(tmp_path: Path, ty
         assert (done.status, done.complaints) == (0, said_where)
         assert "partitions 16" in done.out
         assert (await typed("resume")).out == "No halt is noted.\n"
+        done = await typed("settings", "set", "key_lead", "5", GIFTING_LOG_FORMAT="json", USER="ann", LOGNAME="ann")
+        assert done.out == "key_lead 60 became 5; restart every node with it.\n"
+        act = json.loads(done.complaints.splitlines()[-1])
+        assert (act["who"], act["act"], act["setting"], act["was"], act["now"]) == ("ann", "set", "key_lead", "60", "5")
     assert (await typed("audit")).status == 2, "stopped, it is not found by itself"
     assert (await typed("audit", "--data-dir", str(tmp_path / "data"))).status == 0
 
