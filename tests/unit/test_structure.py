@@ -15,10 +15,9 @@ from gifting import config, configdoc, errors
 from gifting.api import asyncapi
 from gifting.api.metrics import TABLE
 from gifting.model import events
-from gifting.transport import commands
 from gifting.transport.waiting import PENDING_MAX
 from gifting.wire.close import CloseCode
-from gifting.wire.messages import MAX_COUNT, MESSAGES, OPS
+from gifting.wire.messages import MAX_COUNT, OPS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "gifting"
@@ -120,10 +119,6 @@ def test_ops_errors_closes_and_metrics_are_documented() -> None:
         assert f"| `{code.value}` | {reason} |" in protocol, code
     for row in TABLE:
         assert f"`{row.name}`" in operations, row.name
-
-
-def test_every_op_has_a_command() -> None:
-    assert set(commands._COMMANDS) == set(MESSAGES.values())
 
 
 def test_every_message_is_documented_with_all_its_fields() -> None:
