@@ -43,6 +43,9 @@ KNOWN_BY = {
 }
 """What is talked to by libraries, and who does: the hub, for one, knows of none of it."""
 
+LATER = {"economy/", "economy/providers/", "archive/", "adapters/"}
+"""Packages to come, as the architecture names them."""
+
 
 def module_at(path: Path) -> str:
     """A module's name; a package's is that of its ``__init__``."""
@@ -147,3 +150,13 @@ def test_the_limits_are_as_documented() -> None:
 def test_error_codes_are_unique() -> None:
     codes = [error.code for error in errors.all_errors()]
     assert len(codes) == len(set(codes))
+
+
+def test_what_the_architecture_names_is_there() -> None:
+    """Each file and folder, also of those that a package's path leaves out."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`([\w./-]+(?:/|\.(?:py|lua|c|js|toml)))`", text)) - {"lua/", *LATER}
+    assert len(named) > 80
+    for name in named:
+        places = (PACKAGE / name, ROOT / name, PACKAGE / "ledger" / name, PACKAGE / "ledger" / "lua" / name)
+        assert any(place.exists() for place in places), name
