@@ -55,3 +55,11 @@ async def test_the_overlay(browser: Browser, scene: Scene) -> None:
     dead = await browser.open(f"{scene.url}/overlay")
     await dead.wait_for("!document.querySelector('#notice').hidden")
     assert await violations(dead) == []
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (360, 640)])
+async def test_the_front_page(browser: Browser, scene: Scene, size: tuple[int, int]) -> None:
+    page = await browser.open(f"{scene.url}/", *size)
+    await page.wait_for("document.querySelectorAll('a').length >= 4")
+    assert await page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await violations(page) == []

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gifting import config, errors
-from gifting.client import Client
+from gifting.client import Admin, Client
 from gifting.errors import StartError
 from gifting.transport.addresses import is_here
 from tests.support.certificate import make_certificate
@@ -53,6 +53,9 @@ async def test_all_goes_over_tls(
             assert (await web.post("/v1/users/ann/grants", json=grant, headers=operator)).status_code == 200
             made = await web.post("/v1/rooms/r1/overlay-tokens", json={}, headers=operator)
             assert made.json()["url"].startswith(f"{server.url}/overlay#token=")
+        admin = Admin(server.url, server.token("op", "operator"))
+        assert (await admin.room("r1"))["host"]["id"] == "host"
+        assert [room async for room in admin.rooms()] == ["r1"]
         async with (
             Client(server.url, server.token("ann")) as ann,
             Client(server.url, made.json()["token"]) as overlay,
