@@ -14,6 +14,7 @@ from benchmarks.compare.claims import claims
 from benchmarks.compare.options import Options
 from benchmarks.compare.results import FAILED, PeerInfo, Results, Sample
 from benchmarks.compare.table import BEGIN, END, insert, render
+from tests.support.paths import ROOT
 
 
 def peer_info(name: str, **fields: Any) -> PeerInfo:
@@ -100,7 +101,7 @@ def test_the_table_goes_between_the_marks_of_a_document(compared: Results) -> No
     assert insert(text, render(compared), ["results/a.svg"]) == text
     with pytest.raises(ValueError, match="has no"):
         insert("nothing", "")
-    assert BEGIN in (Path(__file__).parents[2] / "benchmarks" / "README.md").read_text()
+    assert BEGIN in (ROOT / "benchmarks" / "README.md").read_text()
 
 
 def test_newer_workloads_replace_the_older_ones(compared: Results) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.paths import ROOT
 from tests.support.server import SECRET, Server
 
-ROOT = Path(__file__).parent.parent.parent
 K6, LOCUST = shutil.which("k6"), shutil.which("locust")
 
 

@@ -16,8 +16,7 @@ from benchmarks.micro.cases import CASES, FRAME_EVENTS, READERS, Case
 from benchmarks.micro.measurement import Measurement, Method, compare
 from benchmarks.micro.stage import Stage
 from gifting.wire.codec import JSON, MSGPACK
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def check(*args: str) -> subprocess.CompletedProcess[str]:

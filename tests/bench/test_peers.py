@@ -19,12 +19,12 @@ import websockets
 from benchmarks.compare.marker import body
 from benchmarks.compare.peer import TEXT, Opening, Peer, PeerError, Running
 from benchmarks.compare.process import free_port, group, process
+from tests.support.paths import ROOT
 
 FAMILIES = ("centrifugo", "centrifuge", "nchan", "socketio_node", "socketio_python", "channels", "nats")
 MARKER = re.compile(rb"#(\d{4}):(\d{10})@\d{19}\.")
 WITHIN = 20.0
 """Longest wait for anything, seconds."""
-ROOT = Path(__file__).parents[2]
 ROOM = "room-1"
 EACH, MISSED = 100, 50
 

@@ -25,6 +25,6 @@ def of(file: str, tests: str, *changes: tuple[str, str]) -> Iterable[Mutant]:
 
 
 def _node(name: str, *test: str) -> str:
-    """Where the tests of that name are: ``limits`` are in ``tests/unit/test_limits.py``."""
+    """Where the tests of that name are: ``limits`` are in ``tests/unit/hub/test_limits.py``."""
     (path,) = TESTS.glob(f"**/test_{name.removesuffix('.py')}.py")
     return f"{path.relative_to(TESTS.parent)}{''.join(test)}"

@@ -18,8 +18,8 @@ from gifting.model import events
 from gifting.transport.waiting import PENDING_MAX
 from gifting.wire.close import CloseCode
 from gifting.wire.messages import MAX_COUNT, OPS
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "gifting"
 
 LAYERS = {

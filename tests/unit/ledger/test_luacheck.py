@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gifting.ledger import scripts
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 LUA = Path(scripts.__file__).with_name("lua")
 INCLUDES = sorted(path.stem for path in LUA.glob("include/*.lua"))
 

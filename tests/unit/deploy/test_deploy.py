@@ -15,8 +15,8 @@ import yaml
 
 from gifting import config, errors
 from gifting.api.metrics import PROCESS, TABLE
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "gifting"
 COMPOSE = yaml.safe_load((DEPLOY / "docker-compose.yml").read_text())

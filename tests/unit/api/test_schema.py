@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any, get_args
 
 import jsonschema_rs
@@ -15,8 +14,8 @@ from gifting.api.schema import error_codes
 from gifting.model import events
 from gifting.wire.messages import OPS
 from gifting.wire.replies import REPLIES
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SPECIFICATION = json.loads((ROOT / "tests" / "support" / "asyncapi-3.0.0.json").read_text(encoding="utf-8"))
 
 

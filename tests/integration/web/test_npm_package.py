@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import gifting
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 WITHIN = 100
 USE = """
 import { GiftingClient, GiftingError } from "gifting";

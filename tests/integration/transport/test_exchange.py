@@ -14,9 +14,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support.keys import new_key
+from tests.support.paths import ROOT
 from tests.support.server import Server
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 CLOCK_FIELDS = {"ts", "started"}
 """What differs from one evening to the next, the key aside."""
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tests.support.certificate import make_certificate
+from tests.support.paths import ROOT
 from tests.support.server import SECRET, Server
 
-DOCKERFILE = (Path(__file__).parents[2] / "Dockerfile").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 REDIS = "redis://user:hidden@redis:6379/0"
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gifting.running import Running, find_running
-from tests.support.commands import ROOT, environment
+from tests.support.commands import environment
+from tests.support.paths import ROOT
 
 WITHIN = 60.0
 USUAL = "127.0.0.1:8080"

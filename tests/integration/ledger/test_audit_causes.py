@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,9 +10,9 @@ import pytest
 
 from gifting.ledger.audit import AuditReport, audit
 from gifting.ledger.audit.causes import EXAMPLES_MAX, NAMES
+from tests.support.paths import ROOT
 from tests.support.tampering import STREAKABLE, World, a_world
 
-ROOT = Path(__file__).parents[2]
 GIFTS = 100
 
 

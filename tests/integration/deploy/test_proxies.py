@@ -23,12 +23,13 @@ from gifting.client import Client
 from tests.support.browser import Browser, find_browser, launch
 from tests.support.certificate import make_certificate
 from tests.support.keys import new_key
+from tests.support.paths import ROOT
 from tests.support.redis_server import free_port
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
 
-OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 PROXIES = ("nginx", "caddy")
 WITHIN = 20.0
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.paths import ROOT
 from tests.support.server import Server
 
-ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "tests" / "support" / "schemathesis.toml"
 EXAMPLES = 20
 SEED = 7

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import get_args
 
 import msgspec
@@ -25,8 +24,9 @@ from gifting.wire.close import CloseCode
 from gifting.wire.jwks import JWKS_MAX, KEYS_MAX, RSA_BITS
 from gifting.wire.keyring import Keyring
 from gifting.wire.tokens import LEVEL_MAX, NAME_MAX, PICTURE_MAX, TOKEN_MAX, Role, Rules, _Claims, verify
+from tests.support.paths import ROOT
 
-TEXT = (Path(__file__).parents[2] / "docs" / "tokens.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "tokens.md").read_text(encoding="utf-8")
 SECRET = "a secret for tests only, 32 bytes+"
 
 
