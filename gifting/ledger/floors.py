@@ -17,8 +17,7 @@ from typing import Final, NamedTuple
 from gifting.config import Settings
 from gifting.ledger import scripts
 from gifting.ledger.connect import BinaryRedis
-from gifting.ledger.keys import Keys
-from gifting.ledger.spot import BUCKET_MS, DAY_MS
+from gifting.ledger.keys import BUCKET_MS, DAY_MS, Keys
 from gifting.wire.codec import pack
 
 HOLD: Final = 60.0

@@ -10,9 +10,9 @@ from gifting.errors import BadAmount, GiftingError, LedgerUnavailable
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.commit import GIFT
-from gifting.ledger.keys import Keys
+from gifting.ledger.keys import BUCKET_MS, Keys
 from gifting.ledger.lookup import Lookup
-from gifting.ledger.spot import BUCKET_MS, Spot, bucket_spot, room_spot
+from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.model import events, money
 from gifting.model.catalog import Catalog, Gift
 from gifting.model.values import Done, Outcome, Result, RoomRef, Sender

@@ -37,7 +37,12 @@ key                             type    holds
 
 from __future__ import annotations
 
+from typing import Final
 from zlib import crc32
+
+BUCKET_MS: Final = 60_000
+DAY_MS: Final = 86_400_000
+"""What the keys of one bucket of gifts and of grants span, by their own times."""
 
 
 class Keys:
@@ -87,3 +92,26 @@ class Keys:
 
     def log(self, host: str, room: str) -> str:
         return f"{self.room(host, room)}/log"
+
+
+# Keys that always go together, in the order in which the scripts take them.
+
+
+def account_keys(base: str, kind: str = "keys") -> list[str]:
+    """A partition's keys of what users have, as ``accounts.open`` in Lua takes them; ``kind`` of its buckets."""
+    return [f"{base}:{part}" for part in ("coins", "totals", "floors", kind, "ledger")]
+
+
+def credit_keys(base: str) -> list[str]:
+    """A partition's keys of what hosts get, as ``credit.add_partition`` in Lua takes them."""
+    return [f"{base}:{part}" for part in ("ledger", "diamonds", "carry", "streaks")]
+
+
+def room_keys(base: str, room: str) -> list[str]:
+    """A room's keys, as ``room.open`` in Lua takes them."""
+    key = f"{base}:room:{room}"
+    return [key, f"{key}/log", f"{key}/streaks", f"{key}/top", f"{key}/users"]
+
+
+def presence_key(base: str, room: str) -> str:
+    return f"{base}:room:{room}/presence"

@@ -11,8 +11,8 @@ from gifting import errors
 from gifting.config import Settings
 from gifting.ledger import listing, scripts
 from gifting.ledger.calls import Calls, check, translated
+from gifting.ledger.keys import presence_key, room_keys
 from gifting.ledger.listing import Sort
-from gifting.ledger.spot import room_keys
 from gifting.model import events
 from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, read_batches
@@ -100,7 +100,7 @@ class Rooms:
         """
         options = (room.id, events.encode_event("stream_end", {}), self._log_keep, self._retention_ms)
         names, live = room_keys(room.base, room.id), self._keys.live(room.base)
-        keys = [*names, f"{names[0]}/presence", self._keys.deadlines(room.base), *live]
+        keys = [*names, presence_key(room.base, room.id), self._keys.deadlines(room.base), *live]
         reply = await self._calls.timed("room_end", keys, options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
 
@@ -126,8 +126,8 @@ class Rooms:
     async def snapshot(self, room: RoomRef) -> Snapshot:
         """All that a subscriber needs to draw the room, as the protocol says it. Raises RoomNotFound."""
         options = (room.id, SNAPSHOT_TOP, round(PRESENCE_STALE * 1000))
-        state, _, streaks, top, users = room_keys(room.base, room.id)
-        keys = [state, streaks, top, users, f"{state}/presence"]
+        names = room_keys(room.base, room.id)
+        keys = [names[0], *names[2:], presence_key(room.base, room.id)]
         found = msgpack.unpackb(await self._calls.timed("snapshot", keys, options), raw=True)
         if found is None:
             raise errors.RoomNotFound
@@ -164,8 +164,8 @@ class Rooms:
     async def presence(self, room: RoomRef, node: str, viewers: int) -> int:
         """Say how many viewers this node has; returns how many there are on all nodes."""
         options = (room.id, node, viewers, round(PRESENCE_STALE * 1000))
-        state = self._keys.room(room.host, room.id)
-        keys = [state, f"{state}/presence", self._keys.live(room.base)[1]]
+        state, live_by_viewers = self._keys.room(room.host, room.id), self._keys.live(room.base)[1]
+        keys = [state, presence_key(room.base, room.id), live_by_viewers]
         return int(await self._calls.timed("presence", keys, options))
 
     async def batches(self, room: RoomRef, since: int, page: int = LOG_PAGE) -> AsyncIterator[RoomBatch]:

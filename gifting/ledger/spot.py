@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-BUCKET_MS: Final = 60_000
-DAY_MS: Final = 86_400_000
-"""What the keys of one bucket of gifts and of grants span, by their own times."""
+from gifting.ledger.keys import account_keys, credit_keys, room_keys
 
 PARTITION_KEYS: Final = 8
 ROOM_KEYS: Final = 5
@@ -46,23 +44,7 @@ def room_spot(base: str, room: str) -> Spot:
     return Spot(base, bulks(room_keys(base, room)))
 
 
-def account_keys(base: str, kind: str = "keys") -> list[str]:
-    """A partition's keys of what users have, as ``accounts.open`` in Lua takes them; ``kind`` of its buckets."""
-    return [f"{base}:{part}" for part in ("coins", "totals", "floors", kind, "ledger")]
-
-
-def credit_keys(base: str) -> list[str]:
-    """A partition's keys of what hosts get, as ``credit.add_partition`` in Lua takes them."""
-    return [f"{base}:{part}" for part in ("ledger", "diamonds", "carry", "streaks")]
-
-
 @lru_cache
 def partition_bulks(base: str) -> bytes:
     """A partition's keys, as ``commit`` in Lua takes them: those of both, the ledger once."""
     return bulks(account_keys(base) + credit_keys(base)[1:])
-
-
-def room_keys(base: str, room: str) -> list[str]:
-    """A room's keys, as ``room.open`` in Lua takes them."""
-    key = f"{base}:room:{room}"
-    return [key, f"{key}/log", f"{key}/streaks", f"{key}/top", f"{key}/users"]

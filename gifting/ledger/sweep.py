@@ -7,7 +7,7 @@ from typing import Final
 
 from gifting.config import Settings
 from gifting.ledger.calls import Calls, translated
-from gifting.ledger.spot import room_keys
+from gifting.ledger.keys import room_keys
 from gifting.wire.codec import unpack
 
 SWEEP_MAX: Final = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gifting.config import Settings
 from gifting.errors import BadAmount, OutcomeUnknown
 from gifting.ledger.calls import Calls, check, translated
-from gifting.ledger.spot import DAY_MS, account_keys
+from gifting.ledger.keys import DAY_MS, account_keys
 from gifting.model.money import MAX_AMOUNT, content_digest, key_time, parse_key
 from gifting.model.values import Granted, Wallet
 from gifting.wire.codec import unpack

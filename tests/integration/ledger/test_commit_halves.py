@@ -11,8 +11,8 @@ from redis.exceptions import ResponseError
 
 from gifting.ledger import scripts
 from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit
-from gifting.ledger.keys import Keys
-from gifting.ledger.spot import BUCKET_MS, account_keys, bucket_spot, credit_keys, room_keys, room_spot
+from gifting.ledger.keys import BUCKET_MS, Keys, account_keys, credit_keys, room_keys
+from gifting.ledger.spot import bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.catalog import load_catalog

@@ -19,9 +19,9 @@ from gifting.ledger.audit import audit
 from gifting.ledger.commit import LIKE, PendingCommit, Reply
 from gifting.ledger.connect import MAX_CONNECTIONS
 from gifting.ledger.embedded import EmbeddedRedis
-from gifting.ledger.keys import Keys
+from gifting.ledger.keys import DAY_MS, Keys, account_keys
 from gifting.ledger.ledger import Ledger
-from gifting.ledger.spot import DAY_MS, account_keys, room_spot
+from gifting.ledger.spot import room_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
 from gifting.ledger.sweep import SWEEP_MAX

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gifting import errors
-from gifting.ledger import scripts, spot
+from gifting.ledger import keys, scripts, spot
 from gifting.ledger.status import Status
 from gifting.model import money
 
@@ -137,9 +137,9 @@ def test_the_numbers_of_keys_and_what_a_bucket_spans_are_those_of_python() -> No
     accounts, room = code(LUA / "include" / "accounts.lua"), code(LUA / "include" / "room.lua")
     assert f"PARTITION_KEYS = {spot.PARTITION_KEYS}\n" in commit
     assert f"room = {{ KEYS = {spot.ROOM_KEYS} }}\n" in room
-    assert f"accounts = {{ KEYS = {len(spot.account_keys(''))} }}\n" in accounts
-    assert f", {spot.BUCKET_MS})" in code(LUA / "include" / "debit.lua")
-    assert f", {spot.DAY_MS})" in grant
+    assert f"accounts = {{ KEYS = {len(keys.account_keys(''))} }}\n" in accounts
+    assert f", {keys.BUCKET_MS})" in code(LUA / "include" / "debit.lua")
+    assert f", {keys.DAY_MS})" in grant
 
 
 def test_the_halves_of_a_gift_know_nothing_of_each_other() -> None:
