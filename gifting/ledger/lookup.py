@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, NoReturn, TypeVar
 
 import msgpack
@@ -24,7 +26,7 @@ from gifting.ledger.keys import Keys
 from gifting.ledger.meta import Change, Meta, read_changes
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
-from gifting.model.money import key_time, parse_key
+from gifting.model.money import DIGEST_SIZE, key_time, parse_key
 from gifting.wire.replies import GiftStatusError, GiftStatusReply
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,6 @@ WAITING_MAX: Final = 32
 PEAKS_MAX: Final = 1000
 """Peaks kept of a partition."""
 
-DIGEST_SIZE: Final = 8
 _E = TypeVar("_E", Debit, Credit)
 
 
@@ -105,12 +106,19 @@ class Lookup:
         floor = int(floor or 0)
         return floor, None if record is None or time < floor else read_record(record)
 
-    def _turn(self, user: str) -> _Turn:
+    @asynccontextmanager
+    async def _turn(self, user: str) -> AsyncIterator[None]:
+        """A search's place in the queue."""
         if user in self._users:
             raise errors.RateLimited("One gift is being looked up for this user.")
         if len(self._users) > WAITING_MAX:
             raise errors.Overloaded("Too many gifts are being looked up.")
-        return _Turn(self._searching, self._users, user)
+        self._users.add(user)
+        try:
+            async with self._searching:
+                yield
+        finally:
+            self._users.discard(user)
 
     async def _search(self, user: str, key: bytes, stored: Stored | None) -> GiftStatusReply:
         base, time = self._keys.base(user), key_time(key)
@@ -184,27 +192,6 @@ class Lookup:
             if peak > now:
                 await self._redis.zadd(f"{base}:peaks", {str(peak): peak})
                 await self._redis.zremrangebyrank(f"{base}:peaks", 0, -PEAKS_MAX - 1)
-
-
-class _Turn:
-    """A search's place in the queue, while the context lasts."""
-
-    def __init__(self, lock: asyncio.Lock, users: set[str], user: str) -> None:
-        self._lock = lock
-        self._users = users
-        self._user = user
-
-    async def __aenter__(self) -> None:
-        self._users.add(self._user)
-        try:
-            await self._lock.acquire()
-        except asyncio.CancelledError:
-            self._users.discard(self._user)
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._lock.release()
-        self._users.discard(self._user)
 
 
 def _unreadable(base: str, item_id: str, why: str) -> NoReturn:

@@ -47,6 +47,10 @@ def make_key(now_ms: int, random: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+DIGEST_SIZE: Final = 8
+"""Bytes of a content's digest, which stand before the result that is kept under a key."""
+
+
 def content_digest(*content: str) -> bytes:
-    """8 bytes that tell whether a key comes back with the same content."""
-    return hashlib.blake2b("\n".join(content).encode(), digest_size=8).digest()
+    """The bytes that tell whether a key comes back with the same content."""
+    return hashlib.blake2b("\n".join(content).encode(), digest_size=DIGEST_SIZE).digest()

@@ -18,15 +18,13 @@ from gifting.ledger.audit.cut import Cut, text
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Credit, Debit, Grant
-from gifting.ledger.keys import Keys
+from gifting.ledger.keys import BUCKET_MS, DAY_MS, Keys
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
-from gifting.model.money import key_time
+from gifting.model.money import DIGEST_SIZE, key_time
 
 SCAN_COUNT: Final = 1000
 """Keys, or fields of a bucket, that one call looks at."""
-
-DIGEST_SIZE: Final = 8
 
 _STATUSES: Final = frozenset(Status)
 
@@ -43,8 +41,8 @@ class _Kind(NamedTuple):
 
 
 _KINDS: Final = (
-    _Kind("keys", "gift", 60_000, "dedupe_window", DEBITED, GIFT_KEPT),
-    _Kind("grants", "grant", 86_400_000, "grant_window", GRANTED, GRANT_KEPT),
+    _Kind("keys", "gift", BUCKET_MS, "dedupe_window", DEBITED, GIFT_KEPT),
+    _Kind("grants", "grant", DAY_MS, "grant_window", GRANTED, GRANT_KEPT),
 )
 
 
