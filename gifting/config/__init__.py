@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from gifting.config.settings import FRAME_MAX_MOST, TOKEN_LEEWAY_MAX, TOKEN_TTL_MAX, Settings
+from gifting.config.settings import FRAME_MAX_MOST, PARTITIONS_MAX, TOKEN_LEEWAY_MAX, TOKEN_TTL_MAX, Settings
 from gifting.config.table import ENV_PREFIX, SECRETS, Setting, load, table
 from gifting.config.values import SECRET_MIN, SECRETS_MAX, read_secrets
 
 __all__ = [
     "ENV_PREFIX",
     "FRAME_MAX_MOST",
+    "PARTITIONS_MAX",
     "SECRETS",
     "SECRETS_MAX",
     "SECRET_MIN",

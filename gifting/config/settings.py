@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,12 @@ TOKEN_TTL_MAX: Final = 366 * 86400.0
 """Seconds: no setting lets a token live longer, so what is revoked need not be remembered longer."""
 
 TOKEN_LEEWAY_MAX: Final = 300.0
+"""Seconds."""
+
+PARTITIONS_MAX: Final = 256
+
+TEN_YEARS: Final = 10 * 366 * 86400.0
+"""Seconds: the longest that anything is kept for. In ms it is far from where Redis takes no more."""
 
 _WORDS: Final = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error")}
 """Settings that are one of these."""
@@ -92,7 +99,7 @@ class Settings:
         "Page origins that may open a WebSocket and use the API (CORS), comma-separated, exact. The server's own may.",
     )
     key_prefix: str = _setting("gifting", "First part of every Redis key.")
-    partitions: int = _setting(16, "Logical shards. Fixed once data exists.", least=1, most=256)
+    partitions: int = _setting(16, "Logical shards. Fixed once data exists.", least=1, most=PARTITIONS_MAX)
     maxmemory: int = _setting(
         0, "Memory limit of the private Redis; 0: none. At the limit gifts are refused, never lost.", least=0
     )
@@ -104,11 +111,13 @@ class Settings:
         60.0, "How far a key's timestamp may be ahead of the server's clock.", least=1, most=3600
     )
     grant_window: float = _setting(
-        30 * 86400.0, "How long a grant's key is remembered; older keys are refused.", least=60
+        30 * 86400.0, "How long a grant's key is remembered; older keys are refused.", least=60, most=TEN_YEARS
     )
     streak_window: float = _setting(3.0, "A streak ends this long after its last gift.", least=0.05, most=60)
     diamonds_per_coin: str = _setting("1/2", "Diamonds a creator earns per coin, as a fraction or a decimal.")
-    room_retention: float = _setting(7 * 86400.0, "How long an ended room's log and ranking are kept.", least=1)
+    room_retention: float = _setting(
+        7 * 86400.0, "How long an ended room's log and ranking are kept.", least=1, most=TEN_YEARS
+    )
     creator_rooms: int = _setting(10, "Live rooms of one host.", least=1)
     log_keep: int = _setting(100_000, "Events kept in a room's log for replay.", least=100)
 
@@ -208,6 +217,8 @@ class Settings:
     def __post_init__(self) -> None:
         for item in fields(self):
             value, least, most = getattr(self, item.name), item.metadata["least"], item.metadata["most"]
+            if isinstance(value, float) and not isfinite(value):
+                raise BadSetting(f"{item.name} is {value}; it must be a number.")
             if (least is not None and value < least) or (most is not None and value > most):
                 bounds = f"at least {least}" + ("" if most is None else f" and at most {most}")
                 raise BadSetting(f"{item.name} is {value}; it must be {bounds}.")

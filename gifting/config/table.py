@@ -18,12 +18,14 @@ SECRETS: Final = frozenset({"secret", "metrics_token"})
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the table."""
+    """One row of the table. ``least`` and ``most`` are allowed themselves; None is no bound."""
 
     name: str
     type: type
     default: Any
     help: str
+    least: float | None
+    most: float | None
 
     @property
     def flag(self) -> str:
@@ -41,7 +43,8 @@ _BOOLS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no"
 def table() -> Iterator[Setting]:
     """Every setting, in order."""
     for item in fields(Settings):
-        yield Setting(item.name, _TYPES[str(item.type)], item.default, item.metadata["help"])
+        about = item.metadata
+        yield Setting(item.name, _TYPES[str(item.type)], item.default, about["help"], about["least"], about["most"])
 
 
 def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gifting.config import PARTITIONS_MAX
 from gifting.errors import BadSetting
 from gifting.ledger.audit.cut import text
 from gifting.ledger.connect import BinaryRedis
@@ -15,8 +16,6 @@ SCAN_COUNT, SCANS_MAX = 1000, 1000
 
 NAMED_MAX: Final = 10
 """Other prefixes named in an error."""
-
-PARTITIONS_MAX: Final = 256
 
 _COUNT: Final = re.compile(rb"[1-9]\d{0,2}")
 

@@ -1,0 +1,33 @@
+"""The settings' bounds: each number has a least, what is beyond is refused by name, and the documentation says them."""
+
+from __future__ import annotations
+
+import pytest
+
+from gifting.config import PARTITIONS_MAX, Setting, load, table
+from gifting.configdoc import render
+from gifting.errors import BadSetting
+
+NUMBERS = [row for row in table() if row.type in (int, float)]
+
+
+@pytest.mark.parametrize("row", NUMBERS, ids=lambda row: row.name)
+def test_a_number_has_bounds(row: Setting) -> None:
+    assert row.least is not None
+    for beyond in (row.least - 1, *([] if row.most is None else [row.most + 1])):
+        with pytest.raises(BadSetting, match=f"{row.name} is "):
+            load({row.name: row.type(beyond)}, {})
+
+
+@pytest.mark.parametrize("row", [row for row in NUMBERS if row.type is float], ids=lambda row: row.name)
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_a_time_or_rate_is_finite(row: Setting, text: str) -> None:
+    with pytest.raises(BadSetting, match=f"{row.name} is "):
+        load({}, {row.env: text})
+
+
+def test_the_documentation_says_the_bounds() -> None:
+    text = render()
+    assert f"| `GIFTING_PARTITIONS` | `16` | from 1 to {PARTITIONS_MAX} |" in text
+    assert "| `GIFTING_STREAK_WINDOW` | `3.0` | from 0.05 to 60 |" in text
+    assert "| `GIFTING_TOKEN_TTL_MAX` | `31622400.0` | from 60 to 31622400 |" in text
