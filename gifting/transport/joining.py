@@ -5,8 +5,8 @@ from __future__ import annotations
 from gifting import errors
 from gifting.hub.room import Room
 from gifting.transport.gateway import Gateway
+from gifting.transport.pending import check_pending, spawn
 from gifting.transport.session import Session
-from gifting.transport.waiting import check_pending, spawn
 from gifting.wire import messages
 from gifting.wire.replies import LeaveReply, Snapshot, join_reply
 

@@ -11,8 +11,8 @@ from gifting.model.events import Logged
 from gifting.model.text import PLAIN_MEANS, plain
 from gifting.model.values import Outcome, RoomRef
 from gifting.transport.gateway import Gateway
+from gifting.transport.pending import check_pending, in_room, spawn
 from gifting.transport.session import Session
-from gifting.transport.waiting import check_pending, in_room, spawn
 from gifting.wire import messages
 from gifting.wire.replies import EventReply, gift_reply
 

@@ -1,4 +1,4 @@
-"""A server that says what it hears: the real door and the real connection, with nothing but an echo behind them.
+"""A server that says what it hears: the real upgrade and the real connection, with nothing but an echo behind them.
 
 ``python -m tests.support.echo PORT`` runs it for Autobahn's ``wstest -m fuzzingclient`` and prints the address to give
 to that.

@@ -15,7 +15,7 @@ from gifting import config, configdoc, errors
 from gifting.api import asyncapi
 from gifting.api.metrics import TABLE
 from gifting.model import events
-from gifting.transport.waiting import PENDING_MAX
+from gifting.transport.pending import PENDING_MAX
 from gifting.wire.close import CloseCode
 from gifting.wire.messages import MAX_COUNT, OPS
 from tests.support.paths import ROOT

@@ -1,4 +1,4 @@
-"""The cases 1 to 7 and 10 of the Autobahn test suite, by hand, against the real door and connection and an echo.
+"""The cases 1 to 7 and 10 of the Autobahn test suite, by hand, against the real upgrade and connection and an echo.
 
 The suite itself (autobahntestsuite, which needs Python 2.7) was run against ``tests/support/echo.py`` too; what it said
 is in docs/protocol.md.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from gifting.transport.waiting import PENDING_MAX
+from gifting.transport.pending import PENDING_MAX
 from tests.support.keys import new_key
 from tests.support.server import Server
 

@@ -72,9 +72,9 @@ class Client:
         self.state = ServerState()
         self.transport = Transport()
         config = uvicorn.Config(nothing, ws="none", lifespan="off", log_config=None)
-        door = UpgradeProtocol(self.lobby, Connection, config=config, server_state=self.state, app_state={})
-        self.transport.set_protocol(door)
-        door.connection_made(self.transport)
+        protocol = UpgradeProtocol(self.lobby, Connection, config=config, server_state=self.state, app_state={})
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
 
     def send(self, data: bytes) -> None:
         self.transport.protocol.data_received(data)
