@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
 
 from gifting import errors
 from gifting.config import Settings
@@ -40,7 +41,7 @@ class Batcher:
 
     def __init__(
         self,
-        connect: Callable[[], Any],
+        connect: Callable[[], AbstractConnection],
         chain: str,
         settings: Settings,
         now: Callable[[], str],

@@ -16,7 +16,6 @@ from gifting.wire.codec import pack
 
 log = logging.getLogger(__name__)
 
-
 GIFT, EVENT, LIKE = 1, 2, 3
 """Kinds of items, as the script knows them."""
 

@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from secrets import token_hex
 from time import monotonic
-from typing import Any, Final
+from typing import Final
+
+from redis.asyncio.connection import AbstractConnection
 
 from gifting.histogram import Histogram
 from gifting.ledger import scripts
@@ -16,7 +18,6 @@ from gifting.ledger.spot import bulk
 
 NOT_IN_TURN = b""
 """The reply to a call that has not run because the one before it has not."""
-
 
 _EVALSHA: Final = bulk(b"EVALSHA") + bulk(scripts.sha("commit").encode())
 _EVAL: Final = bulk(b"EVAL") + bulk(scripts.source("commit").encode())
@@ -33,7 +34,9 @@ class CommitConnection:
     ``options`` are what the script takes. Everything here raises RedisError or OSError after ``timeout`` seconds.
     """
 
-    def __init__(self, connection: Any, chain: str, options: bytes, now: Callable[[], str], timeout: float) -> None:
+    def __init__(
+        self, connection: AbstractConnection, chain: str, options: bytes, now: Callable[[], str], timeout: float
+    ) -> None:
         self._connection = connection
         self._connection.socket_timeout = None  # ours bounds every call; redis-py's would make a task for each
         self._chain = f"{chain}:{token_hex(8)}"

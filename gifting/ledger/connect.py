@@ -14,7 +14,6 @@ CONNECT_TIMEOUT = 2.0
 MAX_CONNECTIONS = 64
 """Connections of one process to Redis; who finds them all in use waits for one, up to the call's time-out."""
 
-
 BinaryRedis = Any
 """A client whose replies are bytes; redis-py's types can only say bytes or str or awaitable."""
 

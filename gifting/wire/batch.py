@@ -28,8 +28,8 @@ class Totals(NamedTuple):
     likes: int
 
 
-class Entry(NamedTuple):
-    """One event of a batch, found by the index without decoding it."""
+class IndexEntry(NamedTuple):
+    """One event of a batch, as the index tells of it: its bytes are ``events[start:end]``, and need not be decoded."""
 
     seq: int
     start: int
@@ -56,13 +56,13 @@ class RoomBatch:
         self.events = events
         self.rank = rank
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[IndexEntry]:
         start = 0
         numbers = iter(self.index)
         for seq, (size, streak, weight, closes) in enumerate(
             zip(numbers, numbers, numbers, numbers, strict=True), self.first
         ):
-            yield Entry(seq, start, start + size, streak, weight, bool(closes))
+            yield IndexEntry(seq, start, start + size, streak, weight, bool(closes))
             start += size
 
     def after(self, seq: int) -> RoomBatch:

@@ -18,7 +18,7 @@ UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 TEXT: Final = 0x1
 BINARY: Final = 0x2
-
+"""Opcodes of WebSocket messages."""
 
 _PATTERNS: Final = {f"`str` matching regex {ID!r}": "an id", f"`str` matching regex {PLAIN!r}": PLAIN_MEANS}
 

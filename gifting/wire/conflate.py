@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gifting.wire.batch import Entry, RoomBatch
+from gifting.wire.batch import IndexEntry, RoomBatch
 
 
 def conflate(batches: Iterable[RoomBatch], top: int, shown: set[int]) -> list[bytes]:
@@ -16,8 +16,8 @@ def conflate(batches: Iterable[RoomBatch], top: int, shown: set[int]) -> list[by
     ``shown`` holds the streaks that this lane has been shown and not yet seen end: the end of one of them is always
     kept, so that no combo counter hangs. It is updated in place and is bounded by the room's open streaks.
     """
-    gifts: dict[int, tuple[Entry, RoomBatch]] = {}
-    others: list[tuple[Entry, RoomBatch]] = []
+    gifts: dict[int, tuple[IndexEntry, RoomBatch]] = {}
+    others: list[tuple[IndexEntry, RoomBatch]] = []
     for batch in batches:
         for entry in batch.entries():
             if entry.streak:

@@ -11,7 +11,7 @@ from gifting.ledger.audit.cut import RoomState
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.audit.streaks import Streaks
 from gifting.ledger.entries import UNREADABLE
-from gifting.wire.batch import FIELDS, Entry, RoomBatch, Totals, read_batches
+from gifting.wire.batch import FIELDS, IndexEntry, RoomBatch, Totals, read_batches
 from gifting.wire.codec import unpack
 
 
@@ -57,7 +57,7 @@ class LogAudit:
         self._credit = max(self._credit, bisect_left(self._book.seqs, seq))
         self._totals = None
 
-    def _event(self, entry: Entry, batch: RoomBatch) -> tuple[int, int]:
+    def _event(self, entry: IndexEntry, batch: RoomBatch) -> tuple[int, int]:
         """Returns the coins and diamonds of the event."""
         try:
             event = unpack(batch.events[entry.start : entry.end])

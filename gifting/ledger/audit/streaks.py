@@ -7,7 +7,7 @@ from typing import Any, Final
 from gifting.ledger.audit import about
 from gifting.ledger.audit.cut import OpenStreak, RoomState
 from gifting.ledger.audit.report import Findings
-from gifting.wire.batch import Entry
+from gifting.wire.batch import IndexEntry
 
 _NONE: Final = OpenStreak(0, 0)
 
@@ -23,7 +23,7 @@ class Streaks:
         self._who: dict[int, int] = {}
         self._ended: set[int] = set()
 
-    def follow(self, entry: Entry, event: dict[str, Any]) -> None:
+    def follow(self, entry: IndexEntry, event: dict[str, Any]) -> None:
         room, _, number = event["streak_id"].rpartition(".")
         first = int(number)
         if room != self._room or first > entry.seq:
@@ -35,11 +35,11 @@ class Streaks:
             self._check_index(entry, event, first)
             self._count(entry, event, first)
 
-    def _check_index(self, entry: Entry, event: dict[str, Any], first: int) -> None:
+    def _check_index(self, entry: IndexEntry, event: dict[str, Any], first: int) -> None:
         if (entry.streak, entry.closes) != (first, event["repeat_end"]):
             self._found("batch_index_wrong", entry, f"streak {entry.streak}, closes {entry.closes}")
 
-    def _count(self, entry: Entry, event: dict[str, Any], first: int) -> None:
+    def _count(self, entry: IndexEntry, event: dict[str, Any], first: int) -> None:
         before = self._open.get(first)
         now = OpenStreak(event["repeat_count"], entry.weight)
         # What came before the kept part of the log is not known.
@@ -70,6 +70,6 @@ class Streaks:
                 sentence = f"{self._room}.{first}: {told} by the log, Redis has {kept}."
                 self._findings.found(name, sentence, about.log(self._room))
 
-    def _found(self, name: str, entry: Entry, what: str) -> None:
+    def _found(self, name: str, entry: IndexEntry, what: str) -> None:
         told = f"{self._room}, seq {entry.seq}: {what}."
         self._findings.found(name, told, about.event(self._room, entry.seq), about.log(self._room))
