@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ acts: Final = logging.getLogger("gifting.acts")
 upgrades: Final = logging.getLogger("gifting.upgrades")
 
 REFUSALS_A_SECOND: Final = 10
-"""Refused upgrades that have a line of their own; others are counted, and the next line says how many."""
+"""Refused upgrades that have a line of their own; of others the next line says how many there were."""
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -82,15 +83,17 @@ def log_command(settings: Settings, what: str, on: dict[str, object]) -> None:
 
 
 class Refusals:
-    """Notes refused upgrades, at most :data:`REFUSALS_A_SECOND` lines."""
+    """Refused upgrades: ``counts`` has all of them by code, the log :data:`REFUSALS_A_SECOND` lines a second."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, counts: Counter[str], clock: Callable[[], float]) -> None:
+        self._counts = counts
         self._clock = clock
         self._begun = 0.0
         self._left = 0
         self._untold = 0
 
     def note(self, transport: asyncio.BaseTransport, error: GiftingError) -> None:
+        self._counts[error.code] += 1
         now = self._clock()
         if now - self._begun >= 1:
             self._begun, self._left = now, REFUSALS_A_SECOND

@@ -116,7 +116,6 @@ class Connection(Outgoing):
             self.codec = request.codec
             self.session = self._gateway.enter(self, request.token, in_url=request.in_url)
         except GiftingError as error:
-            self._gateway.hub.counters.refusals[error.code] += 1
             self._gateway.refusals.note(self._transport, error)
             self._turn_away(refuse(error))
         else:

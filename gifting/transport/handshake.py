@@ -157,7 +157,7 @@ def _check_origin(origin: str | None, host: str, allowed: frozenset[str]) -> Non
     except ValueError:
         own = False
     if not own:
-        raise BadOrigin(f"Pages of {origin[:100]} may not connect.")
+        raise BadOrigin(f"Pages of {origin[:100]!r} may not connect.")
 
 
 def _choose_codec(offered: Sequence[str]) -> tuple[Codec, str | None]:

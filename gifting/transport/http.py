@@ -137,16 +137,20 @@ class Http(HttpToolsProtocol):
             self.parser = None  # type: ignore[assignment]
             return
         if self._answering is not None and not self._answering.response_complete:
-            self._turn_away(BadMessage("There is still a request to be answered."))
+            self._refuse(BadMessage("There is still a request to be answered."))
             return
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]
         version, method = self.parser.get_http_version(), self.parser.get_method().decode("latin-1")
         try:
             upgrade = parse_upgrade(method, self.url.decode("latin-1"), version, headers, rest)
         except GiftingError as error:
-            self._turn_away(error)
+            self._refuse(error)
         else:
             self._hand_over(upgrade)
+
+    def _refuse(self, error: GiftingError) -> None:
+        self._lobby.refusals.note(self.transport, error)
+        self._turn_away(error)
 
     def _hand_over(self, upgrade: Upgrade) -> None:
         self._let_go()

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from gifting.config import Settings
 from gifting.errors import BadSetting, GiftingError, ServerFull, TooManyConnections
 from gifting.health import Health
+from gifting.logs import Refusals
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +56,10 @@ class Address:
 class Lobby:
     """Counts sockets, in all and per address, and says who may not stay."""
 
-    def __init__(self, settings: Settings, time: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, time: Callable[[], float], refusals: Refusals) -> None:
         self.settings = settings
         self.time = time
+        self.refusals = refusals
         self.most = settings.connections
         self.sockets = 0
         self.turned_away = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -38,11 +39,13 @@ def test_of_an_error_for_clients_there_is_no_advice(caplog: pytest.LogCaptureFix
 def test_refusals_are_bounded_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     now = 100.0
-    refusals = Refusals(lambda: now)
+    counts = Counter[str]()
+    refusals = Refusals(counts, lambda: now)
     for _ in range(1000):
         refusals.note(Peer(), BadToken("It is signed by nobody."))  # type: ignore[arg-type]
     now = 101.5
     refusals.note(Peer(), BadToken())  # type: ignore[arg-type]
+    assert counts == {"bad_token": 1001}
     lines = lines_of(caplog)
     assert lines[0] == "refused to 192.0.2.7: bad_token: It is signed by nobody."
     assert len(lines) == REFUSALS_A_SECOND + 1

@@ -128,6 +128,12 @@ def test_a_page_of_another_site_may_not_whatever_it_says_it_is(origin: str) -> N
         hello(Origin=origin)
 
 
+def test_an_origin_moves_no_cursor_of_who_reads_the_log() -> None:
+    with pytest.raises(BadOrigin) as refused:
+        hello(Origin="http://a\x9b2J\x85gifting.acts")
+    assert str(refused.value).isprintable()
+
+
 def test_a_query_with_too_many_fields_is_refused() -> None:
     with pytest.raises(BadMessage, match="20 fields"):
         hello("/v1/ws?" + "a=1&" * 30)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 import pytest
 
 from gifting.config import load
 from gifting.errors import BadSetting, ServerFull, TooManyConnections
+from gifting.logs import Refusals
 from gifting.transport.lobby import FILES_RESERVED, TURNED_AWAY_AT_ONCE, Lobby, place_of, trusted_proxies
 
 
@@ -18,7 +20,7 @@ class Waiting:
 
 
 def lobby(**settings: object) -> Lobby:
-    return Lobby(load(settings, environ={}), lambda: 0.0)
+    return Lobby(load(settings, environ={}), lambda: 0.0, Refusals(Counter(), lambda: 0.0))
 
 
 def test_sockets_are_counted_in_all_whatever_they_become() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gifting.config import load
+from gifting.logs import Refusals
 from gifting.transport.handover import Upgraded
 from gifting.transport.handshake import Upgrade, read_upgrade
 from gifting.transport.lobby import Lobby
@@ -68,7 +70,9 @@ class Client:
     """One socket: what is sent goes to whoever has it."""
 
     def __init__(self) -> None:
-        self.lobby = Lobby(load({"head_max": 4096}, environ={}), asyncio.get_running_loop().time)
+        time = asyncio.get_running_loop().time
+        self.refused = Counter[str]()
+        self.lobby = Lobby(load({"head_max": 4096}, environ={}), time, Refusals(self.refused, time))
         self.state = ServerState()
         self.transport = Transport()
         config = uvicorn.Config(nothing, ws="none", lifespan="off", log_config=None)
@@ -156,6 +160,17 @@ async def test_an_upgrade_while_another_request_is_answered_is_refused(client: C
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + request(*HEADERS))
     assert client.written.startswith(b"HTTP/1.1 400 ")
     assert client.upgrade is None
+
+
+async def test_what_the_long_way_refuses_is_counted_and_logged_too(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "gifting.upgrades")
+    client.send(request(*HEADERS).replace(b"Version: 13", b"Version: 12"))
+    assert client.written.startswith(b"HTTP/1.1 426 ")
+    assert client.refused == {"upgrade_required": 1}
+    (line,) = caplog.messages
+    assert line.startswith("refused to a peer: ")
 
 
 async def test_a_request_in_many_pieces_may_have_all_that_one_in_one_piece_may(client: Client) -> None:
