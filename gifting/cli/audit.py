@@ -5,35 +5,29 @@ from __future__ import annotations
 import sys
 import traceback
 from json import dumps
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import typer
 
 from gifting import config
 from gifting.cli.beside import data_beside
-from gifting.errors import GiftingError, NoRedis
+from gifting.cli.options import DataOption, JsonOption, PrefixOption, RedisOption
+from gifting.errors import GiftingError
 
 if TYPE_CHECKING:
     from gifting.ledger.audit import AuditReport
+    from gifting.ledger.connect import BinaryRedis
 
 
 def audit(
-    redis: Annotated[str | None, typer.Option(help="URL of the Redis to audit.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="The data directory to audit, live or stopped.")] = None,
-    key_prefix: Annotated[str | None, typer.Option(help="First part of the keys to audit.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    redis: RedisOption = None, data_dir: DataOption = None, key_prefix: PrefixOption = None, json: JsonOption = False
 ) -> None:
     """Prove the books: rebuild every balance from the ledger. Exit status 0: clean; 1: what differs is told by cause;
     2: there was nothing that could be audited."""
-    import uvloop
-    from redis.exceptions import RedisError
+    from gifting.cli.data import with_redis
 
     settings = data_beside({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix})
     try:
-        report = uvloop.run(_audit(settings))
-    except (RedisError, OSError) as error:
-        raise NoRedis(f"The audit could not read Redis: {error}.") from None
+        report = with_redis(settings, lambda client: _audit(client, settings))
     except GiftingError:
         raise
     except Exception:  # a bug of ours says nothing about the books, as status 1 would
@@ -44,19 +38,11 @@ def audit(
     sys.exit(0 if report.clean else 1)
 
 
-async def _audit(settings: config.Settings) -> AuditReport:
-    from gifting.cli.data import TIMEOUT, redis_of_data
-    from gifting.ledger.audit import audit as run_audit
-    from gifting.ledger.audit import find_books
-    from gifting.ledger.connect import connect
+async def _audit(client: BinaryRedis, settings: config.Settings) -> AuditReport:
+    from gifting.ledger.audit import audit, find_books
 
-    async with redis_of_data(settings) as url:
-        client = connect(url, TIMEOUT)
-        place = _without_password(settings.redis) if settings.redis else f"The data directory {settings.data_path}"
-        try:
-            return await run_audit(client, await find_books(client, settings.key_prefix, place))
-        finally:
-            await client.aclose()
+    place = _without_password(settings.redis) if settings.redis else f"The data directory {settings.data_path}"
+    return await audit(client, await find_books(client, settings.key_prefix, place))
 
 
 def _without_password(url: str) -> str:

@@ -44,6 +44,8 @@ async def redis_of_data(settings: config.Settings) -> AsyncIterator[str]:
 
 
 def with_redis(settings: config.Settings, work: Callable[[BinaryRedis], Awaitable[T]]) -> T:
+    """What ``work`` makes of the Redis of a data directory, live or stopped. Raises NoData, and NoRedis if it fails."""
+
     async def run() -> T:
         async with redis_of_data(settings) as url:
             client = connect(url, TIMEOUT)
