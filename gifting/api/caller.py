@@ -21,7 +21,7 @@ def identify(gateway: Gateway, endpoint: Endpoint, request: Request) -> Identity
     if not endpoint.cost:
         return NOBODY
     try:
-        return gateway.access.authenticate(bearer(request))
+        return gateway.authenticator.authenticate(bearer(request))
     except Denied:
         address = request.client.host if request.client else ""
         if not gateway.limits.visit_from(address, gateway.time()):

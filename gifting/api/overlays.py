@@ -40,7 +40,7 @@ async def make_overlay_token(call: Call) -> OverlayTokenReply:
     room = await ledger.rooms.find(call.path["room"])
     token_id = make_token_id(room.id)
     now = await ledger.overlays.note(room, token_id, ttl)
-    secret = call.services.gateway.access.keyring.secret
+    secret = call.services.gateway.authenticator.keyring.secret
     token = issue(secret, room.host, "overlay", now=now, ttl=ttl, room=room.id, rules=rules, token_id=token_id)
     url = f"{call.base_url}/overlay#token={token}"
     return OverlayTokenReply(token, token_id, room.id, int(now + ttl), url)

@@ -18,7 +18,7 @@ from gifting.ledger.ledger import Ledger
 from gifting.logs import Refusals
 from gifting.model.values import Sender
 from gifting.tasks import end
-from gifting.transport.access import Access
+from gifting.transport.authentication import Authenticator
 from gifting.transport.lobby import Lobby
 from gifting.transport.outgoing import Outgoing
 from gifting.transport.session import Session
@@ -47,7 +47,7 @@ class Gateway:
         self.origins = settings.origin_list()
         self.loop = asyncio.get_running_loop()
         self.time = self.loop.time
-        self.access = Access(keyring, ledger.revocations, settings)
+        self.authenticator = Authenticator(keyring, ledger.revocations, settings)
         rates = Rates(settings.message_rate, settings.message_burst, settings.byte_rate, settings.byte_burst)
         self.limits = Limits(rates, settings.user_connections)
         self.refusals = Refusals(hub.counters.refusals, self.time)
@@ -70,7 +70,7 @@ class Gateway:
 
     def enter(self, connection: Outgoing, token: str, *, in_url: bool) -> Session:
         """A session for a connection. Raises what a token, or one more connection of its user, is refused for."""
-        identity = self.access.authenticate(token, in_url=in_url)
+        identity = self.authenticator.authenticate(token, in_url=in_url)
         session = Session(connection, self.hub, identity, self.limits.enter(identity, self.time()))
         self.sessions.add(session)
         return session
@@ -82,7 +82,7 @@ class Gateway:
 
     def refresh(self, session: Session, token: str) -> None:
         """Give a session a newer token. Raises BadToken if it is somebody else's."""
-        new, old = self.access.authenticate(token), session.identity
+        new, old = self.authenticator.authenticate(token), session.identity
         if (new.user, new.role, new.room) != (old.user, old.role, old.room):
             raise BadToken("A refresh keeps user, role and room.")
         session.identity = new
@@ -95,7 +95,7 @@ class Gateway:
 
     def rekey(self, keyring: Keyring) -> None:
         """Believe these keys from now on. Who is here by another is closed; everybody else stays."""
-        if self.access.rekey(keyring):
+        if self.authenticator.rekey(keyring):
             self.spawn(self.close_revoked())
 
     # Regular work.
@@ -105,7 +105,7 @@ class Gateway:
         while True:
             await asyncio.sleep(interval)
             try:
-                if await self.access.sync():
+                if await self.authenticator.sync():
                     await self.close_revoked()
             except GiftingError as error:
                 log.warning("can't read the revoked tokens: %s", error)
@@ -125,7 +125,7 @@ class Gateway:
         """
         async for sessions in self._slices():
             for session in sessions:
-                if self.access.revoked(session.identity):
+                if self.authenticator.revoked(session.identity):
                     session.close(CloseCode.TOKEN_REVOKED)
 
     async def _inspect(self) -> None:

@@ -11,7 +11,7 @@ from gifting.wire.keyring import Keyring
 from gifting.wire.tokens import Identity, Rules, Verifier
 
 
-class Access:
+class Authenticator:
     """What this process knows of keys and of revocations."""
 
     def __init__(self, keyring: Keyring, revocations: Revocations, settings: Settings) -> None:
