@@ -12,6 +12,7 @@ SECRET_MIN: Final = 32
 """Bytes of a secret."""
 
 SECRETS_MAX: Final = 8
+"""Secrets at once."""
 
 _PUBLIC_URL: Final = r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(/[\w./~-]*)?"
 _USUAL_PORTS: Final = {"http": ":80", "https": ":443"}

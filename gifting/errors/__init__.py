@@ -2,7 +2,7 @@
 
 ::
 
-    GiftingError
+    GiftingError                internal: a fault of the server
     ├── BadRequest                what was sent can't be understood
     │   ├── BadMessage              bad_message
     │   ├── UnknownOp               unknown_op

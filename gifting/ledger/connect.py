@@ -18,7 +18,7 @@ BinaryRedis = Any
 """A client whose replies are bytes; redis-py's types can only say bytes or str or awaitable."""
 
 
-def connect(url: str, timeout: float, **extra: Any) -> BinaryRedis:
+def connect(url: str, timeout: float) -> BinaryRedis:
     """A client whose calls fail after ``timeout`` seconds instead of being sent again.
 
     redis-py would by default send a timed-out call once more; for a script that moves money that is a second debit.
@@ -30,6 +30,5 @@ def connect(url: str, timeout: float, **extra: Any) -> BinaryRedis:
         socket_timeout=timeout,
         socket_connect_timeout=CONNECT_TIMEOUT,
         max_connections=MAX_CONNECTIONS,
-        **extra,
     )
     return Redis.from_pool(pool)

@@ -34,6 +34,8 @@ EVERYBODY: Final = "*"
 """In place of a user; no id looks like this."""
 
 PAGE: Final = 1000
+"""Revisions read at a time."""
+
 PRUNE_EVERY: Final = 300.0
 """Seconds, by Redis' clock, between two looks for what can be forgotten on this node."""
 

@@ -26,6 +26,8 @@ LOG_PAGE: Final = 262_144
 """Bytes of a log read at a time."""
 
 SNAPSHOT_TOP: Final = 10
+"""Places of the ranking that a snapshot has."""
+
 PRESENCE_STALE: Final = 15.0
 """Seconds after which a silent node's viewers no longer count."""
 

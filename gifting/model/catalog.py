@@ -19,6 +19,7 @@ STREAKABLE_UP_TO = 99
 
 MAX_GIFTS = 1000
 MAX_PRICE = 1_000_000
+"""Coins."""
 
 
 class Gift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

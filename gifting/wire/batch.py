@@ -20,6 +20,7 @@ import msgpack
 from gifting.wire.codec import pack
 
 FIELDS: Final = 4
+"""Integers of the index for each event."""
 
 
 class Totals(NamedTuple):

@@ -7,22 +7,25 @@ from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
-from gifting.model.money import KEY
+from gifting.model.money import KEY, MAX_AMOUNT
 
-MAX_INT = 2**53 - 1
-"""Largest integer that Lua and JavaScript, which count in doubles, keep exact."""
+MAX_INT = MAX_AMOUNT
+"""Largest id or seq: JavaScript counts in doubles too."""
 
 MAX_COUNT = 9_999
 """Most gifts in one send."""
 
-Uint = Annotated[int, Meta(ge=0, le=MAX_INT)]
-Id = Annotated[str, Meta(min_length=1, max_length=64)]
-Count = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 GIFT_TEXT_MAX = 200
 """Characters of what is said with a gift."""
 
+COMMENT_TEXT_MAX = 500
+"""Characters of a comment."""
+
+Uint = Annotated[int, Meta(ge=0, le=MAX_INT)]
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+Count = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 GiftText = Annotated[str, Meta(max_length=GIFT_TEXT_MAX)]
-CommentText = Annotated[str, Meta(min_length=1, max_length=500)]
+CommentText = Annotated[str, Meta(min_length=1, max_length=COMMENT_TEXT_MAX)]
 Key = Annotated[str, Meta(extra_json_schema={"pattern": KEY})]
 """Checked where it is used, which has an error of its own for it."""
 

@@ -27,6 +27,8 @@ KNOWN_MAX = 20_000
 
 NAME_MAX = 64
 PICTURE_MAX = 300
+"""Characters of a user's name and of the address of its picture."""
+
 LEVEL_MAX = 2**31
 
 PUBLIC_ALGORITHMS: Final = frozenset({"ES256", "RS256", "EdDSA"})

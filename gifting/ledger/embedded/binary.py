@@ -18,6 +18,8 @@ VERSION_TIMEOUT = 10.0
 AOF_DIR = "appendonlydir"
 LOG_NAME = "redis.log"
 PID_NAME = "redis.pid"
+SOCKET_NOTE = "redis.socket"
+"""A file that says where the server's socket is: elsewhere, if the path of the directory is too long for one."""
 START = 'umask 077 && echo $$ >"$0" && exec "$@"'
 """What ``sh`` does: its process becomes the server's, whose files are private, and whose id is known from the start."""
 

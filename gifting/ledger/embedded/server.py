@@ -14,7 +14,7 @@ from urllib.parse import quote
 from gifting.errors import BadSetting, DataDirInUse, DiskFailed
 from gifting.health import Health
 from gifting.ledger.embedded.aof import mark_clean
-from gifting.ledger.embedded.binary import LOG_NAME, find_binary
+from gifting.ledger.embedded.binary import LOG_NAME, SOCKET_NOTE, find_binary
 from gifting.ledger.embedded.datadir import flock, make_private
 from gifting.ledger.embedded.process import KILL_TIMEOUT, STOP_TIMEOUT, Plan, Process, kill_group
 from gifting.ledger.embedded.takeover import remove_socket, take_over
@@ -104,7 +104,7 @@ class EmbeddedRedis:
     def _place_socket(self) -> None:
         if len(os.fsencode(self._socket)) > SOCKET_PATH_MAX:
             self._socket = Path(tempfile.mkdtemp(prefix="gifting-")) / "redis.sock"
-        (self.data_dir / "redis.socket").write_text(str(self._socket))
+        (self.data_dir / SOCKET_NOTE).write_text(str(self._socket))
         self.url = "unix://" + quote(str(self._socket))
 
     async def _supervise(self, plan: Plan, process: Process) -> None:
@@ -154,4 +154,4 @@ def running_url(data_dir: Path) -> str | None:
     if lock is not None:
         os.close(lock)
         return None
-    return "unix://" + quote((data_dir / "redis.socket").read_text())
+    return "unix://" + quote((data_dir / SOCKET_NOTE).read_text())

@@ -12,7 +12,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from gifting.errors import DataDirInUse
-from gifting.ledger.embedded.binary import PID_NAME
+from gifting.ledger.embedded.binary import PID_NAME, SOCKET_NOTE
 from gifting.ledger.embedded.datadir import flock, poll_flock
 from gifting.ledger.embedded.process import KILL_TIMEOUT, STOP_TIMEOUT, client_at, kill_group
 
@@ -27,7 +27,7 @@ async def take_over(data_dir: Path, usual_socket: Path) -> int:
     Raises:
         DataDirInUse: a server has it that does not end.
     """
-    path, note = data_dir / "redis.lock", data_dir / "redis.socket"
+    path, note = data_dir / "redis.lock", data_dir / SOCKET_NOTE
     socket = Path(note.read_text()) if note.exists() else usual_socket
     if (lock := flock(path)) is not None:
         return lock
