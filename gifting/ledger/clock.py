@@ -16,6 +16,12 @@ SLEW: Final = 0.05
 """Seconds a measurement may take for its time to be taken over; a slower one only tells of a step."""
 
 
+def in_ms(time: tuple[int, int]) -> int:
+    """What Redis' TIME answers, seconds and microseconds, as ms since 1970."""
+    seconds, micros = time
+    return seconds * 1000 + micros // 1000
+
+
 class Clock:
     """How far Redis' clock is ahead of this process' monotonic one, which never steps.
 

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from gifting.config import Settings, table
 from gifting.errors import BadSetting
+from gifting.ledger.clock import in_ms
 from gifting.ledger.connect import BinaryRedis
 
 SHARED: Final = ("partitions", "dedupe_window", "key_lead", "grant_window", "streak_window", "diamonds_per_coin")
@@ -91,8 +92,7 @@ class Meta:
         found = await self.read()
         if name.encode() not in found:
             raise BadSetting("There is no data of gifting here.")
-        seconds, micros = await self._redis.time()
-        change = Change(seconds * 1000 + micros // 1000, name, found[name.encode()].decode(), now)
+        change = Change(in_ms(await self._redis.time()), name, found[name.encode()].decode(), now)
         changes = [*read_changes(found), change][-CHANGES_MAX:]
         await self._redis.hset(self._key, mapping={name: now, CHANGES: json.dumps(changes)})
         return change

@@ -7,6 +7,7 @@ from typing import Final
 
 from gifting.config import Settings
 from gifting.ledger.calls import Calls, translated
+from gifting.ledger.clock import in_ms
 from gifting.ledger.keys import room_keys
 from gifting.wire.codec import unpack
 
@@ -46,9 +47,9 @@ class Sweeper:
         for base in self._keys.bases:
             pipe.zrange(self._keys.deadlines(base), 0, 0, withscores=True)
         with translated():
-            (seconds, micros), *found = await pipe.execute()
+            time, *found = await pipe.execute()
         first = [page[0][1] if page else inf for page in found]
-        now = int(self._calls.now() or seconds * 1000 + micros // 1000)
+        now = int(self._calls.now() or in_ms(time))
         return now, list(zip(self._keys.bases, first, strict=True))
 
     async def _end_streaks(self, base: str, now: int) -> tuple[int, float]:

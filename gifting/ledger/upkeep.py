@@ -8,7 +8,7 @@ from typing import Final
 
 from gifting.config import Settings
 from gifting.health import Health
-from gifting.ledger.clock import Clock
+from gifting.ledger.clock import Clock, in_ms
 from gifting.ledger.coins import Coins
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.floors import Floors
@@ -58,12 +58,7 @@ class Upkeep:
     async def _measure(self) -> tuple[int, float]:
         """The time, and by how much the clock has stepped, in ms."""
         asked = self.clock.monotonic()
-        given = self._now()
-        if given:
-            now = int(given)
-        else:
-            seconds, micros = await self._redis.time()
-            now = seconds * 1000 + micros // 1000
+        now = int(self._now() or in_ms(await self._redis.time()))
         return now, self.clock.measure(now, asked)
 
     async def _compare_settings(self) -> None:

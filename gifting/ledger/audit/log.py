@@ -108,10 +108,8 @@ class LogAudit:
         self._totals = now
         if before is None:
             return
-        if (now.coins - before.coins, now.diamonds - before.diamonds) != (
-            coins,
-            diamonds,
-        ) or now.likes < before.likes:
+        more = now.coins - before.coins, now.diamonds - before.diamonds
+        if more != (coins, diamonds) or now.likes < before.likes:
             told = f"{now} after {before}, {coins} coins and {diamonds} diamonds"
             self._found("batch_totals_wrong", batch.last, told)
 
