@@ -7,6 +7,7 @@ from starlette.requests import Request
 from gifting.api.call import NOBODY
 from gifting.api.endpoint import Endpoint
 from gifting.errors import BadToken, Denied, RateLimited
+from gifting.transport.addresses import place_of
 from gifting.transport.gateway import Gateway
 from gifting.wire.tokens import Identity
 
@@ -23,8 +24,8 @@ def identify(gateway: Gateway, endpoint: Endpoint, request: Request) -> Identity
     try:
         return gateway.authenticator.authenticate(bearer(request))
     except Denied:
-        address = request.client.host if request.client else ""
-        if not gateway.limits.visit_from(address, gateway.time()):
+        place = place_of(request.client.host if request.client else "")
+        if not gateway.limits.visit_from(place, gateway.time()):
             raise RateLimited("Too much comes from this address.") from None
         if endpoint.access is not None:
             raise

@@ -12,13 +12,13 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Protocol
 
 from gifting.config import Settings
 from gifting.errors import BadSetting, GiftingError, ServerFull, TooManyConnections
 from gifting.health import Health
 from gifting.logs import Refusals
+from gifting.transport.addresses import place_of, trusted_proxies
 
 log = logging.getLogger(__name__)
 
@@ -160,42 +160,6 @@ class Lobby:
         told, self._told = self._told, Counter()
         for reason, count in told.most_common(5):
             log.warning("turned away %d sockets: %s", count, reason)
-
-
-def place_of(host: str) -> str:
-    """What counts as one address: of IPv6 the first half, for the other is the client's own to choose."""
-    if ":" not in host:
-        return host
-    try:
-        address = IPv6Address(host.partition("%")[0])
-    except ValueError:
-        return host
-    mapped = address.ipv4_mapped
-    return str(mapped) if mapped is not None else str(IPv6Network((address, 64), strict=False))
-
-
-def trusted_proxies(text: str) -> Callable[[str], bool]:
-    """Whether an address is one of ``text``: addresses or networks, comma-separated, or ``*``. Raises BadSetting."""
-    parts = {part.strip() for part in text.split(",") if part.strip()}
-    if "*" in parts:
-        return lambda host: True
-    try:
-        networks = [ip_network(part, strict=False) for part in parts if "/" in part]
-        hosts = frozenset(str(ip_address(part)) for part in parts if "/" not in part)
-    except ValueError as error:
-        raise BadSetting(f"forwarded_allow_ips is {text!r}: {error}.") from None
-
-    def trusts(host: str) -> bool:
-        host = host.removeprefix("::ffff:")  # how IPv4 looks to a socket of both kinds
-        if host in hosts or not networks:
-            return host in hosts
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        return any(address in network for network in networks)
-
-    return trusts
 
 
 def check_files(health: Health) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from gifting import errors
@@ -259,3 +260,14 @@ async def test_who_has_no_token_pays_by_address(strict: Server) -> None:
     assert await statuses(strict, "/v1/rooms", "guess", 1) == [429]
     assert await statuses(strict, "/readyz", "", 30) == [200] * 30
     assert await statuses(strict, "/v1/catalog", strict.token("ann"), 5) == [200] * 5
+
+
+async def test_addresses_of_one_ipv6_network_pay_together(strict: Server) -> None:
+    """Whoever has one has 2^64 of them."""
+    async with httpx.AsyncClient(trust_env=False, base_url=strict.url) as web:
+
+        async def status(address: str) -> int:
+            return (await web.get("/v1/catalog", headers={"X-Forwarded-For": address})).status_code
+
+        assert 429 in [await status(f"2001:db8::{number:x}") for number in range(1, 61)]
+        assert await status("2001:db8:0:1::1") == 200

@@ -10,7 +10,7 @@ import pytest
 from gifting.config import load
 from gifting.errors import BadSetting, ServerFull, TooManyConnections
 from gifting.logs import Refusals
-from gifting.transport.lobby import FILES_RESERVED, TURNED_AWAY_AT_ONCE, Lobby, place_of, trusted_proxies
+from gifting.transport.lobby import FILES_RESERVED, TURNED_AWAY_AT_ONCE, Lobby
 
 
 class Waiting:
@@ -52,22 +52,6 @@ def test_an_address_is_forgotten_with_its_last_socket() -> None:
 def test_proxies_that_are_trusted_have_no_cap(host: str) -> None:
     made = lobby(address_connections=1, forwarded_allow_ips="127.0.0.1, ::1, 10.0.0.0/8")
     assert [made.enter(Waiting(), host) for _ in range(3)] == [(None, None)] * 3
-
-
-def test_the_half_of_an_address_that_a_client_chooses_makes_no_other() -> None:
-    assert place_of("2001:db8::1") == place_of("2001:db8::ffff:2") == "2001:db8::/64"
-    assert place_of("2001:db8:0:1::1") != place_of("2001:db8::1")
-    assert place_of("fe80::1%eth0") == "fe80::/64"
-    assert place_of("::ffff:192.0.2.1") == place_of("192.0.2.1") == "192.0.2.1"
-
-
-def test_proxies_can_be_addresses_networks_or_all() -> None:
-    assert trusted_proxies("*")("192.0.2.1")
-    assert not trusted_proxies("")("192.0.2.1")
-    assert trusted_proxies("2001:db8::/32")("2001:db8::1")
-    assert not trusted_proxies("2001:db8::/32")("no address")
-    with pytest.raises(BadSetting, match="forwarded_allow_ips"):
-        trusted_proxies("proxy.example")
 
 
 def test_there_are_no_more_sockets_than_files(caplog: pytest.LogCaptureFixture) -> None:
