@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutant import of
+from tests.mutations.mutant import LEDGER, of
 
 # Not here: a connection that is not dropped after a failure. redis-py has dropped it by then; we do not rely on that.
 MUTANTS = (
@@ -70,7 +70,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/commit.py",
-        "batcher faults ledger clock attack_batcher attack_halt",
+        f"batcher faults {LEDGER} clock attack_batcher attack_halt",
         ("errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown()", "errors.OutcomeUnknown()"),
         (
             "        if item.sent:\n            abandon((item,))\n        else:\n            _resolve(item, error)",
@@ -126,7 +126,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/gifts.py",
-        "ledger",
+        LEDGER,
         (
             '        if not 1 <= count <= MAX_COUNT:\n            raise BadAmount(f"count',
             '        if count > MAX_COUNT:\n            raise BadAmount(f"count',
@@ -143,12 +143,12 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/wallets.py",
-        "ledger",
+        LEDGER,
         ("content_digest(user, str(coins), reason)", "content_digest(user, reason)"),
     ),
     *of(
         "gifting/ledger/ledger.py",
-        "ledger",
+        LEDGER,
         ("        if dearest * numerator + denominator > MAX_AMOUNT:\n", "        if False:\n"),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutant import of
+from tests.mutations.mutant import LEDGER, of
 
 LUA = "gifting/ledger/lua"
 
@@ -12,7 +12,7 @@ LUA = "gifting/ledger/lua"
 MUTANTS = (
     *of(
         f"{LUA}/commit.lua",
-        "ledger clock attack_cuts attack_batcher audit",
+        f"{LEDGER} clock attack_cuts attack_batcher audit",
         # What may be refused, and in which order.
         ("debit.bad_amount(debits, gift) or credit.closed", "credit.closed"),
         ("credit.closed(credits, gift) or debit.short(gift, balance)", "debit.short(gift, balance)"),
@@ -46,7 +46,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/debit.lua",
-        "ledger clock attack_cuts audit commit_halves",
+        f"{LEDGER} clock attack_cuts audit commit_halves",
         ("  if balance < gift.coins then\n", "  if balance <= gift.coins then\n"),
         ("  if balance < gift.coins then\n    return Status.INSUFFICIENT_COINS\n  end\n", ""),
         ("  if not is_amount(coins) or coins * d", "  if coins * d"),
@@ -57,7 +57,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/credit.lua",
-        "ledger clock attack_cuts audit commit_halves",
+        f"{LEDGER} clock attack_cuts audit commit_halves",
         (
             "if to.purse.diamonds + earnings.share(to.purse, coins) > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then",
             "if to.room.coins + coins > MAX_AMOUNT then",
@@ -76,7 +76,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/grant.lua",
-        "ledger clock attack_cuts audit_cuts",
+        f"{LEDGER} clock attack_cuts audit_cuts",
         ("hash.put(a.coins, user, balance + coins)", "hash.put(a.coins, user, coins)"),
         ("accounts.total(a, 'issued') + coins)", "coins)"),
         (
@@ -97,7 +97,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/dedupe.lua",
-        "ledger clock attack_cuts",
+        f"{LEDGER} clock attack_cuts",
         ("    if string.sub(record, 1, DIGEST_SIZE) ~= digest then\n      return Status.KEY_REUSED\n    end\n", ""),
         ("  if time < bucket.accounts.floor then\n", "  if time <= bucket.accounts.floor then\n"),
         ("  if time < bucket.accounts.floor then\n    return Status.KEY_EXPIRED\n  end\n", ""),
@@ -124,7 +124,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/accounts.lua",
-        "ledger attack_cuts audit",
+        f"{LEDGER} attack_cuts audit",
         ("  hash.put(a.coins, user, balance - coins)\n", "  hash.put(a.coins, user, balance)\n"),
         ("  a.spent = a.spent + coins\n", ""),
         ("accounts.total(a, 'spent') + a.spent)", "a.spent)"),
@@ -135,7 +135,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/earnings.lua",
-        "ledger audit",
+        f"{LEDGER} audit",
         ("math.floor(raw / purse.denominator), raw % purse.denominator", "math.floor(raw / purse.denominator), 0"),
         ("purse.diamonds + diamonds, carry, true", "diamonds, carry, true"),
         ("e.carries[e.n] = host .. '/' .. digits(e.denominator)", "e.carries[e.n] = host"),
@@ -144,7 +144,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/entries.lua",
-        "ledger audit",
+        f"{LEDGER} audit",
         (
             "redis.call('XADD', e.key, '*', 'e', table.concat(e))",
             "redis.call('XADD', e.key, 'MAXLEN', '~', 1000, '*', 'e', table.concat(e))",
@@ -153,14 +153,14 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/hash.lua",
-        "ledger audit",
+        f"{LEDGER} audit",
         ("  h.dirty[field] = true\n", ""),
         ("    h.values[field] = found[i]\n", "    h.values[field] = found[1]\n"),
         ("    n = n + 2\n", ""),
     ),
     *of(
         f"{LUA}/include/room.lua",
-        "ledger attack_replay",
+        f"{LEDGER} attack_replay",
         ("  r.coins = r.coins + coins\n", ""),
         ("  r.diamonds = r.diamonds + diamonds\n", ""),
         ("  if not r or r.host ~= host then\n", "  if not r then\n"),
@@ -174,13 +174,13 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/ranking.lua",
-        "ledger audit",
+        f"{LEDGER} audit",
         ("tonumber(scores[i] or 0) + r.spent[user], user", "r.spent[user], user"),
         ("  if rank == r.rank then\n    return nil\n  end\n", ""),
     ),
     *of(
         f"{LUA}/include/streaks.lua",
-        "ledger audit",
+        f"{LEDGER} audit",
         ("now - streak.last > window then", "now - streak.last >= window then"),
         ("  streak.last = math.max(streak.last, now)\n", "  streak.last = now\n"),
         ("  streak.coins = streak.coins + gift.coins\n", ""),
@@ -203,7 +203,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/room_end.lua",
-        "ledger rooms",
+        f"{LEDGER} rooms",
         ("  end_streaks()\n", ""),
         ("  r.state = 'ended'\n", ""),
         ("  redis.call('ZREM', KEYS[8], id)\n", ""),
@@ -212,7 +212,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/room_open.lua",
-        "ledger rooms",
+        f"{LEDGER} rooms",
         ("  if found[2] ~= host then\n    return cmsgpack.pack({ Status.ROOM_TAKEN })\n  end\n", ""),
         (
             "redis.call('HGET', KEYS[4], host) or 0) >= rooms_max then",
@@ -221,7 +221,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/sweep.lua",
-        "ledger",
+        LEDGER,
         ("tonumber(deadline) < now then", "tonumber(deadline) <= now - 1000 then"),
         ("      redis.call('ZREM', p.streaks, name)\n", "      redis.call('ZSCORE', p.streaks, name)\n"),
     ),

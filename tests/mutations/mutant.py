@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 TESTS = Path(__file__).parents[1]
 
+LEDGER = "statuses dedupe amounts streaks room_events ledger"
+"""The tests of the ledger's scripts, each at its edges."""
+
 
 class Mutant(NamedTuple):
     """``old``, which is in the file once, becomes ``new``; the tests of ``tests`` (files, or nodes) must notice."""

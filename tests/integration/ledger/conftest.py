@@ -1,0 +1,17 @@
+"""What tests of the ledger share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.support.world import World, a_world
+
+
+@pytest.fixture
+async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
+    async with a_world(redis_url, like_interval=0) as made:
+        await made.grant("ann", 1000)
+        yield made
