@@ -8,8 +8,9 @@ from gifting.load.socket import masked
 from gifting.model import events
 from gifting.model.catalog import Catalog
 from gifting.model.money import make_key
+from gifting.model.packing import pack
 from gifting.wire.batch import RoomBatch, read_batches
-from gifting.wire.codec import Codec, pack
+from gifting.wire.codec import Codec
 
 ROOM: Final = "lobby"
 HOST: Final = "host-lobby"

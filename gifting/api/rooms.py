@@ -13,8 +13,8 @@ from gifting.api.endpoint import Done, Endpoint
 from gifting.ledger.listing import SETS
 from gifting.model.events import LoggedEvent, Ranked
 from gifting.model.ids import ID
+from gifting.model.packing import unpack
 from gifting.model.text import PLAIN
-from gifting.wire.codec import unpack
 from gifting.wire.messages import MAX_INT
 from gifting.wire.replies import Snapshot
 

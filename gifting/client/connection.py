@@ -23,7 +23,8 @@ from gifting.client.reconnect import (
     too_large,
 )
 from gifting.errors import Denied, GiftingError, MessageTooLarge, OutcomeUnknown
-from gifting.wire.codec import MSGPACK, unpack
+from gifting.model.packing import unpack
+from gifting.wire.codec import MSGPACK
 
 FRAME_MAX: Final = 16 << 20
 """Largest message taken from the server, in bytes: four times what any server may be set to send."""

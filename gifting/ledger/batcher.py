@@ -22,9 +22,9 @@ from gifting.ledger.commit_connection import CommitConnection
 from gifting.ledger.flights import RETRY_PAUSE, Flights
 from gifting.ledger.queue import Queue
 from gifting.ledger.spot import Spot
+from gifting.model.packing import pack
 from gifting.model.values import Done
 from gifting.tasks import Vital, end
-from gifting.wire.codec import pack
 
 
 class Batcher:

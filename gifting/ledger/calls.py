@@ -16,7 +16,7 @@ from gifting.ledger.fate import Fate, fate
 from gifting.ledger.halt import Halt
 from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status, refusal
-from gifting.wire.codec import pack
+from gifting.model.packing import pack
 
 log = logging.getLogger(__name__)
 

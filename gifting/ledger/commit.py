@@ -11,8 +11,8 @@ import msgpack
 from gifting import errors
 from gifting.ledger.spot import PARTITION_KEYS, ROOM_KEYS, Spot, partition_bulks
 from gifting.ledger.status import Status, refusal
+from gifting.model.packing import pack
 from gifting.model.values import Done, Outcome, Result
-from gifting.wire.codec import pack
 
 log = logging.getLogger(__name__)
 

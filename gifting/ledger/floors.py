@@ -18,7 +18,7 @@ from gifting.config import Settings
 from gifting.ledger import scripts
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import BUCKET_MS, DAY_MS, Keys
-from gifting.wire.codec import pack
+from gifting.model.packing import pack
 
 HOLD: Final = 60.0
 """Seconds a new time must have held before floors are raised by it."""

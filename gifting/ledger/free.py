@@ -10,8 +10,8 @@ from gifting.ledger.commit import EVENT, LIKE
 from gifting.ledger.likes import Fold
 from gifting.ledger.spot import room_spot
 from gifting.model import events
+from gifting.model.packing import pack
 from gifting.model.values import Done, RoomRef
-from gifting.wire.codec import pack
 
 
 class FreeEvents:

@@ -15,8 +15,8 @@ from gifting.ledger.lookup import Lookup
 from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.model import events, money
 from gifting.model.catalog import Catalog, Gift
+from gifting.model.packing import pack
 from gifting.model.values import Done, Outcome, Result, RoomRef, Sender
-from gifting.wire.codec import pack
 from gifting.wire.messages import MAX_COUNT
 from gifting.wire.replies import GiftStatusReply
 

@@ -15,7 +15,7 @@ from zlib import crc32
 import msgpack
 
 from gifting.errors import BadMessage
-from gifting.wire.codec import pack
+from gifting.model.packing import pack
 
 Sort = Literal["viewers", "start"]
 SETS: Final[dict[Sort, str]] = {"viewers": "watched", "start": "live"}

@@ -7,8 +7,8 @@ from typing import Final
 from gifting.errors import NotFound, TooManyTokens, Unconfirmed
 from gifting.ledger.calls import Calls, translated
 from gifting.ledger.revocations import KEPT_BEYOND
+from gifting.model.packing import unpack
 from gifting.model.values import RoomRef
-from gifting.wire.codec import unpack
 from gifting.wire.tokens import token_room
 
 ROOMS_OF_A_HOST: Final = 10

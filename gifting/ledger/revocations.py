@@ -15,7 +15,7 @@ from typing import Final
 from gifting.config import TOKEN_LEEWAY_MAX, TOKEN_TTL_MAX
 from gifting.errors import TooManyTokens, Unconfirmed
 from gifting.ledger.calls import Calls, translated
-from gifting.wire.codec import unpack
+from gifting.model.packing import unpack
 from gifting.wire.tokens import Identity
 
 REVOKED_MAX: Final = 100_000

@@ -14,9 +14,9 @@ from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.keys import presence_key, room_keys
 from gifting.ledger.listing import Sort
 from gifting.model import events
+from gifting.model.packing import unpack
 from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, read_batches
-from gifting.wire.codec import unpack
 from gifting.wire.replies import Snapshot
 
 ROOMS_CACHED: Final = 20_000

@@ -9,7 +9,7 @@ from gifting.config import Settings
 from gifting.ledger.calls import Calls, translated
 from gifting.ledger.clock import in_ms
 from gifting.ledger.keys import room_keys
-from gifting.wire.codec import unpack
+from gifting.model.packing import unpack
 
 SWEEP_MAX: Final = 200
 """Streaks ended in one call."""

@@ -7,8 +7,8 @@ from gifting.errors import BadAmount, OutcomeUnknown
 from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.keys import DAY_MS, account_keys
 from gifting.model.money import MAX_AMOUNT, content_digest, key_time, parse_key
+from gifting.model.packing import unpack
 from gifting.model.values import Granted, Wallet
-from gifting.wire.codec import unpack
 
 
 class Wallets:

@@ -14,7 +14,8 @@ from gifting.load.counters import Complaints, Phases, Seqs
 from gifting.load.plan import SenderPlan
 from gifting.load.socket import Socket, masked
 from gifting.model.money import make_key
-from gifting.wire.codec import BINARY, pack
+from gifting.model.packing import pack
+from gifting.wire.codec import BINARY
 
 LATE_NS: Final = 10_000_000
 """A gift sent this long after its intended time counts as late: the generator did not keep up."""

@@ -18,8 +18,9 @@ from gifting.errors import GiftingError
 from gifting.load.counters import Complaints, Phases, Shown
 from gifting.load.plan import Target
 from gifting.load.socket import Socket, masked
+from gifting.model.packing import pack, unpack
 from gifting.wire.close import may_reconnect
-from gifting.wire.codec import BINARY, MSGPACK, pack, unpack
+from gifting.wire.codec import BINARY, MSGPACK
 
 KNOWN_MAX: Final = 4096
 """Frames remembered per process."""

@@ -6,14 +6,13 @@ An event is a msgpack map of a fixed number of fields. Here the map's header and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-import msgpack
 from msgspec import Struct
 from msgspec import msgpack as typed
 
-_pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False, autoreset=True).pack
+from gifting.model.packing import pack
 
 Tier = Literal["small", "medium", "large", "epic"]
 
@@ -146,21 +145,21 @@ GIFT_FIELDS: Final = len(GIFT_STATIC) + len(GIFT_SENT) + len(GIFT_DECIDED) + len
 
 def encode_user(user: Mapping[str, Any]) -> bytes:
     """A user ``{id, name, picture, level}`` as wire bytes."""
-    return _pack(user)
+    return pack(user)
 
 
 def encode_gift(gift: Mapping[str, Any]) -> bytes:
     """A catalog gift ``{id, name, coins, tier, streakable, image}`` as the field ``gift`` of its events."""
-    return _pack("gift") + _pack(gift)
+    return pack("gift") + pack(gift)
 
 
 def encode_host(host: Mapping[str, Any]) -> bytes:
     """A host ``{id, name}`` as the field ``to_user`` of gift events."""
-    return _pack("to_user") + _pack(host)
+    return pack("to_user") + pack(host)
 
 
-_GIFT_HEAD: Final = bytes((0x80 | GIFT_FIELDS,)) + _pack("type") + _pack("gift")
-_USER: Final = _pack("user")
+_GIFT_HEAD: Final = bytes((0x80 | GIFT_FIELDS,)) + pack("type") + pack("gift")
+_USER: Final = pack("user")
 
 
 def encode_about(host: bytes, gift: bytes) -> bytes:
@@ -173,7 +172,7 @@ def encode_about(host: bytes, gift: bytes) -> bytes:
 
 def encode_sent(count: int, coins: int, message: str | None) -> bytes:
     """The fields :data:`GIFT_SENT`: what a sender decides anew for each gift."""
-    return _pack(("count", count, "coins", coins, "message", message))[1:]
+    return pack(("count", count, "coins", coins, "message", message))[1:]
 
 
 def encode_event(kind: Logged, fields: Mapping[str, Any], decided: int = 0) -> bytes:
@@ -182,7 +181,7 @@ def encode_event(kind: Logged, fields: Mapping[str, Any], decided: int = 0) -> b
     A value that is ``bytes`` is wire bytes already.
     """
     count = 1 + len(fields) + decided + len(STAMP)
-    parts = [bytes((0x80 | count,)), _pack("type"), _pack(kind)]
+    parts = [bytes((0x80 | count,)), pack("type"), pack(kind)]
     for name, value in fields.items():
-        parts += [_pack(name), value if isinstance(value, bytes) else _pack(value)]
+        parts += [pack(name), value if isinstance(value, bytes) else pack(value)]
     return b"".join(parts)

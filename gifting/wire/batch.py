@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
-from gifting.wire.codec import pack
+from gifting.model.packing import pack
 
 FIELDS: Final = 4
 """Integers of the index for each event."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import msgpack
 import msgspec
 
 from gifting.errors import BadMessage, BadRequest, UnknownOp
 from gifting.model.ids import ID
+from gifting.model.packing import unpack
 from gifting.model.text import PLAIN, PLAIN_MEANS
 from gifting.wire.messages import OPS, AnyMessage
 
@@ -103,12 +103,3 @@ JSON = Codec(
     msgspec.json.Encoder().encode,
 )
 CODECS: Final = {codec.subprotocol: codec for codec in (MSGPACK, JSON)}
-
-# Redis' cmsgpack speaks the msgpack of before str8 and bin: strings go in as raw.
-pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False, autoreset=True).pack
-"""Plain values to msgpack that Lua reads too."""
-
-
-def unpack(data: bytes) -> Any:
-    """msgpack to plain values, strings as ``str``."""
-    return msgpack.unpackb(data, raw=False, strict_map_key=False)

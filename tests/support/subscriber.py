@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from gifting.model.packing import unpack
 from gifting.wire.close import CloseCode
-from gifting.wire.codec import MSGPACK, unpack
+from gifting.wire.codec import MSGPACK
 from gifting.wire.framing import measure
 
 

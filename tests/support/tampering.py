@@ -15,9 +15,9 @@ from gifting.ledger.audit import audit
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.money import make_key
+from gifting.model.packing import pack, unpack
 from gifting.model.values import RoomRef, Sender
 from gifting.wire.batch import read_batches
-from gifting.wire.codec import pack, unpack
 
 STREAKABLE, PLAIN = "spark", "skateboard"
 USERS = ("ann", "bob", "cid", "dee")

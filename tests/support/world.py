@@ -19,9 +19,9 @@ from gifting.ledger.spot import bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.model.catalog import load_catalog
 from gifting.model.money import key_time, make_key, parse_key
+from gifting.model.packing import pack, unpack
 from gifting.model.values import Result, RoomRef, Sender
 from gifting.tasks import Vital
-from gifting.wire.codec import pack, unpack
 from tests.support.replies import script_replies
 
 START = 1_700_000_000_000

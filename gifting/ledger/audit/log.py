@@ -11,8 +11,8 @@ from gifting.ledger.audit.cut import RoomState
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.audit.streaks import Streaks
 from gifting.ledger.entries import UNREADABLE
+from gifting.model.packing import unpack
 from gifting.wire.batch import FIELDS, IndexEntry, RoomBatch, Totals, read_batches
-from gifting.wire.codec import unpack
 
 
 class LogAudit:

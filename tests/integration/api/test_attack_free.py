@@ -15,7 +15,8 @@ from gifting import errors
 from gifting.config import load
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
-from gifting.wire.codec import MSGPACK, unpack
+from gifting.model.packing import unpack
+from gifting.wire.codec import MSGPACK
 from tests.support.keys import new_key
 from tests.support.server import Server
 

@@ -26,8 +26,9 @@ from gifting.hub.room import Room
 from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.model.packing import unpack
 from gifting.wire.batch import RoomBatch
-from gifting.wire.codec import JSON, MSGPACK, Codec, unpack
+from gifting.wire.codec import JSON, MSGPACK, Codec
 from gifting.wire.framing import measure
 from tests.support.keys import new_key
 from tests.support.server import Server

@@ -22,9 +22,10 @@ from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.money import make_key
+from gifting.model.packing import unpack
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
-from gifting.wire.codec import MSGPACK, unpack
+from gifting.wire.codec import MSGPACK
 from tests.support.subscriber import Socket
 
 

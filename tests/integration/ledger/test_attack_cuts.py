@@ -21,8 +21,8 @@ from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.events import encode_event
 from gifting.model.money import key_time, parse_key
+from gifting.model.packing import pack
 from gifting.model.values import RoomRef
-from gifting.wire.codec import pack
 from tests.support.lua import hook
 from tests.support.world import STREAK, World, a_world
 

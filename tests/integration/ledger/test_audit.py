@@ -19,8 +19,8 @@ from gifting.ledger.audit.report import KEPT_MAX, Findings
 from gifting.ledger.entries import parse_entries
 from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status
+from gifting.model.packing import pack, unpack
 from gifting.wire.batch import read_batches
-from gifting.wire.codec import pack, unpack
 from tests.support.tampering import PLAIN, START, STREAKABLE, USERS, World, a_full_world, a_world
 
 

@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from gifting import errors
 from gifting.ledger.commit import read_replies
 from gifting.ledger.flights import FLIGHTS_MAX
+from gifting.model.packing import pack
 from gifting.model.values import Result
-from gifting.wire.codec import pack
 from tests.support.proxy import Proxy, RedisProxy
 from tests.support.till import BATCH, till_at
 

@@ -19,8 +19,8 @@ from gifting.ledger.floors import HOLD, HOLD_MAX, PIECE, kinds
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.money import key_time, make_key, parse_key
+from gifting.model.packing import pack
 from gifting.tasks import Vital
-from gifting.wire.codec import pack
 from tests.support.keys import new_key
 from tests.support.world import LEAD, START, WINDOW, World, a_world
 

@@ -18,8 +18,8 @@ from gifting.ledger.stream import Span, read_ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_about, encode_event, encode_sent
 from gifting.model.money import key_time, parse_key
+from gifting.model.packing import pack, unpack
 from gifting.model.values import RoomRef
-from gifting.wire.codec import pack, unpack
 from tests.support.lua import hook
 from tests.support.world import STREAK, World, a_world
 

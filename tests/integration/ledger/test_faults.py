@@ -18,8 +18,8 @@ from gifting.ledger.audit import audit
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.model.packing import unpack
 from gifting.model.values import RoomRef, Sender
-from gifting.wire.codec import unpack
 from tests.support.keys import new_key
 from tests.support.proxy import Proxy
 

@@ -29,8 +29,8 @@ from gifting.ledger.status import Status
 from gifting.model.catalog import parse_catalog
 from gifting.model.events import encode_host
 from gifting.model.money import MAX_AMOUNT, make_key
+from gifting.model.packing import unpack
 from gifting.model.values import Outcome, Result, RoomRef
-from gifting.wire.codec import unpack
 from tests.support.reference import Reference, Reply, Rules, Sent
 from tests.support.reference_room import Logged
 from tests.support.replies import script_replies

@@ -16,8 +16,8 @@ from gifting.ledger import lookup, stream
 from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.model.packing import pack
 from gifting.model.values import RoomRef
-from gifting.wire.codec import pack
 from tests.support.keys import new_key
 
 HOUR = 3_600_000

@@ -14,7 +14,7 @@ from gifting.ledger.commit import LIKE, PendingCommit
 from gifting.ledger.spot import room_spot
 from gifting.model.events import encode_event
 from gifting.model.money import MAX_AMOUNT
-from gifting.wire.codec import pack, unpack
+from gifting.model.packing import pack, unpack
 from tests.support.world import STREAK, World, a_world
 
 

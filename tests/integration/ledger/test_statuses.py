@@ -14,8 +14,8 @@ from gifting.ledger.keys import DAY_MS, account_keys
 from gifting.ledger.status import Status
 from gifting.model.events import encode_host
 from gifting.model.money import MAX_AMOUNT, key_time, parse_key
+from gifting.model.packing import unpack
 from gifting.model.values import Result, RoomRef
-from gifting.wire.codec import unpack
 from tests.support.world import LEAD, START, WINDOW, World, a_world
 
 

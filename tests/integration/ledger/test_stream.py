@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from gifting.ledger import stream
 from gifting.ledger.entries import Credit, Debit, Entry, Grant
 from gifting.ledger.stream import BrokenEntry, Record, Span, read_items, read_ledger
-from gifting.wire.codec import pack
+from gifting.model.packing import pack
 
 KEY = bytes(range(16))
 

@@ -24,8 +24,9 @@ from gifting.api import asyncapi, openapi
 from gifting.api.endpoints import ENDPOINTS
 from gifting.model import events
 from gifting.model.events import LoggedEvent, Ranked
+from gifting.model.packing import unpack
 from gifting.wire.batch import RoomBatch, read_batches
-from gifting.wire.codec import CODECS, Codec, unpack
+from gifting.wire.codec import CODECS, Codec
 from gifting.wire.messages import OPS
 from gifting.wire.replies import ON_SOCKET, REPLIES, Problem, Refusal, RoomEvents
 from tests.support.keys import new_key

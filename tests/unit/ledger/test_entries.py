@@ -11,7 +11,7 @@ from msgspec.structs import fields
 
 from gifting.ledger import entries
 from gifting.ledger.entries import Credit, Debit, Entry, Grant, owner, parse_entries
-from gifting.wire.codec import pack
+from gifting.model.packing import pack
 
 LUA = resources.files("gifting.ledger").joinpath("lua")
 KEY = bytes(16)

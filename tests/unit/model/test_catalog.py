@@ -8,7 +8,7 @@ import pytest
 
 from gifting import errors
 from gifting.model.catalog import MAX_GIFTS, load_catalog, parse_catalog
-from gifting.wire.codec import unpack
+from gifting.model.packing import unpack
 
 ROSE = '[[gift]]\nid = "rose"\nname = "Rose"\ncoins = 1\ntier = "small"\n'
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gifting.model import events
 from gifting.model.catalog import load_catalog
 from gifting.model.money import MAX_AMOUNT
-from gifting.wire.codec import unpack
+from gifting.model.packing import unpack
 
 
 @given(st.integers(1, 9_999), st.integers(1, MAX_AMOUNT), st.one_of(st.none(), st.text(max_size=200)))

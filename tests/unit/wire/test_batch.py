@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gifting.model.packing import pack, unpack
 from gifting.wire.batch import FIELDS, RoomBatch, Totals, array_header, join_events, read_batches, split
-from gifting.wire.codec import pack, unpack
 
 
 @given(st.lists(st.binary(max_size=9), min_size=1, max_size=12), st.integers(1, 50), st.data())

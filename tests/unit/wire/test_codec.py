@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gifting import errors
-from gifting.wire.codec import CODECS, JSON, MSGPACK, UNDECODABLE, Codec, pack, unpack
+from gifting.model.packing import pack, unpack
+from gifting.wire.codec import CODECS, JSON, MSGPACK, UNDECODABLE, Codec
 from gifting.wire.messages import OPS, SendGift
 
 MESSAGE: dict[str, Any] = {"op": "send_gift", "id": 1, "room": "r", "gift": "rose", "key": "k"}
