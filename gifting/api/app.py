@@ -47,7 +47,7 @@ def make_app(services: Services) -> Starlette:
     if not services.settings.metrics_port:
         routes.append(metrics_route(services, here_only=True))
     app = with_problems([*routes, *page_routes(services.ledger.catalog, services.links)])
-    if origins := services.settings.origin_list():
+    if origins := services.settings.allowed_origins():
         app.add_middleware(Cors, origins=origins)
     return app
 

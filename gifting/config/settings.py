@@ -247,7 +247,7 @@ class Settings:
         """Those that are given; the first signs."""
         return read_secrets(self.secret) if self.secret else ()
 
-    def origin_list(self) -> frozenset[str]:
+    def allowed_origins(self) -> frozenset[str]:
         """The origins whose pages may open a WebSocket, beside the host that a request names."""
         return frozenset(filter(None, (self.public_origin(), *map(str.strip, self.origins.split(",")))))
 

@@ -44,7 +44,7 @@ class Gateway:
         self.ledger = ledger
         self.hub = hub
         self.settings = settings
-        self.origins = settings.origin_list()
+        self.origins = settings.allowed_origins()
         self.loop = asyncio.get_running_loop()
         self.time = self.loop.time
         self.authenticator = Authenticator(keyring, ledger.revocations, settings)

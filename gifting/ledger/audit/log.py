@@ -83,17 +83,17 @@ class LogAudit:
             if event["coins"] or event["diamonds"]:
                 self._found("event_without_credit", seq, "the end of a streak with an amount")
             return
-        price, count, coins = event["gift"]["coins"], event["count"], event["coins"]
+        user, gift, price = event["user"]["id"], event["gift"]["id"], event["gift"]["coins"]
+        count, coins = event["count"], event["coins"]
         if price * count != coins:
-            self._found("price_wrong", seq, f"{coins} coins for {count} {event['gift']['id']} of {price}")
+            self._found("price_wrong", seq, f"{coins} coins for {count} {gift} of {price}")
         self._pass_credits(seq)
         book, place = self._book, self._credit
         if place == len(book.seqs) or book.seqs[place] != seq:
-            user = event["user"]["id"]
-            self._found("event_without_credit", seq, f"{event['coins']} coins of {user}", about.rank(self._room, user))
+            self._found("event_without_credit", seq, f"{coins} coins of {user}", about.rank(self._room, user))
             return
         self._credit += 1
-        said = gift_digest(event["user"]["id"], event["gift"]["id"], event["count"], event["coins"], event["diamonds"])
+        said = gift_digest(user, gift, count, coins, event["diamonds"])
         if book.digests[place] not in (UNKNOWN, said):
             self._found("event_differs", seq, "its sender, gift, count or amount is not what was debited and credited")
 

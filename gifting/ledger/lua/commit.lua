@@ -33,7 +33,7 @@ local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, 
   unpack(cmsgpack.unpack(ARGV[2]))
 local debits = debit.new(now, dedupe_window, key_lead, rate_numerator, rate_denominator)
 local credits = credit.new(now, streak_window, rate_numerator, rate_denominator, log_keep)
-local CHAIN_KEPT = 60000
+local CHAIN_KEPT = 60000 -- ms
 local after, number = ARGV[7], ARGV[8]
 local chain = number ~= '' and KEYS[#KEYS]
 

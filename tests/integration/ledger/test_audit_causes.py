@@ -42,6 +42,19 @@ async def delete_first_entry(world: World, user: str) -> None:
     await world.redis.xdel(stream, item_id)
 
 
+async def cut_out_first(world: World, base: str, kind: bytes) -> None:
+    """The first entry of that kind of a gift by ``bob``, out of an item that stays."""
+
+    def without_first(entry: list[Any]) -> Any:
+        if entry[0] == kind and entry[3] == b"bob" and not gone:
+            gone.append(entry)
+            return iter(())
+        return iter((entry,))
+
+    gone: list[Any] = []
+    await world.change_entries(base, without_first)
+
+
 async def add_coins(world: World, user: str) -> None:
     await world.redis.hincrby(f"{world.base(user)}:coins", user, 7)
 
@@ -78,28 +91,14 @@ async def test_a_wallet_an_entry_and_a_ranking_are_three_discrepancies(world: Wo
 
 
 async def test_a_deleted_debit_leads_all_that_it_breaks(world: World) -> None:
-    def without_first(entry: list[Any]) -> Any:
-        if entry[0] == b"debit" and entry[3] == b"bob" and not gone:
-            gone.append(entry)
-            return iter(())
-        return iter((entry,))
-
-    gone: list[Any] = []
-    await world.change_entries(world.base("bob"), without_first)
+    await cut_out_first(world, world.base("bob"), b"debit")
     report = await audit(world.redis, world.ledger.keys)
     follow = {"credit_without_debit", "ledger_incomplete", "totals_differ", "balance_differs"}
     assert told(report) == {"key_without_entry": follow}
 
 
 async def test_a_deleted_credit_leads_all_that_it_breaks(world: World) -> None:
-    def without_first(entry: list[Any]) -> Any:
-        if entry[0] == b"credit" and entry[3] == b"bob" and not gone:
-            gone.append(entry)
-            return iter(())
-        return iter((entry,))
-
-    gone: list[Any] = []
-    await world.change_entries(world.base("hal"), without_first)
+    await cut_out_first(world, world.base("hal"), b"credit")
     report = await audit(world.redis, world.ledger.keys)
     (cause,) = told(report)
     assert cause == "debit_without_credit"
