@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from gifting.ledger.embedded.binary import PID_NAME
+from gifting.ledger.embedded.binary import PID_NAME, SOCKET_NOTE
 from gifting.ledger.embedded.datadir import flock
 
 PREFIX: Final = "gifting-demo-"
@@ -77,6 +77,16 @@ def _clear(folder: Path) -> None:
             os.kill(int((folder / PID_NAME).read_text()), signal.SIGKILL)
         else:
             os.close(redis)
+        _clear_socket(folder)
         shutil.rmtree(folder)
     finally:
         os.close(lock)
+
+
+def _clear_socket(folder: Path) -> None:
+    """The socket has a directory of its own where the path of ``folder`` is too long for one."""
+    with suppress(OSError):
+        socket = Path((folder / SOCKET_NOTE).read_text())
+        if socket.parent != folder:
+            socket.unlink(missing_ok=True)
+            socket.parent.rmdir()

@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ import psutil
 import pytest
 
 from gifting.demo.leftovers import clear_leftovers
+from gifting.ledger.embedded.server import SOCKET_PATH_MAX
 from tests.support.commands import environment
 
 START_WITHIN = 30.0
@@ -182,24 +184,33 @@ async def test_killed_it_ends_the_redis_of_kept_data_in_order(tmp_path: Path) ->
     assert "bye bye" in (tmp_path / "data" / "redis.log").read_text()
 
 
+@pytest.fixture
+def nearly_too_long() -> Iterator[Path]:
+    """Where a demo's directory is too long for a socket, which so has one of its own that is just short enough."""
+    least = len("/tmp/12345678//gifting-12345678/redis.sock")
+    with tempfile.TemporaryDirectory(prefix="x" * (SOCKET_PATH_MAX - least), dir="/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.attack
 async def test_what_was_killed_with_its_guard_is_cleared_at_the_next_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nearly_too_long: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    process, running = await start_demo(tmp_path), await start_demo(tmp_path)
+    folder = nearly_too_long
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    process, running = await start_demo(folder), await start_demo(folder)
     await asyncio.gather(read_links(process), read_links(running))
     family = psutil.Process(process.pid).children(recursive=True)
     (guard,) = (one for one in family if one.name() == "sh")
     guard.kill()
     process.kill()
     await process.wait()
-    assert len(left_in(tmp_path)) == 2
+    assert len(left_in(folder)) == 4
     await asyncio.to_thread(clear_leftovers)
-    assert len(left_in(tmp_path)) == 1, "that of the other demo, which runs"
+    assert len(left_in(folder)) == 2, "those of the other demo, which runs"
     running.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(running.wait(), STOP_WITHIN) == 0
-    await until_gone(family, tmp_path)
+    await until_gone(family, folder)
 
 
 # In a terminal.
