@@ -6,13 +6,14 @@ import asyncio
 import math
 import time
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 from gifting.client.inbox import Inbox, Room
+from gifting.client.pending import Call, Outcome, Pending
 from gifting.client.reconnect import (
     backoff,
     error_from_reply,
@@ -22,7 +23,7 @@ from gifting.client.reconnect import (
     socket_url,
     too_large,
 )
-from gifting.errors import Denied, GiftingError, MessageTooLarge, OutcomeUnknown
+from gifting.errors import Denied, GiftingError, OutcomeUnknown
 from gifting.model.packing import unpack
 from gifting.wire.codec import MSGPACK
 
@@ -31,9 +32,6 @@ FRAME_MAX: Final = 16 << 20
 
 STABLE_AFTER: Final = 5.0
 """A connection that lived this many seconds starts the backoff anew."""
-
-Outcome: TypeAlias = dict[str, Any] | Exception
-"""A reply, or why there is none."""
 
 
 class ClosedError(ConnectionError):
@@ -59,8 +57,7 @@ class Connection:
         self._inbox = inbox
         self._reply_timeout = reply_timeout
         self.deadline = deadline
-        self._last_id = 0
-        self._calls: dict[int, Call] = {}
+        self._pending = Pending()
         self._socket: ClientConnection | None = None
         self._ended: Exception | None = None
         self._changed = asyncio.Event()
@@ -88,13 +85,13 @@ class Connection:
         async with asyncio.timeout(min(self._reply_timeout, within)):
             socket = await self.connected()
             future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-            number, message = self._message(op, fields, Call(future, room))
+            number, message = self._pending.begin(op, fields, Call(future, room))
             try:
                 with suppress(ConnectionClosed):  # the reader sees it too, and tells every call
                     await socket.send(message)
                 outcome = await future
             finally:
-                self._calls.pop(number, None)
+                self._pending.end(number)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -135,13 +132,6 @@ class Connection:
             self._changed.clear()
             await self._changed.wait()
         return self._socket
-
-    def _message(self, op: str, fields: dict[str, Any], call: Call) -> tuple[int, bytes]:
-        self._last_id = number = self._last_id + 1
-        self._calls[number] = call
-        message = MSGPACK.encode({"op": op, "id": number, **fields})
-        call.size = len(message)
-        return number, message
 
     async def _stay_connected(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -190,13 +180,13 @@ class Connection:
     async def _resume(self, socket: ClientConnection) -> None:
         """Ask for the clock and for every room, and leave the replies to the reader."""
         sent_ms = time.time_ns() // 1_000_000
-        await socket.send(self._message("ping", {}, Call(None, None, sent_ms))[1])
+        await socket.send(self._pending.begin("ping", {}, Call(None, None, sent_ms))[1])
         for room in list(self.rooms.values()):
-            await socket.send(self._message("join", room.request(), Call(None, room))[1])
+            await socket.send(self._pending.begin("join", room.request(), Call(None, room))[1])
 
     def _take(self, message: dict[str, Any], socket: ClientConnection) -> None:
         if "re" in message:
-            call = self._calls.pop(message["re"], None)
+            call = self._pending.end(message["re"])
             if call is not None:
                 self._take_reply(message, call, socket)
         elif (room := self.rooms.get(message["room"])) is not None:
@@ -212,8 +202,7 @@ class Connection:
             self._changed.set()
         if call.room is not None:
             self._take_join(call.room, reply, error, resumed=call.reply is None)
-        if call.reply is not None and not call.reply.done():
-            call.reply.set_result(error or reply)
+        call.settle(error or reply)
 
     def _take_join(self, room: Room, reply: dict[str, Any], error: GiftingError | None, *, resumed: bool) -> None:
         if error is None:
@@ -230,28 +219,10 @@ class Connection:
 
     def _disconnected(self) -> None:
         self._socket = None
-        calls, self._calls = self._calls, {}
-        lost = ConnectionResetError("The connection was lost.")
-        # The server has not understood what is too large for it, so the largest of what waits was not executed.
-        large = max(calls.values(), key=lambda call: call.size, default=None) if too_large(self.last_error) else None
-        for call in calls.values():
-            if call.reply is not None and not call.reply.done():
-                call.reply.set_result(MessageTooLarge() if call is large else lost)
+        self._pending.lose(too_large=too_large(self.last_error))
 
     def _end(self, reason: Exception) -> None:
         if self._ended is None:
             self._ended = reason
             self._inbox.end(None if isinstance(reason, ClosedError) else reason)
             self._changed.set()
-
-
-class Call:
-    """A message of ``size`` bytes. Without ``reply`` nobody waits for its reply; ``sent_ms`` marks the clock's ping."""
-
-    __slots__ = ("reply", "room", "sent_ms", "size")
-
-    def __init__(self, reply: asyncio.Future[Outcome] | None, room: Room | None, sent_ms: int = 0) -> None:
-        self.reply = reply
-        self.room = room
-        self.sent_ms = sent_ms
-        self.size = 0
