@@ -13,16 +13,15 @@ import sys
 from gifting import config
 from gifting.config import Settings
 from gifting.errors import BadSetting
+from gifting.running import reached_by
 
 WITHIN = 2.0
 """Seconds to wait for the answer."""
 
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
-
 
 def probe(settings: Settings) -> str:
     """Why the server is not ready; '' if it is."""
-    connection = _connect(_ANY.get(settings.host, settings.host), settings)
+    connection = _connect(reached_by(settings.host), settings)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()

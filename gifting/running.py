@@ -15,8 +15,7 @@ from gifting.config import Settings
 
 log = logging.getLogger(__name__)
 
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-"""Who listens on all addresses is reached by this one."""
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +41,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, settings: Settings, host: str, port: int) -> Running:
         """This process, that listens on ``host`` and ``port``."""
         return cls(
-            url=address(settings, _ANYWHERE.get(host, host), port),
+            url=address(settings, reached_by(host), port),
             pid=os.getpid(),
             data_dir=str(settings.data_path),
             own_redis=not settings.redis,
@@ -50,6 +49,11 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
             issuer=settings.token_issuer,
             audience=settings.token_audience,
         )
+
+
+def reached_by(host: str) -> str:
+    """The address by which this machine reaches who listens on ``host``, which may be all addresses."""
+    return _ANYWHERE.get(host, host)
 
 
 def address(settings: Settings, host: str, port: int) -> str:
