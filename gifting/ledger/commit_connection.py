@@ -16,7 +16,7 @@ from gifting.ledger import scripts
 from gifting.ledger.commit import PendingCommit, pack_batch
 from gifting.ledger.spot import bulk
 
-NOT_IN_TURN = b""
+NOT_IN_TURN: Final = b""
 """The reply to a call that has not run because the one before it has not."""
 
 _EVALSHA: Final = bulk(b"EVALSHA") + bulk(scripts.sha("commit").encode())

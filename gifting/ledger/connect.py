@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-CONNECT_TIMEOUT = 2.0
+CONNECT_TIMEOUT: Final = 2.0
 """Seconds to make a connection."""
 
-MAX_CONNECTIONS = 64
+MAX_CONNECTIONS: Final = 64
 """Connections of one process to Redis; who finds them all in use waits for one, up to the call's time-out."""
 
 BinaryRedis = Any

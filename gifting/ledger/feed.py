@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
@@ -18,7 +18,7 @@ from gifting.wire.batch import RoomBatch, read_batches
 
 log = logging.getLogger(__name__)
 
-RECONNECT_PAUSE = 0.1
+RECONNECT_PAUSE: Final = 0.1
 """Seconds between two tries to connect."""
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from gifting.errors import GiftingError
 from gifting.model.values import Done, Outcome
 
 log = logging.getLogger(__name__)
 
-WAITING_MAX = 100_000
+WAITING_MAX: Final = 100_000
 """Likes that may wait in one fold to be told; a fold that is full goes out at once."""
 
 

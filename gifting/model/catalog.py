@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -14,11 +14,11 @@ from msgspec import Meta
 from gifting.errors import BadCatalog, UnknownGift
 from gifting.model.events import Tier, encode_gift
 
-STREAKABLE_UP_TO = 99
+STREAKABLE_UP_TO: Final = 99
 """Coins up to which a gift is streakable unless the catalog says otherwise."""
 
-MAX_GIFTS = 1000
-MAX_PRICE = 1_000_000
+MAX_GIFTS: Final = 1000
+MAX_PRICE: Final = 1_000_000
 """Coins."""
 
 

@@ -9,16 +9,16 @@ from msgspec import Meta, Struct
 
 from gifting.model.money import KEY, MAX_AMOUNT
 
-MAX_INT = MAX_AMOUNT
+MAX_INT: Final = MAX_AMOUNT
 """Largest id or seq: JavaScript counts in doubles too."""
 
-MAX_COUNT = 9_999
+MAX_COUNT: Final = 9_999
 """Most gifts in one send."""
 
-GIFT_TEXT_MAX = 200
+GIFT_TEXT_MAX: Final = 200
 """Characters of what is said with a gift."""
 
-COMMENT_TEXT_MAX = 500
+COMMENT_TEXT_MAX: Final = 500
 """Characters of a comment."""
 
 Uint = Annotated[int, Meta(ge=0, le=MAX_INT)]

@@ -22,14 +22,14 @@ ROLES: tuple[Role, ...] = get_args(Role)
 TOKEN_MAX: Final = 4096
 """Bytes of a token; a longer one is refused before anything is read of it."""
 
-KNOWN_MAX = 20_000
+KNOWN_MAX: Final = 20_000
 """Good tokens remembered, about 100 bytes each besides what their connections hold anyway."""
 
-NAME_MAX = 64
-PICTURE_MAX = 300
+NAME_MAX: Final = 64
+PICTURE_MAX: Final = 300
 """Characters of a user's name and of the address of its picture."""
 
-LEVEL_MAX = 2**31
+LEVEL_MAX: Final = 2**31
 
 PUBLIC_ALGORITHMS: Final = frozenset({"ES256", "RS256", "EdDSA"})
 

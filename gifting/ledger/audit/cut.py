@@ -95,7 +95,7 @@ async def _check_streams(redis: BinaryRedis, keys: Keys, findings: Findings) -> 
 
 
 async def _read_ended(redis: BinaryRedis, keys: Keys, reader: _Reader) -> list[tuple[str, str]]:
-    """Reads the ended rooms; returns all others and their hosts."""
+    """Read the ended rooms; returns all others and their hosts."""
     names: list[tuple[str, str]] = []
     for base in keys.bases:
         found = await redis.hgetall(f"{base}:directory")

@@ -10,15 +10,18 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from gifting.errors import DiskFailed
 from gifting.ledger.embedded.binary import AOF_DIR
 
-CLEAN_NAME = "redis.clean"
+CLEAN_NAME: Final = "redis.clean"
 """A file that is there only while no redis-server is at work and the last one ended in order, all of it synced."""
-CHUNK = 1 << 20
+
+CHUNK: Final = 1 << 20
 """Bytes copied at a time."""
-LEFT_OVERS = ("temp-rewriteaof-*", "temp-*.rdb", f"{AOF_DIR}/temp-*")
+
+LEFT_OVERS: Final = ("temp-rewriteaof-*", "temp-*.rdb", f"{AOF_DIR}/temp-*")
 """What a rewrite leaves that was broken off; no server looks at it again."""
 
 

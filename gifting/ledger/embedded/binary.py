@@ -8,19 +8,23 @@ import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from gifting.errors import NoRedis
 
-MIN_VERSION = 7
+MIN_VERSION: Final = 7
 """Oldest major version of Redis or Valkey that is used."""
-VERSION_TIMEOUT = 10.0
+
+VERSION_TIMEOUT: Final = 10.0
 """Longest wait for ``redis-server --version``, seconds."""
-AOF_DIR = "appendonlydir"
-LOG_NAME = "redis.log"
-PID_NAME = "redis.pid"
-SOCKET_NOTE = "redis.socket"
+
+AOF_DIR: Final = "appendonlydir"
+LOG_NAME: Final = "redis.log"
+PID_NAME: Final = "redis.pid"
+SOCKET_NOTE: Final = "redis.socket"
 """A file that says where the server's socket is: elsewhere, if the path of the directory is too long for one."""
-START = 'umask 077 && echo $$ >"$0" && exec "$@"'
+
+START: Final = 'umask 077 && echo $$ >"$0" && exec "$@"'
 """What ``sh`` does: its process becomes the server's, whose files are private, and whose id is known from the start."""
 
 

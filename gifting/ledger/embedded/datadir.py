@@ -9,6 +9,7 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from gifting.errors import BadSetting
 from gifting.ledger.embedded.aof import sync_directory
@@ -19,7 +20,7 @@ if sys.platform != "win32":
 
 log = logging.getLogger(__name__)
 
-POLL = 0.02
+POLL: Final = 0.02
 """Pause between two looks at something waited for, seconds."""
 
 
@@ -30,7 +31,7 @@ def has_data(data_dir: Path) -> bool:
 
 
 def make_private(data_dir: Path) -> None:
-    """Makes the directory where it is missing, on disk, and closes it to others where it is open.
+    """Make the directory where it is missing, on disk, and close it to others where it is open.
 
     Raises:
         BadSetting: it belongs to another user, who could change what is in it.

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -24,19 +24,25 @@ from gifting.ledger.embedded.datadir import POLL
 
 log = logging.getLogger(__name__)
 
-ANSWER_TIMEOUT = 30.0
+ANSWER_TIMEOUT: Final = 30.0
 """Longest wait for a new server's first answer, seconds."""
-LOAD_TIMEOUT = 900.0
+
+LOAD_TIMEOUT: Final = 900.0
 """Longest wait for a new server to load its data, once it answers that it does so, seconds."""
-QUERY_TIMEOUT = 2.0
+
+QUERY_TIMEOUT: Final = 2.0
 """Longest wait for one reply, seconds."""
-STOP_TIMEOUT = 10.0
+
+STOP_TIMEOUT: Final = 10.0
 """Longest orderly end of a server before it is killed, seconds."""
-KILL_TIMEOUT = 5.0
+
+KILL_TIMEOUT: Final = 5.0
 """Longest wait for a killed server to be gone, seconds."""
-LOG_MAX = 10 << 20
+
+LOG_MAX: Final = 10 << 20
 """Size from which redis.log is set aside as redis.log.1, bytes."""
-LOG_TAIL = 4096
+
+LOG_TAIL: Final = 4096
 """How much of the end of redis.log an error quotes at most, bytes."""
 
 
@@ -116,7 +122,7 @@ class Process:
         raise NoRedis(f"{self._plan.binary} did not start. It said: {self._last_words()}")
 
     async def end(self, number: signal.Signals, bound: float) -> None:
-        """Signals it if it still runs, and waits until it is gone, at most ``bound`` seconds."""
+        """Signal it if it still runs, and wait until it is gone, at most ``bound`` seconds."""
         if self.status is not None:
             return
         with suppress(ProcessLookupError):

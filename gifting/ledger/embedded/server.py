@@ -9,6 +9,7 @@ import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from gifting.errors import BadSetting, DataDirInUse, DiskFailed
@@ -22,11 +23,13 @@ from gifting.tasks import Vital
 
 log = logging.getLogger(__name__)
 
-SOCKET_PATH_MAX = 100
+SOCKET_PATH_MAX: Final = 100
 """Longest path of a unix socket, bytes; systems allow 104 to 108."""
+
 BACKOFF_MIN, BACKOFF_MAX = 0.05, 2.0
 """Pause before a dead server is started again: first, and at most, seconds. It doubles."""
-STABLE_AFTER = 10.0
+
+STABLE_AFTER: Final = 10.0
 """A server that lived this long starts again after the shortest pause, seconds."""
 
 
@@ -60,7 +63,7 @@ class EmbeddedRedis:
         return self._process.pid if self._process and self._process.status is None else None
 
     async def start(self) -> str:
-        """Starts the server and waits until it has loaded its data; returns its URL.
+        """Start the server and wait until it has loaded its data; returns its URL.
 
         Raises:
             DataDirInUse: another server has the directory.
@@ -81,7 +84,7 @@ class EmbeddedRedis:
         return self.url
 
     async def stop(self) -> None:
-        """Ends the server in order; by force after ``STOP_TIMEOUT`` or if cancelled. May be called again."""
+        """End the server in order; by force after ``STOP_TIMEOUT`` or if cancelled. May be called again."""
         async with self._stopping:
             try:
                 await self._end()
