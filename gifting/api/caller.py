@@ -45,5 +45,5 @@ def pay(gateway: Gateway, endpoint: Endpoint, identity: Identity, query: dict[st
     cost = endpoint.cost + (query["limit"] / endpoint.page if endpoint.page else 0)
     if identity is NOBODY or (cost <= 1 and identity.role == "operator" and not identity.room):
         return
-    if not gateway.limits.visit(identity, gateway.time(), messages=cost):
+    if not gateway.limits.visit(identity, gateway.time(), cost):
         raise RateLimited("This user asks too often.")

@@ -78,13 +78,12 @@ class Allowance:
         self._bytes_full_at = bytes_full_at + size * rates.byte_cost
         return True
 
-    def charge(self, now: float, size: int = 0, messages: float = 0) -> None:
+    def charge(self, now: float, messages: float) -> None:
         """Pay for what turned out to cost more than was taken. A debt is a burst at most; what is above is let off."""
         rates = self._rates
         self._messages_full_at = min(
             max(self._messages_full_at, now) + messages * rates.message_cost, now + 2 * rates.message_span
         )
-        self._bytes_full_at = min(max(self._bytes_full_at, now) + size * rates.byte_cost, now + 2 * rates.byte_span)
 
     def used_up(self, now: float) -> bool:
         """Whether nothing can be taken at ``now``."""
@@ -128,11 +127,11 @@ class Limits:
         self.connected -= 1
         self._remember(who, entry)
 
-    def visit(self, identity: Identity, now: float, size: int = 0, messages: float = 1) -> bool:
+    def visit(self, identity: Identity, now: float, messages: float = 1) -> bool:
         """Whether a user may do one more thing, connected or not; as :meth:`Allowance.take`."""
         who = _who(identity)
         entry = self._find(who)
-        allowed = entry.take(now, size, messages)
+        allowed = entry.take(now, messages=messages)
         self._remember(who, entry)
         return allowed
 

@@ -60,7 +60,7 @@ def _charged(cost: float, command: Command) -> Command:
     """The command, for more than its frame has paid."""
 
     def charge(gateway: Gateway, session: Session, message: Message) -> None:
-        session.allowance.charge(session.connection.heard_at, messages=cost)
+        session.allowance.charge(session.connection.heard_at, cost)
         command(gateway, session, message)
 
     return charge

@@ -59,8 +59,8 @@ def test_what_is_refused_takes_nothing() -> None:
 
 
 def test_a_charge_makes_a_debt_of_one_burst_at_most() -> None:
-    allowance = Allowance(rates(10.0, 20, byte_rate=100, byte_burst=200))
-    allowance.charge(0.0, 10**12, 10**12)
+    allowance = Allowance(rates(10.0, 20))
+    allowance.charge(0.0, 10**12)
     assert allowance.used_up(1.99)
     assert not allowance.used_up(2.01)
 
