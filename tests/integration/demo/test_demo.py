@@ -187,9 +187,10 @@ async def test_killed_it_ends_the_redis_of_kept_data_in_order(tmp_path: Path) ->
 @pytest.fixture
 def nearly_too_long() -> Iterator[Path]:
     """Where a demo's directory is too long for a socket, which so has one of its own that is just short enough."""
-    least = len("/tmp/12345678//gifting-12345678/redis.sock")
+    least = len("/tmp/12345678/t/gifting-12345678/redis.sock")
     with tempfile.TemporaryDirectory(prefix="x" * (SOCKET_PATH_MAX - least), dir="/tmp") as folder:
-        yield Path(folder)
+        (Path(folder) / "t").mkdir()
+        yield Path(folder) / "t"
 
 
 @pytest.mark.attack
