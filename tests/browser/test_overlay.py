@@ -195,7 +195,7 @@ async def test_pictures_stay_while_the_server_is_away(browser: Browser, tmp_path
             for gift in ("carousel", "fireworks"):
                 await ann.send_gift(scene.room, gift)
         await page.wait_for(f"({CARDS})[0]?.gift === 'Carousel'")
-        await server.stop(signal.SIGKILL)
+        await server.stop()
         await page.wait_for(f"({CARDS})[0]?.gift === 'Fireworks'", 20)
         await page.wait_for("document.querySelector('.card:not(.leaving) img.gift')?.naturalWidth > 0")
         assert await page.evaluate("document.querySelectorAll('span.gift').length") == 0
