@@ -18,7 +18,7 @@ from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
 from gifting.transport.gateway import Gateway
 from gifting.wire.close import CloseCode
-from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR, TOO_BIG
+from gifting.wire.frame_parser import INVALID_DATA, PROTOCOL_ERROR, TOO_BIG
 
 Value = float | Histogram
 Kind = Literal["counter", "gauge", "histogram"]

@@ -19,7 +19,7 @@ from gifting.transport.outgoing import Outgoing
 from gifting.transport.session import Session
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import TEXT, UNDECODABLE
-from gifting.wire.engine import INVALID_DATA, PROTOCOL_ERROR
+from gifting.wire.frame_parser import INVALID_DATA, PROTOCOL_ERROR
 from gifting.wire.framing import CLOSE, measure, unmask
 
 FRAMES_AT_ONCE = 64
@@ -54,7 +54,7 @@ class Connection(Outgoing):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
-        self._engine = None
+        self._parser = None
         self._tail = b""
         self._out = None
         if self.session is not None:
@@ -90,8 +90,8 @@ class Connection(Outgoing):
         super().close(code, hint)
 
     def _part(self) -> None:
-        if self._engine is not None:
-            self._gateway.hub.counters.closes[self._engine.close_code] += 1
+        if self._parser is not None:
+            self._gateway.hub.counters.closes[self._parser.close_code] += 1
         super()._part()
 
     def eof_received(self) -> None:
@@ -102,7 +102,7 @@ class Connection(Outgoing):
         self.pinged = False
         if self.held:
             self._tail += data  # the last of what was on its way
-        elif not self.closing or (self._engine is not None and not self._engine.over):
+        elif not self.closing or (self._parser is not None and not self._parser.over):
             self._read_frames(self._tail + data if self._tail else data)
         elif self.session is not None and not self.session.allowance.take(self.heard_at, len(data)):
             self._transport.pause_reading()  # for good
@@ -150,9 +150,9 @@ class Connection(Outgoing):
             if not sound:
                 self._read_violation(data[start : start + _HEAD_MAX], malformed=end < 0)
                 end = size
-            elif self._engine is None and first in (_TEXT_FRAME, _BINARY_FRAME):
+            elif self._parser is None and first in (_TEXT_FRAME, _BINARY_FRAME):
                 self._read_message(first & _OPCODE, unmask(data, mask, payload, end))
-            elif first != _PONG_FRAME or end > payload + _CONTROL_MAX or self._engine is not None:
+            elif first != _PONG_FRAME or end > payload + _CONTROL_MAX or self._parser is not None:
                 self._read_odd(data[start:end])
             start = end
         self._tail = data[start:]
@@ -185,21 +185,21 @@ class Connection(Outgoing):
 
     def _read_odd(self, data: bytes) -> None:
         """One frame that the fast lane does not take: a control frame, a fragment, a violation; or after a close."""
-        engine = self._engine or self._new_engine()
-        if self.closing and (engine.over or data[0] & _OPCODE != CLOSE):
+        parser = self._parser or self._new_parser()
+        if self.closing and (parser.over or data[0] & _OPCODE != CLOSE):
             return
-        message = engine.receive(data)
+        message = parser.receive(data)
         if message is not None and not self.closing:
             self._read_message(*message)
-        self._after_engine(engine)
+        self._after_parser(parser)
 
     def _read_violation(self, head: bytes, malformed: bool) -> None:
-        engine = self._engine or self._new_engine()
+        parser = self._parser or self._new_parser()
         if malformed:
-            engine.fail(PROTOCOL_ERROR, "a size in more bytes than it takes")
+            parser.fail(PROTOCOL_ERROR, "a size in more bytes than it takes")
         else:
-            engine.receive(head)  # which is all it needs to refuse it
-        self._after_engine(engine)
+            parser.receive(head)  # which is all it needs to refuse it
+        self._after_parser(parser)
 
     def _read_message(self, opcode: int, data: bytes) -> None:
         """One whole message; what the protocol has against it is said here."""
@@ -219,8 +219,8 @@ class Connection(Outgoing):
         try:
             data.decode()
         except UnicodeDecodeError as error:
-            engine = self._engine or self._new_engine()
-            engine.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
-            self._after_engine(engine)
+            parser = self._parser or self._new_parser()
+            parser.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
+            self._after_parser(parser)
             return False
         return True

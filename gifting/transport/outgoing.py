@@ -12,7 +12,7 @@ from gifting.transport.farewell import FAREWELL
 from gifting.transport.handover import Upgraded
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import JSON, Codec
-from gifting.wire.engine import Engine
+from gifting.wire.frame_parser import FrameParser
 from gifting.wire.framing import PING, frame
 
 CLOSE_TIMEOUT: Final = 5.0
@@ -27,9 +27,9 @@ class Outgoing(Upgraded):
     """
 
     __slots__ = (
-        "_engine",
         "_loop",
         "_out",
+        "_parser",
         "_settings",
         "_transport",
         "closing",
@@ -48,7 +48,7 @@ class Outgoing(Upgraded):
         self._loop = loop
         self._settings = settings
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
-        self._engine: Engine | None = None
+        self._parser: FrameParser | None = None
         self._out: list[bytes] | None = None
 
     def send(self, message: bytes) -> None:
@@ -85,9 +85,9 @@ class Outgoing(Upgraded):
         self.flush()
         self.closing = True
         self.let_go()
-        engine = self._engine or self._new_engine()
-        engine.close(code, hint or code.reason)
-        self._transport.write(engine.answers())
+        parser = self._parser or self._new_parser()
+        parser.close(code, hint or code.reason)
+        self._transport.write(parser.answers())
         if self.paused_at is not None:
             self._transport.resume_reading()
         self._loop.call_later(CLOSE_TIMEOUT, self.abort)
@@ -101,22 +101,22 @@ class Outgoing(Upgraded):
 
     # What the fast lane does not do.
 
-    def _new_engine(self) -> Engine:
-        self._engine = Engine(self._settings.message_max)
-        return self._engine
+    def _new_parser(self) -> FrameParser:
+        self._parser = FrameParser(self._settings.message_max)
+        return self._parser
 
-    def _after_engine(self, engine: Engine) -> None:
-        written = engine.answers()
+    def _after_parser(self, parser: FrameParser) -> None:
+        written = parser.answers()
         if written and not self._transport.is_closing():
             self.flush()
             self._transport.write(written)
-        self.closing = self.closing or engine.closing
-        if engine.failed:
+        self.closing = self.closing or parser.closing
+        if parser.failed:
             self._part()
-        elif engine.over:
+        elif parser.over:
             self._transport.close()
-        elif not engine.busy:
-            self._engine = None
+        elif not parser.busy:
+            self._parser = None
 
     def _part(self) -> None:
         """All is said, but to close at once would cut off the last of it, for the peer is still sending."""

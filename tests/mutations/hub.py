@@ -45,8 +45,8 @@ MUTANTS = (
             "                if not start and not take(now):  # a frame in many pieces costs as many\n                    self._hold(throttled=True)\n                break\n",
             "                break\n",
         ),
-        ("        if self.closing and (engine.over or data[0] & _OPCODE != CLOSE):\n", "        if engine.over:\n"),
-        ("        elif not self.closing or (self._engine is not None and not self._engine.over):\n", "        else:\n"),
+        ("        if self.closing and (parser.over or data[0] & _OPCODE != CLOSE):\n", "        if parser.over:\n"),
+        ("        elif not self.closing or (self._parser is not None and not self._parser.over):\n", "        else:\n"),
         (
             "            self._transport.pause_reading()\n        if self.paused_at is None:\n            if throttled",
             "            pass\n        if self.paused_at is None:\n            if throttled",

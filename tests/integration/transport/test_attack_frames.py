@@ -22,7 +22,7 @@ from gifting.transport.connection import Connection
 from gifting.transport.gateway import Gateway
 from gifting.transport.handshake import Upgrade
 from gifting.wire.close import CloseCode
-from gifting.wire.engine import FRAGMENTS_MAX
+from gifting.wire.frame_parser import FRAGMENTS_MAX
 from gifting.wire.keyring import Keyring
 from tests.support.raw import BINARY, CLOSE, CONT, FIN, KEY, PING, PONG, TEXT, Raw, gift, hang_up, masked, says
 from tests.support.server import SECRET, Server

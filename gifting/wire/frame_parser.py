@@ -30,7 +30,7 @@ _OPCODE: Final = 0x0F
 _new_decoder: Final = getincrementaldecoder("utf-8")
 
 
-class Engine:
+class FrameParser:
     """The open end of one WebSocket's protocol: whole frames in, messages and answers out."""
 
     __slots__ = ("_decoder", "_fragments", "_protocol")
