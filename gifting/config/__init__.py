@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gifting.config.settings import FRAME_MAX_MOST, PARTITIONS_MAX, TOKEN_LEEWAY_MAX, TOKEN_TTL_MAX, Settings
+from gifting.config.bounds import FRAME_MAX_MOST, PARTITIONS_MAX, TOKEN_LEEWAY_MAX, TOKEN_TTL_MAX
+from gifting.config.settings import Settings
 from gifting.config.table import ENV_PREFIX, SECRETS, Setting, load, table
 from gifting.config.values import SECRET_MIN, SECRETS_MAX, read_secrets
 

@@ -9,22 +9,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
+from gifting.config.bounds import FRAME_MAX_MOST, PARTITIONS_MAX, TEN_YEARS, TOKEN_LEEWAY_MAX, TOKEN_TTL_MAX
 from gifting.config.values import read_origin, read_rate, read_secrets
 from gifting.errors import BadSetting
-
-FRAME_MAX_MOST: Final = 4 << 20
-"""The clients of this package take four times as much."""
-
-TOKEN_TTL_MAX: Final = 366 * 86400.0
-"""Seconds: no setting lets a token live longer, so what is revoked need not be remembered longer."""
-
-TOKEN_LEEWAY_MAX: Final = 300.0
-"""Seconds."""
-
-PARTITIONS_MAX: Final = 256
-
-TEN_YEARS: Final = 10 * 366 * 86400.0
-"""Seconds: the longest that anything is kept for. In ms it is far from where Redis takes no more."""
 
 _WORDS: Final = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error")}
 """Settings that are one of these."""

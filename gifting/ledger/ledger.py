@@ -13,7 +13,7 @@ from gifting.health import Health
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
 from gifting.ledger.connect import BinaryRedis, connect
-from gifting.ledger.free import FreeEvents
+from gifting.ledger.free_events import FreeEvents
 from gifting.ledger.gifts import Gifts
 from gifting.ledger.halt import Halt
 from gifting.ledger.keys import Keys
