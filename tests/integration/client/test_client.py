@@ -14,16 +14,11 @@ from typing import Any
 import msgpack
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosedOK
-from websockets.frames import Close
 
 from gifting import errors
 from gifting.client import Client, connection
 from gifting.client.inbox import Inbox
-from gifting.client.reconnect import LONGEST_PAUSE, backoff, error_from_reply, hinted_pause, socket_url
-from gifting.client.sending import Sending
 from gifting.config import FRAME_MAX_MOST
-from tests.support.keys import forget_keys
 from tests.support.proxy import Proxy
 from tests.support.server import Server
 
@@ -268,150 +263,6 @@ async def scripted(*, joins: list[dict[str, Any]], closes: list[int]) -> AsyncIt
         yield f"ws://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}"
 
 
-# Gifts in doubt.
-
-
-@pytest.mark.attack
-@pytest.mark.parametrize("arrives", [True, False])
-async def test_a_gift_whose_reply_was_lost_for_longer_than_the_window_is_not_paid_again(
-    tmp_path: Path, redis_url: str, redis_client: Any, arrives: bool
-) -> None:
-    async with Server(tmp_path / "data", redis_url) as server, Proxy(server.url) as proxy:
-        await server.room("r1")
-        await server.operator.grant_each(["ann"], 100)
-        async with Client(proxy.url, server.token("ann")) as ann:
-            await ann.gift_status(key := ann.new_key())
-            proxy.mute = arrives
-            if not arrives:
-                proxy.cut(refuse=True)
-            sending = asyncio.create_task(ann.send_gift("r1", "spark", 3, key=key))
-            while arrives and (await server.operator.wallets(["ann"]))["ann"] != 97:
-                await asyncio.sleep(0.01)
-            proxy.cut(refuse=True)
-            await forget_keys(redis_client)
-            proxy.mend()
-            if arrives:
-                reply = await sending
-                assert reply["duplicate"]
-                assert (await ann.gift_status(key))["event_id"] == reply["event_id"]
-            else:
-                with pytest.raises(errors.NotCharged, match="a new key is safe"):
-                    await sending
-                assert (await ann.gift_status(key))["state"] == "unknown"
-        assert await server.operator.wallets(["ann"]) == {"ann": 97 if arrives else 100}
-
-
-class Forgetful:
-    """A server that answers gifts and questions about them as it is told; ``LOST``: it closes instead."""
-
-    LOST: dict[str, Any] = {}  # noqa: RUF012
-
-    def __init__(self, gifts: list[dict[str, Any]], statuses: list[dict[str, Any]]) -> None:
-        self._answers = {"send_gift": gifts, "gift_status": statuses}
-        self.keys: dict[str, list[str]] = {"send_gift": [], "gift_status": []}
-
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[str]:
-        options: Any = {"subprotocols": ["gifting.v1.msgpack"], "compression": None}
-        async with serve(self._handle, "127.0.0.1", 0, **options) as running:
-            yield f"ws://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}"
-
-    async def _handle(self, socket: ServerConnection) -> None:
-        async for data in socket:
-            message = msgpack.unpackb(data)
-            answer: dict[str, Any] = {"ok": True, "ts": time.time_ns() // 1_000_000}
-            if message["op"] != "ping":
-                self.keys[message["op"]].append(message["key"])
-                answers = self._answers[message["op"]]
-                answer = answers.pop(0) if len(answers) > 1 else answers[0]
-            if answer is self.LOST:
-                await socket.close(4000)
-                return
-            await socket.send(msgpack.packb({"re": message["id"], **answer}))
-
-
-def refused(code: str) -> dict[str, Any]:
-    error = errors.by_code(code)
-    return {"ok": False, "error": {"code": code, "message": error.help, "temporary": error.temporary}}
-
-
-LOST = Forgetful.LOST
-RESULT = {"seq": 7, "event_id": "r1.7", "coins": 3, "repeat_count": 2, "streak_id": "r1.6"}
-ACCEPTED = {"ok": True, "state": "accepted", "room": "r1", "gift": "spark", "count": 1, "spent": 1, "ts": 1, **RESULT}
-REFUSED = {"ok": True, "state": "refused", "error": refused("insufficient_coins")["error"]}
-OPEN = {"ok": True, "state": "open"}
-UNKNOWN = {"ok": True, "state": "unknown"}
-TOO_OLD = refused("key_expired")
-TAKEN = {"ok": True, "duplicate": True, **RESULT}
-
-
-@pytest.mark.attack
-@pytest.mark.parametrize(
-    ("gifts", "statuses", "outcome"),
-    [
-        ([LOST, TOO_OLD], [ACCEPTED], RESULT),
-        ([LOST, LOST, LOST, refused("unknown_gift")], [ACCEPTED], RESULT),
-        ([LOST, TOO_OLD], [LOST, refused("rate_limited"), ACCEPTED], RESULT),
-        ([LOST, TOO_OLD], [REFUSED], errors.InsufficientCoins),
-        ([LOST, TOO_OLD], [UNKNOWN], errors.NotCharged),
-        ([LOST, TOO_OLD], [OPEN], errors.OutcomeUnknown),
-        ([LOST, TOO_OLD], [refused("unknown_op")], errors.OutcomeUnknown),
-        ([LOST, TOO_OLD], [{**ACCEPTED, "count": 2}], errors.KeyReused),
-        ([LOST, refused("forbidden")], [LOST], errors.OutcomeUnknown),
-        ([LOST, refused("room_not_found"), TAKEN], [OPEN], RESULT),
-        ([refused("outcome_unknown"), TOO_OLD], [ACCEPTED], RESULT),
-        ([refused("outcome_unknown"), TOO_OLD], [UNKNOWN], errors.NotCharged),
-        ([LOST], [ACCEPTED], RESULT),
-        ([LOST], [OPEN], errors.OutcomeUnknown),
-        ([refused("ledger_unavailable"), refused("insufficient_coins")], [], errors.InsufficientCoins),
-        ([TOO_OLD], [], errors.KeyExpired),
-    ],
-)
-async def test_of_a_gift_in_doubt_only_the_ledger_is_believed(
-    gifts: list[dict[str, Any]], statuses: list[dict[str, Any]], outcome: Any
-) -> None:
-    server = Forgetful([*gifts], [*statuses])
-    deadline = 0.5 if gifts[-1] is LOST or outcome is errors.OutcomeUnknown else WITHIN
-    async with server.run() as url, Client(url, "t", deadline=deadline) as client:
-        key = client.new_key()
-        sending = Sending(client._connection, {"room": "r1", "gift": "spark", "count": 1, "key": key}, used=False)
-        if isinstance(outcome, dict):
-            reply = await sending.finish()
-            assert reply["duplicate"]
-            assert {name: reply[name] for name in RESULT} == RESULT
-        else:
-            with pytest.raises(outcome) as refusal:
-                await sending.finish()
-            assert type(refusal.value) is outcome
-            assert "make a new key" not in str(refusal.value) or outcome is errors.KeyReused
-            assert key in str(refusal.value) or outcome is not errors.OutcomeUnknown
-    assert set(server.keys["send_gift"]) == {key}
-    assert set(server.keys["gift_status"]) <= {key}
-
-
-@pytest.mark.attack
-@pytest.mark.parametrize(
-    ("gift", "status", "outcome"),
-    [
-        (TOO_OLD, ACCEPTED, RESULT),
-        (TOO_OLD, UNKNOWN, errors.NotCharged),
-        (TOO_OLD, {"ok": True, "state": "refused", "error": TOO_OLD["error"]}, errors.NotCharged),
-        (refused("unknown_gift"), OPEN, errors.UnknownGift),
-        (refused("bad_key"), OPEN, errors.BadKey),
-        (refused("forbidden"), OPEN, errors.Forbidden),
-    ],
-)
-async def test_a_key_that_was_given_may_have_been_used(
-    gift: dict[str, Any], status: dict[str, Any], outcome: Any
-) -> None:
-    async with Forgetful([gift], [status]).run() as url, Client(url, "t") as client:
-        if isinstance(outcome, dict):
-            assert (await client.send_gift("r1", "spark", key=client.new_key()))["seq"] == 7
-        else:
-            with pytest.raises(outcome):
-                await client.send_gift("r1", "spark", key=client.new_key())
-
-
 def joined(seq: int, *, gap: bool = False) -> dict[str, Any]:
     return {"ok": True, "room": {"seq": seq}, "gap": gap}
 
@@ -492,28 +343,3 @@ async def test_close_codes_from_4500_up_are_final(code: int, error: type[errors.
         await client.join("r1")
         with pytest.raises(error):
             await collect(client, lambda _: False)
-
-
-def test_pauses_grow_up_to_a_bound_and_never_agree() -> None:
-    pauses = backoff()
-    found = [next(pauses) for _ in range(200)]
-    assert all(0 <= pause <= LONGEST_PAUSE for pause in found)
-    assert max(found[:3]) <= 1 < LONGEST_PAUSE / 2 < max(found)
-    assert len(set(found)) == 200
-
-
-def test_a_server_that_shuts_down_says_how_long_to_wait() -> None:
-    assert hinted_pause(ConnectionClosedOK(Close(4000, "retry in 1.25 s"), None)) == 1.25
-    assert hinted_pause(ConnectionClosedOK(Close(4000, "retry in 99999 s"), None)) == LONGEST_PAUSE
-    assert hinted_pause(ConnectionClosedOK(Close(4001, "too slow"), None)) == 0
-    assert hinted_pause(OSError()) == 0
-
-
-def test_addresses() -> None:
-    assert socket_url("http://127.0.0.1:80") == ("ws://127.0.0.1:80/v1/ws", None)
-    assert socket_url("https://example.org/") == ("wss://example.org/v1/ws", True)
-    assert socket_url("wss://example.org/gifts/ws?x=1") == ("wss://example.org/gifts/ws?x=1", True)
-
-
-def test_an_unknown_code_keeps_its_text() -> None:
-    assert "brand_new: It broke." in str(error_from_reply("brand_new", "It broke."))

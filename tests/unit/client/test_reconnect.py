@@ -1,0 +1,33 @@
+"""When and where a client connects again. Pure."""
+
+from __future__ import annotations
+
+from websockets.exceptions import ConnectionClosedOK
+from websockets.frames import Close
+
+from gifting.client.reconnect import LONGEST_PAUSE, backoff, error_from_reply, hinted_pause, socket_url
+
+
+def test_pauses_grow_up_to_a_bound_and_never_agree() -> None:
+    pauses = backoff()
+    found = [next(pauses) for _ in range(200)]
+    assert all(0 <= pause <= LONGEST_PAUSE for pause in found)
+    assert max(found[:3]) <= 1 < LONGEST_PAUSE / 2 < max(found)
+    assert len(set(found)) == 200
+
+
+def test_a_server_that_shuts_down_says_how_long_to_wait() -> None:
+    assert hinted_pause(ConnectionClosedOK(Close(4000, "retry in 1.25 s"), None)) == 1.25
+    assert hinted_pause(ConnectionClosedOK(Close(4000, "retry in 99999 s"), None)) == LONGEST_PAUSE
+    assert hinted_pause(ConnectionClosedOK(Close(4001, "too slow"), None)) == 0
+    assert hinted_pause(OSError()) == 0
+
+
+def test_addresses() -> None:
+    assert socket_url("http://127.0.0.1:80") == ("ws://127.0.0.1:80/v1/ws", None)
+    assert socket_url("https://example.org/") == ("wss://example.org/v1/ws", True)
+    assert socket_url("wss://example.org/gifts/ws?x=1") == ("wss://example.org/gifts/ws?x=1", True)
+
+
+def test_an_unknown_code_keeps_its_text() -> None:
+    assert "brand_new: It broke." in str(error_from_reply("brand_new", "It broke."))
