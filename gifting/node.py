@@ -20,7 +20,6 @@ from gifting.config import Settings
 from gifting.errors import GiftingError, LedgerHalted
 from gifting.files import count_open, raise_limit
 from gifting.hub.hub import Hub
-from gifting.keys.keeper import KeyKeeper
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.feed import Feed
@@ -29,6 +28,7 @@ from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
 from gifting.model.catalog import load_catalog
 from gifting.serving import Server, all_started, client_server, metrics_server
+from gifting.signing.keeper import KeyKeeper
 from gifting.tasks import Vital, end
 from gifting.transport.connection import Connection
 from gifting.transport.gateway import Gateway

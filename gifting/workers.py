@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from gifting.config import Settings, table
-from gifting.keys.secretfile import find_secrets
+from gifting.signing.secretfile import find_secrets
 from gifting.tasks import Vital
 
 log = logging.getLogger(__name__)

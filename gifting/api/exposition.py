@@ -12,7 +12,7 @@ from starlette.routing import Route
 from gifting.api.caller import bearer
 from gifting.api.services import Services
 from gifting.errors import BadToken, Forbidden
-from gifting.transport.addresses import is_here
+from gifting.transport.addresses import is_asked_from_here
 
 
 def metrics_route(services: Services, *, here_only: bool) -> Route:
@@ -23,7 +23,7 @@ def metrics_route(services: Services, *, here_only: bool) -> Route:
         if token:
             if not hmac.compare_digest(bearer(request).encode(), token.encode()):
                 raise BadToken("The metrics have a token of their own.")
-        elif here_only and not is_here(request.client.host if request.client else ""):
+        elif here_only and not is_asked_from_here(request.client, request.headers.get("host", "")):
             raise Forbidden("The operator opens the metrics by GIFTING_METRICS_TOKEN or --metrics-port.")
         return Response(generate_latest(services.metrics), media_type=CONTENT_TYPE_LATEST)
 

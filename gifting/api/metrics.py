@@ -13,9 +13,9 @@ from gifting import __version__
 from gifting.errors import all_errors
 from gifting.histogram import Histogram
 from gifting.hub.hub import Hub
-from gifting.keys.keeper import KeyKeeper
 from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
+from gifting.signing.keeper import KeyKeeper
 from gifting.transport.gateway import Gateway
 from gifting.wire.close import CloseCode
 from gifting.wire.frame_parser import INVALID_DATA, PROTOCOL_ERROR, TOO_BIG

@@ -39,7 +39,7 @@ class Beside(NamedTuple):
             BadSetting: the server was given one that is not known here.
             NoData: there is none.
         """
-        from gifting.keys.secretfile import read_secret_file, secret_path
+        from gifting.signing.secretfile import read_secret_file, secret_path
 
         if self.settings.secret:
             return self.settings.secrets[0]

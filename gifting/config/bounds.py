@@ -15,5 +15,11 @@ TOKEN_LEEWAY_MAX: Final = 300.0
 
 PARTITIONS_MAX: Final = 256
 
+NUMBER_MAX: Final = 1 << 31
+"""Of a setting without a bound of its own: beyond any use, and still what timers, Lua and Redis take."""
+
+MEMORY_MAX: Final = 1 << 50
+"""Bytes."""
+
 TEN_YEARS: Final = 10 * 366 * 86400.0
 """Seconds: the longest that anything is kept for. In ms it is far from where Redis takes no more."""

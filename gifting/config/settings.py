@@ -9,7 +9,15 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
-from gifting.config.bounds import FRAME_MAX_MOST, PARTITIONS_MAX, TEN_YEARS, TOKEN_LEEWAY_MAX, TOKEN_TTL_MAX
+from gifting.config.bounds import (
+    FRAME_MAX_MOST,
+    MEMORY_MAX,
+    NUMBER_MAX,
+    PARTITIONS_MAX,
+    TEN_YEARS,
+    TOKEN_LEEWAY_MAX,
+    TOKEN_TTL_MAX,
+)
 from gifting.config.values import read_origin, read_rate, read_secrets
 from gifting.errors import BadSetting
 
@@ -17,8 +25,9 @@ _WORDS: Final = {"log_format": ("text", "json"), "log_level": ("debug", "info", 
 """Settings that are one of these."""
 
 
-def _setting(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "least": least, "most": most})
+def _setting(default: Any, help: str, *, least: float | None = None, most: float = NUMBER_MAX) -> Any:
+    """``least`` and ``most`` are of numbers, which all have both."""
+    return field(default=default, metadata={"help": help, "least": least, "most": None if least is None else most})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +97,10 @@ class Settings:
     key_prefix: str = _setting("gifting", "First part of every Redis key.")
     partitions: int = _setting(16, "Logical shards. Fixed once data exists.", least=1, most=PARTITIONS_MAX)
     maxmemory: int = _setting(
-        0, "Memory limit of the private Redis; 0: none. At the limit gifts are refused, never lost.", least=0
+        0,
+        "Memory limit of the private Redis; 0: none. At the limit gifts are refused, never lost.",
+        least=0,
+        most=MEMORY_MAX,
     )
 
     dedupe_window: float = _setting(
@@ -206,9 +218,8 @@ class Settings:
             value, least, most = getattr(self, item.name), item.metadata["least"], item.metadata["most"]
             if isinstance(value, float) and not isfinite(value):
                 raise BadSetting(f"{item.name} is {value}; it must be a number.")
-            if (least is not None and value < least) or (most is not None and value > most):
-                bounds = f"at least {least}" + ("" if most is None else f" and at most {most}")
-                raise BadSetting(f"{item.name} is {value}; it must be {bounds}.")
+            if least is not None and not least <= value <= most:
+                raise BadSetting(f"{item.name} is {value}; it must be at least {least} and at most {most}.")
         if self.secret:
             read_secrets(self.secret)
         for name, known in _WORDS.items():

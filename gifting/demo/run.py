@@ -21,10 +21,10 @@ from gifting.demo.leftovers import guarded, throwaway_dir
 from gifting.demo.screen import Rates, Snapshots, as_line, as_table, open_console, where_to_look
 from gifting.errors import GiftingError
 from gifting.health import Health
-from gifting.keys.secretfile import find_secrets
 from gifting.node import Node, redis_for
 from gifting.running import Running, announced
 from gifting.serving import listen
+from gifting.signing.secretfile import find_secrets
 from gifting.tasks import Vital
 from gifting.web.front import ShortLink
 from gifting.wire.tokens import Role, issue

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 
 from gifting.errors import BadSetting
+
+_PORT = re.compile(r":\d*\Z")
 
 
 def is_here(host: str) -> bool:
@@ -18,6 +21,15 @@ def is_here(host: str) -> bool:
         return False
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return (mapped or address).is_loopback
+
+
+def is_asked_from_here(client: tuple[str, int] | None, named: str) -> bool:
+    """Whether a browser or a program of this machine asks, by a name of this machine: ``named`` is its ``Host``.
+
+    Without the name, a page from elsewhere could have its own name lead here.
+    """
+    named = _PORT.sub("", named).strip("[]")
+    return is_here(client[0] if client else "") and (named == "localhost" or is_here(named or "?"))
 
 
 def place_of(host: str) -> str:

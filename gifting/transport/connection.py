@@ -8,6 +8,7 @@ costs little memory.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import cast
 
 from gifting.errors import GiftingError
@@ -21,6 +22,8 @@ from gifting.wire.close import CloseCode
 from gifting.wire.codec import TEXT, UNDECODABLE
 from gifting.wire.frame_parser import INVALID_DATA, PROTOCOL_ERROR
 from gifting.wire.framing import CLOSE, measure, unmask
+
+log = logging.getLogger(__name__)
 
 FRAMES_AT_ONCE = 64
 """Frames of one connection taken before others get their turn: about a millisecond."""
@@ -118,6 +121,9 @@ class Connection(Outgoing):
         except GiftingError as error:
             self._gateway.refusals.note(self._transport, error)
             self._turn_away(refuse(error))
+        except Exception:
+            log.exception("an upgrade failed")
+            self._turn_away(refuse(GiftingError()))
         else:
             self._transport.write(accept(upgrade.key, request.subprotocol))
             if upgrade.rest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,13 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import gifting.web
 from gifting.errors import UnknownGift
 from gifting.model.catalog import Catalog
-from gifting.transport.addresses import is_here
+from gifting.transport.addresses import is_asked_from_here
 from gifting.web.art import gift_svg
 from gifting.web.front import ShortLink, front_page
 
 STATIC = Path(gifting.web.__file__).parent / "static"
-
-_PORT = re.compile(r":\d*\Z")
 
 POLICY = (
     "default-src 'self'; img-src 'self' https: data:; connect-src 'self' ws: wss:; "
@@ -66,23 +63,14 @@ def page_routes(catalog: Catalog, links: Sequence[ShortLink] = ()) -> list[BaseR
 
 
 async def _front(links: Sequence[ShortLink], request: Request) -> Response:
-    shown = links if _is_from_here(request) else ()
+    shown = links if is_asked_from_here(request.client, request.headers.get("host", "")) else ()
     return Response(front_page(shown), media_type="text/html", headers=HEADERS)
 
 
 async def _follow(link: ShortLink, request: Request) -> Response:
-    if not _is_from_here(request):
+    if not is_asked_from_here(request.client, request.headers.get("host", "")):
         raise HTTPException(404)
     return Response(status_code=303, headers=HEADERS | {"Location": f"../{link.target()}", "Cache-Control": "no-store"})
-
-
-def _is_from_here(request: Request) -> bool:
-    """Whether a browser of this machine asks for an address of this machine.
-
-    The name it asked for is looked at too, or a page from elsewhere could have its own name lead here.
-    """
-    named = _PORT.sub("", request.headers.get("host", "")).strip("[]")
-    return is_here(request.client.host if request.client else "") and (named == "localhost" or is_here(named or "?"))
 
 
 def _page(name: str, headers: dict[str, str]) -> ASGIApp:

@@ -26,7 +26,7 @@ LAYERS = {
     "errors": 0, "config": 0, "configdoc": 0, "files": 0, "health": 0, "histogram": 0, "logs": 0, "model": 0,
     "tasks": 0,
     "wire": 1,
-    "ledger": 2, "hub": 2, "keys": 2,
+    "ledger": 2, "hub": 2, "signing": 2,
     "economy": 3, "archive": 3,
     "transport": 4,
     "api": 5, "web": 5, "client": 5, "load": 5, "serving": 5, "adapters": 5,

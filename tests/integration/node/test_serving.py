@@ -171,8 +171,9 @@ async def test_metrics_are_for_this_machine_unless_opened(
 ) -> None:
     async with Server(tmp_path / "data", redis_url) as server:
         assert (await web.get(f"{server.url}/metrics")).status_code == 200
-        forwarded = await web.get(f"{server.url}/metrics", headers={"X-Forwarded-For": "203.0.113.9"})
-        assert (forwarded.status_code, forwarded.json()["code"]) == (403, "forbidden")
+        for elsewhere in ({"X-Forwarded-For": "203.0.113.9"}, {"Host": "rebound.example.org"}):
+            refused = await web.get(f"{server.url}/metrics", headers=elsewhere)
+            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     for host, here in (("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("", True), ("10.0.0.1", False),
                        ("::ffff:10.0.0.1", False), ("127.0.0.1.example.org", False)):  # fmt: skip
         assert is_here(host) == here

@@ -1,4 +1,4 @@
-"""The settings' bounds: each number has a least, what is beyond is refused by name, and the documentation says them."""
+"""The settings' bounds: each number has both, what is beyond is refused by name, and the documentation says them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ NUMBERS = [row for row in table() if row.type in (int, float)]
 @pytest.mark.parametrize("row", NUMBERS, ids=lambda row: row.name)
 def test_a_number_has_bounds(row: Setting) -> None:
     assert row.least is not None
-    for beyond in (row.least - 1, *([] if row.most is None else [row.most + 1])):
+    assert row.most is not None
+    for beyond in (row.least - 1, row.most + 1):
         with pytest.raises(BadSetting, match=f"{row.name} is "):
             load({row.name: row.type(beyond)}, {})
 

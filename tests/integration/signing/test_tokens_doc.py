@@ -16,10 +16,10 @@ import pytest
 from gifting import config
 from gifting.api.endpoints import ENDPOINTS
 from gifting.config import SECRETS_MAX
-from gifting.keys.keeper import ASKED_EVERY
 from gifting.ledger.overlays import ROOMS_OF_A_HOST
 from gifting.ledger.revocations import KEPT_BEYOND, OVERLAYS_MAX, REVOKED_MAX
 from gifting.model.ids import ID, TOKEN_ID
+from gifting.signing.keeper import ASKED_EVERY
 from gifting.wire.close import CloseCode
 from gifting.wire.jwks import JWKS_MAX, KEYS_MAX, RSA_BITS
 from gifting.wire.keyring import Keyring

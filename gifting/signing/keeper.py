@@ -16,9 +16,9 @@ from typing import Final
 from gifting.config import Settings
 from gifting.errors import BadSetting
 from gifting.health import Health
-from gifting.keys.fetch import FetchFailed, check_url, fetch, is_url
-from gifting.keys.secretfile import find_secrets, read_secret_file, secret_path
-from gifting.keys.watched import WatchedFile
+from gifting.signing.fetch import FetchFailed, check_url, fetch, is_url
+from gifting.signing.secretfile import find_secrets, read_secret_file, secret_path
+from gifting.signing.watched import WatchedFile
 from gifting.wire.jwks import read_jwks
 from gifting.wire.keyring import KID_MAX, Key, Keyring, kid_of
 

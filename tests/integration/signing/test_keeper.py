@@ -12,11 +12,11 @@ import pytest
 
 from gifting import config, errors
 from gifting.health import Health
-from gifting.keys import fetch as fetching
-from gifting.keys import keeper as keeping
-from gifting.keys.fetch import FetchFailed
-from gifting.keys.keeper import ASKED_MAX, KeyKeeper
-from gifting.keys.secretfile import find_secrets
+from gifting.signing import fetch as fetching
+from gifting.signing import keeper as keeping
+from gifting.signing.fetch import FetchFailed
+from gifting.signing.keeper import ASKED_MAX, KeyKeeper
+from gifting.signing.secretfile import find_secrets
 from gifting.wire.jwks import JWKS_MAX
 from gifting.wire.keyring import Keyring, kid_of
 from gifting.wire.tokens import Identity, issue, verify
