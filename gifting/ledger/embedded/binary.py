@@ -50,10 +50,16 @@ def _candidates() -> Iterator[Path]:
 
 
 def _major_version(binary: Path) -> int:
-    """0 for a binary that is missing or can't run here."""
-    command = [str(binary), "--version"]
+    """0 for a binary that is missing or can't run here. In a session of its own: Ctrl-C is not for it."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=VERSION_TIMEOUT, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            [str(binary), "--version"],
+            capture_output=True,
+            text=True,
+            timeout=VERSION_TIMEOUT,
+            check=False,
+            start_new_session=True,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return 0
     found = re.search(r"\bv=(\d+)\.", done.stdout)

@@ -12,6 +12,8 @@ import pytest
 from tests.support.keys import new_key
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 LISTED = "https://app.example.org"
 PUBLIC = "https://gifts.example.org"
 STRANGERS = ("https://app.example.org.evil", "https://app.example.org:8443", "http://app.example.org", "null", "")

@@ -20,6 +20,8 @@ from gifting.model.catalog import load_catalog
 from tests.support.keys import new_key
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 async def scrape(url: str) -> list[Sample]:
     """All samples of one scrape, over a connection of its own."""

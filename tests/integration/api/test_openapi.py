@@ -13,6 +13,8 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ROOT / "tests" / "support" / "schemathesis.toml"
 EXAMPLES = 20
 SEED = 7

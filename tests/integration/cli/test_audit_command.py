@@ -17,6 +17,8 @@ from gifting.ledger.audit import find_books
 from gifting.ledger.embedded import EmbeddedRedis
 from tests.support.tampering import World, a_full_world
 
+pytestmark = pytest.mark.slow
+
 CLEAN, DISCREPANCIES, CANT_AUDIT = 0, 1, 2
 
 

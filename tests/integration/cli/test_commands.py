@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import signal
 import stat
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from gifting.running import Running, find_running, notes_dir
 from tests.support.commands import Done, environment, run_command
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+
+pytestmark = pytest.mark.slow
 
 Type = Callable[..., Coroutine[Any, Any, Done]]
 
@@ -94,7 +98,7 @@ async def test_the_feed_is_live_and_ends_when_nobody_reads_it(server: Server, ty
     await said(typed, "room", "open", "lobby", "--host", "mara")
     await said(typed, "grant", "ann", "500")
     watching = await asyncio.create_subprocess_shell(
-        "python -m gifting watch lobby --since 0 | head -n 1; echo ${PIPESTATUS[0]}",
+        f"{shlex.quote(sys.executable)} -m gifting watch lobby --since 0 | head -n 1; echo ${{PIPESTATUS[0]}}",
         executable="/bin/bash",
         cwd=elsewhere,
         env=environment(),
@@ -119,7 +123,7 @@ async def test_ctrl_c_ends_the_feed_without_a_word(server: Server, typed: Type, 
     await said(typed, "grant", "ann", "500")
     await said(typed, "send", "lobby", "spark", "--user", "ann")
     watching = await asyncio.create_subprocess_exec(
-        *("python", "-m", "gifting", "watch", "lobby", "--since", "0"),
+        *(sys.executable, "-m", "gifting", "watch", "lobby", "--since", "0"),
         cwd=elsewhere,
         env=environment(),
         stdout=asyncio.subprocess.PIPE,

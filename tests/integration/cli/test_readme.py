@@ -16,6 +16,8 @@ from gifting.running import Running, find_running
 from tests.support.commands import environment
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 WITHIN = 60.0
 USUAL = "127.0.0.1:8080"
 

@@ -28,6 +28,8 @@ from gifting.demo.leftovers import clear_leftovers
 from gifting.ledger.embedded.server import SOCKET_PATH_MAX
 from tests.support.commands import environment
 
+pytestmark = pytest.mark.slow
+
 START_WITHIN = 30.0
 STOP_WITHIN = 30.0
 MAIN = "import sys; from gifting.cli import main; sys.exit(main())"

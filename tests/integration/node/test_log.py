@@ -11,6 +11,8 @@ import pytest
 from gifting import Client, errors
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 async def act(server: Server) -> None:
     """All that an operator can do, and somebody without a token."""

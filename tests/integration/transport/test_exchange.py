@@ -17,6 +17,8 @@ from tests.support.keys import new_key
 from tests.support.paths import ROOT
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 CLOCK_FIELDS = {"ts", "started"}
 """What differs from one evening to the next, the key aside."""

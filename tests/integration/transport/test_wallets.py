@@ -27,6 +27,8 @@ from tests.support.keys import new_key
 from tests.support.raw import KEY, TEXT, Raw, says
 from tests.support.server import SECRET, Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def server(redis_url: str, redis_client: Any, tmp_path: Path) -> AsyncIterator[Server]:

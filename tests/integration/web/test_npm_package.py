@@ -12,6 +12,8 @@ import pytest
 import gifting
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 WITHIN = 100
 USE = """
 import { GiftingClient, GiftingError } from "gifting";
