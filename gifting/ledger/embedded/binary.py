@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -50,8 +51,18 @@ def _candidates() -> Iterator[Path]:
 
 
 def _major_version(binary: Path) -> int:
-    """0 for a binary that is missing or can't run here. In a session of its own: Ctrl-C is not for it."""
+    """0 for a binary that is missing or can't run here."""
     try:
+        said = _ask_version(binary)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    found = re.search(r"\bv=(\d+)\.", said)
+    return int(found[1]) if found else 0
+
+
+def _ask_version(binary: Path) -> str:
+    """Asked again if a terminal's Ctrl-C met the process before it had a session of its own."""
+    for _ in range(2):
         done = subprocess.run(  # noqa: S603
             [str(binary), "--version"],
             capture_output=True,
@@ -60,10 +71,9 @@ def _major_version(binary: Path) -> int:
             check=False,
             start_new_session=True,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    found = re.search(r"\bv=(\d+)\.", done.stdout)
-    return int(found[1]) if found else 0
+        if done.returncode != -signal.SIGINT:
+            break
+    return done.stdout
 
 
 def server_command(binary: Path, data_dir: Path, socket: Path, maxmemory: int) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from gifting.errors import BadSetting, DataDirInUse, DiskFailed
+from gifting.errors import BadSetting, DataDirInUse, DiskFailed, NoRedis
 from gifting.health import Health
 from gifting.ledger.embedded.aof import mark_clean
 from gifting.ledger.embedded.binary import LOG_NAME, SOCKET_NOTE, find_binary
@@ -100,9 +100,20 @@ class EmbeddedRedis:
         self._redis_lock = await take_over(self.data_dir, self._socket)
         self._place_socket()
         plan = Plan(binary, self.data_dir, self._socket, self._maxmemory, self._env, self._redis_lock)
-        self._process = await Process.start(plan)
-        await self._process.wait_ready()
+        self._process = await self._start_process(plan)
         self._supervisor = self._vital.start("redis supervisor", self._supervise(plan, self._process))
+
+    async def _start_process(self, plan: Plan) -> Process:
+        """Ready; started again if a terminal's Ctrl-C met it before it had a session of its own."""
+        process = self._process = await Process.start(plan)
+        try:
+            await process.wait_ready()
+        except NoRedis:
+            if process.status != -signal.SIGINT:
+                raise
+            process = self._process = await Process.start(plan)
+            await process.wait_ready()
+        return process
 
     def _place_socket(self) -> None:
         if len(os.fsencode(self._socket)) > SOCKET_PATH_MAX:
