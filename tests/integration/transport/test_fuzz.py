@@ -36,7 +36,7 @@ PATIENCE = 0.3
 """Seconds for what need not be: a head that announces a body which never comes."""
 
 LOOSE: dict[str, Any] = {
-    "message_rate": 1e9, "message_burst": 10**9, "byte_rate": 1e12, "byte_burst": 10**9, "user_connections": 10_000,
+    "message_rate": 1e9, "message_burst": 10**9, "byte_rate": 1e9, "byte_burst": 10**9, "user_connections": 10_000,
     "address_connections": 10_000, "like_rate": 1e9, "like_burst": 9_999, "comment_rate": 1e9, "comment_burst": 10**9,
     "member_rate": 1e6, "replay_rate": 1e9, "replay_burst": 10**9,
 }  # fmt: skip
