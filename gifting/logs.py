@@ -92,8 +92,11 @@ class Refusals:
         self._left = 0
         self._untold = 0
 
-    def note(self, transport: asyncio.BaseTransport, error: GiftingError) -> None:
+    def count(self, error: GiftingError) -> None:
         self._counts[error.code] += 1
+
+    def note(self, transport: asyncio.BaseTransport, error: GiftingError) -> None:
+        self.count(error)
         now = self._clock()
         if now - self._begun >= 1:
             self._begun, self._left = now, REFUSALS_A_SECOND

@@ -68,7 +68,7 @@ async def _serve(services: Services, by_method: Mapping[str, Endpoint], request:
         call = await read_call(services, endpoint, request)
         reply = await endpoint.handler(call)
     except GiftingError as error:
-        services.gateway.hub.counters.refusals[error.code] += 1
+        services.gateway.refusals.count(error)
         return answer_problem(error)
     except ClientDisconnect:
         return Response(status_code=CLIENT_LEFT)

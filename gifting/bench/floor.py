@@ -16,7 +16,7 @@ from gifting.bench.driver import Driver
 from gifting.bench.native import compile_drive
 from gifting.bench.options import Drained
 from gifting.bench.spec import Connection, Opening, encode
-from gifting.errors import StartError
+from gifting.errors import BenchFailed
 from gifting.load.plan import Target
 from gifting.wire.codec import BINARY
 
@@ -47,7 +47,7 @@ class FloorTools:
         self._directory.cleanup()
 
     async def compile(self) -> None:
-        """Raises :class:`StartError` where there is no compiler."""
+        """Raises :class:`BenchFailed` where there is no compiler."""
         await asyncio.to_thread(compile_drive, self.path)
 
     async def us_per_send(self) -> float:
@@ -58,7 +58,7 @@ class FloorTools:
         async with asyncio.timeout(RUN_WITHIN_S):
             output, _ = await process.communicate()
         if process.returncode:
-            raise StartError("The floor could not be measured.")
+            raise BenchFailed("The floor could not be measured.")
         return float(msgspec.json.decode(output)["us_per_send"])
 
     async def watch(self, target: Target, viewers: Iterable[tuple[str, bytes]], stack: AsyncExitStack) -> Drain:

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import psutil
 
-from gifting.errors import StartError
+from gifting.errors import BenchFailed
 
 READY_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 20.0
@@ -53,7 +53,7 @@ class Launcher:
         return int(self.url.rpartition(":")[2] or 0)
 
     async def __aenter__(self) -> Self:
-        """Raises :class:`StartError` as :meth:`start` does."""
+        """Raises :class:`BenchFailed` as :meth:`start` does."""
         try:
             await self.start()
         except BaseException:
@@ -65,7 +65,7 @@ class Launcher:
         await self.stop()
 
     async def start(self) -> None:
-        """Return once it is ready. Raises :class:`StartError` with the end of its log if it does not get so far."""
+        """Return once it is ready. Raises :class:`BenchFailed` with the end of its log if it does not get so far."""
         with self._log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *(*self._prefix, sys.executable, "-m", "gifting", "serve", "--port", str(self.port)),
@@ -83,7 +83,7 @@ class Launcher:
             found.cancel()
             if self._reader.done():  # it is ending, and its exit status is still to be had
                 await self._wait()
-            raise StartError(f"The server did not start. Its last words:\n{self.log_text()[-LOG_TAIL:]}")
+            raise BenchFailed(f"The server did not start. Its last words:\n{self.log_text()[-LOG_TAIL:]}")
         self.url = found.result()
 
     async def _read(self, found: asyncio.Future[str]) -> None:

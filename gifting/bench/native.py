@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from gifting.errors import MissingTool, StartError
+from gifting.errors import BenchFailed, MissingTool
 
 SOURCES: Final = next(
     path
@@ -40,7 +40,7 @@ def compile_faults(directory: Path) -> Path:
 
 
 def _compile(target: Path, *arguments: str) -> Path:
-    """Raises :class:`MissingTool` where it can't be, :class:`StartError` where the compiler says no."""
+    """Raises :class:`MissingTool` where it can't be, :class:`BenchFailed` where the compiler says no."""
     compiler = shutil.which("cc")
     if compiler is None or not available():
         raise MissingTool("What is measured or broken in C needs Linux and a compiler: apt-get install gcc libc6-dev.")
@@ -49,5 +49,5 @@ def _compile(target: Path, *arguments: str) -> Path:
         command, cwd=SOURCES, capture_output=True, text=True, timeout=COMPILE_WITHIN_S, check=False
     )
     if done.returncode:
-        raise StartError(f"{target.name} does not compile: {done.stderr.strip()}")
+        raise BenchFailed(f"{target.name} does not compile: {done.stderr.strip()}")
     return target

@@ -62,6 +62,7 @@
         ├── DiskFailed              disk_failed
         ├── MissingExtra            missing_extra
         ├── MissingTool             missing_tool
+        ├── BenchFailed             bench_failed
         ├── NotConfirmed            not_confirmed
         └── ServerFailed            server_failed
 

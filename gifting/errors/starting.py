@@ -61,6 +61,11 @@ class MissingTool(StartError):
     help = "Install it, then try again."
 
 
+class BenchFailed(StartError):
+    code = "bench_failed"
+    help = "Nothing was measured; the words before say why. Mend that, and run it again."
+
+
 class NotConfirmed(StartError):
     code = "not_confirmed"
     help = "Nothing was written. Answer y in a terminal, or say --yes."

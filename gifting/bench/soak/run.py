@@ -23,7 +23,7 @@ from gifting.bench.soak.memory import Life
 from gifting.bench.soak.options import SoakOptions, SoakResult
 from gifting.bench.soak.proxy import Proxy
 from gifting.bench.soak.shim import FaultShim
-from gifting.errors import StartError
+from gifting.errors import BenchFailed
 from gifting.ledger.embedded import find_binary, running_url
 from gifting.load.fleet import Fleet
 from gifting.load.operator import Operator
@@ -73,7 +73,7 @@ async def run_soak(options: SoakOptions, show: Show = lambda text, done: None) -
         first = Server(BenchOptions(), overrides=settings | (shim.env if shim else {}))
         await stack.enter_async_context(first)
         if (url := running_url(Path(first.data_dir))) is None:
-            raise StartError("The first node has no Redis of its own that a second could share.")
+            raise BenchFailed("The first node has no Redis of its own that a second could share.")
         proxy = await stack.enter_async_context(Proxy(url)) if options.faults else None
         shared = Server(
             BenchOptions(), redis=proxy.url if proxy else url, secret=first.target.secret, overrides=settings
