@@ -16,7 +16,7 @@ from gifting.hub.replays import Replays
 from gifting.hub.room import Room, RoomLedger
 from gifting.hub.subscription import Subscription
 from gifting.model.values import RoomRef
-from gifting.wire.batch import RoomBatch
+from gifting.wire.batch import read_batches
 
 log = logging.getLogger(__name__)
 
@@ -89,11 +89,10 @@ class Hub:
 
     # The feed.
 
-    def receive(self, batch: RoomBatch) -> None:
-        """A batch from the feed."""
-        room = self.rooms.get(batch.room)
-        if room is not None:
-            room.receive(batch)
+    def receive(self, payload: bytes) -> None:
+        """What was published. Batches of rooms that nobody watches here are not even unpacked."""
+        for batch in read_batches(payload, self.rooms):
+            self.rooms[batch.room].receive(batch)
 
     def resync(self) -> None:
         """The feed may have missed something: look into every room's log."""

@@ -14,7 +14,6 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from gifting.ledger.connect import BinaryRedis
-from gifting.wire.batch import RoomBatch, read_batches
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +22,7 @@ RECONNECT_PAUSE: Final = 0.1
 
 
 class Feed:
-    """Feeds ``receive`` with every batch that is published; calls ``resync`` when some may have been missed."""
+    """Feeds ``receive`` with every message that is published; calls ``resync`` when some may have been missed."""
 
     def __init__(
         self,
@@ -31,7 +30,7 @@ class Feed:
         channels: list[str],
         heartbeat_channel: str,
         heartbeat_timeout: float,
-        receive: Callable[[RoomBatch], None],
+        receive: Callable[[bytes], None],
         resync: Callable[[], None],
     ) -> None:
         self._redis = redis
@@ -90,8 +89,7 @@ class Feed:
             if message["channel"] == heartbeat:
                 self._heard_at = self._time()
                 continue
-            for batch in read_batches(message["data"]):
-                self._receive(batch)
+            self._receive(message["data"])
 
     async def _beat(self) -> None:
         while True:

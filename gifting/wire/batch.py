@@ -12,7 +12,7 @@ the room's totals after the batch; ``rank`` is the new top 3 if it changed, else
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -21,6 +21,14 @@ from gifting.model.packing import pack
 
 FIELDS: Final = 4
 """Integers of the index for each event."""
+
+READ_SIZE: Final = 16_384
+"""Bytes that reading begins with; more are had where a payload is larger. Of itself msgpack would take a MiB."""
+
+_BATCH: Final = 0x99
+_LONG_NAME: Final = 0xD9
+_SHORT_MAX: Final = 0x1F
+"""How a batch begins: an array of nine; and its room, whose name has its size in one byte or, below 32, in its head."""
 
 
 class Totals(NamedTuple):
@@ -106,12 +114,33 @@ def split(batches: Iterable[RoomBatch], size: int) -> list[list[RoomBatch]]:
     return runs
 
 
-def read_batches(payload: bytes) -> Iterator[RoomBatch]:
-    """The batches in one published message or one log entry."""
-    unpacker = msgpack.Unpacker(raw=True, use_list=False, max_buffer_size=0)
+def read_batches(payload: bytes, wanted: Container[str] | None = None) -> Iterator[RoomBatch]:
+    """The batches in one published message or one log entry. Those of rooms that are not ``wanted`` are not unpacked.
+
+    Raises whatever msgpack does, or ValueError, where the payload is something else.
+    """
+    unpacker = msgpack.Unpacker(raw=True, use_list=False, max_buffer_size=0, read_size=READ_SIZE)
     unpacker.feed(payload)
-    for room, last, count, index, coins, diamonds, likes, events, rank in unpacker:
-        yield RoomBatch(room.decode(), last, count, index, Totals(coins, diamonds, likes), events, rank)
+    start, end = 0, len(payload)
+    while start < end:
+        if wanted is None or _room_of(payload, start) in wanted:
+            room, last, count, index, coins, diamonds, likes, events, rank = unpacker.unpack()
+            yield RoomBatch(room.decode(), last, count, index, Totals(coins, diamonds, likes), events, rank)
+        else:
+            unpacker.skip()
+        start = unpacker.tell()
+
+
+def _room_of(payload: bytes, start: int) -> str:
+    """Whose batch begins at ``start``."""
+    if payload[start] != _BATCH:
+        raise ValueError("This is no room batch.")
+    size, name = payload[start + 1], start + 2
+    if size == _LONG_NAME:
+        size, name = payload[name], name + 1
+    else:
+        size &= _SHORT_MAX
+    return payload[name : name + size].decode()
 
 
 def join_events(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gifting.ledger.entries import UNREADABLE
 from gifting.model.packing import pack, unpack
 from gifting.wire.batch import FIELDS, RoomBatch, Totals, array_header, join_events, read_batches, split
 
@@ -69,6 +70,25 @@ def test_batches_are_read_one_after_another(made: list[tuple[int, int]]) -> None
     for read in found:
         assert read.first == read.last - read.count + 1
         assert (read.room, read.events, read.totals) == ("room", b"e" * read.count, Totals(1, 2, 3))
+
+
+@given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=64), st.integers(1, 3)), max_size=6), st.data())
+def test_only_wanted_rooms_are_unpacked(made: list[tuple[str, int]], data: st.DataObject) -> None:
+    wanted = data.draw(st.sets(st.sampled_from([room for room, _ in made]))) if made else set()
+    whole = [pack((room, count, count, (1, 0, 0, 0) * count, 1, 2, 3, "e" * count, None)) for room, count in made]
+    cut = [pack((room, *(b"",) * 8)) for room, _ in made]  # what would break, if it were looked into
+    payload = b"".join(
+        batch if room in wanted else other for batch, other, (room, _) in zip(whole, cut, made, strict=True)
+    )
+    found = read_batches(payload, wanted)
+    assert [(batch.room, batch.count) for batch in found] == [pair for pair in made if pair[0] in wanted]
+
+
+@pytest.mark.parametrize("broken", [b"\xc1", b"\x91\xa1r", b"r1", pack(("r", 1)), pack(("s", *range(8)))[:-1]])
+@pytest.mark.parametrize("wanted", [None, {"r"}, {"s"}])
+def test_what_is_no_batch_is_not_passed_over(broken: bytes, wanted: set[str] | None) -> None:
+    with pytest.raises(UNREADABLE):
+        list(read_batches(broken, wanted))
 
 
 @pytest.mark.parametrize("count", [0, 15, 16, 65_535, 65_536])
