@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from benchmarks.micro import samples
 from benchmarks.micro.stage import Stage
 from gifting.hub.lane import Lane
-from gifting.ledger.commit import pack_batch
+from gifting.ledger.commit import deliver, pack_batch, read_replies
+from gifting.load.socket import masked
 from gifting.model.values import Done
 from gifting.wire.batch import read_batches
 from gifting.wire.codec import BINARY, JSON, MSGPACK
@@ -71,6 +72,25 @@ def _pack_batch(stage: Stage) -> Call:
     return lambda: pack_batch(items)
 
 
+def _pack_one(stage: Stage) -> Call:
+    stage.ledger.gifts.submit(stage.sender, stage.ref, samples.GIFT, samples.KEY, 1, None, _nobody)
+    items = stage.ledger.take_queue()
+    return lambda: pack_batch(items)
+
+
+def _acknowledge(stage: Stage) -> Call:
+    """From what the script says to what the sender's transport writes."""
+    connection = stage.connection(MSGPACK)
+    connection.data_received(masked(BINARY, samples.lone_gift()))
+    items = stage.ledger.take_queue()
+
+    def call() -> None:
+        deliver(items, read_replies(samples.REPLY, len(items)))
+        connection.flush()
+
+    return call
+
+
 def _frame(stage: Stage) -> Call:
     payload = samples.batch(stage.catalog, FRAME_EVENTS).events
     return lambda: frame(BINARY, payload)
@@ -79,6 +99,21 @@ def _frame(stage: Stage) -> Call:
 def _read_frames(count: int) -> Callable[[Stage], Call]:
     def make(stage: Stage) -> Call:
         connection, data = stage.connection(MSGPACK), samples.client_frames(MSGPACK, count)
+
+        def call() -> None:
+            connection.data_received(data)
+            stage.ledger.forget_queue()
+
+        return call
+
+    return make
+
+
+def _read(message: bytes) -> Callable[[Stage], Call]:
+    """A lone message, from the bytes of the socket to the queue."""
+
+    def make(stage: Stage) -> Call:
+        connection, data = stage.connection(MSGPACK), masked(BINARY, message)
 
         def call() -> None:
             connection.data_received(data)
@@ -123,8 +158,12 @@ CASES: Final = (
     Case("decode send_gift, JSON", 4000, _decode_json),
     Case("pack a gift for the ledger", 1000, _pack_gift),
     Case("address and pack a batch of 256", 50, _pack_batch),
+    Case("address and pack 1 gift", 1000, _pack_one),
+    Case("acknowledge 1 gift", 1000, _acknowledge),
     Case("frame 16 events", 4000, _frame),
     Case("read 1 client frame", 1000, _read_frames(1)),
+    Case("read a gift without a text", 1000, _read(samples.lone_gift())),
+    Case("read a comment", 1000, _read(samples.comment())),
     Case("read 16 client frames", 100, _read_frames(16)),
     Case("fan out to 1,000 viewers", 50, _fan_out),
     Case("conflate 256 events for lane live", 50, _conflate),

@@ -10,7 +10,7 @@ from gifting.model.catalog import Catalog
 from gifting.model.money import make_key
 from gifting.model.packing import pack
 from gifting.wire.batch import RoomBatch, read_batches
-from gifting.wire.codec import Codec
+from gifting.wire.codec import MSGPACK, Codec
 
 ROOM: Final = "lobby"
 HOST: Final = "host-lobby"
@@ -19,6 +19,8 @@ USER: Final = {"id": USER_ID, "name": "Ann", "picture": "https://example.org/ann
 GIFT: Final = "spark"
 KEY: Final = make_key(1_764_000_000_000, bytes(range(10)))
 TEXT: Final = "this one is for the drummer"
+REPLY: Final = pack([(0, 0, 41, 99_000, 1, 41)])
+"""What the script says of one gift that it took."""
 SENDERS: Final = 32
 """Streaks that are open in a batch: each sender has one, of as many gifts as fit."""
 
@@ -27,6 +29,15 @@ def message(codec: Codec) -> bytes:
     """A viewer's ``send_gift``, with every field."""
     fields = {"op": "send_gift", "id": 7, "room": ROOM, "gift": GIFT, "key": KEY, "count": 3, "message": TEXT}
     return codec.encode(fields)
+
+
+def lone_gift() -> bytes:
+    """What most gifts are: one, with nothing said."""
+    return MSGPACK.encode({"op": "send_gift", "id": 7, "room": ROOM, "gift": GIFT, "key": KEY})
+
+
+def comment() -> bytes:
+    return MSGPACK.encode({"op": "comment", "id": 7, "room": ROOM, "text": TEXT})
 
 
 def client_frames(codec: Codec, count: int) -> bytes:

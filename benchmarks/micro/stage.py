@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Any, Final, Self
 
+import uvloop
+
 from benchmarks.micro import samples
 from gifting.config import load
 from gifting.hub.hub import Hub
@@ -29,7 +31,7 @@ TTL: Final = 86_400.0
 UNLIMITED: Final = 1_000_000_000
 """Messages and bytes: a loop that measures sends more than any viewer may."""
 
-ALLOWED: Final = ("message_rate", "message_burst", "byte_rate", "byte_burst")
+ALLOWED: Final = ("message_rate", "message_burst", "byte_rate", "byte_burst", "comment_rate", "comment_burst")
 """The settings that say what a viewer may."""
 
 
@@ -74,7 +76,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.catalog = load_catalog()
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self.transports: list[NullTransport] = []
         self.ledger: OfflineLedger
         self.hub: Hub
@@ -118,6 +120,7 @@ class Stage:
         user = Identity(f"user-{self.gateway.limits.connected}", "viewer", "token", 0)
         allowance = self.gateway.limits.enter(user, self.gateway.time())
         connection.session = Session(connection, self.hub, identity, allowance)
+        self.gateway.sessions.add(connection.session)
         return connection
 
     def watch(self, lane: Lane, codec: Codec, count: int) -> None:

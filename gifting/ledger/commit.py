@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-import msgpack
+import msgspec
 
 from gifting import errors
 from gifting.ledger.spot import PARTITION_KEYS, ROOM_KEYS, Spot, partition_bulks
@@ -92,10 +93,13 @@ def _resolve(item: PendingCommit, outcome: Outcome) -> None:
 # On the wire.
 
 
+_decode_replies: Final = msgspec.msgpack.Decoder(list[RawReply]).decode
+
+
 def read_replies(reply: bytes, count: int) -> Sequence[RawReply]:
-    """What the script said of each of ``count`` items. Raises ValueError, TypeError: it is no such thing."""
-    replies: Sequence[RawReply] = msgpack.unpackb(reply, use_list=False)
-    if len(replies) != count or set(map(len, replies)) != {len(Reply._fields)}:
+    """What the script said of each of ``count`` items. Raises ValueError: it is no such thing."""
+    replies = _decode_replies(reply)
+    if len(replies) != count:
         raise ValueError(f"what came is no reply for each of {count} items")
     return replies
 
@@ -110,6 +114,34 @@ class Packed(NamedTuple):
 
 def pack_batch(batch: Sequence[PendingCommit]) -> Packed:
     """Every partition, room, bucket and target that is touched is told once, and then named by its place."""
+    return _pack_lone(*batch) if len(batch) == 1 else _pack_several(batch)
+
+
+def _pack_lone(item: PendingCommit) -> Packed:
+    """The same bytes as :func:`_pack_several` makes, in a quarter of the time: what there is has the first place."""
+    sender, room, target = item.sender, item.room, item.target
+    keys, count = partition_bulks(room.base), 1
+    if sender is None or target is None:
+        arguments = (_KINDS[item.kind], _lone_places(count), b"", _FIRST + item.fields)
+        return Packed(keys + room.keys, PARTITION_KEYS + ROOM_KEYS, arguments)
+    if sender.base != room.base:
+        keys, count = keys + partition_bulks(sender.base), 2
+    values = _FIRST + _FIRST + item.fields
+    arguments = (_KINDS[item.kind], _lone_places(count, sender.number), _FIRST + target, values)
+    return Packed(keys + room.keys + sender.keys, PARTITION_KEYS * count + ROOM_KEYS + 1, arguments)
+
+
+_FIRST: Final = pack(1)
+_KINDS: Final = {kind: bytes((kind,)) for kind in (GIFT, EVENT, LIKE)}
+
+
+@lru_cache
+def _lone_places(count: int, *bucket: int) -> bytes:
+    """What :func:`_address` says of one room, and of a bucket by its number, in the last of ``count`` partitions."""
+    return pack((count, (1,), (count,) * len(bucket), bucket))
+
+
+def _pack_several(batch: Sequence[PendingCommit]) -> Packed:
     rooms, buckets = _Spots(), _Spots()
     targets: dict[bytes, bytes] = {}
     heads: list[bytes] = []

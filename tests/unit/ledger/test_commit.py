@@ -10,9 +10,11 @@ import pytest
 
 import gifting
 from gifting import errors
-from gifting.ledger.commit import GIFT, LIKE, PendingCommit, abandon, deliver, refuse
-from gifting.ledger.spot import Spot
+from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit, abandon, deliver, pack_batch, refuse
+from gifting.ledger.keys import account_keys, credit_keys, room_keys
+from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.ledger.status import Status
+from gifting.model.packing import pack, unpack
 from gifting.model.values import Done, Outcome, Result
 
 SPOT = Spot("a", b"")
@@ -79,3 +81,40 @@ def test_who_fails_to_be_told_keeps_nobody_from_it(caplog: pytest.LogCaptureFixt
     deliver([item(fails), *items(told, 1)], [(0, Status.OK, 1, 1, 1, 1), (0, Status.OWN_ROOM, 0, 0, 0, 0)])
     assert type(told[0]) is errors.OwnRoom
     assert "telling its sender failed" in caplog.text
+
+
+# On the wire.
+
+ROOM_SPOT, TARGET = room_spot("{p1}", "r"), b"a gift in r"
+
+
+def keys_of(packed: bytes) -> list[str]:
+    return packed.decode().split("\r\n")[1::2]
+
+
+def partition(base: str) -> list[str]:
+    return account_keys(base) + credit_keys(base)[1:]
+
+
+@pytest.mark.parametrize("kind", [EVENT, LIKE])
+def test_a_call_of_one_free_event(kind: int) -> None:
+    packed = pack_batch([PendingCommit(kind, None, ROOM_SPOT, None, b"fields", told, 0.0)])
+    assert keys_of(packed.keys) == partition("{p1}") + room_keys("{p1}", "r")
+    assert packed.keys_count == len(keys_of(packed.keys))
+    kinds, places, heads, values = packed.arguments
+    assert (kinds, unpack(places), heads, values) == (bytes([kind]), [1, [1], [], []], b"", pack(1) + b"fields")
+
+
+@pytest.mark.parametrize("base", ["{p1}", "{p2}"])
+def test_a_call_of_one_gift_is_as_one_that_says_it_twice(base: str) -> None:
+    """All that stands once in a call of two that are alike, stands in the call of one."""
+    gift = PendingCommit(GIFT, bucket_spot(base, 29_400_000), ROOM_SPOT, TARGET, b"fields", told, 0.0)
+    one, two = pack_batch([gift]), pack_batch([gift, gift])
+    assert one[:2] == two[:2]
+    assert keys_of(one.keys)[:8] == partition("{p1}")
+    kinds, places, heads, values = one.arguments
+    assert (2 * kinds, places, heads, 2 * values) == two.arguments
+
+
+def told(_: Outcome) -> None:
+    """Of nothing that these tests look at."""
