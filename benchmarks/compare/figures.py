@@ -48,6 +48,8 @@ def fanout(before: Moment, after: Moment, viewers_per_event: int) -> dict[str, f
     figures |= {"deliveries_per_s": deliveries / seconds, "delivered": in_time}
     if figures["server_cpu_s"] > 0:
         figures["deliveries_per_cpu_s"] = deliveries / figures["server_cpu_s"]
+    if deliveries:
+        figures["server_us_per_event"] = figures["server_cpu_s"] * 1e6 * viewers_per_event / deliveries
     return figures | latency(before.viewers, after.viewers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.compare.claims import claims
+from benchmarks.compare.aims import claims
 from benchmarks.compare.results import FAILED, PeerInfo, Results, Spread
 
 Column = tuple[str, str, str]
@@ -20,7 +20,16 @@ LATENCY: tuple[Column, ...] = (
 )
 CORES: tuple[Column, ...] = (("server, cores", "server_cores", ".2f"), ("Redis, cores", "redis_cores", ".2f"))
 TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
-    ("rooms", "Many rooms", (("deliveries per server-CPU-second", "deliveries_per_cpu_s", ",.0f"), *LATENCY, *CORES)),
+    (
+        "rooms",
+        "Many rooms",
+        (
+            ("deliveries per server-CPU-second", "deliveries_per_cpu_s", ",.0f"),
+            ("server CPU per event, µs", "server_us_per_event", ",.0f"),
+            *LATENCY,
+            *CORES,
+        ),
+    ),
     (
         "idle",
         "Idle viewers",
@@ -50,7 +59,16 @@ TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
             ("viewers that lost events", "lossy", ",.0f"),
         ),
     ),
-    ("latency", "Latency with headroom", (*LATENCY, *CORES)),
+    (
+        "latency",
+        "Latency with headroom",
+        (
+            *LATENCY,
+            *CORES,
+            ("fsync before it: p50, ms", "fsync_p50_ms", ".2f"),
+            ("fsync: p99, ms", "fsync_p99_ms", ".2f"),
+        ),
+    ),
 )
 
 
@@ -114,8 +132,9 @@ def _fanout(results: Results) -> Iterator[str]:
 def _table(results: Results, workload: str, title: str, columns: Sequence[Column]) -> Iterator[str]:
     for case in [case for case in results.cases(workload) if case != FAILED][:1]:
         yield f"**{title}**: {case}"
-        rows = []
-        for peer in _taking_part(results, workload):
+        peers, rows = _taking_part(results, workload), []
+        columns = [one for one in columns if any(results.figure(workload, peer.name, case, one[1]) for peer in peers)]
+        for peer in peers:
             spreads = [results.figure(workload, peer.name, case, name) for _, name, _ in columns]
             cells = [_cell(spread, style, "") for spread, (_, _, style) in zip(spreads, columns, strict=True)]
             if not any(spreads):

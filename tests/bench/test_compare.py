@@ -67,6 +67,11 @@ async def test_every_workload_runs(program: Path, peer: type[Peer], monkeypatch:
             if workload.name in ("fanout", "rooms", "latency"):
                 assert figures.complaint(sample.figures) == ""
                 assert 0 < sample.figures["p50_ms"] <= sample.figures["p99_ms"]
+            if workload.name == "latency":
+                assert 0 < sample.figures["fsync_p50_ms"] <= sample.figures["fsync_p99_ms"]
+            if workload.name == "rooms" and sample.figures["server_cpu_s"]:
+                each = 1e6 * TINY.room_viewers / sample.figures["deliveries_per_cpu_s"]
+                assert sample.figures["server_us_per_event"] == pytest.approx(each)
 
 
 async def test_our_own_run_fails_if_the_books_do_not_hold(tmp_path: Path) -> None:
