@@ -19,6 +19,9 @@ from gifting.errors import BadSetting
 BACKLOG = 4096
 """Connections that may wait to be accepted: a room's worth of viewers coming back at once."""
 
+ACCEPTED_AT_ONCE = 8
+"""Connections taken per pass of the loop; uvloop takes one from each listening file."""
+
 RECEIVE_BUFFER = 32_768
 """Bytes that the kernel keeps of what a client sends and nobody reads yet: some eight of the largest messages."""
 
@@ -66,7 +69,7 @@ class Server(uvicorn.Server):
         self._listener = listener
 
     async def run_on_listener(self) -> None:
-        await self.serve([self._listener])
+        await self.serve([self._listener, *(self._listener.dup() for _ in range(1, ACCEPTED_AT_ONCE))])
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

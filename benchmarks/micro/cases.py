@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from benchmarks.micro import samples
-from benchmarks.micro.stage import Stage
+from benchmarks.micro.stage import TTL, Stage
 from gifting.hub.lane import Lane
 from gifting.ledger.commit import deliver, pack_batch, read_replies
 from gifting.load.socket import masked
@@ -153,6 +153,21 @@ def _read_batch(stage: Stage) -> Call:
     return lambda: list(read_batches(payload))
 
 
+def _come_back(stage: Stage) -> Call:
+    """Of many who come back: one that lacks what others lacked too."""
+    stage.pass_on(FRAME_EVENTS)
+    stage.watch("all", MSGPACK, 1)
+    upgrade, join = samples.upgrade(MSGPACK, TTL), samples.rejoin(MSGPACK, FRAME_EVENTS // 2)
+
+    def call() -> None:
+        transport = stage.accept()
+        transport.protocol.data_received(upgrade)
+        transport.protocol.data_received(join)
+        transport.protocol.connection_lost(None)
+
+    return call
+
+
 CASES: Final = (
     Case("decode send_gift, msgpack", 4000, _decode_msgpack),
     Case("decode send_gift, JSON", 4000, _decode_json),
@@ -165,6 +180,7 @@ CASES: Final = (
     Case("read a gift without a text", 1000, _read(samples.lone_gift())),
     Case("read a comment", 1000, _read(samples.comment())),
     Case("read 16 client frames", 100, _read_frames(16)),
+    Case("come back, join, lack 8 events, and go", 500, _come_back),
     Case("fan out to 1,000 viewers", 50, _fan_out),
     Case("conflate 256 events for lane live", 50, _conflate),
     Case("transcode 16 events to JSON", 500, _transcode),

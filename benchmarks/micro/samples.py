@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from gifting.load.socket import masked
@@ -11,6 +12,7 @@ from gifting.model.money import make_key
 from gifting.model.packing import pack
 from gifting.wire.batch import RoomBatch, read_batches
 from gifting.wire.codec import MSGPACK, Codec
+from gifting.wire.tokens import issue
 
 ROOM: Final = "lobby"
 HOST: Final = "host-lobby"
@@ -18,6 +20,7 @@ USER_ID: Final = "ann"
 USER: Final = {"id": USER_ID, "name": "Ann", "picture": "https://example.org/ann.png", "level": 12}
 GIFT: Final = "spark"
 KEY: Final = make_key(1_764_000_000_000, bytes(range(10)))
+SECRET: Final = "s" * 32
 TEXT: Final = "this one is for the drummer"
 REPLY: Final = pack([(0, 0, 41, 99_000, 1, 41)])
 """What the script says of one gift that it took."""
@@ -43,6 +46,27 @@ def comment() -> bytes:
 def client_frames(codec: Codec, count: int) -> bytes:
     """``count`` frames of a viewer, each a ``send_gift``, as they come out of one read of a socket."""
     return masked(codec.opcode, message(codec)) * count
+
+
+def upgrade(codec: Codec, ttl: float) -> bytes:
+    """The request with which a viewer comes; its token is good for ``ttl`` seconds."""
+    token = issue(SECRET, USER_ID, "viewer", now=time.time(), ttl=ttl, name="Ann", token_id="token")
+    lines = [
+        "GET /v1/ws HTTP/1.1",
+        "Host: 127.0.0.1:8000",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        f"Authorization: Bearer {token}",
+        f"Sec-WebSocket-Protocol: {codec.subprotocol}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def rejoin(codec: Codec, since: int) -> bytes:
+    """The frame with which a viewer that has everything up to ``since`` joins again."""
+    return masked(codec.opcode, codec.encode({"op": "join", "id": 1, "lane": "all", "room": ROOM, "since": since}))
 
 
 def published(catalog: Catalog, count: int) -> bytes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from functools import partial
 from typing import Any, Final, Self
 
 import uvloop
+from uvicorn.server import ServerState
 
 from benchmarks.micro import samples
 from gifting.config import load
@@ -19,6 +22,7 @@ from gifting.model.values import RoomRef, Sender
 from gifting.transport.connection import Connection
 from gifting.transport.gateway import Gateway
 from gifting.transport.session import Session
+from gifting.transport.upgrade import UpgradeProtocol
 from gifting.wire.codec import Codec
 from gifting.wire.keyring import Keyring
 from gifting.wire.messages import Lane
@@ -33,6 +37,9 @@ UNLIMITED: Final = 1_000_000_000
 
 ALLOWED: Final = ("message_rate", "message_burst", "byte_rate", "byte_burst", "comment_rate", "comment_burst")
 """The settings that say what a viewer may."""
+
+_STATE: Final = ServerState()
+"""uvicorn's, of the sockets that are not upgraded."""
 
 
 class NullTransport(asyncio.Transport):
@@ -50,6 +57,21 @@ class NullTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return False
+
+
+class ClientTransport(NullTransport):
+    """One that was accepted: it has a peer, and a protocol that changes."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self.protocol: Any = protocol
+        protocol.connection_made(self)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 50_000) if name == "peername" else default
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
 
 
 async def empty_snapshot(room: RoomRef) -> Snapshot:
@@ -93,7 +115,7 @@ class Stage:
         self._loop.close()
 
     async def _build(self) -> None:
-        settings = load(dict.fromkeys(ALLOWED, UNLIMITED), environ={})
+        settings = load({**dict.fromkeys(ALLOWED, UNLIMITED), "replay_rate": UNLIMITED}, environ={})
         self.ledger = OfflineLedger("redis://127.0.0.1:1", settings, self.catalog)
         host = events.encode_host({"id": samples.HOST, "name": "Host"})
         self.ref = RoomRef(samples.ROOM, samples.HOST, self.ledger.keys.base(samples.HOST), host)
@@ -101,7 +123,8 @@ class Stage:
         self.ledger.rooms.snapshot = empty_snapshot  # type: ignore[method-assign]
         self.sender = self.ledger.gifts.sender(samples.USER_ID, samples.USER)
         self.hub = Hub(self.ledger.rooms, settings, "stage")
-        self.gateway = Gateway(self.ledger, self.hub, settings, Keyring(["s" * 32]))
+        self.gateway = Gateway(self.ledger, self.hub, settings, Keyring([samples.SECRET]))
+        self._arrive = partial(UpgradeProtocol, self.gateway.lobby, partial(Connection, self.gateway))
         self.room = await self.hub.open_room(samples.ROOM)
 
     async def _clear(self) -> None:
@@ -122,6 +145,18 @@ class Stage:
         connection.session = Session(connection, self.hub, identity, allowance)
         self.gateway.sessions.add(connection.session)
         return connection
+
+    def accept(self) -> ClientTransport:
+        """A socket that has said nothing yet."""
+        return ClientTransport(self._arrive(config=None, server_state=_STATE, app_state={}))
+
+    def pass_on(self, count: int) -> None:
+        """``count`` gifts are given in the room; its snapshot stays at hand."""
+        self.room.receive(samples.batch(self.catalog, count))
+        for lane in self.room.lanes.values():
+            lane.flush(0.0)
+        self._loop.run_until_complete(self.room.snapshots.get(self.gateway.time()))
+        self.room.snapshots._asked_at = math.inf
 
     def watch(self, lane: Lane, codec: Codec, count: int) -> None:
         """``count`` viewers in the room, up to date."""
