@@ -146,6 +146,10 @@ class Stage:
         self.gateway.sessions.add(connection.session)
         return connection
 
+    def turn(self) -> None:
+        """Let the loop do what is due."""
+        self._loop.run_until_complete(asyncio.sleep(0))
+
     def accept(self) -> ClientTransport:
         """A socket that has said nothing yet."""
         return ClientTransport(self._arrive(config=None, server_state=_STATE, app_state={}))

@@ -48,9 +48,13 @@ class History:
 
     def recent_after(self, seq: int, last: int) -> list[RoomBatch] | None:
         """The events at hand after ``seq``, up to ``last``, which ends a batch; None if they don't reach back to it."""
-        if not self._recent or self._recent[0].first > seq + 1:
+        if not self._is_recent(seq):
             return None
         return [batch.after(seq) for batch in self._recent if seq < batch.last <= last]
+
+    def _is_recent(self, seq: int) -> bool:
+        """Whether all that follows ``seq`` is at hand."""
+        return bool(self._recent) and self._recent[0].first <= seq + 1
 
     async def page_after(self, seq: int, last: int, size: int) -> list[RoomBatch]:
         """What follows ``seq``, up to ``last``: about ``size`` bytes; nothing where the log has it no longer.
@@ -75,7 +79,7 @@ class History:
         """
         if seq > self.seq:
             return seq <= newest
-        return True if seq == self.seq or self.recent_after(seq, self.seq) is not None else None
+        return True if seq == self.seq or self._is_recent(seq) else None
 
     async def log_reaches(self, seq: int, newest: int) -> tuple[bool, int]:
         """:meth:`reaches`, asking the log; and how many bytes had to be read to know. Raises Unavailable."""

@@ -181,12 +181,18 @@ class Lane(ABC):
                 return
             if subscription.position > self.position:
                 return  # its snapshot is newer than what has come by; the next flush looks again
-            missed = self.history.recent_after(subscription.position, self.position)
-            runs = split(missed, self._page) if missed else []
-            if len(runs) != 1 and not (runs and self._key(subscription, runs[0]) in self._memo):
+            if not self._give_made(subscription, self.position) and not self._give_next(subscription):
                 self._replays.request(subscription)
                 return
-            self.give(subscription, runs[0])
+
+    def _give_next(self, subscription: Subscription) -> bool:
+        """Give what is at hand, if that is little, or was given to another before."""
+        missed = self.history.recent_after(subscription.position, self.position)
+        runs = split(missed, self._page) if missed else []
+        if len(runs) != 1:
+            return bool(runs) and self._give_made(subscription, runs[0][-1].last)
+        self.give(subscription, runs[0])
+        return True
 
     async def missed_by(self, subscription: Subscription, size: int) -> list[RoomBatch]:
         """What a subscription lacks next, about ``size`` bytes; nothing where it is gone. Raises Unavailable."""
@@ -205,22 +211,29 @@ class Lane(ABC):
     def give(self, subscription: Subscription, batches: list[RoomBatch]) -> None:
         """Write what has the size of a frame; who has it made for itself pays for all that it was made of."""
         position = batches[-1].last
-        key = self._key(subscription, batches)
-        made = self._memo.get(key)
-        cost = len(made[0]) if made else sum(len(batch.events) for batch in batches)
-        if made is None:
+        if not self._give_made(subscription, position):
             message = self.message(position, batches, [], subscription.shown)
-            made = self._frames(subscription.codec, message), message
-            self._memo.put(key, *made)
-        data, message = made
+            data = self._frames(subscription.codec, message)
+            self._memo.put(self._key(subscription, position), data, message)
+            self._write(subscription, position, data, message, sum(len(batch.events) for batch in batches))
+
+    def _give_made(self, subscription: Subscription, position: int) -> bool:
+        """Write what brings a subscription to ``position``, if that was made for another before."""
+        made = self._memo.get(self._key(subscription, position))
+        if made is None:
+            return False
+        self._write(subscription, position, *made, len(made[0]))
+        return True
+
+    def _write(self, subscription: Subscription, position: int, data: bytes, message: Message, cost: int) -> None:
         subscription.position, subscription.shown = position, message.shown
         self._counters.count(message.events, 1)
         self._replays.charge(subscription.subscriber, cost)
-        subscription.write(data)
+        subscription.subscriber.send_frames(data)
 
-    def _key(self, subscription: Subscription, batches: list[RoomBatch]) -> tuple[int, int, Codec, frozenset[int]]:
-        """What a frame depends on that follows a subscription's position."""
-        return subscription.position, batches[-1].last, subscription.codec, subscription.shown
+    def _key(self, subscription: Subscription, position: int) -> tuple[int, int, Codec, frozenset[int]]:
+        """What a frame depends on that brings a subscription to ``position``."""
+        return subscription.position, position, subscription.codec, subscription.shown
 
     @abstractmethod
     def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:

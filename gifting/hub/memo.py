@@ -21,9 +21,6 @@ class Memo(Generic[T]):
     def get(self, key: Hashable) -> tuple[bytes, T] | None:
         return self._kept.get(key)
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._kept
-
     def put(self, key: Hashable, data: bytes, result: T) -> None:
         self._kept[key] = data, result
         self._left -= len(data)

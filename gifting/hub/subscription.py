@@ -20,6 +20,9 @@ class Subscriber(Protocol):
     def write_frame(self) -> Callable[[bytes], None]:
         """Writes a frame, which may be shared with others."""
 
+    def send_frames(self, data: bytes) -> None:
+        """Write frames for this one alone, together with what it is still to be told, and behind it."""
+
     @property
     def can_take(self) -> bool:
         """Whether it can be given more: its socket is not full, and it is not being closed."""

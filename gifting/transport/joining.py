@@ -53,9 +53,12 @@ def _enter_room(
         session.unsubscribe(before)
     if len(session.subscriptions) >= gateway.settings.connection_rooms:
         raise errors.TooManyRooms
-    session.reply(message.id, join_reply(room.snapshots.encode(found, session.codec), gap=gap))
-    session.connection.flush()
-    session.subscribe(room.id, room.lanes[message.lane or ("all" if role == "overlay" else "live")], position)
+    session.connection.gather()
+    try:
+        session.reply(message.id, join_reply(room.snapshots.encode(found, session.codec), gap=gap))
+        session.subscribe(room.id, room.lanes[message.lane or ("all" if role == "overlay" else "live")], position)
+    finally:
+        session.connection.flush()
     if role == "viewer" and message.since is None:
         _announce(gateway, session, room)
 

@@ -62,10 +62,23 @@ class Outgoing(Upgraded):
         else:
             self._out.append(data)
 
+    def gather(self) -> None:
+        """Have what is sent from now on wait for :meth:`flush`, which must follow."""
+        if self._out is None:
+            self._out = []
+
     def flush(self) -> None:
         if self._out is not None and not self._transport.is_closing():
             out, self._out = self._out, None
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def send_frames(self, data: bytes) -> None:
+        """Frames for this one alone, at once: in one write with what waits, and behind it."""
+        if self._out is None:
+            self._transport.write(data)
+        else:
+            self._out.append(data)
+            self.flush()
 
     @property
     def write_frame(self) -> Callable[[bytes], None]:

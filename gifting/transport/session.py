@@ -70,6 +70,9 @@ class Session:
     def write_frame(self) -> Callable[[bytes], None]:
         return self.connection.write_frame
 
+    def send_frames(self, data: bytes) -> None:
+        self.connection.send_frames(data)
+
     @property
     def can_take(self) -> bool:
         return self.connection.paused_at is None and not self.connection.closing

@@ -28,6 +28,9 @@ class Socket:
         _, start, end = measure(data, 0)
         self.events += unpack(data[start:end])["events"]
 
+    def send_frames(self, data: bytes) -> None:
+        self.write_frame(data)
+
     def close(self, code: CloseCode) -> None:
         self.closed = code
 
