@@ -27,6 +27,8 @@ WITHIN = 20.0
 """Longest wait for anything, seconds."""
 ROOM = "room-1"
 EACH, MISSED = 100, 50
+CROWD = 200
+"""Viewers who come in at once."""
 
 
 def peers() -> list[type[Peer]]:
@@ -115,6 +117,16 @@ async def gets(client: Client, sent: list[tuple[int, int]]) -> None:
     assert by_publisher(client.seen) == by_publisher(sent), client.received[-500:]
 
 
+async def lets_in(peer: Peer, running: Running, viewers: int) -> None:
+    """All at once, and out again."""
+
+    async def come_and_go(number: int) -> None:
+        async with Client(peer, peer.viewer(ROOM, number)).connected(running.port):
+            pass
+
+    await asyncio.gather(*map(come_and_go, range(viewers)))
+
+
 async def carries(peer: Peer, running: Running) -> None:
     async with AsyncExitStack() as stack:
 
@@ -147,6 +159,7 @@ async def test_a_peer_carries_every_event_once_and_in_order(kind: type[Peer], tm
         async with peer.run(directory, [ROOM]) as running:
             pids = {*running.servers, *running.redis}
             assert all(pid in group(pid) for pid in pids)
+            await lets_in(peer, running, CROWD)
             await carries(peer, running)
         assert not any(group(pid) for pid in pids)
 

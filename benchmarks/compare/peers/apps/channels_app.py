@@ -17,6 +17,8 @@ from django.urls import re_path
 
 LOSSLESS: Final = 10_000_000
 """Messages that may wait in the queue layer, for all viewers of a process together; beyond, it drops. 100 is usual."""
+REDIS_CONNECTIONS: Final = 5_000
+"""Connections to Redis that a process may have; at the usual 100 it refuses viewers who come in at once."""
 LAYERS: Final[dict[str, dict[str, Any]]] = {
     "queue": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"capacity": LOSSLESS, "expiry": 3600}},
     "pubsub": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {}},
@@ -44,7 +46,7 @@ class Publisher(AsyncWebsocketConsumer):  # type: ignore[misc]
 def application(layer: str, redis: str) -> Any:
     """The ASGI application. Once per process, as it configures Django."""
     chosen = LAYERS[layer]
-    chosen["CONFIG"]["hosts"] = [redis]
+    chosen["CONFIG"]["hosts"] = [{"address": redis, "max_connections": REDIS_CONNECTIONS}]
     settings.configure(INSTALLED_APPS=["channels"], CHANNEL_LAYERS={"default": chosen})
     django.setup()
     routes = [
