@@ -2,7 +2,7 @@
 std = {
   read_globals = {
     "ARGV", "KEYS", "cmsgpack", "redis", "struct",
-    "error", "ipairs", "math", "next", "pairs", "pcall", "string", "table", "tonumber", "type", "unpack",
+    "error", "ipairs", "math", "next", "pairs", "pcall", "setmetatable", "string", "table", "tonumber", "type", "unpack",
   },
 }
 max_line_length = 120

@@ -25,12 +25,12 @@ MUTANTS = (
             "debit.short(gift, balance)\n    or credit.full(credits, gift)",
             "credit.full(credits, gift)\n    or debit.short(gift, balance)",
         ),
-        ("    return pack_result(refused, 0, balance)\n", "    return pack_result(refused, 0, 0)\n"),
+        ("    return pack_refusal(refused, balance)\n", "    return pack_refusal(refused, 0)\n"),
         # Keys.
         ("  if stored then\n    return DUPLICATE, stored\n  end\n", ""),
         ("    return DUPLICATE, stored\n", "    return FRESH, stored\n"),
         ("  if status and not keep then\n", "  if status then\n"),
-        ("  if status and not keep then\n    return FRESH, pack_result(status)\n  end\n", ""),
+        ("  if status and not keep then\n    return FRESH, pack_refusal(status)\n  end\n", ""),
         ("  debit.keep(claim, result)\n", ""),
         # Half-way.
         (
@@ -39,7 +39,7 @@ MUTANTS = (
         ),
         ("  debit.flush_results(debits)\n  if chain then", "  if chain then"),
         ("local function write()\n", "local function write()\n  debit.flush_results(debits)\n"),
-        ("debit.guard(debits, write, pack_result(Status.OUTCOME_UNKNOWN))\n", "write()\n"),
+        ("debit.guard(debits, write, pack_refusal(Status.OUTCOME_UNKNOWN))\n", "write()\n"),
         # Order.
         ("if after ~= '' and redis.call('GET', chain) ~= after then\n  return ''\nend\n", ""),
         ("    redis.call('SET', chain, number, 'PX', CHAIN_KEPT)\n", ""),
@@ -51,7 +51,8 @@ MUTANTS = (
         ("  if balance < gift.coins then\n    return Status.INSUFFICIENT_COINS\n  end\n", ""),
         ("  if not is_amount(coins) or coins * d", "  if coins * d"),
         (" or coins * d.numerator + d.denominator > MAX_AMOUNT then", " then"),
-        ("    gift.count, coins)\n", "    gift.count, 0)\n"),
+        ("wire[gift.count], wire[gift.coins]\n", "wire[gift.count], wire[0]\n"),
+        ("  e.n = n + 6\n", ""),
         ("  dedupe.keep(claim.bucket, claim.gift.key, claim.digest, result)\n", ""),
         ("  dedupe.guard(d.keys, write, result)\n", "  write()\n"),
     ),
@@ -64,10 +65,11 @@ MUTANTS = (
         ),
         (" or to.room.coins + coins > MAX_AMOUNT then", " then"),
         ("  room.count(r, gift.user, gift.profile, coins, diamonds)\n", ""),
-        ("seq, coins, diamonds,\n    c.numerator", "seq, coins, 0,\n    c.numerator"),
+        ("wire[gift.coins], wire[diamonds], c.rate", "wire[gift.coins], wire[0], c.rate"),
+        ("  e.n = n + 8\n", ""),
         ("  local seq = r.seq + 1\n", "  local seq = r.seq\n"),
-        ("count = gift.count, coins = coins, id", "count = 1, coins = coins, id"),
-        ("ends and 1 or 0, target.about", "0, target.about"),
+        ("count = gift.count, coins = coins }", "count = 1, coins = coins }"),
+        ("streak, not gift.streak, diamonds", "streak, false, diamonds"),
         ("r.likes = math.min(r.likes + likes, MAX_AMOUNT)", "r.likes = r.likes + likes"),
         (
             "  local refused = room.refusal(r, host, nil)\n  if refused then\n    return refused\n  end\n",
@@ -136,7 +138,7 @@ MUTANTS = (
     *of(
         f"{LUA}/include/earnings.lua",
         f"{LEDGER} audit",
-        ("math.floor(raw / purse.denominator), raw % purse.denominator", "math.floor(raw / purse.denominator), 0"),
+        ("(raw - carry) / purse.denominator, carry", "(raw - carry) / purse.denominator, 0"),
         ("purse.diamonds + diamonds, carry, true", "diamonds, carry, true"),
         ("e.carries[e.n] = host .. '/' .. digits(e.denominator)", "e.carries[e.n] = host"),
         ("  call_in_chunks('HSET', e.carry_key, carries)\n", ""),
@@ -149,7 +151,7 @@ MUTANTS = (
             "redis.call('XADD', e.key, '*', 'e', table.concat(e))",
             "redis.call('XADD', e.key, 'MAXLEN', '~', 1000, '*', 'e', table.concat(e))",
         ),
-        ("  e.n = n + 2\n", ""),
+        ("  if e.n > 0 then\n", "  if e.n > 8 then\n"),
     ),
     *of(
         f"{LUA}/include/hash.lua",
@@ -169,7 +171,9 @@ MUTANTS = (
         ("  if r.size >= BATCH_SIZE then\n    close_batch(r)\n  end\n", ""),
         ("math.max(batch.seq - keep + 1, 0)", "batch.seq"),
         ("math.max(batch.seq - keep + 1, 0)", "0"),
-        ("    published[#published + 1] = packed\n", ""),
+        ("    waiting[#waiting + 1] = packed\n", ""),
+        ("    if waiting.size >= BATCH_SIZE then\n", "    if false then\n"),
+        ("      publish(p, waiting)\n", ""),
         ("i == #r.full and rank", "rank"),
     ),
     *of(
@@ -182,7 +186,9 @@ MUTANTS = (
         f"{LUA}/include/streaks.lua",
         f"{LEDGER} audit",
         ("now - streak.last > window then", "now - streak.last >= window then"),
-        ("  streak.last = math.max(streak.last, now)\n", "  streak.last = now\n"),
+        ("  if now > streak.last then\n", "  if true then\n"),
+        ("ends and 1 or 0)", "0)"),
+        ("ends and ENDS or GOES_ON", "GOES_ON"),
         ("  streak.coins = streak.coins + gift.coins\n", ""),
         ("  streak.count = streak.count + gift.count\n", "  streak.count = streak.count + 1\n"),
         (

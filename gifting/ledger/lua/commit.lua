@@ -25,6 +25,7 @@
 -- @include clock
 -- @include debit
 -- @include credit
+-- @include wire
 local GIFT, LIKE = 1, 3
 local FRESH, DUPLICATE = '\150\0', '\150\1' -- a msgpack array of 6 and its first field
 local PARTITION_KEYS = 8
@@ -42,7 +43,11 @@ if after ~= '' and redis.call('GET', chain) ~= after then
 end
 
 local function pack_result(status, seq, coins, repeat_count, streak)
-  return cmsgpack.pack(status, seq or 0, coins or 0, repeat_count or 0, streak or 0)
+  return wire[status] .. wire[seq] .. wire[coins] .. wire[repeat_count] .. wire[streak]
+end
+
+local function pack_refusal(status, coins)
+  return pack_result(status, 0, coins or 0, 0, 0)
 end
 
 local function add_places(count, room_homes, bucket_homes, bucket_numbers)
@@ -65,7 +70,10 @@ end
 -- The readers take the values of a target or an item after the offset where they end. No string is made of a whole
 -- item: Lua interns strings by a sample of their bytes, and long ones that are nearly alike are slow to tell apart.
 local function read_target(place, at, room_place, id, host, gift, streakable, about)
-  local target = { number = place, room = id, host = host, gift = gift, about = about }
+  local target = {
+    number = place, room = id, host = host, about = about, debited = cmsgpack.pack(id, host, gift),
+    credited = cmsgpack.pack(id, host),
+  }
   credit.add_target(credits, room_place, target)
   return at, { target = target, streak_suffix = streakable == 1 and '\n' .. gift }
 end
@@ -116,7 +124,7 @@ local function decide(claim)
   local gift, balance = claim.gift, debit.balance(claim)
   local refused = refusal(gift, balance)
   if refused then
-    return pack_result(refused, 0, balance)
+    return pack_refusal(refused, balance)
   end
   local left = debit.take(debits, claim, balance)
   local seq, repeat_count, streak = credit.give(credits, gift)
@@ -129,16 +137,19 @@ local function commit_gift(claim)
     return DUPLICATE, stored
   end
   if status and not keep then
-    return FRESH, pack_result(status)
+    return FRESH, pack_refusal(status)
   end
-  local result = status and pack_result(status) or decide(claim)
+  local result = status and pack_refusal(status) or decide(claim)
   debit.keep(claim, result)
   return FRESH, result
 end
 
 local function commit_event(item)
   local refused = credit.post(credits, item.room, item.host, item.event, item.likes)
-  return FRESH, pack_result(refused or Status.OK, not refused and item.room.seq)
+  if refused then
+    return FRESH, pack_refusal(refused)
+  end
+  return FRESH, pack_result(Status.OK, item.room.seq, 0, 0, 0)
 end
 
 -- All debits go before all credits, and results that can be told again last. So a script that breaks off leaves debits
@@ -161,5 +172,5 @@ for i, item in ipairs(items) do
   local commit = item.gift and commit_gift or commit_event
   results[2 * i - 1], results[2 * i] = commit(item)
 end
-debit.guard(debits, write, pack_result(Status.OUTCOME_UNKNOWN))
+debit.guard(debits, write, pack_refusal(Status.OUTCOME_UNKNOWN))
 return string.char(0xdd) .. struct.pack('>I4', #items) .. table.concat(results)

@@ -13,6 +13,7 @@
 -- @include dedupe
 local now = clock(ARGV[1])
 local window, lead, number, user, key, key_time, digest, coins, reason, operator = unpack(cmsgpack.unpack(ARGV[2]))
+local GRANT = '\151\165grant' -- an array of 7 and its first field
 local a = accounts.open(1)
 local grants = dedupe.new('grants', window, lead, 86400000)
 local bucket = dedupe.bucket(grants, a, KEYS[6], number)
@@ -30,7 +31,7 @@ end
 local function issue(balance)
   hash.put(a.coins, user, balance + coins)
   hash.put(a.totals, 'issued', accounts.total(a, 'issued') + coins)
-  enter(a.entries, '\151', 'grant', now, key, user, coins, reason, operator)
+  a.entries[1], a.entries.n = GRANT .. cmsgpack.pack(now, key, user, coins, reason, operator), 1
   return balance + coins
 end
 

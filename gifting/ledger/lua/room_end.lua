@@ -22,6 +22,7 @@ local now = clock(ARGV[1])
 local id, event, log_keep, retention = unpack(cmsgpack.unpack(ARGV[2]))
 local p = { streaks = KEYS[7], rooms = {} }
 local r = room.open(p, 1, id)
+local stamp = room.stamp(now)
 
 local function end_streaks()
   local open = {}
@@ -32,7 +33,7 @@ local function end_streaks()
   end
   table.sort(open, function(a, b) return streaks.find(r, a).first < streaks.find(r, b).first end)
   for _, field in ipairs(open) do
-    streaks.finish(r, field, now)
+    streaks.finish(r, field, stamp)
   end
 end
 
@@ -41,7 +42,7 @@ if not r then
 end
 if r.state == 'live' then
   end_streaks()
-  room.append(r, 0, 0, 0, event, cmsgpack.pack(room.stamp(r, now)))
+  room.append(r, stamp, event)
   r.state = 'ended'
   streaks.flush(p, 0)
   room.flush(p, log_keep)

@@ -21,11 +21,13 @@ local id, limit, stale = unpack(cmsgpack.unpack(ARGV[2]))
 local STREAKS_MAX = 100
 local function heaviest(open)
   table.sort(open, function(a, b) return a.coins > b.coins or (a.coins == b.coins and a.first < b.first) end)
-  local events = {}
+  local r, events = { id = id, heads = {} }, {}
   for i = 1, math.min(#open, STREAKS_MAX) do
     local streak = open[i]
-    events[i] = streak.static .. NOTHING_SENT
-      .. gift_fields({ id = id, seq = streak.first - 1 }, streak.last, streak.count, false, streak.id, 0)
+    local pieces = { streak.static, NOTHING_SENT }
+    local n = streaks.decided(r, pieces, 2, streak, false, 0)
+    room.numbers(r, pieces, n, streak.first, room.stamp(streak.last))
+    events[i] = table.concat(pieces)
   end
   return events
 end
@@ -41,7 +43,7 @@ local function open_streaks()
     end
   end
   for field, record in pairs(numbers) do
-    local streak = streaks.read({ id = id }, record)
+    local streak = streaks.read(record)
     streak.static = statics[field]
     open[#open + 1] = streak
   end

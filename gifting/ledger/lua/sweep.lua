@@ -11,7 +11,7 @@
 local now = clock(ARGV[1])
 local log_keep, ids, members = unpack(cmsgpack.unpack(ARGV[2]))
 local p = { streaks = KEYS[1], rooms = {} }
-local opened, ended = {}, 0
+local opened, ended, stamp = {}, 0, room.stamp(now)
 
 for i, id in ipairs(ids) do
   opened[i] = room.open(p, 2 + (i - 1) * room.KEYS, id) or false
@@ -22,7 +22,7 @@ for _, member in ipairs(members) do
   local deadline = redis.call('ZSCORE', p.streaks, name)
   if deadline and tonumber(deadline) < now then
     if opened[at] and streaks.find(opened[at], field) then
-      streaks.finish(opened[at], field, now)
+      streaks.finish(opened[at], field, stamp)
     else
       redis.call('ZREM', p.streaks, name)
     end

@@ -56,13 +56,21 @@ class Scene:
             "profile": self.world.sender(user).user,
             "sent": encode_sent(2, coins, None),
             "streak": streakable and f"{user}\n{gift}",
-            "target": {"number": 1, "room": ref.id, "host": ref.host, "gift": gift, "about": about},
+            "target": {
+                "number": 1,
+                "room": ref.id,
+                "host": ref.host,
+                "about": about,
+                "debited": pack((ref.id, ref.host, gift))[1:],
+                "credited": pack((ref.id, ref.host))[1:],
+            },
         }
 
     def item(self, record: dict[str, Any], room: int) -> PendingCommit:
         """The same gift as a commit call takes it."""
         key, user, target = record["key"], record["user"], record["target"]
-        head = pack((target["room"], target["host"], target["gift"], int(bool(record["streak"])), target["about"]))[1:]
+        gift = "spark" if record["streak"] else DEAR
+        head = pack((target["room"], target["host"], gift, int(bool(record["streak"])), target["about"]))[1:]
         values = (user, key, key_time(key), b"8 bytes!", 2, record["coins"], record["profile"], record["sent"])
         bucket = bucket_spot(self.world.base(user), key_time(key) // BUCKET_MS)
         return PendingCommit(

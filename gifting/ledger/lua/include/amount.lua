@@ -2,5 +2,5 @@
 local MAX_AMOUNT = 9007199254740991
 
 local function is_amount(value)
-  return type(value) == 'number' and value >= 1 and value <= MAX_AMOUNT and value == math.floor(value)
+  return type(value) == 'number' and value >= 1 and value <= MAX_AMOUNT and value % 1 == 0
 end

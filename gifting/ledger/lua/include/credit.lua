@@ -20,13 +20,15 @@
 -- @include earnings
 -- @include room
 -- @include streaks
+-- @include wire
 local credit = {}
-local CREDIT_HEADER = '\155' -- an array of 11
+local CREDIT, OF_ID = '\155\166credit', '\176' -- an array of 11 and its first field; as in debit.lua
 
 function credit.new(now, window, numerator, denominator, keep)
   return {
     now = now, window = window, numerator = numerator, denominator = denominator, keep = keep,
-    partitions = {}, rooms = {}, targets = {},
+    partitions = {}, rooms = {}, targets = {}, stamp = room.stamp(now),
+    entry = CREDIT .. wire[now] .. OF_ID, rate = cmsgpack.pack(numerator, denominator),
   }
 end
 
@@ -84,20 +86,24 @@ function credit.full(c, gift)
   return nil
 end
 
+local function enter_credit(c, e, gift, seq, diamonds)
+  local n = e.n
+  e[n + 1], e[n + 2], e[n + 3], e[n + 4] = c.entry, gift.key, wire[gift.user], gift.target.credited
+  e[n + 5], e[n + 6], e[n + 7], e[n + 8] = wire[seq], wire[gift.coins], wire[diamonds], c.rate
+  e.n = n + 8
+end
+
 function credit.give(c, gift)
   local target, coins = gift.target, gift.coins
   local to = c.targets[target.number]
   local r = to.room
-  local streak = gift.streak and streaks.continue(r, gift, c.now, c.window)
+  local streak = gift.streak and streaks.continue(r, gift, c.now, c.window, c.stamp)
   local seq = r.seq + 1
-  streak = streak or { first = seq, count = gift.count, coins = coins, id = room.event_id(r, seq) }
-  local ends = not gift.streak
+  streak = streak or { first = seq, count = gift.count, coins = coins }
   local diamonds = earnings.add(to.purse, coins)
   room.count(r, gift.user, gift.profile, coins, diamonds)
-  enter(to.entries, CREDIT_HEADER, 'credit', c.now, gift.key, gift.user, r.id, target.host, seq, coins, diamonds,
-    c.numerator, c.denominator)
-  room.append(r, streak.first, streak.coins, ends and 1 or 0, target.about, gift.profile, gift.sent,
-    gift_fields(r, c.now, streak.count, ends, streak.id, diamonds))
+  enter_credit(c, to.entries, gift, seq, diamonds)
+  streaks.append(r, c.stamp, streak, not gift.streak, diamonds, target.about, gift.profile, gift.sent)
   return seq, streak.count, streak.first
 end
 
@@ -110,7 +116,7 @@ function credit.post(c, r, host, event, likes)
     r.likes = math.min(r.likes + likes, MAX_AMOUNT)
     event = event .. cmsgpack.pack('total', r.likes)
   end
-  room.append(r, 0, 0, 0, event, cmsgpack.pack(room.stamp(r, c.now)))
+  room.append(r, c.stamp, event)
   return nil
 end
 

@@ -17,26 +17,28 @@
 --   debit.flush_results(d)                      write what is kept
 --   debit.guard(d, write, result)               as dedupe.guard
 -- The gift is all that passes from here to credit, and it can be packed: strings, numbers, false, one table of these.
---   key       16 bytes
+--   key       16 bytes, always: their number is in the ledger entry's header
 --   user      who sends
 --   count     how many
 --   coins     what they cost
 --   profile   the user, as wire bytes
 --   sent      the event's fields count, coins and message, as wire bytes
 --   streak    'user\ngift', or false for one that is not streakable
---   target    number: its place among the call's targets, from 1; room, host, gift: ids;
---             about: the wire bytes that all events of the target begin with
+--   target    number: its place among the call's targets, from 1; room, host: ids; about: the wire bytes that all
+--             events of the target begin with; debited, credited: those that say in the ledger where the gift went,
+--             room, host and gift, and room and host
 -- @include status
 -- @include amount
 -- @include accounts
 -- @include dedupe
+-- @include wire
 local debit = {}
-local DEBIT_HEADER = '\153' -- an array of 9
+local DEBIT, OF_KEY = '\153\165debit', '\176' -- an array of 9 and its first field; of a string of 16 bytes
 
 function debit.new(now, window, lead, numerator, denominator)
   return {
     now = now, numerator = numerator, denominator = denominator, keys = dedupe.new('keys', window, lead, 60000),
-    partitions = {}, buckets = {},
+    partitions = {}, buckets = {}, entry = DEBIT .. wire[now] .. OF_KEY,
   }
 end
 
@@ -87,10 +89,12 @@ end
 
 function debit.take(d, claim, balance)
   local a, gift = claim.bucket.accounts, claim.gift
-  local target, coins = gift.target, gift.coins
-  enter(a.entries, DEBIT_HEADER, 'debit', d.now, gift.key, gift.user, target.room, target.host, target.gift,
-    gift.count, coins)
-  return accounts.spend(a, gift.user, balance, coins)
+  local target, e = gift.target, a.entries
+  local n = e.n
+  e[n + 1], e[n + 2], e[n + 3] = d.entry, gift.key, wire[gift.user]
+  e[n + 4], e[n + 5], e[n + 6] = target.debited, wire[gift.count], wire[gift.coins]
+  e.n = n + 6
+  return accounts.spend(a, gift.user, balance, gift.coins)
 end
 
 function debit.keep(claim, result)

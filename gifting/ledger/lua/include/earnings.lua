@@ -42,7 +42,8 @@ end
 
 function earnings.share(purse, coins)
   local raw = coins * purse.numerator + purse.carry
-  return math.floor(raw / purse.denominator), raw % purse.denominator
+  local carry = raw % purse.denominator
+  return (raw - carry) / purse.denominator, carry
 end
 
 function earnings.add(purse, coins)

@@ -2,9 +2,12 @@
 --   room.open(p, at, id)                               the room, or nil; each once per script. Five keys from KEYS[at]
 --                                                      on: its state, log, streaks, top, users
 --   room.refusal(r, host, user)                        why no gift may go there, or nil
---   room.event_id(r, seq)
---   room.stamp(r, now)                                 the fields that number the next event, for cmsgpack.pack
---   room.append(r, streak, weight, closes, ...)        log an event, given as two to four pieces of its wire bytes
+--   room.event_id(r, number)                           what goes, as wire bytes, before the digits of an event's id
+--   room.stamp(now)                                    when events happen, as wire bytes
+--   room.numbers(r, pieces, n, seq, stamp)             put what numbers an event behind pieces[n]; returns the last's
+--                                                      place, and how many bytes
+--   room.append(r, stamp, first, second)               log an event, given as one or two pieces of its wire bytes
+--   room.finish(r, stamp, n, size, streak, weight, closes)   or as those in r.pieces after r.n: up to n, `size` bytes
 --   room.count(r, user, profile, coins, diamonds)      a gift, for totals and ranking; `profile`: the user, wire bytes
 --   room.flush(p, keep)                                write the partition's rooms, keep that many events; publish
 -- The batches that are logged and published are described in wire/batch.py. What a call does in a room is one batch, or
@@ -12,7 +15,10 @@
 -- @include status
 -- @include digits
 -- @include ranking
+-- @include wire
 local room = { KEYS = 5 }
+local BATCH_HEADER = '\153' -- an array of 9
+local SEQ, TIME, ID = '\163seq', '\162ts', '\162id'
 local BATCH_SIZE = 65536 -- bytes of events after which a batch is full: it has so many and one event more at most
 
 function room.open(p, at, id)
@@ -24,7 +30,8 @@ function room.open(p, at, id)
     id = id, key = KEYS[at], log_key = KEYS[at + 1], streaks_key = KEYS[at + 2], top_key = KEYS[at + 3],
     users_key = KEYS[at + 4], state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
-    count = 0, size = 0, pieces = {}, index = {}, full = {}, spent = {}, users = {}, streaks = {},
+    count = 0, size = 0, pieces = { '' }, n = 1, index = {}, heads = {}, full = {}, spent = {}, users = {},
+    streaks = {},
   }
   p.rooms[#p.rooms + 1] = r
   return r
@@ -43,35 +50,49 @@ function room.refusal(r, host, user)
   return nil
 end
 
-function room.event_id(r, seq)
-  return string.format('%s.%.0f', r.id, seq)
+function room.event_id(r, number)
+  local head = r.heads[#number]
+  if not head then
+    head = string_head(#r.id + 1 + #number) .. r.id .. '.'
+    r.heads[#number] = head
+  end
+  return head
 end
 
-function room.stamp(r, now)
-  local seq = r.seq + 1
-  return 'seq', seq, 'ts', now, 'id', room.event_id(r, seq)
+function room.stamp(now)
+  return TIME .. wire[now] .. ID
 end
 
--- The events so far are a batch, and the totals as they are now are those after it.
+function room.numbers(r, pieces, n, seq, stamp)
+  local bytes, number = wire[seq], digits(seq)
+  local head = room.event_id(r, number)
+  pieces[n + 1], pieces[n + 2], pieces[n + 3], pieces[n + 4], pieces[n + 5] = SEQ, bytes, stamp, head, number
+  return n + 5, #SEQ + #bytes + #stamp + #head + #number
+end
+
+-- The events so far are a batch, and the totals as they are now are those after it. What goes before its events has the
+-- first place of its pieces.
 local function close_batch(r)
   r.full[#r.full + 1] = {
-    seq = r.seq, count = r.count, index = r.index, pieces = r.pieces, coins = r.coins, diamonds = r.diamonds,
-    likes = r.likes,
+    seq = r.seq, count = r.count, index = r.index, pieces = r.pieces, n = r.n, size = r.size, coins = r.coins,
+    diamonds = r.diamonds, likes = r.likes,
   }
-  r.count, r.size, r.pieces, r.index = 0, 0, {}, {}
+  r.count, r.size, r.pieces, r.n, r.index = 0, 0, { '' }, 1, {}
 end
 
 -- The pieces are joined once per batch. To join each event would make long strings that differ in a few bytes only, and
 -- Lua, which interns every string by a sample of its bytes, is slow at those.
-function room.append(r, streak, weight, closes, first, second, third, fourth)
-  third, fourth = third or '', fourth or ''
-  local pieces, index, at = r.pieces, r.index, 4 * r.count
-  pieces[at + 1], pieces[at + 2], pieces[at + 3], pieces[at + 4] = first, second, third, fourth
-  local size = #first + #second + #third + #fourth
-  index[at + 1], index[at + 2], index[at + 3], index[at + 4] = size, streak, weight, closes
-  r.count = r.count + 1
-  r.seq = r.seq + 1
-  r.size = r.size + size
+function room.append(r, stamp, first, second)
+  local pieces, n = r.pieces, r.n
+  pieces[n + 1], pieces[n + 2] = first, second or ''
+  room.finish(r, stamp, n + 2, #first + #pieces[n + 2], 0, 0, 0)
+end
+
+function room.finish(r, stamp, n, size, streak, weight, closes)
+  local seq, index, at = r.seq + 1, r.index, 4 * r.count
+  local last, more = room.numbers(r, r.pieces, n, seq, stamp)
+  index[at + 1], index[at + 2], index[at + 3], index[at + 4] = size + more, streak, weight, closes
+  r.count, r.seq, r.n, r.size = r.count + 1, seq, last, r.size + size + more
   if r.size >= BATCH_SIZE then
     close_batch(r)
   end
@@ -86,8 +107,11 @@ end
 
 -- Nine fields, as wire/batch.py reads them. Before the script's end the ranking is not known.
 local function pack_batch(r, batch, rank)
-  return '\153' .. cmsgpack.pack(r.id, batch.seq, batch.count, batch.index, batch.coins, batch.diamonds, batch.likes,
-    table.concat(batch.pieces), rank or false)
+  local pieces = batch.pieces
+  pieces[1] = BATCH_HEADER .. cmsgpack.pack(r.id, batch.seq, batch.count, batch.index, batch.coins, batch.diamonds,
+    batch.likes) .. string_head(batch.size)
+  pieces[batch.n + 1] = cmsgpack.pack(rank or false)
+  return table.concat(pieces)
 end
 
 local function log_batch(r, batch, packed, keep)
@@ -95,7 +119,15 @@ local function log_batch(r, batch, packed, keep)
     digits(batch.seq) .. '-' .. batch.count, 'b', packed)
 end
 
-local function write_room(r, keep, published)
+local function publish(p, batches)
+  if #batches > 0 then
+    local base = string.sub(p.streaks, 1, -#':streaks' - 1)
+    redis.call('PUBLISH', base .. ':events', table.concat(batches)) -- a channel is no key
+  end
+end
+
+-- What is published goes together up to about the size of a full batch. Returns what has not gone out yet.
+local function write_room(p, r, keep, waiting)
   if r.count > 0 then
     close_batch(r)
   end
@@ -105,20 +137,23 @@ local function write_room(r, keep, published)
   for i, batch in ipairs(r.full) do
     local packed = pack_batch(r, batch, i == #r.full and rank)
     log_batch(r, batch, packed, keep)
-    published[#published + 1] = packed
+    waiting[#waiting + 1] = packed
+    waiting.size = waiting.size + batch.size
+    if waiting.size >= BATCH_SIZE then
+      publish(p, waiting)
+      waiting = { size = 0 }
+    end
   end
   r.full = {}
+  return waiting
 end
 
 function room.flush(p, keep)
-  local published = {}
+  local waiting = { size = 0 }
   for _, r in ipairs(p.rooms) do
     if r.count > 0 or #r.full > 0 then
-      write_room(r, keep, published)
+      waiting = write_room(p, r, keep, waiting)
     end
   end
-  if #published > 0 then
-    local base = string.sub(p.streaks, 1, -#':streaks' - 1)
-    redis.call('PUBLISH', base .. ':events', table.concat(published)) -- a channel is no key
-  end
+  publish(p, waiting)
 end

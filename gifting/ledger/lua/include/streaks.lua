@@ -1,27 +1,44 @@
 -- streaks: the open streaks of rooms. One is a field 'user\ngift' of the room's hash '/streaks' (first seq, count,
 -- coins, last ts), a field '=user\ngift' (its event's static part), and a member 'room\nuser\ngift' of the
 -- partition's zset ':streaks', scored by its deadline.
---   streaks.read(r, record)                           the streak that a field of the hash holds
+--   streaks.read(record)                              the streak that a field of the hash holds
 --   streaks.want(r, field), streaks.load(r)
 --   streaks.find(r, field)                            the streak, or nil
---   streaks.continue(r, gift, now, window)            the streak; a new one where none is open
---   streaks.finish(r, field, now)                     append the end event and forget the streak
+--   streaks.continue(r, gift, now, window, stamp)     the streak; a new one where none is open
+--   streaks.finish(r, field, stamp)                   append the end event and forget the streak
+--   streaks.append(r, stamp, streak, ends, diamonds, ...)   append a gift, or an end: three pieces, static part first
+--   streaks.decided(r, pieces, n, streak, ends, diamonds)   put what is decided here of a gift's event behind
+--                                                     pieces[n]; returns the last's place, and how many bytes
 --   streaks.flush(p, window)
 -- @include digits
 -- @include chunks
 -- @include room
+-- @include wire
 local streaks = {}
-local NOTHING_SENT = cmsgpack.pack('count', 0, 'coins', 0, 'message') .. '\192'
+local NOTHING_SENT = '\165count\0\165coins\0\167message\192' -- 0, 0, nil
+local COUNT, DIAMONDS = '\172repeat_count', '\168diamonds'
+local ENDS, GOES_ON = '\170repeat_end\195\169streak_id', '\170repeat_end\194\169streak_id' -- true, false
+local NAMES_SIZE = #COUNT + #ENDS + #DIAMONDS
 
--- The fields of a gift event that are decided here, as wire bytes.
-local function gift_fields(r, now, repeat_count, ended, streak_id, diamonds)
-  return cmsgpack.pack('repeat_count', repeat_count, 'repeat_end', ended, 'streak_id', streak_id, 'diamonds', diamonds,
-    room.stamp(r, now))
+function streaks.decided(r, pieces, n, streak, ends, diamonds)
+  local count, worth = wire[streak.count], wire[diamonds]
+  local number = digits(streak.first)
+  local head = room.event_id(r, number)
+  pieces[n + 1], pieces[n + 2], pieces[n + 3], pieces[n + 4] = COUNT, count, ends and ENDS or GOES_ON, head
+  pieces[n + 5], pieces[n + 6], pieces[n + 7] = number, DIAMONDS, worth
+  return n + 7, NAMES_SIZE + #count + #head + #number + #worth
 end
 
-function streaks.read(r, record)
+function streaks.append(r, stamp, streak, ends, diamonds, first, second, third)
+  local pieces, n = r.pieces, r.n
+  pieces[n + 1], pieces[n + 2], pieces[n + 3] = first, second, third
+  local last, size = streaks.decided(r, pieces, n + 3, streak, ends, diamonds)
+  room.finish(r, stamp, last, size + #first + #second + #third, streak.first, streak.coins, ends and 1 or 0)
+end
+
+function streaks.read(record)
   local first, count, coins, last = cmsgpack.unpack(record)
-  return { first = first, count = count, coins = coins, last = last, id = room.event_id(r, first) }
+  return { first = first, count = count, coins = coins, last = last }
 end
 
 function streaks.want(r, field)
@@ -37,7 +54,7 @@ function streaks.load(r)
   end
   call_in_chunks('HMGET', r.streaks_key, fields, found)
   for i, field in ipairs(fields) do
-    r.streaks[field] = found[i] and streaks.read(r, found[i])
+    r.streaks[field] = found[i] and streaks.read(found[i])
   end
   r.wanted = nil
 end
@@ -46,40 +63,37 @@ function streaks.find(r, field)
   local streak = r.streaks[field]
   if streak == nil then
     local record = redis.call('HGET', r.streaks_key, field)
-    streak = record and streaks.read(r, record)
+    streak = record and streaks.read(record)
     r.streaks[field] = streak
   end
   return streak or nil
 end
 
-function streaks.finish(r, field, now)
+function streaks.finish(r, field, stamp)
   local streak = streaks.find(r, field)
   local static = streak.static or redis.call('HGET', r.streaks_key, '=' .. field)
-  room.append(r, streak.first, streak.coins, 1, static, NOTHING_SENT,
-    gift_fields(r, now, streak.count, true, streak.id, 0))
+  streaks.append(r, stamp, streak, true, 0, static, NOTHING_SENT, '')
   r.finished = r.finished or {}
   r.finished[field] = true
   r.streaks[field] = false
 end
 
-function streaks.continue(r, gift, now, window)
+function streaks.continue(r, gift, now, window, stamp)
   local field = gift.streak
   local streak = streaks.find(r, field)
   if streak and now - streak.last > window then
-    streaks.finish(r, field, now)
+    streaks.finish(r, field, stamp)
     streak = nil
   end
   if not streak then
-    local first = r.seq + 1
-    streak = {
-      first = first, count = 0, coins = 0, last = now, id = room.event_id(r, first),
-      static = gift.target.about .. gift.profile,
-    }
+    streak = { first = r.seq + 1, count = 0, coins = 0, last = now, static = gift.target.about .. gift.profile }
     r.streaks[field] = streak
   end
   streak.count = streak.count + gift.count
   streak.coins = streak.coins + gift.coins
-  streak.last = math.max(streak.last, now)
+  if now > streak.last then
+    streak.last = now
+  end
   streak.changed = true
   return streak
 end
