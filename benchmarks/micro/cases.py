@@ -16,8 +16,9 @@ from gifting.ledger.commit import deliver, pack_batch, read_replies
 from gifting.load.socket import masked
 from gifting.model.values import Done
 from gifting.wire.batch import read_batches
-from gifting.wire.codec import BINARY, JSON, MSGPACK
+from gifting.wire.codec import BINARY, JSON, MSGPACK, Codec
 from gifting.wire.framing import frame
+from gifting.wire.messages import Lane as LaneName
 
 READERS: Final = 1000
 """Viewers of the fan-out."""
@@ -25,8 +26,14 @@ READERS: Final = 1000
 BATCH: Final = 256
 """Gifts of a busy ledger batch, and of a burst."""
 
+AUDIENCE: Final = 20
+"""Viewers of a room that is one of many, and batches of many rooms in one message."""
+
 FRAME_EVENTS: Final = 16
 """Events of the frames and of the transcode: what a busy room sends in one."""
+
+OTHERS: Final = [f"other-{number}" for number in range(1, AUDIENCE)]
+"""Rooms that are not on stage."""
 
 Call = Callable[[], object]
 
@@ -136,6 +143,38 @@ def _fan_out(stage: Stage) -> Call:
     return call
 
 
+def _deliver(lane: LaneName, codec: Codec) -> Callable[[Stage], Call]:
+    """A lone event, from what was published to what the transports of its room write."""
+
+    def make(stage: Stage) -> Call:
+        stage.watch(lane, codec, AUDIENCE)
+        payload = samples.published(stage.catalog, 1)
+
+        def call() -> None:
+            stage.room.history.seq = 0
+            stage.hub.receive(payload)
+            stage.run_pass()
+
+        return call
+
+    return make
+
+
+def _receive(*rooms: str) -> Callable[[Stage], Call]:
+    """A message with a batch of each room, of which the stage has one at most."""
+
+    def make(stage: Stage) -> Call:
+        payload = b"".join(samples.published(stage.catalog, 1, room) for room in rooms)
+
+        def call() -> None:
+            stage.room.history.seq = 0
+            stage.hub.receive(payload)
+
+        return call
+
+    return make
+
+
 def _conflate(stage: Stage) -> Call:
     lane, batches = stage.room.lanes["live"], [samples.batch(stage.catalog, BATCH)]
     return lambda: lane.message(BATCH, batches, [], frozenset())
@@ -150,7 +189,7 @@ def _transcode(stage: Stage) -> Call:
 
 def _read_batch(stage: Stage) -> Call:
     payload = samples.published(stage.catalog, FRAME_EVENTS)
-    return lambda: list(read_batches(payload))
+    return lambda: read_batches(payload)
 
 
 def _come_back(stage: Stage) -> Call:
@@ -182,6 +221,11 @@ CASES: Final = (
     Case("read 16 client frames", 100, _read_frames(16)),
     Case("come back, join, lack 8 events, and go", 500, _come_back),
     Case("fan out to 1,000 viewers", 50, _fan_out),
+    Case("deliver 1 event to 20 viewers", 1000, _deliver("all", MSGPACK)),
+    Case("deliver 1 event to 20 viewers, JSON", 1000, _deliver("all", JSON)),
+    Case("deliver 1 event to 20 viewers, lane live", 1000, _deliver("live", MSGPACK)),
+    Case("receive 1 batch that nobody waits for", 1000, _receive("elsewhere")),
+    Case("receive 20 batches, 1 of them wanted", 200, _receive(samples.ROOM, *OTHERS)),
     Case("conflate 256 events for lane live", 50, _conflate),
     Case("transcode 16 events to JSON", 500, _transcode),
     Case("read a published batch of 16", 2000, _read_batch),

@@ -69,17 +69,17 @@ def rejoin(codec: Codec, since: int) -> bytes:
     return masked(codec.opcode, codec.encode({"op": "join", "id": 1, "lane": "all", "room": ROOM, "since": since}))
 
 
-def published(catalog: Catalog, count: int) -> bytes:
+def published(catalog: Catalog, count: int, room: str = ROOM) -> bytes:
     """A room batch of ``count`` gifts as the commit script publishes it; its last seq is ``count``."""
     blobs = [_event(catalog, seq) for seq in range(1, count + 1)]
     index = [number for seq, blob in enumerate(blobs, 1) for number in (len(blob), _streak(seq), _repeat(seq), 0)]
-    head: list[Any] = [ROOM, count, count, index, count, count * 500, 0, b"".join(blobs), None]
+    head: list[Any] = [room, count, count, index, count, count * 500, 0, b"".join(blobs), None]
     return pack(head)
 
 
 def batch(catalog: Catalog, count: int) -> RoomBatch:
     """:func:`published`, read."""
-    return next(read_batches(published(catalog, count)))
+    return read_batches(published(catalog, count))[0]
 
 
 def _streak(seq: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+from gifting.model.packing import pack
 from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, Totals, split
 
@@ -17,10 +18,13 @@ class Log(Protocol):
 
 
 class History:
-    """The events of one room up to ``seq``, and the totals after them. ``recent_max`` bytes of them are at hand."""
+    """The events of one room up to ``seq``, and the totals after them. ``recent_max`` bytes of them are at hand.
+
+    ``room`` is the wire bytes of its id.
+    """
 
     def __init__(self, ref: RoomRef, log: Log, recent_max: int) -> None:
-        self.room = ref.id
+        self.room = pack(ref.id)
         self.seq = -1
         self.totals = Totals(0, 0, 0)
         self._ref = ref

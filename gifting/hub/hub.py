@@ -16,7 +16,7 @@ from gifting.hub.replays import Replays
 from gifting.hub.room import Room, RoomLedger
 from gifting.hub.subscription import Subscription
 from gifting.model.values import RoomRef
-from gifting.wire.batch import read_batches
+from gifting.wire.batch import BatchReader
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class Hub:
         self._node = node
         self._shared = Shared(settings, self.pacer, self.replays, self.counters)
         self._opening: dict[str, asyncio.Task[Room]] = {}
+        self._reader = BatchReader()
         self._told: dict[str, tuple[int, float]] = {}
 
     async def open_room(self, room_id: str) -> Room:
@@ -91,7 +92,7 @@ class Hub:
 
     def receive(self, payload: bytes) -> None:
         """What was published. Batches of rooms that nobody watches here are not even unpacked."""
-        for batch in read_batches(payload, self.rooms):
+        for batch in self._reader.read(payload, self.rooms):
             self.rooms[batch.room].receive(batch)
 
     def resync(self) -> None:

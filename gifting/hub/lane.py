@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from gifting.config import Settings
 from gifting.hub.counters import Counters
 from gifting.hub.history import History
@@ -37,7 +39,7 @@ class Shared(NamedTuple):
     counters: Counters
 
 
-class Message(NamedTuple):
+class Message(Struct, frozen=True, gc=False):
     """Wire bytes, how many events are in them, and the streaks that its readers then wait to see end."""
 
     data: bytes
@@ -104,14 +106,22 @@ class Lane(ABC):
 
     def remove(self, subscription: Subscription) -> None:
         self._behind.discard(subscription)
-        self._sharing.get(subscription.codec, {}).pop(subscription, None)
+        self._unshare(subscription)
 
     def hold(self, subscription: Subscription) -> None:
         """Skip a subscription whose socket is full. It has been given everything up to ``position``."""
-        if self._sharing.get(subscription.codec, {}).pop(subscription, None) is not None:
+        if self._unshare(subscription):
             subscription.position = self.position
             subscription.shown = self._shown
             self._behind.add(subscription)
+
+    def _unshare(self, subscription: Subscription) -> bool:
+        """Give it no more frames of all; whether it had them. A codec without readers is not made."""
+        group = self._sharing.get(subscription.codec, {})
+        shared = group.pop(subscription, None) is not None
+        if shared and not group:
+            del self._sharing[subscription.codec]
+        return shared
 
     def dismiss(self) -> None:
         """What was to go out is lost: whoever is in comes back for it, or finds out that there is a gap."""
@@ -122,7 +132,7 @@ class Lane(ABC):
 
     def push(self, batch: RoomBatch) -> None:
         """A batch that follows the last one."""
-        if not len(self):
+        if not self._sharing and not self._behind:
             self.position = batch.last
             return
         if not self._pending:
@@ -138,15 +148,15 @@ class Lane(ABC):
 
     def flush(self, now: float) -> None:
         """Write what is pending: one frame for everyone (more only where it would be too big)."""
-        batches, states = self._pending, list(self._states.values())
+        batches, states, readers = self._pending, [*self._states.values()], 0
         self._pending, self._states = [], {}
         self.due = now + self.interval
         for part in split(batches, self._room_for(states)) or ([[]] if states else []):
             self.position = part[-1].last if part else self.position
-            self._share(self.message(self.position, part, states, self._shown))
+            readers = self._share(self.message(self.position, part, states, self._shown))
             states = []
         if batches:
-            self._delivery.observe(monotonic() - self._since, sum(map(len, self._sharing.values())))
+            self._delivery.observe(monotonic() - self._since, readers)
         if not self._behind:
             self._memo.clear()
         for subscription in tuple(self._behind):
@@ -156,14 +166,17 @@ class Lane(ABC):
         """Bytes that a frame has left for events."""
         return max(self._frame_max - HEAD_MAX - sum(map(len, states)), 1)
 
-    def _share(self, message: Message) -> None:
+    def _share(self, message: Message) -> int:
+        """Write a message to all that are up to date; how many they are. One may leave for being written to."""
         self._shown = message.shown
-        for codec, group in self._sharing.items():
-            if group:
-                self._counters.count(message.events, len(group))
-                data = self._frames(codec, message)
-                for write in tuple(group.values()):
-                    write(data)
+        readers = 0
+        for codec, group in tuple(self._sharing.items()):
+            readers += len(group)
+            data = self._frames(codec, message)
+            for write in tuple(group.values()):
+                write(data)
+        self._counters.count(message.events, readers)
+        return readers
 
     def _frames(self, codec: Codec, message: Message) -> bytes:
         """A message as its readers get it; as JSON, which is longer, it may be more than one frame."""

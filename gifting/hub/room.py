@@ -89,10 +89,12 @@ class Room:
 
     def receive(self, batch: RoomBatch) -> None:
         """A batch from the feed: passed on if it is the next; kept if there is a gap before it; dropped if known."""
-        seq = self.history.seq
+        seq, first = self.history.seq, batch.first
         if seq < 0 or self._healing is not None:
             self._hold(batch)
-        elif batch.first > seq + 1:
+        elif first == seq + 1:
+            self._pass_on(batch)
+        elif first > seq:
             self._hold(batch)
             self.heal()
         elif batch.last > seq:
@@ -170,4 +172,10 @@ class Room:
 
     def totals(self) -> dict[str, int]:
         """As they ride along on lane ``live``."""
-        return {**self.history.totals._asdict(), "viewers": self.viewers}
+        totals = self.history.totals
+        return {
+            "coins": totals.coins,
+            "diamonds": totals.diamonds,
+            "likes": totals.likes,
+            "viewers": self.viewers,
+        }

@@ -161,7 +161,7 @@ class Rooms:
         has 64 KiB and one event at most, but one written by an older version may have more than 1 MiB.
         """
         log = self._keys.log(room.host, room.id)
-        return list(read_batches(await self._calls.run("log_page", [log], since, size)))
+        return read_batches(await self._calls.run("log_page", [log], since, size))
 
     async def presence(self, room: RoomRef, node: str, viewers: int) -> int:
         """Say how many viewers this node has; returns how many there are on all nodes."""

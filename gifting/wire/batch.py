@@ -12,10 +12,12 @@ the room's totals after the batch; ``rank`` is the new top 3 if it changed, else
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Container, Iterable, Iterator
+from operator import attrgetter
+from typing import Any, Final
 
 import msgpack
+from msgspec import Struct
 
 from gifting.model.packing import pack
 
@@ -26,18 +28,18 @@ READ_SIZE: Final = 16_384
 """Bytes that reading begins with; more are had where a payload is larger. Of itself msgpack would take a MiB."""
 
 _BATCH: Final = 0x99
-_LONG_NAME: Final = 0xD9
+_STR8: Final = 0xD9
 _SHORT_MAX: Final = 0x1F
-"""How a batch begins: an array of nine; and its room, whose name has its size in one byte or, below 32, in its head."""
+"""How a batch begins: an array of nine, and a name with its size in its head, or else in a byte or two behind that."""
 
 
-class Totals(NamedTuple):
+class Totals(Struct, frozen=True, gc=False):
     coins: int
     diamonds: int
     likes: int
 
 
-class IndexEntry(NamedTuple):
+class IndexEntry(Struct, frozen=True, gc=False):
     """One event of a batch, as the index tells of it: its bytes are ``events[start:end]``, and need not be decoded."""
 
     seq: int
@@ -48,22 +50,21 @@ class IndexEntry(NamedTuple):
     closes: bool
 
 
-class RoomBatch:
-    """Events ``first`` to ``last`` of one room, and the totals after them."""
+class RoomBatch(Struct, frozen=True, eq=False, gc=False):
+    """Events up to ``last`` of one room, and the totals after them."""
 
-    __slots__ = ("count", "events", "first", "index", "last", "rank", "room", "totals")
+    room: str
+    last: int
+    count: int
+    index: tuple[int, ...]
+    totals: Totals
+    events: bytes
+    rank: Any = None
 
-    def __init__(
-        self, room: str, last: int, count: int, index: tuple[int, ...], totals: Totals, events: bytes, rank: Any = None
-    ) -> None:
-        self.room = room
-        self.first = last - count + 1
-        self.last = last
-        self.count = count
-        self.index = index
-        self.totals = totals
-        self.events = events
-        self.rank = rank
+    @property
+    def first(self) -> int:
+        """The seq of the first event."""
+        return self.last - self.count + 1
 
     def entries(self) -> Iterator[IndexEntry]:
         start = 0
@@ -100,8 +101,13 @@ class RoomBatch:
         yield rest
 
 
-def split(batches: Iterable[RoomBatch], size: int) -> list[list[RoomBatch]]:
+events_of: Final[Callable[[RoomBatch], bytes]] = attrgetter("events")
+
+
+def split(batches: list[RoomBatch], size: int) -> list[list[RoomBatch]]:
     """Runs of batches of at most ``size`` bytes of events, or of a single larger event. Only a larger batch is cut."""
+    if sum(map(len, map(events_of, batches))) <= size:
+        return [batches] if batches else []
     runs: list[list[RoomBatch]] = []
     filled = size
     for batch in batches:
@@ -114,49 +120,75 @@ def split(batches: Iterable[RoomBatch], size: int) -> list[list[RoomBatch]]:
     return runs
 
 
-def read_batches(payload: bytes, wanted: Container[str] | None = None) -> Iterator[RoomBatch]:
-    """The batches in one published message or one log entry. Those of rooms that are not ``wanted`` are not unpacked.
+def read_batches(payload: bytes) -> list[RoomBatch]:
+    """The batches of one log entry, or of several."""
+    return BatchReader().read(payload)
 
-    Raises whatever msgpack does, or ValueError, where the payload is something else.
-    """
-    unpacker = msgpack.Unpacker(raw=True, use_list=False, max_buffer_size=0, read_size=READ_SIZE)
-    unpacker.feed(payload)
-    start, end = 0, len(payload)
-    while start < end:
-        if wanted is None or _room_of(payload, start) in wanted:
-            room, last, count, index, coins, diamonds, likes, events, rank = unpacker.unpack()
-            yield RoomBatch(room.decode(), last, count, index, Totals(coins, diamonds, likes), events, rank)
-        else:
-            unpacker.skip()
-        start = unpacker.tell()
+
+class BatchReader:
+    """Reads what is published. There is one unpacker for all of it: to clear one takes longer than to read a batch."""
+
+    def __init__(self) -> None:
+        self._unpacker = _unpacker()
+
+    def read(self, payload: bytes, wanted: Container[str] | None = None) -> list[RoomBatch]:
+        """The batches in one message. Those of rooms that are not ``wanted`` are not unpacked.
+
+        Raises whatever msgpack does, or ValueError, where the payload is something else.
+        """
+        try:
+            return self._read(payload, wanted)
+        except Exception:
+            self._unpacker = _unpacker()
+            raise
+
+    def _read(self, payload: bytes, wanted: Container[str] | None) -> list[RoomBatch]:
+        unpacker = self._unpacker
+        before = unpacker.tell()
+        unpacker.feed(payload)
+        start, end, found = 0, len(payload), []
+        while start < end:
+            if wanted is None or _room_of(payload, start) in wanted:
+                room, last, count, index, coins, diamonds, likes, events, rank = unpacker.unpack()
+                totals = Totals(coins, diamonds, likes)
+                found.append(RoomBatch(room.decode(), last, count, index, totals, events, rank))
+            else:
+                unpacker.skip()
+            start = unpacker.tell() - before
+        return found
+
+
+def _unpacker() -> msgpack.Unpacker:
+    return msgpack.Unpacker(raw=True, use_list=False, max_buffer_size=0, read_size=READ_SIZE)
 
 
 def _room_of(payload: bytes, start: int) -> str:
-    """Whose batch begins at ``start``."""
+    """Whose batch begins at ``start``: an id, so 64 bytes at most."""
     if payload[start] != _BATCH:
         raise ValueError("This is no room batch.")
-    size, name = payload[start + 1], start + 2
-    if size == _LONG_NAME:
-        size, name = payload[name], name + 1
-    else:
-        size &= _SHORT_MAX
-    return payload[name : name + size].decode()
+    head, name = payload[start + 1], start + 2
+    if head < _STR8:
+        return payload[name : name + (head & _SHORT_MAX)].decode()
+    name += head - _STR8 + 1
+    return payload[name : name + payload[name - 1]].decode()
 
 
 def join_events(
-    room: str, seq: int, events: Iterable[bytes], count: int, totals: dict[str, int] | None = None
+    room: bytes, seq: int, events: Iterable[bytes], count: int, totals: dict[str, int] | None = None
 ) -> bytes:
-    """The message ``{room, seq, events[, totals]}`` around events that are wire bytes already."""
-    head = b"\x84" if totals is not None else b"\x83"
-    parts = [head, b"\xa4room", pack(room), b"\xa3seq", pack(seq), b"\xa6events", array_header(count), *events]
-    if totals is not None:
-        parts += [b"\xa6totals", pack(totals)]
-    return b"".join(parts)
+    """The message ``{room, seq, events[, totals]}`` around wire bytes: those of a room's id, and of events."""
+    if totals is None:
+        return b"".join((b"\x83\xa4room", room, b"\xa3seq", pack(seq), b"\xa6events", array_header(count), *events))
+    parts = b"\x84\xa4room", room, b"\xa3seq", pack(seq), b"\xa6events", array_header(count), *events
+    return b"".join((*parts, b"\xa6totals", pack(totals)))
 
 
 def array_header(count: int) -> bytes:
     if count < 16:
-        return bytes((0x90 | count,))
+        return _SHORT_ARRAYS[count]
     if count < 65536:
         return b"\xdc" + count.to_bytes(2, "big")
     return b"\xdd" + count.to_bytes(4, "big")
+
+
+_SHORT_ARRAYS: Final = [bytes((0x90 | count,)) for count in range(16)]

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgpack
+from msgspec.structs import astuple
 
 from gifting import config
 from gifting.ledger.audit import audit
@@ -105,7 +106,7 @@ class World:
                     event |= change
                 events += pack(event)
                 index[4 * place] = len(pack(event))
-            return pack((batch.room, batch.last, batch.count, index, *batch.totals, events, None))
+            return pack((batch.room, batch.last, batch.count, index, *astuple(batch.totals), events, None))
 
         await self.rewrite(f"{self.room(room)}/log", item)
         assert done

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import astuple, replace
 
 from gifting.errors import BadSetting, InsufficientCoins
 from gifting.ledger import audit as audit_module
@@ -389,7 +390,7 @@ async def index_too_short(world: World) -> None:
     def item(place: int, value: bytes) -> bytes:
         (batch,) = read_batches(value)
         index = [batch.index[0] - (place == 1), *batch.index[1:]]
-        return pack((batch.room, batch.last, batch.count, index, *batch.totals, batch.events, None))
+        return pack((batch.room, batch.last, batch.count, index, *astuple(batch.totals), batch.events, None))
 
     # A room in which no streak runs across the broken batch.
     for _ in range(3):
@@ -401,7 +402,7 @@ async def wrong_weight(world: World) -> None:
     def item(place: int, value: bytes) -> bytes:
         (batch,) = read_batches(value)
         index = [*batch.index[:2], batch.index[2] + (place == 1), *batch.index[3:]]
-        return pack((batch.room, batch.last, batch.count, index, *batch.totals, batch.events, None))
+        return pack((batch.room, batch.last, batch.count, index, *astuple(batch.totals), batch.events, None))
 
     for _ in range(3):
         await world.send("ann", "r2", PLAIN)
@@ -411,8 +412,8 @@ async def wrong_weight(world: World) -> None:
 async def wrong_batch_totals(world: World) -> None:
     def item(place: int, value: bytes) -> bytes:
         (batch,) = read_batches(value)
-        kept = batch.totals._replace(coins=batch.totals.coins + (place == 1))
-        return pack((batch.room, batch.last, batch.count, batch.index, *kept, batch.events, None))
+        kept = replace(batch.totals, coins=batch.totals.coins + (place == 1))
+        return pack((batch.room, batch.last, batch.count, batch.index, *astuple(kept), batch.events, None))
 
     await world.rewrite(f"{world.room('r1')}/log", item)
 
