@@ -30,8 +30,10 @@ class Histogram:
 
         It costs one step for each bucket that they fall into, not one for each of them.
         """
-        if bisect_left(BOUNDS, longest) == bisect_left(BOUNDS, shortest):
-            self.observe((longest + shortest) / 2, count)
+        bucket = bisect_left(BOUNDS, longest)
+        if bucket == bisect_left(BOUNDS, shortest):
+            self._counts[bucket] += count
+            self.total += (longest + shortest) / 2 * count
         elif count < 3:
             self.observe(longest)
             self.observe(shortest, count - 1)

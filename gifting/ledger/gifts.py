@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct
 
 from gifting.errors import BadAmount, GiftingError, LedgerUnavailable
 from gifting.ledger.batcher import Batcher
@@ -20,15 +22,35 @@ from gifting.model.values import Done, Outcome, Result, RoomRef, Sender
 from gifting.wire.messages import MAX_COUNT
 from gifting.wire.replies import GiftStatusReply
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 TARGETS_MAX: Final = 20_000
 """Gifts in rooms whose bytes are remembered, about 300 bytes each."""
 
+ORDERS_MAX: Final = 10_000
+"""Orders that are remembered, about 600 bytes each."""
 
-class Target(NamedTuple):
+_KEY: Final = b"\xb0"
+_MADE: Final = b"\xcf\0\0"
+"""What stands before a key, 16 bytes, and before the 6 of them that say when it was made (of a number of 8), packed."""
+
+
+class Target(Struct, frozen=True):
     """A gift in a room, packed once for all who send it there."""
 
     room: Spot
     packed: bytes
+
+
+class Order(Struct, frozen=True):
+    """What someone gives: a target, and the packed fields before and after the key. In a streak it is always the same
+    one, so those that say nothing are remembered.
+    """
+
+    target: Target
+    before: bytes
+    after: bytes
 
 
 class Gifts:
@@ -40,6 +62,7 @@ class Gifts:
         self._catalog = catalog
         self._lookup = lookup
         self._targets: dict[tuple[RoomRef, str], Target] = {}
+        self._orders: dict[tuple[Sender, RoomRef, str, int], Order] = {}
 
     def sender(self, user: str, public: Mapping[str, Any]) -> Sender:
         """A user as sender; ``public`` is what events show of it."""
@@ -53,34 +76,32 @@ class Gifts:
         Raises:
             UnknownGift, BadKey, BadAmount, Overloaded, Unavailable: at once; ``done`` is not called then.
         """
+        order = self._orders.get((sender, room, gift_id, count)) if message is None else None
+        order = order or self._order(sender, room, gift_id, count, message)
+        raw_key = money.parse_key(key)
+        made = money.key_time(raw_key)
+        bucket = bucket_spot(sender.base, made // BUCKET_MS)
+        fields = b"".join((order.before, _KEY, raw_key, _MADE, raw_key[:6], order.after))
+        self._batcher.submit(GIFT, bucket, order.target.room, order.target.packed, fields, done)
+
+    def _order(self, sender: Sender, room: RoomRef, gift_id: str, count: int, message: str | None) -> Order:
         gift = self._catalog[gift_id]
         if not 1 <= count <= MAX_COUNT:
             raise BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
-        raw_key = money.parse_key(key)
-        made = money.key_time(raw_key)
         coins = gift.coins * count
-        fields = pack(
-            (
-                sender.id,
-                raw_key,
-                made,
-                money.content_digest(sender.id, room.id, gift_id, str(count), message or ""),
-                count,
-                coins,
-                sender.user,
-                events.encode_sent(count, coins, message),
-            )
-        )[1:]
-        bucket = bucket_spot(sender.base, made // BUCKET_MS)
+        digest = money.content_digest(sender.id, room.id, gift_id, str(count), message or "")
+        after = pack((digest, count, coins, sender.user, events.encode_sent(count, coins, message)))[1:]
         target = self._targets.get((room, gift_id)) or self._add_target(room, gift)
-        self._batcher.submit(GIFT, bucket, target.room, target.packed, fields, done)
+        order = Order(target, pack(sender.id), after)
+        if message is None:
+            _remember(self._orders, (sender, room, gift_id, count), order, ORDERS_MAX)
+        return order
 
     def _add_target(self, room: RoomRef, gift: Gift) -> Target:
         about = events.encode_about(room.to_user, self._catalog.wire(gift.id))
         packed = pack((room.id, room.host, gift.id, int(gift.streakable), about))[1:]
-        while len(self._targets) >= TARGETS_MAX:
-            del self._targets[next(iter(self._targets))]
-        target = self._targets[room, gift.id] = Target(room_spot(room.base, room.id), packed)
+        target = Target(room_spot(room.base, room.id), packed)
+        _remember(self._targets, (room, gift.id), target, TARGETS_MAX)
         return target
 
     async def send(
@@ -106,3 +127,9 @@ class Gifts:
             return await self._lookup.status(user, key)
         except REDIS_ERRORS:
             raise LedgerUnavailable from None
+
+
+def _remember(known: dict[K, V], name: K, value: V, most: int) -> None:
+    while len(known) >= most:
+        del known[next(iter(known))]
+    known[name] = value

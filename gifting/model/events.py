@@ -7,6 +7,7 @@ An event is a msgpack map of a fixed number of fields. Here the map's header and
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -180,8 +181,12 @@ def encode_event(kind: Logged, fields: Mapping[str, Any], decided: int = 0) -> b
 
     A value that is ``bytes`` is wire bytes already.
     """
-    count = 1 + len(fields) + decided + len(STAMP)
-    parts = [bytes((0x80 | count,)), pack("type"), pack(kind)]
+    parts = [_head(kind, 1 + len(fields) + decided + len(STAMP))]
     for name, value in fields.items():
-        parts += [pack(name), value if isinstance(value, bytes) else pack(value)]
+        parts += (pack(name), value if isinstance(value, bytes) else pack(value))
     return b"".join(parts)
+
+
+@lru_cache
+def _head(kind: Logged, count: int) -> bytes:
+    return bytes((0x80 | count,)) + pack("type") + pack(kind)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from gifting.errors import GiftingError
 
 
@@ -25,7 +27,7 @@ class Sender(NamedTuple):
     user: bytes
 
 
-class Result(NamedTuple):
+class Result(Struct, frozen=True):
     """What was committed. An event that is no gift has a ``seq`` only.
 
     ``duplicate``: it had been before, under the same key. ``coins`` are what the sender has left, ``repeat_count`` is

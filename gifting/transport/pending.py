@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from gifting import errors
 from gifting.model.values import RoomRef
@@ -20,6 +20,10 @@ PENDING_MAX: Final = 32
 """Commands of one session that may wait for Redis at once, gifts aside."""
 
 ToRoom = messages.SendGift | messages.Like | messages.Comment | messages.Share | messages.Follow
+M = TypeVar("M", bound=ToRoom)
+
+Action = Callable[[Gateway, Session, M, RoomRef], None]
+"""What a message does in its room."""
 
 
 def spawn(gateway: Gateway, session: Session, message: Message, work: Awaitable[None]) -> asyncio.Task[None]:
@@ -48,17 +52,17 @@ def check_pending(session: Session) -> None:
         raise errors.RateLimited
 
 
-def in_room(gateway: Gateway, session: Session, message: ToRoom, action: Callable[[RoomRef], None]) -> None:
-    """Do something in a room: at once if the room is known, else when it has been found.
+def in_room(gateway: Gateway, session: Session, message: M, action: Action[M]) -> None:
+    """Do something in a message's room: at once if the room is known, else when it has been found.
 
     What the session says meanwhile waits behind it, so that its gifts and events are taken in the order of sending.
     """
     room = gateway.ledger.rooms.known(message.room)
     if room is not None and session.turn is None:
-        action(room)
+        action(gateway, session, message, room)
         return
     check_pending(session)
-    turn = spawn(gateway, session, message, _in_turn(gateway, session, message.room, action, session.turn))
+    turn = spawn(gateway, session, message, _in_turn(gateway, session, message, action, session.turn))
     session.turn = turn
 
     def over(_: object) -> None:
@@ -69,17 +73,13 @@ def in_room(gateway: Gateway, session: Session, message: ToRoom, action: Callabl
 
 
 async def _in_turn(
-    gateway: Gateway,
-    session: Session,
-    room_id: str,
-    action: Callable[[RoomRef], None],
-    before: asyncio.Task[None] | None,
+    gateway: Gateway, session: Session, message: M, action: Action[M], before: asyncio.Task[None] | None
 ) -> None:
     """Rooms are looked for side by side, so that a slow Redis costs one time-out; what is to be done waits its turn."""
     try:
-        room = await gateway.ledger.rooms.find(room_id)
+        room = await gateway.ledger.rooms.find(message.room)
     finally:
         if before is not None:
             await asyncio.wait([before])
     if not session.closing:
-        action(room)
+        action(gateway, session, message, room)

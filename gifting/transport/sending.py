@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from gifting import errors
 from gifting.hub.meter import Meter
@@ -14,7 +14,7 @@ from gifting.transport.gateway import Gateway
 from gifting.transport.pending import check_pending, in_room, spawn
 from gifting.transport.session import Session
 from gifting.wire import messages
-from gifting.wire.replies import EventReply, gift_reply
+from gifting.wire.replies import EventReply, gift_answer
 
 Post = messages.Comment | messages.Share | messages.Follow
 
@@ -35,7 +35,7 @@ def _check_text(text: str) -> None:
 def send_gift(gateway: Gateway, session: Session, message: messages.SendGift) -> None:
     if message.message:
         _check_text(message.message)
-    in_room(gateway, session, message, partial(_send_gift_to, gateway, session, message))
+    in_room(gateway, session, message, _send_gift_to)
 
 
 def _send_gift_to(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef) -> None:
@@ -54,7 +54,7 @@ def _gift_done(gateway: Gateway, session: Session, reply_to: int, room: str, out
     if isinstance(outcome, errors.GiftingError):
         session.refuse(reply_to, outcome)
         return
-    session.reply(reply_to, gift_reply(room, outcome))
+    session.tell(gift_answer(reply_to, room, outcome))
     if not (gateway.sessions.alone(session) or outcome.duplicate):
         gateway.wallets.changed(session.identity.user, outcome.coins, told=session)
 
@@ -72,20 +72,27 @@ def like(gateway: Gateway, session: Session, message: messages.Like) -> None:
     if message.count > gateway.settings.like_burst:
         raise errors.BadAmount(f"count is {message.count}; likes are at most {gateway.settings.like_burst} at once.")
     _take(gateway, session, gateway.likes, message.count)
-    done = partial(_event_done, session, message.id)
-    in_room(gateway, session, message, lambda room: gateway.ledger.free.like(room, message.count, done))
+    in_room(gateway, session, message, _like_in)
+
+
+def _like_in(gateway: Gateway, session: Session, message: messages.Like, room: RoomRef) -> None:
+    gateway.ledger.free.like(room, message.count, partial(_event_done, session, message.id))
 
 
 def post(gateway: Gateway, session: Session, message: Post) -> None:
-    """comment, share, follow: the user, and the text if there is one, as an event of that name."""
-    text = {}
+    """comment, share, follow."""
     if isinstance(message, messages.Comment):
         _check_text(message.text)
-        text = {"text": message.text}
     _take(gateway, session, gateway.posts, 1)
-    fields = {"user": gateway.sender_of(session).user, **text}
-    kind, done = KINDS[type(message)], partial(_event_done, session, message.id)
-    in_room(gateway, session, message, lambda room: gateway.ledger.free.post(room, kind, fields, done))
+    in_room(gateway, session, message, _post_in)
+
+
+def _post_in(gateway: Gateway, session: Session, message: Post, room: RoomRef) -> None:
+    """The user, and the text if there is one, as an event of the message's name."""
+    fields: dict[str, Any] = {"user": gateway.sender_of(session).user}
+    if isinstance(message, messages.Comment):
+        fields["text"] = message.text
+    gateway.ledger.free.post(room, KINDS[type(message)], fields, partial(_event_done, session, message.id))
 
 
 def _take(gateway: Gateway, session: Session, meter: Meter, amount: int) -> None:

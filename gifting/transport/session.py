@@ -53,7 +53,7 @@ class Session:
         connection.send(connection.codec.encode(refusal(reply_to, error)))
 
     def tell(self, message: Struct) -> None:
-        """Say something that is no reply."""
+        """Say something as it is."""
         connection = self.connection
         connection.send(connection.codec.encode(message))
 

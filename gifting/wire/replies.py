@@ -140,14 +140,20 @@ def join_reply(snapshot: Raw, *, gap: bool) -> JoinReply:
 
 def gift_reply(room: str, taken: Result) -> GiftReply:
     """What a sender is told of a gift that was taken."""
-    return GiftReply(
-        taken.seq,
-        f"{room}.{taken.seq}",
-        taken.coins,
-        taken.repeat_count,
-        f"{room}.{taken.streak}",
-        taken.duplicate,
-    )
+    return GiftReply(*_told(room, taken))
+
+
+def gift_answer(reply_to: int, room: str, taken: Result) -> Struct:
+    """:func:`gift_reply` as :func:`answer` gives it, in one step: most that is answered is a gift."""
+    return _GiftAnswer(reply_to, True, *_told(room, taken))
+
+
+_GiftAnswer: Final = ON_SOCKET[GiftReply]
+
+
+def _told(room: str, taken: Result) -> tuple[int, str, int, int, str, bool]:
+    seq = taken.seq
+    return seq, f"{room}.{seq}", taken.coins, taken.repeat_count, f"{room}.{taken.streak}", taken.duplicate
 
 
 # Events.

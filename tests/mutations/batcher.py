@@ -70,13 +70,16 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/commit.py",
-        f"batcher faults {LEDGER} clock attack_batcher attack_halt",
+        f"commit batcher faults {LEDGER} clock attack_batcher attack_halt",
         ("errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown()", "errors.OutcomeUnknown()"),
         (
             "        if item.sent:\n            abandon((item,))\n        else:\n            _resolve(item, error)",
             "        _resolve(item, error)",
         ),
-        ("    if len(replies) != count or", "    if"),
+        ("    if len(replies) != count:\n", "    if False:\n"),
+        ("if len(batch) == 1 else", "if batch else"),
+        ("    if sender.base != room.base:\n", "    if False:\n"),
+        ("_lone_places(count, sender.number)", "_lone_places(count, sender.number + 1)"),
         ("zip(items, replies, strict=True)", "zip(items, reversed(replies), strict=True)"),
         ("        place = targets.get(target)\n", "        place = None\n"),
         (
@@ -126,12 +129,15 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/gifts.py",
-        LEDGER,
+        f"gifts {LEDGER}",
         (
             '        if not 1 <= count <= MAX_COUNT:\n            raise BadAmount(f"count',
             '        if count > MAX_COUNT:\n            raise BadAmount(f"count',
         ),
         ("        coins = gift.coins * count\n", "        coins = gift.coins\n"),
+        ("gift_id, count)) if message is None else None", "gift_id, count))"),
+        ("        if message is None:\n            _remember", "        if True:\n            _remember"),
+        ("get((sender, room, gift_id, count))", "get((sender, room, gift_id, 1))"),
         (
             'money.content_digest(sender.id, room.id, gift_id, str(count), message or "")',
             "money.content_digest(sender.id, room.id, gift_id, str(count))",

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from gifting import config, errors
@@ -63,7 +64,7 @@ async def test_a_step_ahead_and_back_charges_no_key_twice(world: World, believed
         with pytest.raises(errors.KeyExpired):
             await world.send(key=key)
     else:
-        assert await world.send(key=key) == first._replace(duplicate=True)
+        assert await world.send(key=key) == replace(first, duplicate=True)
     assert await world.ledger.wallets.read("ann") == (998, 0)
 
 
@@ -89,7 +90,7 @@ async def test_a_step_of_the_machines_own_clock(tmp_path: Path) -> None:
             shim.step_clock(0)
             await ledger.maintain()
             assert ledger.upkeep.clock.steps == 2
-            assert await ledger.gifts.send(sender, room, "spark", key) == first._replace(duplicate=True)
+            assert await ledger.gifts.send(sender, room, "spark", key) == replace(first, duplicate=True)
             assert (await ledger.wallets.read("ann"))[0] == 99
         finally:
             await ledger.stop()
@@ -124,7 +125,7 @@ async def test_a_step_back_does_not_hide_a_result(world: World) -> None:
     first = await world.send(key=key)
     assert await world.grant("ann", 5, grant) == (1004, False)
     world.clock[0] -= STEP_AHEAD
-    assert await world.send(key=key) == first._replace(duplicate=True)
+    assert await world.send(key=key) == replace(first, duplicate=True)
     assert await world.grant("ann", 5, grant) == (1004, True)
 
 
@@ -166,7 +167,7 @@ async def test_what_is_right_at_the_floor_is_above_it(world: World) -> None:
     assert await world.grant("ann", 5, grant) == (1004, False)
     for base in world.ledger.keys.bases:
         await world.redis.hset(f"{base}:floors", mapping={"keys": world.clock[0], "grants": world.clock[0]})
-    assert await world.send(key=key) == first._replace(duplicate=True)
+    assert await world.send(key=key) == replace(first, duplicate=True)
     assert await world.grant("ann", 5, grant) == (1004, True)
     with pytest.raises(errors.KeyExpired):
         await world.send(key=early)

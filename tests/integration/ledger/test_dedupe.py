@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from gifting import errors
 from gifting.ledger.commit import Reply
@@ -27,9 +28,9 @@ async def test_a_key_is_known_beyond_its_window(world: World) -> None:
     key = world.key()
     first = await world.send(key=key)
     world.clock[0] += WINDOW
-    assert await world.send(key=key) == first._replace(duplicate=True)
+    assert await world.send(key=key) == replace(first, duplicate=True)
     world.clock[0] += 1
-    assert await world.send(key=key) == first._replace(duplicate=True)
+    assert await world.send(key=key) == replace(first, duplicate=True)
     world.clock[0] += 60_000
     await world.forget()
     with pytest.raises(errors.KeyExpired):
