@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
 
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.commit import EVENT, LIKE
 from gifting.ledger.likes import Fold
-from gifting.ledger.spot import room_spot
+from gifting.ledger.spot import SPOTS_CACHED, Spot, room_spot
 from gifting.model import events
 from gifting.model.packing import pack
 from gifting.model.values import Done, RoomRef
@@ -23,10 +22,10 @@ class FreeEvents:
         self._likes: dict[str, Fold] = {}
         self.likes = 0
 
-    def post(self, room: RoomRef, kind: events.Logged, fields: Mapping[str, Any], done: Done) -> None:
-        """Log and publish a comment, share, follow or member. Raises Overloaded, Unavailable."""
-        blob = pack((room.id, room.host, events.encode_event(kind, fields)))[1:]
-        self._batcher.submit(EVENT, None, room_spot(room.base, room.id), None, blob, done)
+    def post(self, room: RoomRef, event: bytes, done: Done) -> None:
+        """Log and publish a comment, share, follow or member, encoded. Raises Overloaded, Unavailable."""
+        spot, head = _spot_and_head(room)
+        self._batcher.submit(EVENT, None, spot, None, head + pack(event), done)
 
     def like(self, room: RoomRef, count: int, done: Done) -> None:
         """Add likes; they become one event with all others of the room within ``like_interval``."""
@@ -44,5 +43,12 @@ class FreeEvents:
 
     def _send_likes(self, room: RoomRef, count: int, done: Done) -> None:
         self.likes += count
-        blob = pack((room.id, room.host, events.encode_event("like", {"count": count}, decided=1), count))[1:]
-        self._batcher.submit(LIKE, None, room_spot(room.base, room.id), None, blob, done)
+        spot, head = _spot_and_head(room)
+        event = events.encode_event("like", {"count": count}, decided=1)
+        self._batcher.submit(LIKE, None, spot, None, head + pack(event) + pack(count), done)
+
+
+@lru_cache(SPOTS_CACHED)
+def _spot_and_head(room: RoomRef) -> tuple[Spot, bytes]:
+    """Where a room is, and what the fields of its free events begin with."""
+    return room_spot(room.base, room.id), pack((room.id, room.host))[1:]

@@ -161,6 +161,7 @@ def encode_host(host: Mapping[str, Any]) -> bytes:
 
 _GIFT_HEAD: Final = bytes((0x80 | GIFT_FIELDS,)) + pack("type") + pack("gift")
 _USER: Final = pack("user")
+_TEXT: Final = pack("text")
 
 
 def encode_about(host: bytes, gift: bytes) -> bytes:
@@ -176,14 +177,18 @@ def encode_sent(count: int, coins: int, message: str | None) -> bytes:
     return pack(("count", count, "coins", coins, "message", message))[1:]
 
 
-def encode_event(kind: Logged, fields: Mapping[str, Any], decided: int = 0) -> bytes:
-    """An event other than a gift, open at the end: Lua appends ``decided`` fields and :data:`STAMP`.
+def encode_post(kind: Logged, user: bytes, text: str | None = None) -> bytes:
+    """:func:`encode_event` of what a user did, in one step; ``user`` is wire bytes."""
+    if text is None:
+        return _head(kind, 2 + len(STAMP)) + _USER + user
+    return b"".join((_head(kind, 3 + len(STAMP)), _USER, user, _TEXT, pack(text)))
 
-    A value that is ``bytes`` is wire bytes already.
-    """
+
+def encode_event(kind: Logged, fields: Mapping[str, Any], decided: int = 0) -> bytes:
+    """An event other than a gift, open at the end: Lua appends ``decided`` fields and :data:`STAMP`."""
     parts = [_head(kind, 1 + len(fields) + decided + len(STAMP))]
     for name, value in fields.items():
-        parts += (pack(name), value if isinstance(value, bytes) else pack(value))
+        parts += (pack(name), pack(value))
     return b"".join(parts)
 
 

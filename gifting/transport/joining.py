@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gifting import errors
 from gifting.hub.room import Room
+from gifting.model.events import encode_post
 from gifting.transport.gateway import Gateway
 from gifting.transport.pending import check_pending, spawn
 from gifting.transport.session import Session
@@ -66,7 +67,7 @@ def _enter_room(
 def _announce(gateway: Gateway, session: Session, room: Room) -> None:
     """Log that a viewer came, unless too many do."""
     if room.members.take(gateway.time()):
-        gateway.ledger.free.post(room.ref, "member", {"user": gateway.sender_of(session).user}, lambda outcome: None)
+        gateway.ledger.free.post(room.ref, encode_post("member", gateway.sender_of(session).user), lambda outcome: None)
 
 
 def leave(gateway: Gateway, session: Session, message: messages.Leave) -> None:

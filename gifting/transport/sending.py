@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from gifting import errors
 from gifting.hub.meter import Meter
-from gifting.model.events import Logged
+from gifting.model.events import Logged, encode_post
 from gifting.model.text import PLAIN_MEANS, plain
 from gifting.model.values import Outcome, RoomRef
 from gifting.transport.gateway import Gateway
@@ -88,11 +88,9 @@ def post(gateway: Gateway, session: Session, message: Post) -> None:
 
 
 def _post_in(gateway: Gateway, session: Session, message: Post, room: RoomRef) -> None:
-    """The user, and the text if there is one, as an event of the message's name."""
-    fields: dict[str, Any] = {"user": gateway.sender_of(session).user}
-    if isinstance(message, messages.Comment):
-        fields["text"] = message.text
-    gateway.ledger.free.post(room, KINDS[type(message)], fields, partial(_event_done, session, message.id))
+    text = message.text if isinstance(message, messages.Comment) else None
+    event = encode_post(KINDS[type(message)], gateway.sender_of(session).user, text)
+    gateway.ledger.free.post(room, event, partial(_event_done, session, message.id))
 
 
 def _take(gateway: Gateway, session: Session, meter: Meter, amount: int) -> None:

@@ -15,6 +15,7 @@ from gifting import config
 from gifting.ledger.audit import audit
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.model.events import encode_event
 from gifting.model.money import make_key
 from gifting.model.packing import pack, unpack
 from gifting.model.values import RoomRef, Sender
@@ -60,7 +61,7 @@ class World:
 
     async def post(self, room: str) -> None:
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.ledger.free.post(self.rooms[room], "comment", {"text": "hello"}, waiting.set_result)
+        self.ledger.free.post(self.rooms[room], encode_event("comment", {"text": "hello"}), waiting.set_result)
         await waiting
 
     async def like(self, room: str) -> None:

@@ -11,6 +11,7 @@ from gifting.config import load
 from gifting.ledger.audit import audit
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.model.events import encode_post
 from gifting.model.values import Result
 from gifting.tasks import Vital
 from tests.support.keys import new_key
@@ -37,7 +38,7 @@ class Till:
 
     def post(self) -> None:
         """One event that costs nothing and has no key."""
-        self.ledger.free.post(self._room, "share", {"user": self._sender.user}, self._expect())
+        self.ledger.free.post(self._room, encode_post("share", self._sender.user), self._expect())
 
     def like(self, count: int) -> None:
         self.ledger.free.like(self._room, count, self._expect())

@@ -15,6 +15,7 @@ from gifting import errors
 from gifting.config import load
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.model.events import encode_post
 from gifting.model.packing import unpack
 from gifting.wire.codec import MSGPACK
 from tests.support.keys import new_key
@@ -78,9 +79,9 @@ async def test_gifts_go_before_what_is_free(redis_url: str, redis_client: Any) -
         ann = ledger.gifts.sender("ann", {"id": "ann", "name": "Ann", "picture": "", "level": 1})
         told: list[str] = []
         for _ in range(2_000):
-            ledger.free.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
+            ledger.free.post(room, encode_post("comment", ann.user, "spam"), lambda _: told.append("comment"))
         with pytest.raises(errors.Overloaded):
-            ledger.free.post(room, "comment", {"user": ann.user, "text": "spam"}, lambda _: told.append("comment"))
+            ledger.free.post(room, encode_post("comment", ann.user, "spam"), lambda _: told.append("comment"))
         for _ in range(30):
             ledger.gifts.submit(ann, room, "spark", new_key(), 1, None, lambda _: told.append("gift"))
         await ledger.batcher.drain()

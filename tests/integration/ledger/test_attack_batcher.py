@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 
 from gifting import errors
 from gifting.ledger import scripts
+from gifting.model.events import encode_event
 from gifting.model.values import Result
 from tests.support.keys import new_key
 from tests.support.proxy import Proxy, RedisProxy
@@ -278,7 +279,7 @@ async def test_who_can_not_be_told_keeps_nobody_else_from_being_told(redis_clien
 
     async with till_at(redis_url, like_interval=0.01) as till:
         room = await till.ledger.rooms.find("r1")
-        till.ledger.free.post(room, "share", {"user": b"\x80"}, fails)
+        till.ledger.free.post(room, encode_event("share", {}), fails)
         till.send(1)
         till.ledger.free.like(room, 1, fails)
         till.like(1)

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from gifting.ledger import commit_connection, keys, scripts
 from gifting.ledger.commit import Packed, PendingCommit, pack_batch
+from gifting.model.events import encode_event
 from tests.support.lua import hook
 from tests.support.world import STREAK, WINDOW, World, a_world
 
@@ -86,7 +87,7 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     ]
     await world.together(*gifts)
     await world.told(lambda done: ledger.free.like(rooms[0], 1, done))
-    await world.told(lambda done: ledger.free.post(rooms[0], "share", {}, done))
+    await world.told(lambda done: ledger.free.post(rooms[0], encode_event("share", {}), done))
     await ledger.rooms.presence(rooms[0], "node", 3)
     await recorder.look()
     await ledger.rooms.live("start", "", 10)

@@ -27,7 +27,7 @@ from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.status import Status
 from gifting.model.catalog import parse_catalog
-from gifting.model.events import encode_host
+from gifting.model.events import encode_event, encode_host
 from gifting.model.money import MAX_AMOUNT, make_key
 from gifting.model.packing import unpack
 from gifting.model.values import Outcome, Result, RoomRef
@@ -267,8 +267,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 ref, message = self.ref(sent), sent.message
                 self.ledger.gifts.submit(sender, ref, sent.gift.id, key, sent.count, message, outcomes.append)
             else:
-                fields = {"user": dict(sent.user), "text": "hello"}
-                self.ledger.free.post(self.ref(sent), "comment", fields, outcomes.append)
+                event = encode_event("comment", {"user": dict(sent.user), "text": "hello"})
+                self.ledger.free.post(self.ref(sent), event, outcomes.append)
         await self.ledger.batcher.drain()
         return outcomes
 

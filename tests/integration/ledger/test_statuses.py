@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from gifting import errors
 from gifting.ledger.keys import DAY_MS, account_keys
 from gifting.ledger.status import Status
-from gifting.model.events import encode_host
+from gifting.model.events import encode_event, encode_host
 from gifting.model.money import MAX_AMOUNT, key_time, parse_key
 from gifting.model.packing import unpack
 from gifting.model.values import Result, RoomRef
@@ -63,7 +63,7 @@ async def test_room_not_found(world: World) -> None:
         await world.ledger.rooms.snapshot(nowhere)
     with pytest.raises(errors.RoomNotFound):
         await world.ledger.rooms.end(nowhere)
-    posted = await world.told(lambda done: world.ledger.free.post(nowhere, "share", {}, done))
+    posted = await world.told(lambda done: world.ledger.free.post(nowhere, encode_event("share", {}), done))
     assert isinstance(posted, errors.RoomNotFound)
 
 

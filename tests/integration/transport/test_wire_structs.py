@@ -23,7 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from gifting.api import asyncapi, openapi
 from gifting.api.endpoints import ENDPOINTS
 from gifting.model import events
-from gifting.model.events import LoggedEvent, Ranked
+from gifting.model.events import LoggedEvent, Ranked, encode_post
 from gifting.model.packing import unpack
 from gifting.wire.batch import RoomBatch, read_batches
 from gifting.wire.codec import CODECS, Codec
@@ -56,8 +56,8 @@ def blobs(batches: list[RoomBatch]) -> Iterator[bytes]:
 
 async def play(world: World) -> None:
     """A stream with every type of event, and a streak that ends in each of the ways there are."""
-    ann = {"user": world.sender("ann").user}
-    await world.told(partial(world.ledger.free.post, world.room, "member", ann))
+    ann = world.sender("ann").user
+    await world.told(partial(world.ledger.free.post, world.room, encode_post("member", ann)))
     await world.send(message="first")
     await world.send(count=3)
     world.clock[0] += STREAK + 1
@@ -68,9 +68,9 @@ async def play(world: World) -> None:
     ledger, room = world.ledger, world.room
     for count in (1, 40):
         await world.told(partial(ledger.free.like, room, count))
-    await world.told(partial(ledger.free.post, room, "comment", {**ann, "text": "hello"}))
-    await world.told(partial(ledger.free.post, room, "share", ann))
-    await world.told(partial(ledger.free.post, room, "follow", ann))
+    await world.told(partial(ledger.free.post, room, encode_post("comment", ann, "hello")))
+    await world.told(partial(ledger.free.post, room, encode_post("share", ann)))
+    await world.told(partial(ledger.free.post, room, encode_post("follow", ann)))
     await world.send()
     assert len((await world.ledger.rooms.snapshot(world.room)).streaks) == 1
     await world.ledger.rooms.end(world.room)

@@ -25,7 +25,7 @@ def test_a_gift_event_is_made_of_its_parts(count: int, coins: int, message: str 
 
 def test_other_events_are_open_at_the_end() -> None:
     user = events.encode_user({"id": "ann"})
-    blob = events.encode_event("comment", {"user": user, "text": "hi"})
+    blob = events.encode_post("comment", user, "hi")
     stamp = b"".join(bytes((0xA1, 97 + at, at)) for at in range(len(events.STAMP)))
     assert unpack(blob + stamp) == {
         "type": "comment",
@@ -35,3 +35,11 @@ def test_other_events_are_open_at_the_end() -> None:
         "b": 1,
         "c": 2,
     }
+
+
+def test_what_a_user_posts_is_an_event_like_others() -> None:
+    user = {"id": "ann", "name": "Ann", "picture": "", "level": 1}
+    wire = events.encode_user(user)
+    assert events.encode_post("comment", wire, "hi") == events.encode_event("comment", {"user": user, "text": "hi"})
+    assert events.encode_post("comment", wire, "") == events.encode_event("comment", {"user": user, "text": ""})
+    assert events.encode_post("share", wire) == events.encode_event("share", {"user": user})
