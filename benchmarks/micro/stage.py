@@ -160,7 +160,8 @@ class Stage:
         for lane in self.room.lanes.values():
             lane.flush(0.0)
         self._loop.run_until_complete(self.room.snapshots.get(self.gateway.time()))
-        self.room.snapshots._asked_at = math.inf
+        self.turn()
+        self.room.snapshots._asked_at = self.room.snapshots._found_at = math.inf
 
     def watch(self, lane: Lane, codec: Codec, count: int) -> None:
         """``count`` viewers in the room, up to date."""

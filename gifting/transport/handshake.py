@@ -7,8 +7,10 @@ parser of HTTP, and :func:`parse_upgrade` then says what is wrong with it.
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Iterable, Sequence
 from email.utils import formatdate
+from hashlib import sha1
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +18,6 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from websockets.datastructures import Headers
 from websockets.http11 import Response
-from websockets.utils import accept_key
 
 from gifting.errors import BadMessage, BadOrigin, BadToken, GiftingError, NotFound, UpgradeRequired
 from gifting.wire.codec import CODECS, JSON, Codec
@@ -52,7 +53,9 @@ class Upgrade(NamedTuple):
 
 
 _START = f"GET {PATH}".encode()
-_BODY = ("content-length", "transfer-encoding")
+_FIRST = re.compile(r"GET ([!-~]++) HTTP/1\.1(?=\r\n)")
+_HEADER = re.compile("\r\n([0-9A-Za-z][0-9A-Za-z-]*+):([ -~\xa1-\xac\xae-\xff]*+)(?=\r\n)")
+_BODY = frozenset({"content-length", "transfer-encoding"})
 _SINGLE = frozenset({"host", "origin", "authorization", "sec-websocket-key", "sec-websocket-version"})
 """Headers that may be there once only; the values of others are joined by commas."""
 
@@ -62,24 +65,20 @@ def read_upgrade(data: bytes, head_max: int) -> Upgrade | None:
     end = data.find(b"\r\n\r\n", 0, head_max) if data.startswith(_START) else -1
     if end < 0:
         return None
-    first, *lines = data[:end].decode("latin-1").split("\r\n")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not name.replace("-", "").isalnum() or not line.isprintable() or not name.isascii():
-            return None
-        headers[name.lower()] = value.strip(" \t")
-    target, _, version = first.removeprefix("GET ").partition(" ")
-    plain = len(headers) == len(lines) and not any(name in headers for name in _BODY)
-    return Upgrade(target, headers, data[end + 4 :]) if plain and version == "HTTP/1.1" and _asks(headers) else None
+    head = data[: end + 2].decode("latin-1")
+    first = _FIRST.match(head)
+    headers: dict[str, str] = {name.lower(): value.strip() for name, value in _HEADER.findall(head)}
+    plain = len(headers) == head.count("\n") - 1 and _BODY.isdisjoint(headers) and _asks(headers)
+    return Upgrade(first[1], headers, data[end + 4 :]) if first is not None and plain else None
 
 
 def _asks(headers: dict[str, str]) -> bool:
     """Whether the headers ask for a WebSocket, in every point."""
     try:
-        options = [option.strip() for option in headers["connection"].lower().split(",")]
+        options = headers["connection"].lower()
         asked = headers["upgrade"].lower() == "websocket" and headers["sec-websocket-version"] == "13"
-        return asked and "upgrade" in options and bool(headers["host"]) and _is_key(headers["sec-websocket-key"])
+        upgrade = options == "upgrade" or "upgrade" in map(str.strip, options.split(","))
+        return asked and upgrade and bool(headers["host"]) and _is_key(headers["sec-websocket-key"])
     except KeyError:
         return False
 
@@ -107,7 +106,7 @@ def parse_upgrade(
         if name in found and name in _SINGLE:
             raise BadMessage(f"The header {name[:40]} is there more than once.")
         found[name] = f"{found[name]}, {value}" if name in found else value.strip(" \t")
-    if any(name in found for name in _BODY):
+    if not _BODY.isdisjoint(found):
         raise BadMessage("A request for a WebSocket has no body.")
     if found.get("sec-websocket-version") != "13":
         raise UpgradeRequired("Sec-WebSocket-Version must be 13.")
@@ -118,13 +117,15 @@ def parse_upgrade(
     return Upgrade(target, found, rest)
 
 
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+
+
 def accept(key: str, subprotocol: str | None) -> bytes:
     """The answer that makes the connection a WebSocket."""
-    extra = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
-    return (
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n{extra}\r\n"
-    ).encode()
+    accepted = binascii.b2a_base64(sha1(key.encode() + _GUID).digest(), newline=False)  # noqa: S324  the RFC says so
+    extra = b"\r\nSec-WebSocket-Protocol: " + subprotocol.encode() if subprotocol else b""
+    return _ACCEPTED + accepted + extra + b"\r\n\r\n"
 
 
 def read_request(upgrade: Upgrade, allowed_origins: frozenset[str]) -> HandshakeRequest:

@@ -84,7 +84,10 @@ class Session:
 
     def subscription(self, room: str) -> Subscription | None:
         """That of a room, by its id. A session has few, and most have one."""
-        return next((one for one in self.subscriptions if one.room == room), None)
+        for one in self.subscriptions:
+            if one.room == room:
+                return one
+        return None
 
     def subscribe(self, room: str, lane: Feeder, position: int) -> None:
         """Be fed by a lane from ``position`` on."""
@@ -97,8 +100,9 @@ class Session:
         self._hub.unsubscribe(subscription)
 
     def unsubscribe_all(self) -> None:
-        for subscription in self.subscriptions:
-            self.unsubscribe(subscription)
+        subscriptions, self.subscriptions = self.subscriptions, ()
+        for subscription in subscriptions:
+            self._hub.unsubscribe(subscription)
 
     def hold(self) -> None:
         """The socket is full: events go past."""
