@@ -80,10 +80,10 @@ class Allowance:
 
     def charge(self, now: float, messages: float) -> None:
         """Pay for what turned out to cost more than was taken. A debt is a burst at most; what is above is let off."""
-        rates = self._rates
-        self._messages_full_at = min(
-            max(self._messages_full_at, now) + messages * rates.message_cost, now + 2 * rates.message_span
-        )
+        rates, full_at = self._rates, self._messages_full_at
+        latest = now + 2 * rates.message_span
+        full_at = (full_at if full_at > now else now) + messages * rates.message_cost
+        self._messages_full_at = full_at if full_at < latest else latest
 
     def used_up(self, now: float) -> bool:
         """Whether nothing can be taken at ``now``."""

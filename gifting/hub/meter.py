@@ -32,7 +32,8 @@ class Meter:
 
     def take(self, who: Hashable, now: float, amount: float = 1) -> bool:
         """Whether there was as much as ``amount``; it is taken then."""
-        full_at = max(self._full_at.get(who, now), now) + amount * self._cost
+        full_at = self._full_at.get(who, now)
+        full_at = (full_at if full_at > now else now) + amount * self._cost
         if full_at - now > self._span + SLACK:
             return False
         self._keep(who, now, full_at)
