@@ -72,6 +72,7 @@ class Lane(ABC):
         self._replays = shared.replays
         self._counters = shared.counters
         self._frame_max = shared.settings.frame_max
+        self._events_max = self._frame_max - HEAD_MAX
         self._pending: list[RoomBatch] = []
         self._since = 0.0
         self._delivery = shared.counters.delivery[self.name]
@@ -164,7 +165,7 @@ class Lane(ABC):
 
     def _room_for(self, states: list[bytes]) -> int:
         """Bytes that a frame has left for events."""
-        return max(self._frame_max - HEAD_MAX - sum(map(len, states)), 1)
+        return max(self._events_max - sum(map(len, states)), 1) if states else self._events_max
 
     def _share(self, message: Message) -> int:
         """Write a message to all that are up to date; how many they are. One may leave for being written to."""
@@ -219,7 +220,7 @@ class Lane(ABC):
 
     @property
     def _page(self) -> int:
-        return min(PAGE, self._room_for([]))
+        return min(PAGE, self._events_max)
 
     def give(self, subscription: Subscription, batches: list[RoomBatch]) -> None:
         """Write what has the size of a frame; who has it made for itself pays for all that it was made of."""

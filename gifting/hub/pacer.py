@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from math import inf
 from time import perf_counter
 from typing import Protocol
 
@@ -28,8 +29,8 @@ class Pacer:
         self._pause_max = pause_max
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[Flushable, None] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._wake_at = 0.0
+        self._wake: asyncio.Handle | None = None
+        self._wake_at = inf
         self._free_at = 0.0
 
     def mark(self, item: Flushable) -> None:
@@ -40,14 +41,18 @@ class Pacer:
 
     def _schedule(self, due: float) -> None:
         at = max(due, self._free_at)
-        if self._timer is None or at < self._wake_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._wake_at = at
-            self._timer = self._loop.call_at(at, self._run_pass)
+        if at >= self._wake_at:
+            return
+        if self._wake is not None:
+            self._wake.cancel()
+        self._wake_at = at
+        if at <= self._loop.time():
+            self._wake = self._loop.call_soon(self._run_pass)  # half of what a timer costs that is over at once
+        else:
+            self._wake = self._loop.call_at(at, self._run_pass)
 
     def _run_pass(self) -> None:
-        self._timer = None
+        self._wake, self._wake_at = None, inf
         now = self._loop.time()
         ready = [item for item in self._waiting if item.due <= now]
         started = perf_counter()
@@ -67,6 +72,6 @@ class Pacer:
             item.dismiss()
 
     def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None

@@ -106,8 +106,8 @@ events_of: Final[Callable[[RoomBatch], bytes]] = attrgetter("events")
 
 def split(batches: list[RoomBatch], size: int) -> list[list[RoomBatch]]:
     """Runs of batches of at most ``size`` bytes of events, or of a single larger event. Only a larger batch is cut."""
-    if sum(map(len, map(events_of, batches))) <= size:
-        return [batches] if batches else []
+    if len(batches) == 1 and len(batches[0].events) <= size:
+        return [batches]
     runs: list[list[RoomBatch]] = []
     filled = size
     for batch in batches:

@@ -9,7 +9,6 @@ import msgspec
 
 from gifting.errors import BadMessage, BadRequest, UnknownOp
 from gifting.model.ids import ID
-from gifting.model.packing import unpack
 from gifting.model.text import PLAIN, PLAIN_MEANS
 from gifting.wire.messages import OPS, AnyMessage
 
@@ -19,6 +18,8 @@ UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 TEXT: Final = 0x1
 BINARY: Final = 0x2
 """Opcodes of WebSocket messages."""
+
+_decode_msgpack: Final[Callable[[bytes], Any]] = msgspec.msgpack.Decoder().decode
 
 _PATTERNS: Final = {f"`str` matching regex {ID!r}": "an id", f"`str` matching regex {PLAIN!r}": PLAIN_MEANS}
 
@@ -74,7 +75,7 @@ class Codec:
 
     def transcode(self, payload: bytes, size: int) -> list[bytes]:
         """Room events in msgpack as this codec says them: one message, several where that would pass ``size`` bytes."""
-        return [payload] if self.opcode == BINARY else list(self._fit(unpack(payload), size))
+        return [payload] if self.opcode == BINARY else list(self._fit(_decode_msgpack(payload), size))
 
     def _fit(self, message: dict[str, Any], size: int) -> Iterator[bytes]:
         """A message in as few parts as fit, or of a single event each. State events, which come last, have no seq."""
@@ -92,7 +93,7 @@ MSGPACK = Codec(
     "msgpack",
     BINARY,
     msgspec.msgpack.Decoder(AnyMessage).decode,
-    msgspec.msgpack.Decoder().decode,
+    _decode_msgpack,
     msgspec.msgpack.Encoder().encode,
 )
 JSON = Codec(
