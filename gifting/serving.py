@@ -69,6 +69,7 @@ class Server(uvicorn.Server):
         self._listener = listener
 
     async def run_on_listener(self) -> None:
+        self._listener.setblocking(False)  # else dup() would make the file blocking that all workers accept from
         await self.serve([self._listener, *(self._listener.dup() for _ in range(1, ACCEPTED_AT_ONCE))])
 
     @contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import uvloop
 from starlette.applications import Starlette
@@ -60,6 +61,35 @@ def test_a_pass_accepts_several() -> None:
     taken = uvloop.run(accept_many())
     assert max(map(taken.count, taken)) == ACCEPTED_AT_ONCE
     assert len(set(taken)) <= MANY / ACCEPTED_AT_ONCE + 2
+
+
+class Watched(socket.socket):
+    """Notes whether a call of its file would block, each time it has been duplicated."""
+
+    blocking: ClassVar[list[bool]] = []
+
+    def dup(self) -> Watched:
+        copy = super().dup()
+        self.blocking.append(os.get_blocking(copy.fileno()))
+        return copy
+
+
+def test_the_file_of_all_workers_never_blocks() -> None:
+    """A worker that starts would else stop one that is about to find that nobody is left to accept."""
+
+    async def start_another() -> None:
+        settings = load({"port": 0, "host": "127.0.0.1"}, environ={})
+        (inherited,) = listen(settings)
+        inherited.setblocking(False)  # by a worker that serves already
+        listener = Watched(fileno=inherited.detach())
+        server = client_server(Starlette(), lambda **_: asyncio.Protocol(), settings, listener)
+        task = asyncio.create_task(server.run_on_listener())
+        assert await all_started([server], [task])
+        server.should_exit = True
+        await task
+
+    uvloop.run(start_another())
+    assert Watched.blocking == [False] * (ACCEPTED_AT_ONCE - 1)
 
 
 def test_nobody_is_accepted_any_more() -> None:
