@@ -50,19 +50,18 @@ local function pack_refusal(status, coins)
   return pack_result(status, 0, coins or 0, 0, 0)
 end
 
+local function keys_of(place)
+  return 1 + (place - 1) * PARTITION_KEYS
+end
+
 local function add_places(count, room_homes, bucket_homes, bucket_numbers)
-  for i = 1, count do
-    local at = 1 + (i - 1) * PARTITION_KEYS
-    debit.add_partition(debits, at)
-    credit.add_partition(credits, at + accounts.KEYS - 1) -- they share the ledger
-  end
   local at = 1 + count * PARTITION_KEYS
   for _, home in ipairs(room_homes) do
-    credit.add_room(credits, home, at)
+    credit.add_room(credits, keys_of(home) + accounts.KEYS - 1, at) -- the ledger is of both halves
     at = at + room.KEYS
   end
   for i, home in ipairs(bucket_homes) do
-    debit.add_bucket(debits, home, KEYS[at], bucket_numbers[i])
+    debit.add_bucket(debits, keys_of(home), KEYS[at], bucket_numbers[i])
     at = at + 1
   end
 end
@@ -72,10 +71,10 @@ end
 local function read_target(place, at, room_place, id, host, gift, streakable, about)
   local target = {
     number = place, room = id, host = host, about = about, debited = cmsgpack.pack(id, host, gift),
-    credited = cmsgpack.pack(id, host),
+    credited = cmsgpack.pack(id, host), suffix = streakable == 1 and '\n' .. gift,
   }
   credit.add_target(credits, room_place, target)
-  return at, { target = target, streak_suffix = streakable == 1 and '\n' .. gift }
+  return at, target
 end
 
 local function read_targets(values)
@@ -88,10 +87,10 @@ local function read_targets(values)
 end
 
 local function read_gift(targets, at, bucket, place, user, key, key_time, digest, count, coins, profile, sent)
-  local found = targets[place]
+  local target = targets[place]
   local gift = {
-    key = key, user = user, count = count, coins = coins, profile = profile, sent = sent, target = found.target,
-    streak = found.streak_suffix and user .. found.streak_suffix,
+    key = key, user = user, count = count, coins = coins, profile = profile, sent = sent, target = target,
+    streak = target.suffix and user .. target.suffix,
   }
   credit.want(credits, gift)
   return at, debit.claim(debits, bucket, key_time, digest, gift)

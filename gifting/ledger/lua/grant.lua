@@ -17,6 +17,10 @@ local GRANT = '\151\165grant' -- an array of 7 and its first field
 local a = accounts.open(1)
 local grants = dedupe.new('grants', window, lead, 86400000)
 local bucket = dedupe.bucket(grants, a, KEYS[6], number)
+hash.want(bucket, key)
+hash.want(a.coins, user)
+dedupe.load(grants)
+hash.load(a.coins)
 
 local function decide(balance, issued)
   if not is_amount(coins) then
@@ -30,14 +34,15 @@ end
 
 local function issue(balance)
   hash.put(a.coins, user, balance + coins)
-  hash.put(a.totals, 'issued', accounts.total(a, 'issued') + coins)
   a.entries[1], a.entries.n = GRANT .. cmsgpack.pack(now, key, user, coins, reason, operator), 1
   return balance + coins
 end
 
 -- What was issued goes before what somebody got, and the result last: what breaks off before is not acknowledged.
 local function write()
-  hash.flush(a.totals)
+  if a.entries.n > 0 then
+    accounts.add_total(a, 'issued', coins)
+  end
   write_entries(a.entries)
   hash.flush(a.coins)
   dedupe.flush(grants)
@@ -52,7 +57,7 @@ if status and not keep then
   return cmsgpack.pack({ status, 0, 0 })
 end
 local balance = accounts.balance(a, user)
-status = status or decide(balance, accounts.total(a, 'issued'))
+status = status or decide(balance, tonumber(redis.call('HGET', a.totals, 'issued') or 0))
 if status == Status.OK then
   balance = issue(balance)
 end

@@ -17,13 +17,12 @@ pytestmark = pytest.mark.attack
 
 ECHO = """#!lua
 -- @include chunks
-local pairs, fields, found = {}, {}, {}
+local pairs, fields = {}, {}
 for i = 1, tonumber(ARGV[1]) do
   pairs[2 * i - 1], pairs[2 * i], fields[i] = 'field' .. i, 'value' .. i, 'field' .. i
 end
 call_in_chunks('HSET', KEYS[1], pairs)
-call_in_chunks('HMGET', KEYS[1], fields, found)
-return found
+return call_in_chunks('HMGET', KEYS[1], fields) or {}
 """
 
 

@@ -165,7 +165,6 @@ DEBIT = """#!lua
 local now, number, given, asked = unpack(cmsgpack.unpack(ARGV[1]))
 local debits = debit.new(now, 600000, 60000, 500, 1)
 local claims, statuses, outbox = {}, {}, {}
-debit.add_partition(debits, 1)
 debit.add_bucket(debits, 1, KEYS[6], number)
 for i, gift in ipairs(given) do
   claims[i] = debit.claim(debits, 1, now, '8 bytes!', gift)
@@ -192,7 +191,6 @@ local now, target, does = unpack(cmsgpack.unpack(ARGV[1]))
 local gifts = cmsgpack.unpack(ARGV[2])
 local credits = credit.new(now, 3000, 500, 1, 1000)
 local told = {}
-credit.add_partition(credits, 1)
 credit.add_room(credits, 1, 5)
 credit.add_target(credits, 1, target)
 for _, gift in ipairs(gifts) do

@@ -68,7 +68,8 @@ class Recorder:
 @pytest.fixture
 async def world(redis_client: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     hook(monkeypatch, DECLARED, CHECK)
-    async with a_world(redis_url, partitions=4, like_interval=0) as made:
+    rate = "1/3"  # has remainders
+    async with a_world(redis_url, partitions=4, like_interval=0, diamonds_per_coin=rate) as made:
         yield made
 
 

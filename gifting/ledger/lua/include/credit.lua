@@ -3,8 +3,8 @@
 --   credit.new(now, window, numerator, denominator, keep)
 --                                           the credits of a call: times in ms, diamonds per coin, how many events a
 --                                           log keeps
---   credit.add_partition(c, at)             four keys from KEYS[at] on: ledger, diamonds, carry, streaks' deadlines
---   credit.add_room(c, place, at)           in the partition that was added as number `place`; as room.open takes it
+--   credit.add_room(c, at, keys)            a room, in the partition whose four keys begin at KEYS[at]: ledger,
+--                                           diamonds, carry, streaks' deadlines; its own as room.open takes them
 --   credit.room(c, place, id)               the room that was added as number `place`, or nil
 --   credit.add_target(c, place, target)     a gift in such a room, for all who send it there
 --   credit.want(c, gift)                    this gift may be given; to be said of all before they are loaded
@@ -27,19 +27,22 @@ local CREDIT, OF_ID = '\155\166credit', '\176' -- an array of 11 and its first f
 function credit.new(now, window, numerator, denominator, keep)
   return {
     now = now, window = window, numerator = numerator, denominator = denominator, keep = keep,
-    partitions = {}, rooms = {}, targets = {}, stamp = room.stamp(now),
+    partitions = {}, places = {}, rooms = {}, targets = {}, stamp = room.stamp(now),
     entry = CREDIT .. wire[now] .. OF_ID, rate = cmsgpack.pack(numerator, denominator),
   }
 end
 
-function credit.add_partition(c, at)
-  local p = earnings.open(at, c.numerator, c.denominator)
-  p.streaks, p.rooms = KEYS[at + 3], {}
-  c.partitions[#c.partitions + 1] = p
+local function partition_at(c, at)
+  local p = c.places[at]
+  if not p then
+    p = { earnings = earnings.open(at, c.numerator, c.denominator), streaks = KEYS[at + 3], rooms = {} }
+    c.places[at], c.partitions[#c.partitions + 1] = p, p
+  end
+  return p
 end
 
-function credit.add_room(c, place, at)
-  c.rooms[#c.rooms + 1] = { p = c.partitions[place], at = at }
+function credit.add_room(c, at, keys)
+  c.rooms[#c.rooms + 1] = { p = partition_at(c, at), at = keys }
 end
 
 function credit.room(c, place, id)
@@ -53,7 +56,8 @@ end
 function credit.add_target(c, place, target)
   local p = c.rooms[place].p
   c.targets[target.number] = {
-    room = credit.room(c, place, target.room), purse = earnings.purse(p, target.host), entries = p.entries,
+    room = credit.room(c, place, target.room), earnings = p.earnings,
+    purse = earnings.purse(p.earnings, target.host),
   }
 end
 
@@ -66,7 +70,7 @@ end
 
 function credit.load(c)
   for _, p in ipairs(c.partitions) do
-    earnings.load(p)
+    earnings.load(p.earnings)
     for _, r in ipairs(p.rooms) do
       streaks.load(r)
     end
@@ -80,7 +84,8 @@ end
 
 function credit.full(c, gift)
   local to, coins = c.targets[gift.target.number], gift.coins
-  if to.purse.diamonds + earnings.share(to.purse, coins) > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then
+  local diamonds = earnings.share(to.earnings, to.purse, coins)
+  if to.purse.diamonds + diamonds > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then
     return Status.WALLET_FULL
   end
   return nil
@@ -100,9 +105,9 @@ function credit.give(c, gift)
   local streak = gift.streak and streaks.continue(r, gift, c.now, c.window, c.stamp)
   local seq = r.seq + 1
   streak = streak or { first = seq, count = gift.count, coins = coins }
-  local diamonds = earnings.add(to.purse, coins)
+  local diamonds = earnings.add(to.earnings, to.purse, coins)
   room.count(r, gift.user, gift.profile, coins, diamonds)
-  enter_credit(c, to.entries, gift, seq, diamonds)
+  enter_credit(c, to.earnings.entries, gift, seq, diamonds)
   streaks.append(r, c.stamp, streak, not gift.streak, diamonds, target.about, gift.profile, gift.sent)
   return seq, streak.count, streak.first
 end
@@ -122,7 +127,7 @@ end
 
 function credit.flush(c)
   for _, p in ipairs(c.partitions) do
-    earnings.flush(p)
+    earnings.flush(p.earnings)
     streaks.flush(p, c.window)
     room.flush(p, c.keep)
   end

@@ -2,8 +2,8 @@
 -- gift says.
 --   debit.new(now, window, lead, numerator, denominator)
 --                                               the debits of a call: times in ms, diamonds per coin
---   debit.add_partition(d, at)                  as accounts.open takes it
---   debit.add_bucket(d, place, key, number)     of keys, in the partition that was added as number `place`
+--   debit.add_bucket(d, at, key, number)        of keys, in the partition whose keys begin at KEYS[at], as
+--                                               accounts.open takes them
 --   debit.claim(d, place, time, digest, gift)   a gift under its key, in the bucket that was added as number `place`;
 --                                               to be made of all gifts before they are loaded
 --   debit.load(d)
@@ -38,16 +38,21 @@ local DEBIT, OF_KEY = '\153\165debit', '\176' -- an array of 9 and its first fie
 function debit.new(now, window, lead, numerator, denominator)
   return {
     now = now, numerator = numerator, denominator = denominator, keys = dedupe.new('keys', window, lead, 60000),
-    partitions = {}, buckets = {}, entry = DEBIT .. wire[now] .. OF_KEY,
+    partitions = {}, places = {}, buckets = {}, entry = DEBIT .. wire[now] .. OF_KEY,
   }
 end
 
-function debit.add_partition(d, at)
-  d.partitions[#d.partitions + 1] = accounts.open(at)
+local function accounts_at(d, at)
+  local a = d.places[at]
+  if not a then
+    a = accounts.open(at)
+    d.places[at], d.partitions[#d.partitions + 1] = a, a
+  end
+  return a
 end
 
-function debit.add_bucket(d, place, key, number)
-  d.buckets[#d.buckets + 1] = dedupe.bucket(d.keys, d.partitions[place], key, number)
+function debit.add_bucket(d, at, key, number)
+  d.buckets[#d.buckets + 1] = dedupe.bucket(d.keys, accounts_at(d, at), key, number)
 end
 
 function debit.claim(d, place, time, digest, gift)

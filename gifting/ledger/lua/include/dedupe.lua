@@ -2,8 +2,9 @@
 -- deletes it whole once it raises the partition's floor past it, and what is below the floor is refused for ever.
 --   dedupe.new(name, window, lead, width)             times in ms
 --   dedupe.bucket(d, a, key, number)                  the bucket of that number, of a partition's accounts, at a key
---   dedupe.check(d, bucket, key, time, digest, now)   nil: the key is good. Else a status, what is stored (nil: it is a
---                                                     refusal), and whether the refusal is to be kept
+--   dedupe.check(d, bucket, key, time, digest, now)   of a key that is wanted; nil: it is good. Else a
+--                                                     status, what is stored (nil: it is a refusal), and whether the
+--                                                     refusal is to be kept
 --   dedupe.keep(bucket, key, digest, stored)
 --   dedupe.load(d), dedupe.flush(d)
 --   dedupe.guard(d, write, unknown)                   call write(), which flushes. If it breaks off, so does this, and
@@ -68,7 +69,7 @@ end
 
 function dedupe.flush(d)
   for _, bucket in ipairs(d.buckets) do
-    if next(bucket.dirty) then
+    if bucket.dirty then
       flush_bucket(d, bucket)
     end
   end
@@ -77,8 +78,11 @@ end
 -- Who asks again is neither charged twice nor told of a success: that the outcome is not known is kept in its stead.
 local function doubt(d, unknown)
   for _, bucket in ipairs(d.buckets) do
-    for key in pairs(bucket.dirty) do
-      hash.put(bucket, key, string.sub(bucket.values[key], 1, DIGEST_SIZE) .. unknown)
+    for i, key in ipairs(bucket.dirty and bucket.fields or {}) do
+      local record = hash.get(bucket, key)
+      if record ~= bucket.found[i] then
+        hash.put(bucket, key, string.sub(record, 1, DIGEST_SIZE) .. unknown)
+      end
     end
     pcall(flush_bucket, d, bucket)
   end

@@ -1,6 +1,6 @@
 -- hash: a write-back cache over one Redis hash, so that a batch reads it once (HMGET) and writes it once (HSET).
 --   hash.new(key)
---   hash.want(h, field)        this field will be asked for
+--   hash.want(h, field)        this field will be asked for; to be said of all before they are loaded
 --   hash.load(h)               fetch all that is wanted
 --   hash.get(h, field)         string, number or false
 --   hash.put(h, field, value)
@@ -10,46 +10,41 @@
 local hash = {}
 
 function hash.new(key)
-  return { key = key, values = {}, wanted = {}, wants = 0, dirty = {} }
+  return { key = key, values = {}, fields = {}, n = 0, found = false, dirty = false }
 end
 
 function hash.want(h, field)
   if h.values[field] == nil then
-    h.values[field] = false
-    h.wants = h.wants + 1
-    h.wanted[h.wants] = field
+    local n = h.n + 1
+    h.n, h.values[field], h.fields[n] = n, false, field
   end
 end
 
 function hash.load(h)
-  local found = {}
-  call_in_chunks('HMGET', h.key, h.wanted, found)
-  for i, field in ipairs(h.wanted) do
-    h.values[field] = found[i]
+  local values, found = h.values, call_in_chunks('HMGET', h.key, h.fields)
+  for i, field in ipairs(h.fields) do
+    values[field] = found[i]
   end
-  h.wanted, h.wants = {}, 0
+  h.found = found
 end
 
 function hash.get(h, field)
-  local value = h.values[field]
-  if value == nil then
-    value = redis.call('HGET', h.key, field)
-    h.values[field] = value
-  end
-  return value
+  return h.values[field]
 end
 
 function hash.put(h, field, value)
-  h.values[field] = value
-  h.dirty[field] = true
+  h.values[field], h.dirty = value, true
 end
 
 function hash.flush(h)
-  local args, n = {}, 0
-  for field in pairs(h.dirty) do
-    args[n + 1], args[n + 2] = field, h.values[field]
-    n = n + 2
+  local values, found, args, n = h.values, h.found, {}, 0
+  for i, field in ipairs(h.fields) do
+    local value = values[field]
+    if value ~= found[i] then
+      args[n + 1], args[n + 2] = field, value
+      n = n + 2
+    end
   end
   call_in_chunks('HSET', h.key, args)
-  h.dirty = {}
+  h.dirty = false
 end

@@ -2,7 +2,7 @@
 -- @include chunks
 -- @include top
 local function update_ranking(r)
-  local users, scores, args, n = {}, {}, {}, 0
+  local users, args, n = {}, {}, 0
   for user in pairs(r.spent) do
     n = n + 1
     users[n] = user
@@ -10,7 +10,7 @@ local function update_ranking(r)
   if n == 0 then
     return nil
   end
-  call_in_chunks('ZMSCORE', r.top_key, users, scores)
+  local scores = call_in_chunks('ZMSCORE', r.top_key, users)
   for i, user in ipairs(users) do
     if not scores[i] then
       redis.call('HSET', r.users_key, user, r.users[user])

@@ -31,7 +31,7 @@ function room.open(p, at, id)
     users_key = KEYS[at + 4], state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
     count = 0, size = 0, pieces = { '' }, n = 1, index = {}, heads = {}, full = {}, spent = {}, users = {},
-    streaks = {},
+    streaks = {}, wanted = {}, finished = {},
   }
   p.rooms[#p.rooms + 1] = r
   return r

@@ -42,21 +42,17 @@ function streaks.read(record)
 end
 
 function streaks.want(r, field)
-  r.wanted = r.wanted or {}
-  r.wanted[field] = true
+  if r.streaks[field] == nil then
+    r.streaks[field] = false
+    r.wanted[#r.wanted + 1] = field
+  end
 end
 
 function streaks.load(r)
-  local fields, found, n = {}, {}, 0
-  for field in pairs(r.wanted or {}) do
-    n = n + 1
-    fields[n] = field
-  end
-  call_in_chunks('HMGET', r.streaks_key, fields, found)
-  for i, field in ipairs(fields) do
+  local found = call_in_chunks('HMGET', r.streaks_key, r.wanted)
+  for i, field in ipairs(r.wanted) do
     r.streaks[field] = found[i] and streaks.read(found[i])
   end
-  r.wanted = nil
 end
 
 function streaks.find(r, field)
@@ -73,7 +69,6 @@ function streaks.finish(r, field, stamp)
   local streak = streaks.find(r, field)
   local static = streak.static or redis.call('HGET', r.streaks_key, '=' .. field)
   streaks.append(r, stamp, streak, true, 0, static, NOTHING_SENT, '')
-  r.finished = r.finished or {}
   r.finished[field] = true
   r.streaks[field] = false
 end
@@ -101,7 +96,7 @@ end
 -- What ended goes before what goes on: the same field may do both in one batch.
 local function forget_finished(p, r)
   local fields, members = {}, {}
-  for field in pairs(r.finished or {}) do
+  for field in pairs(r.finished) do
     fields[#fields + 1] = field
     fields[#fields + 1] = '=' .. field
     members[#members + 1] = r.id .. '\n' .. field

@@ -2,13 +2,13 @@
 -- @include chunks
 local function top_of(top_key, users_key, limit)
   local flat = redis.call('ZREVRANGE', top_key, 0, limit - 1, 'WITHSCORES')
-  local ids, users, ranked = {}, {}, {}
+  local ids, ranked = {}, {}
   for i = 1, #flat, 2 do
     ids[#ids + 1] = flat[i]
   end
-  call_in_chunks('HMGET', users_key, ids, users)
-  for i, user in ipairs(users) do
-    ranked[i] = { user or cmsgpack.pack({ id = ids[i] }), tonumber(flat[i * 2]) }
+  local users = call_in_chunks('HMGET', users_key, ids)
+  for i, id in ipairs(ids) do
+    ranked[i] = { users[i] or cmsgpack.pack({ id = id }), tonumber(flat[i * 2]) }
   end
   return ranked
 end
