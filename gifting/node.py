@@ -20,7 +20,6 @@ from gifting.config import Settings
 from gifting.errors import GiftingError, LedgerHalted
 from gifting.files import count_open, raise_limit
 from gifting.hub.hub import Hub
-from gifting.ledger.connect import connect
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
@@ -86,9 +85,8 @@ class Node:
         self.hub = Hub(self.ledger.rooms, settings, self.name)
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring())
         self.keeper.changed = self.gateway.rekey
-        self._feed_redis = connect(url, settings.heartbeat_timeout)
         self.feed = Feed(
-            self._feed_redis,
+            self.ledger.connector,
             self.ledger.keys.channels(),
             f"{settings.key_prefix}:heartbeat:{self.name}",
             settings.heartbeat_timeout,
@@ -182,4 +180,3 @@ class Node:
         await self.gateway.stop()
         await self.hub.stop()
         await self.ledger.stop()
-        await self._feed_redis.aclose()

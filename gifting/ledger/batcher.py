@@ -12,44 +12,40 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
-from redis.asyncio.connection import AbstractConnection
-
 from gifting import errors
 from gifting.config import Settings
 from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, refuse
-from gifting.ledger.commit_connection import CommitConnection
-from gifting.ledger.flights import RETRY_PAUSE, Flights
+from gifting.ledger.commit_call import CommitCalls
+from gifting.ledger.connector import Connector
+from gifting.ledger.flights import Flights
 from gifting.ledger.queue import Queue
 from gifting.ledger.spot import Spot
 from gifting.model.packing import pack
 from gifting.model.values import Done
-from gifting.tasks import Vital, end
 
 
 class Batcher:
-    """Owns the queue of what is to be committed, a task that sends it in batches and one that takes the replies.
+    """Owns the queue of what is to be committed, and sends it in batches. It has no task: all is done by callbacks.
 
     Args:
-        connect: makes a connection to Redis.
+        connector: the connection to Redis; who runs it calls :meth:`fall` when it runs no more.
         chain: what the keys begin with by which calls in flight are kept in order.
         settings: sizes, times and the diamond rate.
         now: the time as the script takes it.
-        vital: keeps the tasks.
         halted: called when the script has failed; it should :meth:`close` this.
     """
 
     def __init__(
         self,
-        connect: Callable[[], AbstractConnection],
+        connector: Connector,
         chain: str,
         settings: Settings,
         now: Callable[[], str],
-        vital: Vital,
         halted: Callable[[str], None],
     ) -> None:
         self._batch_max = settings.batch_max
-        self._pause = settings.batch_pause
+        self._rest = settings.batch_pause
         self._timeout = settings.ledger_timeout
         options = pack(
             (
@@ -60,22 +56,20 @@ class Batcher:
                 settings.log_keep,
             )
         )
-        self._flights = Flights(CommitConnection(connect(), chain, options, now, self._timeout), halted)
-        self._vital = vital
+        self._connector = connector
+        self._flights = Flights(connector, CommitCalls(chain, options, now), halted, self._landed)
         self._queue = Queue(settings.batch_queue, settings.free_queue)
         self._closed: Callable[[], errors.GiftingError] | None = None
-        self._sendable, self._flying, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._idle = asyncio.Event()
         self._idle.set()
-        self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
         self._time = monotonic  # finer than the loop's, which stands still while it works
+        self._sending: asyncio.Handle | None = None
         self._resting: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        self._tasks = [
-            self._vital.start("ledger: send", self._send_batches(), self._fall),
-            self._vital.start("ledger: replies", self._take_replies(), self._fall),
-        ]
+        self._repeating: asyncio.TimerHandle | None = None
+        self._pause = 0.0
+        connector.came_up.append(self._settle)
+        connector.tried.append(self._expire)
 
     @property
     def queued(self) -> int:
@@ -127,77 +121,62 @@ class Batcher:
         self._queue.clear()
         self._settle()
 
-    async def stop(self) -> None:
-        """Stop at once. What was in flight is told that nobody knows, what was not sent that it was not."""
-        await end(self._tasks)
-        if self._resting is not None:
-            self._resting.cancel()
-        self._fall()
-        await self._flights.close()
-
-    def _fall(self) -> None:
-        """The tasks have ended."""
-        for task in self._tasks:
-            task.cancel()
+    def fall(self) -> None:
+        """End at once. What was in flight is told that nobody knows, what was not sent that it was not."""
+        for timer in (self._sending, self._resting, self._repeating):
+            if timer is not None:
+                timer.cancel()
         self._flights.abandon()
         self.close(_stopping)
 
+    # Out.
+
     def _settle(self) -> None:
-        """Say what is true now."""
-        flights = self._flights
-        _turn(self._sendable, self._may_send())
-        _turn(self._flying, bool(flights.calls))
-        _turn(self._idle, not (self._queue.size or flights.calls or flights.again or flights.writing))
+        """Something has changed: send what may be sent now, with all else that comes in this pass of the loop."""
+        if self._sending is None and self._may_send():
+            self._sending = self._loop.call_soon(self._send)
+        if self._queue.size or self._flights or self._flights.again:
+            self._idle.clear()
+        else:
+            self._idle.set()
 
     def _may_send(self) -> bool:
-        """Not while something is to be repeated, which goes first; in a pause or beside a call only a full batch."""
-        if self._flights.again:
+        """In a pause or beside a call only a full batch."""
+        if not self._flights.may_send():
             return False
-        if self._flights.calls and not self._flights.may_send_beside():
-            return False
-        if self._flights.calls or self._resting is not None:
+        if self._flights or self._resting is not None:
             return self._queue.size >= self._batch_max
         return self._queue.size > 0
 
-    def _rest(self) -> None:
-        if self._resting is not None:
-            self._resting.cancel()
-        self._resting = self._loop.call_later(self._pause, self._wake)
+    def _send(self) -> None:
+        self._sending = None
+        try:
+            while self._may_send():
+                self._send_batch(self._queue.take(self._batch_max))
+        except Exception as error:
+            self._connector.fail(error)
 
-    def _wake(self) -> None:
+    def _send_batch(self, batch: list[PendingCommit]) -> None:
+        if self._rest:
+            if self._resting is not None:
+                self._resting.cancel()
+            self._resting = self._loop.call_later(self._rest, self._rested)
+        self._flights.send(batch, full=len(batch) == self._batch_max)
+
+    def _rested(self) -> None:
         self._resting = None
         self._settle()
 
-    # Out.
-
-    async def _send_batches(self) -> None:
-        while True:
-            await self._sendable.wait()
-            if not await self._flights.connect():
-                self._expire()
-                await asyncio.sleep(RETRY_PAUSE)
-            elif self._may_send():  # still: it took time to hear of it, and to connect
-                await self._send(self._queue.take(self._batch_max))
-            self._settle()
-
-    async def _send(self, batch: list[PendingCommit]) -> None:
-        if self._pause:
-            self._rest()
-        await self._flights.send(batch, full=len(batch) == self._batch_max)
-
     # In.
 
-    async def _take_replies(self) -> None:
-        pause = 0.0
-        while True:
-            await self._flying.wait()
-            pause = max(pause, await self._flights.end_next())
-            if not self._flights.calls and not self._flights.writing:
-                if self._flights.again:
-                    await asyncio.sleep(pause)
-                    self._repeat()
-                pause = 0.0
-            self._settle()
+    def _landed(self, pause: float) -> None:
+        """A call has ended. What is to be said again waits until all calls have, and for the longest ``pause``."""
+        self._pause = max(self._pause, pause)
+        if not self._flights:
+            if self._flights.again:
+                self._repeating = self._loop.call_later(self._pause, self._repeat)
+            self._pause = 0.0
+        self._settle()
 
     def _repeat(self) -> None:
         """Before all that was queued meanwhile."""
@@ -209,14 +188,8 @@ class Batcher:
     def _expire(self) -> None:
         """Give up on what has waited too long."""
         refuse(self._queue.expire(self._time() - self._timeout), errors.LedgerUnavailable())
+        self._settle()
 
 
 def _stopping() -> errors.GiftingError:
     return errors.LedgerUnavailable("The server is shutting down.")
-
-
-def _turn(event: asyncio.Event, on: bool) -> None:
-    if on:
-        event.set()
-    else:
-        event.clear()

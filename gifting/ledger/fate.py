@@ -6,13 +6,17 @@ from enum import Enum, auto
 
 from redis.exceptions import (
     AskError,
+    AuthenticationError,
     BusyLoadingError,
     ClusterCrossSlotError,
     ClusterDownError,
+    MasterDownError,
+    MovedError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisError,
     ResponseError,
     TryAgainError,
 )
@@ -31,6 +35,30 @@ _NOT_RUN_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ")
 
 _IN_SCRIPT = "@user_script"
 """Redis names the line of the script that failed. Without it the call was turned away before the first."""
+
+
+_CLASSES: dict[str, type[ResponseError]] = {
+    "ASK": AskError,
+    "CLUSTERDOWN": ClusterDownError,
+    "CROSSSLOT": ClusterCrossSlotError,
+    "LOADING": BusyLoadingError,
+    "MASTERDOWN": MasterDownError,
+    "MOVED": MovedError,
+    "NOPERM": NoPermissionError,
+    "NOSCRIPT": NoScriptError,
+    "OOM": OutOfMemoryError,
+    "READONLY": ReadOnlyError,
+    "TRYAGAIN": TryAgainError,
+}
+
+
+def read_error(said: str) -> RedisError:
+    """An error as Redis says it, as redis-py would raise it as far as :func:`fate` looks at it."""
+    code, _, rest = said.partition(" ")
+    if code in ("NOAUTH", "WRONGPASS"):
+        return AuthenticationError(rest)
+    found = _CLASSES.get(code)
+    return found(rest) if found is not None else ResponseError(said)
 
 
 class Fate(Enum):

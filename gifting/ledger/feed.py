@@ -1,48 +1,58 @@
-"""The feed of room batches from Redis to the hub, watched by a heartbeat of its own.
+"""The feed of what is published in Redis to the hub, watched by a heartbeat of its own.
 
 Pub/sub may lose messages when a connection breaks, and a broken connection may stay silent. So the feed sends itself
-heartbeats through Redis; when they stop coming it connects anew and has every room look into its log.
+heartbeats through Redis; when they stop coming the connection is made anew and every room looks into its log. With each
+it asks how much Redis holds for this node: one that reads more slowly than events come parts in order, before Redis has
+to cut it off amid a commit or fills its memory, and goes on from the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from redis.exceptions import RedisError
+from hiredis import pack_command
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.connector import Connector
 
 log = logging.getLogger(__name__)
 
-RECONNECT_PAUSE: Final = 0.1
-"""Seconds between two tries to connect."""
+BACKLOG_MAX: Final = 8 << 20
+"""Bytes that may wait in Redis for this node. By default Redis cuts off who lets 32 MiB wait, or 8 MiB for a minute."""
+
+_HELD: Final = re.compile(rb"\bomem=(\d+)")
+_ASK_HELD: Final = pack_command(("CLIENT", "INFO"))
 
 
 class Feed:
-    """Feeds ``receive`` with every message that is published; calls ``resync`` when some may have been missed."""
+    """Feeds ``receive`` with all that is published on ``channels``; calls ``resync`` when some may have been missed."""
 
     def __init__(
         self,
-        redis: BinaryRedis,
+        connector: Connector,
         channels: list[str],
         heartbeat_channel: str,
         heartbeat_timeout: float,
         receive: Callable[[bytes], None],
         resync: Callable[[], None],
     ) -> None:
-        self._redis = redis
-        self._channels = channels
-        self._heartbeat = heartbeat_channel
+        self._connector = connector
+        self._heartbeat = heartbeat_channel.encode()
+        self._beat = pack_command(("PUBLISH", heartbeat_channel, b""))
         self._timeout = heartbeat_timeout
         self._receive = receive
         self._resync = resync
         self._time = asyncio.get_running_loop().time
         self._heard_at = 0.0
+        self._unanswered = 0
         self._ready = asyncio.Event()
         self.reconnects = -1
+        connector.subscribe((*channels, heartbeat_channel), self._hear)
+        connector.came_up.append(self._begin)
 
     @property
     def healthy(self) -> bool:
@@ -54,46 +64,52 @@ class Feed:
         await self._ready.wait()
 
     async def run(self) -> None:
-        """For ever: keep a subscription."""
+        """For ever: see to it that something is heard."""
         while True:
-            try:
-                await self._subscribe()
-            except (RedisError, OSError) as error:
-                log.warning("the feed broke: %r", error)
-            except ExceptionGroup:
-                log.exception("the feed broke: something else is published on its channels, or a room failed")
-            await asyncio.sleep(RECONNECT_PAUSE)
-
-    async def _subscribe(self) -> None:
-        pubsub = self._redis.pubsub()
-        try:
-            await pubsub.subscribe(*self._channels, self._heartbeat)
-            self.reconnects += 1
-            self._heard_at = self._time()
-            self._ready.set()
-            self._resync()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen(pubsub))
-                group.create_task(self._beat())
-        except* (RedisError, OSError) as broken:
-            raise broken.exceptions[0] from None
-        finally:
-            await pubsub.aclose()
-
-    async def _listen(self, pubsub: Any) -> None:
-        heartbeat = self._heartbeat.encode()
-        while True:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=None)
-            if message is None:
-                continue
-            if message["channel"] == heartbeat:
-                self._heard_at = self._time()
-                continue
-            self._receive(message["data"])
-
-    async def _beat(self) -> None:
-        while True:
-            await self._redis.publish(self._heartbeat, b"")
+            if self._connector.up:
+                self._look()
+            if self._connector.up:
+                self._ask(self._beat, self._note_answer)
+                self._ask(_ASK_HELD, self._note_held)
             await asyncio.sleep(self._timeout / 4)
-            if not self.healthy:
-                raise TimeoutError("no heartbeat came through")
+
+    def _begin(self) -> None:
+        """There is a new subscription."""
+        self.reconnects += 1
+        self._heard_at = self._time()
+        self._ready.set()
+        self._resync()
+
+    def _hear(self, channel: bytes, payload: bytes) -> None:
+        if channel == self._heartbeat:
+            self._heard_at = self._time()
+            return
+        try:
+            self._receive(payload)
+        except Exception:
+            log.exception("something else is published on the feed's channels, or a room failed: all look into their logs")
+            self._resync()
+
+    def _look(self) -> None:
+        """After too long a silence the connection is of no use; but what is committed over it is waited for."""
+        if self.healthy:
+            return
+        silent = TimeoutError("no heartbeat came through")
+        if not self._unanswered:
+            self._connector.renew(silent)  # it answers, and nothing is published to us
+        elif self._unanswered == self._connector.unanswered:
+            self._connector.fail(silent)
+
+    def _ask(self, command: bytes, done: Callable[[Any], None]) -> None:
+        self._unanswered += 1
+        self._connector.call(command, done)
+
+    def _note_answer(self, _: Any) -> None:
+        self._unanswered -= 1
+
+    def _note_held(self, info: Any) -> None:
+        """What CLIENT INFO says; it may be refused."""
+        self._unanswered -= 1
+        held = _HELD.search(info) if isinstance(info, bytes) else None
+        if held is not None and int(held[1]) > BACKLOG_MAX:
+            self._connector.renew(RedisConnectionError(f"{int(held[1]):,} bytes wait for this node, which reads slowly"))

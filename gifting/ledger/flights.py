@@ -10,14 +10,13 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Final
-
-from redis.exceptions import RedisError
+from typing import Final, NamedTuple
 
 from gifting import errors
 from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, abandon, deliver, read_replies, refuse
-from gifting.ledger.commit_connection import NOT_IN_TURN, CommitConnection
+from gifting.ledger.commit_call import NOT_IN_TURN, CommitCalls
+from gifting.ledger.connector import RETRY_PAUSE, Connector
 from gifting.ledger.fate import Fate, fate
 
 log = logging.getLogger(__name__)
@@ -25,102 +24,101 @@ log = logging.getLogger(__name__)
 FLIGHTS_MAX: Final = 3
 """Calls in flight at most. All but the first are sent only full."""
 
-RETRY_PAUSE: Final = 0.05
-"""Seconds between two tries while Redis is away."""
+
+class Flight(NamedTuple):
+    """A call in flight: its items, and when it was written."""
+
+    items: list[PendingCommit]
+    written_at: float
 
 
 class Flights:
-    """The ``calls`` on one connection, by their items, the oldest first.
+    """The calls on the connection, the oldest first.
 
-    ``again`` is what must be said again, before all else. ``halted`` is called when the script has failed. ``acks`` is
-    how long items took, from queued until told.
+    ``again`` is what must be said again, before all else. ``halted`` is called when the script has failed, ``landed``
+    when a call has ended, with the seconds to wait before a repetition.
     """
 
-    def __init__(self, connection: CommitConnection, halted: Callable[[str], None]) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        connector: Connector,
+        calls: CommitCalls,
+        halted: Callable[[str], None],
+        landed: Callable[[float], None],
+    ) -> None:
+        self._connector = connector
+        self._calls = calls
         self._halted = halted
-        self.calls: deque[list[PendingCommit]] = deque()
+        self._landed = landed
+        self._flying: deque[Flight] = deque()
         self._trouble = ""
-        self.writing = False
         self.again: list[PendingCommit] = []
         self.batches = 0
         self.items = 0
+        self.took = Histogram()
         self.acks = Histogram()
 
-    @property
-    def took(self) -> Histogram:
-        """Calls, from written until answered."""
-        return self._connection.took
+    def __len__(self) -> int:
+        return len(self._flying)
 
-    def may_send_beside(self) -> bool:
-        """Not on a connection other than that of the calls in flight, nor out of their chain."""
-        return len(self.calls) < FLIGHTS_MAX and self._connection.linked and self._connection.up
-
-    async def connect(self) -> bool:
-        """Whether there is a connection now."""
-        try:
-            await self._connection.connect()
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            self._tell_trouble("Redis can't be reached", error)
+    def may_send(self) -> bool:
+        """Not without a connection, nor while something is to be said again; beside a call not out of its chain."""
+        if self.again or not self._connector.up:
             return False
-        return True
+        return not self._flying or (len(self._flying) < FLIGHTS_MAX and self._calls.linked)
 
-    async def send(self, batch: list[PendingCommit], *, full: bool) -> None:
-        """However the write ends, the batch is in flight then: its reply, or the lack of one, is read."""
-        self.writing = True
-        try:
-            await self._connection.write(batch, link=full, beside=bool(self.calls))
-        except Exception as error:  # also of what redis-py trips over when the connection goes away in mid-write
-            self._tell_trouble("a ledger call could not be written", error)
-            await self._connection.drop()
-        finally:
-            self.writing = False
-            self.calls.append(batch)
+    def send(self, batch: list[PendingCommit], *, full: bool) -> None:
+        """From now on it counts as sent. A full one lets the next be sent beside it."""
+        call = self._calls.pack(batch, link=full, beside=bool(self._flying))
+        self._flying.append(Flight(batch, monotonic()))
+        self._connector.call(call, self._end_oldest)
 
-    async def end_next(self) -> float:
-        """End the oldest call, or all of them where the connection broke. Seconds to wait before a repetition."""
-        try:
-            reply = await self._connection.read()
-        except (RedisError, OSError) as error:
-            return await self._fail(error)
+    def _end_oldest(self, reply: bytes | Exception) -> None:
+        """What Redis says of the oldest call, or why it says nothing. Raises ValueError, TypeError: it makes no sense."""
+        if not self._flying:
+            return  # they were abandoned
+        if isinstance(reply, Exception):
+            self._fail(self._flying.popleft().items, reply)
+            self._landed(RETRY_PAUSE if fate(reply) is not Fate.FORGOTTEN else 0.0)
+            return
         if reply == NOT_IN_TURN:
-            self.again += self.calls.popleft()
-            return 0.0
-        replies = read_replies(reply, len(self.calls[0]))
-        call = self.calls.popleft()
-        deliver(call, replies)
-        now = monotonic()
-        self.acks.observe_run(now - call[0].queued_at, now - call[-1].queued_at, len(call))
-        self.batches += 1
-        self.items += len(replies)
-        self._trouble = ""
-        return 0.0
+            self.again += self._flying.popleft().items
+        else:
+            replies = read_replies(reply, len(self._flying[0].items))
+            items, written_at = self._flying.popleft()
+            deliver(items, replies)
+            self._count(items, written_at)
+        self._landed(0.0)
 
-    async def _fail(self, error: Exception) -> float:
+    def _count(self, items: list[PendingCommit], written_at: float) -> None:
+        now = monotonic()
+        self.took.observe(now - written_at)
+        self.acks.observe_run(now - items[0].queued_at, now - items[-1].queued_at, len(items))
+        self.batches += 1
+        self.items += len(items)
+        self._trouble = ""
+
+    def _fail(self, items: list[PendingCommit], error: Exception) -> None:
         became = fate(error)
         if became is Fate.FORGOTTEN:
-            self._connection.load_script()
-            self.again += self.calls.popleft()
-            return 0.0
-        self._tell_trouble("a ledger call failed", error)
+            self._calls.load_script()
+            self.again += items
+            return
+        self._tell_trouble(error)
         if became is Fate.NOT_RUN:
-            self.again += self.calls.popleft()
+            self.again += items
         elif became is Fate.NO_MEMORY:
-            refuse(self.calls.popleft(), errors.LedgerFull())
+            refuse(items, errors.LedgerFull())
         elif became is Fate.BROKEN:
-            abandon(self.calls.popleft())
+            abandon(items)
             self._halted(f"commit: {error}")
         else:
-            await self._lose()
-        return RETRY_PAUSE
+            self._lose(items)
 
-    async def _lose(self) -> None:
+    def _lose(self, items: list[PendingCommit]) -> None:
         """What has a key is said again, and the script tells what became of it; the rest is not known."""
-        await self._connection.drop()
-        lost = [item._replace(sent=True) for batch in self.calls for item in batch]
-        self.calls.clear()
-        self.again += (item for item in lost if item.sender is not None)
-        abandon(item for item in lost if item.sender is None)
+        self.again += (item._replace(sent=True) for item in items if item.sender is not None)
+        abandon(item for item in items if item.sender is None)
 
     def take_again(self) -> list[PendingCommit]:
         """What is to be said again, which is the caller's then."""
@@ -128,17 +126,13 @@ class Flights:
         return again
 
     def abandon(self) -> None:
-        """Nobody reads any more what becomes of the calls in flight."""
-        for batch in self.calls:
-            abandon(batch)
-        self.calls.clear()
+        """Nobody hears any more what becomes of the calls in flight."""
+        while self._flying:
+            abandon(self._flying.popleft().items)
 
-    async def close(self) -> None:
-        await self._connection.close()
-
-    def _tell_trouble(self, what: str, error: Exception) -> None:
+    def _tell_trouble(self, error: Exception) -> None:
         """Once, until a call succeeds or the trouble is another."""
-        trouble = f"{what}: {type(error).__name__}: {error}"
+        trouble = f"a ledger call failed: {type(error).__name__}: {error}"
         if trouble != self._trouble:
             log.warning(trouble)
         self._trouble = trouble

@@ -10,9 +10,11 @@ from contextlib import suppress
 from gifting import errors
 from gifting.config import Settings
 from gifting.health import Health
+from gifting.ledger.address import Address
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
 from gifting.ledger.connect import BinaryRedis, connect
+from gifting.ledger.connector import Connector
 from gifting.ledger.free_events import FreeEvents
 from gifting.ledger.gifts import Gifts
 from gifting.ledger.halt import Halt
@@ -28,7 +30,7 @@ from gifting.ledger.upkeep import Upkeep
 from gifting.ledger.wallets import Wallets
 from gifting.model.catalog import Catalog
 from gifting.model.money import MAX_AMOUNT
-from gifting.tasks import Vital
+from gifting.tasks import Vital, end
 from gifting.wire.messages import MAX_COUNT
 
 
@@ -52,6 +54,8 @@ class Ledger:
         vital = vital or Vital(Health())
         self.settings = settings
         self.catalog = catalog
+        self._vital = vital
+        self._connecting: asyncio.Task[None] | None = None
         self.keys = keys = Keys(settings.key_prefix, settings.partitions)
         self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
         self.halt = Halt(self.redis, keys.meta, vital.health, self._halted)
@@ -64,8 +68,8 @@ class Ledger:
         self.sweeper = Sweeper(calls, settings)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)
         self.revocations = Revocations(calls, settings.token_ttl_max)
-        make_connection = self.redis.connection_pool.make_connection
-        self.batcher = Batcher(make_connection, keys.chain, settings, now, vital, self.halt.pull)
+        self.connector = Connector(Address(url), settings.ledger_timeout)
+        self.batcher = Batcher(self.connector, keys.chain, settings, now, self.halt.pull)
         self.gifts = Gifts(self.batcher, keys, catalog, self.lookup)
         self.free = FreeEvents(self.batcher, settings.like_interval)
 
@@ -86,7 +90,7 @@ class Ledger:
         except REDIS_ERRORS as error:
             raise errors.NoRedis(f"Redis can't be used: {str(error).rstrip('.')}.") from None
         await self.revocations.sync()  # no revoked token is let in, from the first
-        self.batcher.start()
+        self._connecting = self._vital.start("ledger: connection", self.connector.run(), self.batcher.fall)
 
     def _check_rate(self) -> None:
         """The script computes coins × numerator + remainder, which must stay exact for the dearest send."""
@@ -118,6 +122,8 @@ class Ledger:
 
     async def stop(self) -> None:
         """Let go of Redis. What is still queued is told that it was not sent."""
-        await self.batcher.stop()
+        self.batcher.fall()
+        if self._connecting is not None:
+            await end([self._connecting])
         await self.halt.end()
         await self.redis.aclose()

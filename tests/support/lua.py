@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gifting.ledger import commit_connection, scripts
+from gifting.ledger import commit_call, scripts
 from gifting.ledger.spot import bulk
 
 LUA = Path(scripts.__file__).parent / "lua"
@@ -36,5 +36,5 @@ def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str, included: str 
 
     monkeypatch.setattr(scripts, "source", source)
     monkeypatch.setattr(scripts, "sha", sha)
-    monkeypatch.setattr(commit_connection, "_EVALSHA", bulk(b"EVALSHA") + bulk(sha("commit").encode()))
-    monkeypatch.setattr(commit_connection, "_EVAL", bulk(b"EVAL") + bulk(source("commit").encode()))
+    monkeypatch.setattr(commit_call, "_EVALSHA", bulk(b"EVALSHA") + bulk(sha("commit").encode()))
+    monkeypatch.setattr(commit_call, "_EVAL", bulk(b"EVAL") + bulk(source("commit").encode()))

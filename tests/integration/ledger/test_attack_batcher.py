@@ -181,7 +181,7 @@ async def a_lost_reply(redis_url: str, **flags: Any) -> AsyncIterator[tuple[Till
 
 async def test_a_stop_tells_what_was_sent_before_that_nobody_knows(redis_client: Any, redis_url: str) -> None:
     async with a_lost_reply(redis_url) as (till, _):
-        await till.ledger.batcher.stop()
+        till.ledger.batcher.fall()
         _, sent, fresh = await till.everyone()
         assert (type(sent), type(fresh)) == (errors.OutcomeUnknown, errors.LedgerUnavailable)
 
@@ -192,7 +192,7 @@ async def test_a_stop_tells_what_is_about_to_be_sent_again(redis_client: Any, re
         async with asyncio.timeout(WAIT):
             while not till.ledger.batcher._flights.again:
                 await asyncio.sleep(0)
-        await till.ledger.batcher.stop()
+        till.ledger.batcher.fall()
         assert isinstance((await till.everyone())[1], errors.LedgerUnavailable)
 
 
@@ -249,15 +249,15 @@ async def test_a_call_that_was_written_in_part_counts_as_sent(redis_client: Any,
         RedisProxy(redis_url, receive_buffer=8192) as proxy,
         till_at(proxy.url, ledger_timeout=timeout, batch_max=1000) as till,
     ):
-        writer: Any = till.ledger.batcher._flights._connection._connection._writer
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        transport: Any = till.ledger.connector._connection._transport
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         proxy.reading.clear()
         till.send(999, MUCH)
         till.post()
         till.send(1)
         if mended:
             async with asyncio.timeout(WAIT):
-                while not writer.transport.get_write_buffer_size():
+                while not transport.get_write_buffer_size():
                     await asyncio.sleep(0)
             proxy.reading.set()
             proxy.cut()

@@ -94,7 +94,7 @@ async def test_a_stop_tells_everyone(redis_client: Any, redis_url: str) -> None:
         proxy.mute = True
         till.send(GIFTS)
         await asyncio.wait_for(proxy.swallowed.wait(), 10)
-        await till.ledger.batcher.stop()
+        till.ledger.batcher.fall()
         kinds = [type(outcome) for outcome in await till.everyone()][1:]
         in_flight = kinds.index(errors.LedgerUnavailable)
         assert set(kinds[:in_flight]) == {errors.OutcomeUnknown}

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from gifting.ledger import commit_connection, keys, scripts
+from gifting.ledger import commit_call, keys, scripts
 from gifting.ledger.commit import Packed, PendingCommit, pack_batch
 from gifting.model.events import encode_event
 from tests.support.lua import hook
@@ -59,7 +59,7 @@ class Recorder:
             return made
 
         patch.setattr(scripts, "call", recorded)
-        patch.setattr(commit_connection, "pack_batch", packed)
+        patch.setattr(commit_call, "pack_batch", packed)
 
     async def look(self) -> None:
         self.there |= {name.decode() async for name in self.redis.scan_iter()}

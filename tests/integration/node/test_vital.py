@@ -32,7 +32,7 @@ WAIT = 10.0
 
 TASKS = (
     *("feed", "watch", "key files", "jwks", "viewers", "rooms", "lobby", "sweep", "upkeep", "halt", "safety"),
-    *("serve", "ledger: send", "ledger: replies"),
+    *("serve", "ledger: connection"),
 )
 """All that one process runs for ever."""
 
@@ -93,15 +93,14 @@ async def test_a_task_that_ends_takes_the_node_down(
     assert "broken on purpose" in str(record.exc_info)
 
 
-@pytest.mark.parametrize("name", ["ledger: send", "ledger: replies"])
-async def test_nobody_waits_for_a_batcher_that_has_ended(redis_client: Any, redis_url: str, name: str) -> None:
+async def test_nobody_waits_for_a_batcher_that_has_ended(redis_client: Any, redis_url: str) -> None:
     async with RedisProxy(redis_url) as proxy, till_at(proxy.url) as till:
         proxy.mute = True
         till.send(BATCH)
         await asyncio.wait_for(proxy.swallowed.wait(), WAIT)
         till.send(1)
         till.post()
-        await break_task(name)
+        await break_task("ledger: connection")
         outcomes = (await till.everyone())[1:]
         assert {type(outcome) for outcome in outcomes[:BATCH]} == {errors.OutcomeUnknown}
         assert {type(outcome) for outcome in outcomes[BATCH:]} == {errors.LedgerUnavailable}
@@ -123,7 +122,7 @@ async def test_a_reply_that_makes_no_sense(redis_client: Any, redis_url: str, ch
         proxy.change = change
         till.send(2)
         assert {type(outcome) for outcome in (await till.everyone())[1:]} == {errors.OutcomeUnknown}
-    assert list(vital.health.problems) == ["ledger: replies"]
+    assert list(vital.health.problems) == ["ledger: connection"]
     with pytest.raises(errors.ServerFailed):
         vital.check()
 
@@ -140,9 +139,9 @@ async def test_the_process_ends_with_an_error(tmp_path: Path, redis_client: Any,
         assert server.process is not None
         assert await asyncio.wait_for(server.process.wait(), WAIT) == 2
         said = (tmp_path / "server.log").read_text()
-        assert "CRITICAL gifting.tasks: the task 'ledger: replies' must not end and did: this process stops" in said
+        assert "CRITICAL gifting.tasks: the task 'ledger: connection' must not end and did: this process stops" in said
         assert "Traceback" in said
-        assert "server_failed: The task 'ledger: replies' ended." in said
+        assert "server_failed: The task 'ledger: connection' ended." in said
 
 
 async def test_a_worker_that_ended_is_started_again(tmp_path: Path, redis_client: Any, redis_url: str) -> None:

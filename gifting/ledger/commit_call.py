@@ -1,0 +1,62 @@
+"""A commit call as Redis takes it, and the chain that keeps calls in flight in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from secrets import token_hex
+from typing import Final
+
+from gifting.ledger import scripts
+from gifting.ledger.commit import PendingCommit, pack_batch
+from gifting.ledger.spot import bulk
+
+NOT_IN_TURN: Final = b""
+"""The reply to a call that has not run because the one before it has not."""
+
+_EVALSHA: Final = bulk(b"EVALSHA") + bulk(scripts.sha("commit").encode())
+_EVAL: Final = bulk(b"EVAL") + bulk(scripts.source("commit").encode())
+_NONE: Final = bulk(b"")
+
+
+class CommitCalls:
+    """Commit calls of one process, one after another: Redis runs and answers them in that order.
+
+    If Redis turns one away (it has forgotten the script, it is busy), the next one may run all the same. So a call that
+    is written beside another names it, and the script runs only if that one has run to its end. It finds out under a
+    key of its own that begins with ``chain``. Numbers are not used again, on a new connection neither.
+
+    ``options`` are what the script takes, ``now`` its time.
+    """
+
+    def __init__(self, chain: str, options: bytes, now: Callable[[], str]) -> None:
+        self._chain = bulk(f"{chain}:{token_hex(8)}".encode())
+        self._number = 0
+        self._options = bulk(options)
+        self._now = now
+        self._loaded = True
+        self.linked = False
+        """Whether the last call can be named by the next."""
+
+    def pack(self, batch: Sequence[PendingCommit], *, link: bool, beside: bool) -> bytes:
+        """The next call. ``link`` lets one be written beside it; one that is written ``beside`` another is linked."""
+        keys, count, arguments = pack_batch(batch)
+        after = number = _NONE
+        if link:
+            keys, count = keys + self._chain, count + 1
+            after = self._name() if beside else _NONE
+            self._number += 1
+            number = self._name()
+        self.linked = link
+        script = _EVALSHA if self._loaded else _EVAL
+        self._loaded = True
+        values = (bulk(self._now().encode()), self._options, *map(bulk, arguments), after, number)
+        head = b"*%d\r\n%b%b" % (3 + count + len(values), script, bulk(b"%d" % count))
+        return b"".join((head, keys, *values))
+
+    def _name(self) -> bytes:
+        """The number of the last call, as an argument."""
+        return bulk(b"%d" % self._number)
+
+    def load_script(self) -> None:
+        """Redis has forgotten the script: the next call brings it along."""
+        self._loaded = False

@@ -1,0 +1,158 @@
+"""One connection to Redis for all that is done per event: commands go out, replies and what is published come in.
+
+It speaks RESP3, in which both come over one connection, and most often in one read. Each reply, in the order of the
+commands, becomes the call of a function: no task waits for it, and one timer watches over all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, cast
+
+from hiredis import PushNotification, Reader, pack_command
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
+
+from gifting.ledger.address import Words
+from gifting.ledger.fate import read_error
+
+Done = Callable[[Any], None]
+"""Takes a reply, or the Exception in whose stead there is none."""
+
+Pushed = Callable[[bytes, bytes], None]
+"""Takes a channel, and what was published there."""
+
+LATE: Final = 0.01
+"""Seconds that a reply which is overdue is given once more. A loop that stood still finds the time over before it has
+read what has long been there.
+"""
+
+_NOTHING: Final = object()
+
+
+class Waiting(NamedTuple):
+    """A command that has been written: when (seconds of the loop's clock), and who gets the reply."""
+
+    since: float
+    done: Done
+
+
+class Connection(asyncio.Protocol):
+    """Each command ends as its reply, or as the error that the connection ended with, at most ``timeout`` seconds later.
+
+    ``lost`` becomes that error: RedisError, OSError, or whatever a ``done`` raised.
+    """
+
+    def __init__(self, timeout: float, pushed: Pushed) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timeout = timeout
+        self._pushed = pushed
+        self._reader = Reader(
+            protocolError=InvalidResponse, replyError=read_error, notEnoughData=_NOTHING, convertSetsToLists=True
+        )
+        self._waiting: deque[Waiting] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._overdue: Waiting | None = None
+        self._parting: Exception | None = None
+        self._transport: asyncio.Transport
+        self.lost: asyncio.Future[Exception] = self._loop.create_future()
+
+    # Commands.
+
+    @property
+    def up(self) -> bool:
+        """Whether commands are taken."""
+        return self._parting is None and not self.lost.done()
+
+    @property
+    def unanswered(self) -> int:
+        """How many commands wait for their replies."""
+        return len(self._waiting)
+
+    def call(self, command: bytes, done: Done) -> None:
+        """Write a command; only while it is ``up``. ``done`` must not raise: that ends the connection."""
+        self._waiting.append(Waiting(self._loop.time(), done))
+        self._transport.write(command)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._timeout, self._watch)
+
+    async def greet(self, commands: Iterable[Words], channels: Iterable[str]) -> None:
+        """Say what comes first, and subscribe to ``channels``. Raises RedisError, OSError."""
+        answers = [self._ask(pack_command(words)) for words in commands]
+        if names := tuple(channels):
+            # In RESP3 a subscription has no reply, unless it is refused: so something is said behind it that has one.
+            answers.append(self._ask(pack_command(("SUBSCRIBE", *names)) + pack_command(("ECHO", "subscribed"))))
+        await asyncio.gather(*answers)
+
+    def _ask(self, command: bytes) -> asyncio.Future[Any]:
+        answer = self._loop.create_future()
+
+        def done(reply: Any) -> None:
+            if answer.done():
+                return
+            if isinstance(reply, Exception):
+                answer.set_exception(reply)
+            else:
+                answer.set_result(reply)
+
+        self.call(command, done)
+        return answer
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+
+    def data_received(self, data: bytes) -> None:
+        reader, waiting = self._reader, self._waiting
+        reader.feed(data)
+        try:
+            while (reply := reader.gets()) is not _NOTHING:
+                if type(reply) is PushNotification:
+                    if reply[0] == b"message":
+                        self._pushed(reply[1], reply[2])
+                else:
+                    waiting.popleft().done(reply)
+        except Exception as error:
+            self.fail(error)
+        if self._parting is not None and not waiting:
+            self.fail(self._parting)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.fail(exc or RedisConnectionError("Redis closed the connection."))
+
+    # The end.
+
+    def part(self, why: Exception) -> None:
+        """Take no more commands, and end when all are answered."""
+        self._parting = why
+        if not self._waiting:
+            self.fail(why)
+
+    def fail(self, error: Exception) -> None:
+        """End at once. What was asked and is not answered ends with ``error``."""
+        if self.lost.done():
+            return
+        self.lost.set_result(error)
+        self._transport.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._waiting:
+            self._waiting.popleft().done(error)
+
+    def _watch(self) -> None:
+        """The oldest command may have waited too long."""
+        self._timer = None
+        if not self._waiting:
+            return
+        oldest = self._waiting[0]
+        left = oldest.since + self._timeout - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._watch)
+        elif self._overdue is not oldest:
+            self._overdue = oldest
+            self._timer = self._loop.call_later(LATE, self._watch)
+        else:
+            self.fail(TimeoutError(f"Redis did not answer within {self._timeout:g} s."))
