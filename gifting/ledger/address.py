@@ -10,9 +10,7 @@ from typing import Any, Final, TypeVar
 from redis.asyncio.connection import SSLConnection, parse_url
 
 from gifting.ledger.connect import CONNECT_TIMEOUT
-
-Words = tuple[str | int, ...]
-"""A command."""
+from gifting.ledger.resp import Words
 
 DEFAULT_HOST: Final = "localhost"
 DEFAULT_PORT: Final = 6379

@@ -8,7 +8,7 @@ from typing import Final
 
 from gifting.ledger import scripts
 from gifting.ledger.commit import PendingCommit, pack_batch
-from gifting.ledger.spot import bulk
+from gifting.ledger.resp import bulk
 
 NOT_IN_TURN: Final = b""
 """The reply to a call that has not run because the one before it has not."""

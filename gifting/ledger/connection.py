@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, cast
 
-from hiredis import PushNotification, Reader, pack_command
+from hiredis import PushNotification, Reader
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 
-from gifting.ledger.address import Words
 from gifting.ledger.fate import read_error
+from gifting.ledger.resp import Words, command
 
 Done = Callable[[Any], None]
 """Takes a reply, or the Exception in whose stead there is none."""
@@ -40,24 +40,23 @@ class Waiting(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """Each command ends as its reply, or as the error that the connection ended with, at most ``timeout`` seconds later.
+    """Each command ends as its reply, or as the error that the connection ends with, at most ``timeout`` seconds later.
 
-    ``lost`` becomes that error: RedisError, OSError, or whatever a ``done`` raised.
+    ``lost`` becomes that error: RedisError, OSError, or whatever a ``done`` raised; ``closed`` is set after it.
     """
 
     def __init__(self, timeout: float, pushed: Pushed) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout
         self._pushed = pushed
-        self._reader = Reader(
-            protocolError=InvalidResponse, replyError=read_error, notEnoughData=_NOTHING, convertSetsToLists=True
-        )
+        self._reader = Reader(protocolError=InvalidResponse, replyError=read_error, notEnoughData=_NOTHING)
         self._waiting: deque[Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._overdue: Waiting | None = None
         self._parting: Exception | None = None
         self._transport: asyncio.Transport
         self.lost: asyncio.Future[Exception] = self._loop.create_future()
+        self.closed = asyncio.Event()
 
     # Commands.
 
@@ -71,22 +70,22 @@ class Connection(asyncio.Protocol):
         """How many commands wait for their replies."""
         return len(self._waiting)
 
-    def call(self, command: bytes, done: Done) -> None:
+    def call(self, request: bytes, done: Done) -> None:
         """Write a command; only while it is ``up``. ``done`` must not raise: that ends the connection."""
         self._waiting.append(Waiting(self._loop.time(), done))
-        self._transport.write(command)
+        self._transport.write(request)
         if self._timer is None:
             self._timer = self._loop.call_later(self._timeout, self._watch)
 
     async def greet(self, commands: Iterable[Words], channels: Iterable[str]) -> None:
         """Say what comes first, and subscribe to ``channels``. Raises RedisError, OSError."""
-        answers = [self._ask(pack_command(words)) for words in commands]
+        answers = [self._ask(command(*words)) for words in commands]
         if names := tuple(channels):
             # In RESP3 a subscription has no reply, unless it is refused: so something is said behind it that has one.
-            answers.append(self._ask(pack_command(("SUBSCRIBE", *names)) + pack_command(("ECHO", "subscribed"))))
+            answers.append(self._ask(command("SUBSCRIBE", *names) + command("ECHO", "subscribed")))
         await asyncio.gather(*answers)
 
-    def _ask(self, command: bytes) -> asyncio.Future[Any]:
+    def _ask(self, request: bytes) -> asyncio.Future[Any]:
         answer = self._loop.create_future()
 
         def done(reply: Any) -> None:
@@ -97,7 +96,7 @@ class Connection(asyncio.Protocol):
             else:
                 answer.set_result(reply)
 
-        self.call(command, done)
+        self.call(request, done)
         return answer
 
     # What the transport calls.
@@ -122,6 +121,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.fail(exc or RedisConnectionError("Redis closed the connection."))
+        self.closed.set()
 
     # The end.
 

@@ -51,10 +51,10 @@ class Connector:
         """How many commands wait for their replies."""
         return self._connection.unanswered if self._connection is not None else 0
 
-    def call(self, command: bytes, done: Done) -> None:
+    def call(self, request: bytes, done: Done) -> None:
         """As :meth:`Connection.call`; only while it is ``up``."""
         assert self._connection is not None
-        self._connection.call(command, done)
+        self._connection.call(request, done)
 
     def renew(self, why: Exception) -> None:
         """Make the connection anew when all that was asked is answered."""
@@ -75,27 +75,23 @@ class Connector:
                 await self._keep_one()
             except (RedisError, OSError) as error:  # TimeoutError is an OSError
                 self._tell_trouble(error)
-            finally:
-                self.fail(ConnectionError("The server lets go of Redis."))
-                self._connection = None
             _call_each(self.tried)
             await asyncio.sleep(RETRY_PAUSE)
 
     async def _keep_one(self) -> None:
         """Raises what it ended with."""
-        self._connection = connection = await self._open()
-        self._trouble = ""
-        _call_each(self.came_up)
-        raise await connection.lost
-
-    async def _open(self) -> Connection:
         connection = await self._address.dial(lambda: Connection(self._timeout, self._pushed))
         try:
             await connection.greet(self._address.greeting, self._channels)
-        except BaseException:
-            connection.fail(ConnectionError("It was not greeted."))
-            raise
-        return connection
+            self._connection = connection
+            self._trouble = ""
+            _call_each(self.came_up)
+            await asyncio.wait([connection.lost])
+            raise connection.lost.result()
+        finally:
+            self._connection = None
+            connection.fail(ConnectionError("The server lets go of it."))
+            await connection.closed.wait()
 
     def _tell_trouble(self, error: Exception) -> None:
         """Once, until there is a connection or the trouble is another."""

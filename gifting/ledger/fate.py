@@ -37,7 +37,7 @@ _IN_SCRIPT = "@user_script"
 """Redis names the line of the script that failed. Without it the call was turned away before the first."""
 
 
-_CLASSES: dict[str, type[ResponseError]] = {
+_CLASSES: dict[str, type[RedisError]] = {
     "ASK": AskError,
     "CLUSTERDOWN": ClusterDownError,
     "CROSSSLOT": ClusterCrossSlotError,

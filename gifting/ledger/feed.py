@@ -14,10 +14,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gifting.ledger.connector import Connector
+from gifting.ledger.resp import command
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ BACKLOG_MAX: Final = 8 << 20
 """Bytes that may wait in Redis for this node. By default Redis cuts off who lets 32 MiB wait, or 8 MiB for a minute."""
 
 _HELD: Final = re.compile(rb"\bomem=(\d+)")
-_ASK_HELD: Final = pack_command(("CLIENT", "INFO"))
+_ASK_HELD: Final = command("CLIENT", "INFO")
 
 
 class Feed:
@@ -42,7 +42,7 @@ class Feed:
     ) -> None:
         self._connector = connector
         self._heartbeat = heartbeat_channel.encode()
-        self._beat = pack_command(("PUBLISH", heartbeat_channel, b""))
+        self._beat = command("PUBLISH", heartbeat_channel, b"")
         self._timeout = heartbeat_timeout
         self._receive = receive
         self._resync = resync
@@ -87,7 +87,7 @@ class Feed:
         try:
             self._receive(payload)
         except Exception:
-            log.exception("something else is published on the feed's channels, or a room failed: all look into their logs")
+            log.exception("what was published can't be read, or a room failed: all rooms look into their logs")
             self._resync()
 
     def _look(self) -> None:
@@ -100,9 +100,9 @@ class Feed:
         elif self._unanswered == self._connector.unanswered:
             self._connector.fail(silent)
 
-    def _ask(self, command: bytes, done: Callable[[Any], None]) -> None:
+    def _ask(self, request: bytes, done: Callable[[Any], None]) -> None:
         self._unanswered += 1
-        self._connector.call(command, done)
+        self._connector.call(request, done)
 
     def _note_answer(self, _: Any) -> None:
         self._unanswered -= 1
@@ -112,4 +112,4 @@ class Feed:
         self._unanswered -= 1
         held = _HELD.search(info) if isinstance(info, bytes) else None
         if held is not None and int(held[1]) > BACKLOG_MAX:
-            self._connector.renew(RedisConnectionError(f"{int(held[1]):,} bytes wait for this node, which reads slowly"))
+            self._connector.renew(RedisConnectionError(f"{int(held[1]):,} bytes wait for this node: it reads slowly."))

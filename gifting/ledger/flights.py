@@ -74,7 +74,11 @@ class Flights:
         self._connector.call(call, self._end_oldest)
 
     def _end_oldest(self, reply: bytes | Exception) -> None:
-        """What Redis says of the oldest call, or why it says nothing. Raises ValueError, TypeError: it makes no sense."""
+        """What Redis says of the oldest call, or why it says nothing.
+
+        Raises:
+            ValueError, TypeError: it makes no sense.
+        """
         if not self._flying:
             return  # they were abandoned
         if isinstance(reply, Exception):

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from gifting.ledger.keys import account_keys, credit_keys, room_keys
+from gifting.ledger.resp import bulks
 
 PARTITION_KEYS: Final = 8
 ROOM_KEYS: Final = 5
@@ -21,15 +22,6 @@ class Spot(NamedTuple):
     base: str
     keys: bytes
     number: int = 0
-
-
-def bulk(value: bytes) -> bytes:
-    """A value as an argument of a command."""
-    return b"$%d\r\n%b\r\n" % (len(value), value)
-
-
-def bulks(names: list[str]) -> bytes:
-    return b"".join(bulk(name.encode()) for name in names)
 
 
 @lru_cache(SPOTS_CACHED)

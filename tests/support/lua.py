@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gifting.ledger import commit_call, scripts
-from gifting.ledger.spot import bulk
+from gifting.ledger.resp import bulk
 
 LUA = Path(scripts.__file__).parent / "lua"
 

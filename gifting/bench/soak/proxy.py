@@ -6,6 +6,8 @@ import asyncio
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+Dialing = asyncio.Task[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+
 
 class Proxy:
     """``async with Proxy(url) as proxy``: what is sent to ``proxy.url`` arrives at ``url`` (TCP or ``unix://``)."""
@@ -15,6 +17,7 @@ class Proxy:
         self._scheme = "redis" if self._target.scheme == "unix" else self._target.scheme
         self._refuses = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._dialing: set[Dialing] = set()
         self.connections = 0
         self.mute = False
         """Whatever comes back is lost."""
@@ -30,8 +33,8 @@ class Proxy:
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         self.cut()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if ending := {*self._tasks, *self._dialing}:
+            await asyncio.wait(ending)
 
     def cut(self, *, refuse: bool = False) -> None:
         """Reset every connection; with ``refuse``, new ones too until :meth:`mend`."""
@@ -53,12 +56,23 @@ class Proxy:
             return await asyncio.open_unix_connection(unquote(self._target.path))
         return await asyncio.open_connection(self._target.hostname, self._target.port)
 
+    async def _dial_whole(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection whose making is broken off would stay."""
+        dialing = asyncio.ensure_future(self._dial())
+        self._dialing.add(dialing)
+        dialing.add_done_callback(self._dialing.discard)
+        try:
+            return await asyncio.shield(dialing)
+        except asyncio.CancelledError:
+            dialing.add_done_callback(_hang_up)
+            raise
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers = [writer]
         try:
             if self._refuses:
                 return
-            there, back = await self._dial()
+            there, back = await self._dial_whole()
             writers.append(back)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, back, returns=False))
@@ -77,3 +91,8 @@ class Proxy:
             writer.write(data)
             await writer.drain()
         writer.write_eof()
+
+
+def _hang_up(dialing: Dialing) -> None:
+    if not dialing.cancelled() and dialing.exception() is None:
+        dialing.result()[1].transport.abort()

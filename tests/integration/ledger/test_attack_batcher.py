@@ -249,7 +249,8 @@ async def test_a_call_that_was_written_in_part_counts_as_sent(redis_client: Any,
         RedisProxy(redis_url, receive_buffer=8192) as proxy,
         till_at(proxy.url, ledger_timeout=timeout, batch_max=1000) as till,
     ):
-        transport: Any = till.ledger.connector._connection._transport
+        connection: Any = till.ledger.connector._connection
+        transport = connection._transport
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         proxy.reading.clear()
         till.send(999, MUCH)
