@@ -46,7 +46,7 @@ class Room:
         self.viewers_here = 0
         self.viewers = 0
         self.empty_since = now
-        self.members = Bucket(rate, max(rate, 1), now)
+        self.members = Bucket(rate, max(rate, 1) if rate else 0, now)
         self._ledger = ledger
         self._shared = shared
         self._held: list[RoomBatch] = []

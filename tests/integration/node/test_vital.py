@@ -147,7 +147,7 @@ async def test_the_process_ends_with_an_error(tmp_path: Path, redis_client: Any,
 async def test_a_worker_that_ended_is_started_again(tmp_path: Path, redis_client: Any, redis_url: str) -> None:
     async with (
         RedisProxy(redis_url) as proxy,
-        Server(tmp_path / "data", proxy.url, workers=2) as server,
+        Server(tmp_path / "data", proxy.url, workers=2, member_rate=0) as server,
     ):
         await server.room("r1")
         await server.operator.grant_each(["ann"], 10)
