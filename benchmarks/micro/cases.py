@@ -13,6 +13,7 @@ from benchmarks.micro import samples
 from benchmarks.micro.stage import TTL, Stage
 from gifting.hub.lane import Lane
 from gifting.ledger.commit import deliver, pack_batch, read_replies
+from gifting.ledger.commit_call import CommitCalls
 from gifting.load.socket import masked
 from gifting.model.values import Done
 from gifting.wire.batch import read_batches
@@ -83,6 +84,13 @@ def _pack_one(stage: Stage) -> Call:
     stage.ledger.gifts.submit(stage.sender, stage.ref, samples.GIFT, samples.KEY, 1, None, _nobody)
     items = stage.ledger.take_queue()
     return lambda: pack_batch(items)
+
+
+def _call_of_one(stage: Stage) -> Call:
+    calls = CommitCalls("chain", samples.OPTIONS, str)
+    stage.ledger.gifts.submit(stage.sender, stage.ref, samples.GIFT, samples.KEY, 1, None, _nobody)
+    items = stage.ledger.take_queue()
+    return lambda: calls.pack(items, link=False, beside=False)
 
 
 def _acknowledge(stage: Stage) -> Call:
@@ -213,6 +221,7 @@ CASES: Final = (
     Case("pack a gift for the ledger", 1000, _pack_gift),
     Case("address and pack a batch of 256", 50, _pack_batch),
     Case("address and pack 1 gift", 1000, _pack_one),
+    Case("write a call of 1 gift", 1000, _call_of_one),
     Case("acknowledge 1 gift", 1000, _acknowledge),
     Case("frame 16 events", 4000, _frame),
     Case("read 1 client frame", 1000, _read_frames(1)),

@@ -22,6 +22,8 @@ GIFT: Final = "spark"
 KEY: Final = make_key(1_764_000_000_000, bytes(range(10)))
 SECRET: Final = "s" * 32
 TEXT: Final = "this one is for the drummer"
+OPTIONS: Final = pack((86_400_000, 60_000, 3_000, 1, 2, 1_000))
+"""Of a commit call."""
 REPLY: Final = pack([(0, 0, 41, 99_000, 1, 41)])
 """What the script says of one gift that it took."""
 SENDERS: Final = 32

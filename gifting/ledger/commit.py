@@ -38,7 +38,7 @@ RawReply = tuple[int, int, int, int, int, int]
 """The values of a :class:`Reply`, of which there are too many to give each its name."""
 
 
-class PendingCommit(NamedTuple):
+class PendingCommit(msgspec.Struct, frozen=True):
     """One thing to commit: its kind, where it happens, its other fields packed, and whom to tell.
 
     ``sender`` is the bucket of its key, in the sender's partition, and ``target`` a gift in a room, packed; None for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from secrets import token_hex
 from typing import Final
 
@@ -16,6 +17,9 @@ NOT_IN_TURN: Final = b""
 _EVALSHA: Final = bulk(b"EVALSHA") + bulk(scripts.sha("commit").encode())
 _EVAL: Final = bulk(b"EVAL") + bulk(scripts.source("commit").encode())
 _NONE: Final = bulk(b"")
+_ARGUMENTS: Final = 8
+"""The time, the options, four of the batch, and the numbers of the call before it and its own."""
+_BATCH: Final = 4 * b"$%d\r\n%b\r\n"
 
 
 class CommitCalls:
@@ -39,7 +43,7 @@ class CommitCalls:
 
     def pack(self, batch: Sequence[PendingCommit], *, link: bool, beside: bool) -> bytes:
         """The next call. ``link`` lets one be written beside it; one that is written ``beside`` another is linked."""
-        keys, count, arguments = pack_batch(batch)
+        keys, count, (kinds, places, heads, values) = pack_batch(batch)
         after = number = _NONE
         if link:
             keys, count = keys + self._chain, count + 1
@@ -49,9 +53,11 @@ class CommitCalls:
         self.linked = link
         script = _EVALSHA if self._loaded else _EVAL
         self._loaded = True
-        values = (bulk(self._now().encode()), self._options, *map(bulk, arguments), after, number)
-        head = b"*%d\r\n%b%b" % (3 + count + len(values), script, bulk(b"%d" % count))
-        return b"".join((head, keys, *values))
+        start, keys_count = _head(count)
+        now = self._now()
+        time = bulk(now.encode()) if now else _NONE
+        packed = _BATCH % (len(kinds), kinds, len(places), places, len(heads), heads, len(values), values)
+        return b"".join((start, script, keys_count, keys, time, self._options, packed, after, number))
 
     def _name(self) -> bytes:
         """The number of the last call, as an argument."""
@@ -60,3 +66,9 @@ class CommitCalls:
     def load_script(self) -> None:
         """Redis has forgotten the script: the next call brings it along."""
         self._loaded = False
+
+
+@lru_cache
+def _head(keys_count: int) -> tuple[bytes, bytes]:
+    """What a call of so many keys begins with, and their number as an argument. Three words go before them."""
+    return b"*%d\r\n" % (3 + keys_count + _ARGUMENTS), bulk(b"%d" % keys_count)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from gifting import errors
 from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, abandon, deliver, read_replies, refuse
@@ -121,7 +123,7 @@ class Flights:
 
     def _lose(self, items: list[PendingCommit]) -> None:
         """What has a key is said again, and the script tells what became of it; the rest is not known."""
-        self.again += (item._replace(sent=True) for item in items if item.sender is not None)
+        self.again += (replace(item, sent=True) for item in items if item.sender is not None)
         abandon(item for item in items if item.sender is None)
 
     def take_again(self) -> list[PendingCommit]:

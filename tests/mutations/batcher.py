@@ -12,7 +12,7 @@ MUTANTS = (
         ("item in items if item.sender is not None)", "item in items)"),
         ("        abandon(item for item in items if item.sender is None)\n", ""),
         # What was sent may have been taken.
-        ("(item._replace(sent=True) for item", "(item for item"),
+        ("(replace(item, sent=True) for item", "(item for item"),
         (
             "            abandon(items)\n            self._halted",
             "            refuse(items, errors.LedgerUnavailable())\n            self._halted",
