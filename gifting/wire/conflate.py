@@ -9,6 +9,9 @@ from collections.abc import Iterable
 
 from gifting.wire.batch import IndexEntry, RoomBatch
 
+_Found = tuple[IndexEntry, RoomBatch]
+"""An event, and the batch that has its bytes."""
+
 
 def conflate(batches: Iterable[RoomBatch], top: int, shown: set[int]) -> list[bytes]:
     """Of every streak the newest event; of these the ``top`` heaviest; and the newest ``top`` other events. In order.
@@ -16,21 +19,26 @@ def conflate(batches: Iterable[RoomBatch], top: int, shown: set[int]) -> list[by
     ``shown`` holds the streaks that this lane has been shown and not yet seen end: the end of one of them is always
     kept, so that no combo counter hangs. It is updated in place and is bounded by the room's open streaks.
     """
-    gifts: dict[int, tuple[IndexEntry, RoomBatch]] = {}
-    others: list[tuple[IndexEntry, RoomBatch]] = []
+    gifts: dict[int, _Found] = {}
+    others: list[_Found] = []
     for batch in batches:
         for entry in batch.entries():
             if entry.streak:
                 gifts[entry.streak] = (entry, batch)
             else:
                 others.append((entry, batch))
-    heaviest = sorted(gifts.values(), key=lambda pair: pair[0].weight, reverse=True)
-    ends = [pair for pair in heaviest[top:] if pair[0].closes and pair[0].streak in shown]
-    kept = heaviest[:top] + ends + others[-top:]
-    kept.sort(key=lambda pair: pair[0].seq)
+    kept = [*gifts.values()] if len(gifts) <= top else _heaviest(gifts.values(), top, shown)
+    kept += others[-top:]
+    kept.sort(key=lambda found: found[0].seq)
     for entry, _ in kept:
         if entry.closes:
             shown.discard(entry.streak)
         elif entry.streak:
             shown.add(entry.streak)
     return [batch.events[entry.start : entry.end] for entry, batch in kept]
+
+
+def _heaviest(gifts: Iterable[_Found], top: int, shown: set[int]) -> list[_Found]:
+    """The ``top`` heaviest, and the ends of what is ``shown``."""
+    heaviest = sorted(gifts, key=lambda found: found[0].weight, reverse=True)
+    return heaviest[:top] + [found for found in heaviest[top:] if found[0].closes and found[0].streak in shown]
