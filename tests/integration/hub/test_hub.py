@@ -53,8 +53,8 @@ class World:
         for lane in self.room.lanes.values():
             lane.flush(0.0)
 
-    def join(self, lane: str, position: int = 0) -> tuple[Socket, Subscription]:
-        socket = Socket()
+    def join(self, lane: str, position: int = 0, socket: Socket | None = None) -> tuple[Socket, Subscription]:
+        socket = socket or Socket()
         subscription = Subscription(socket, self.room.id, self.room.lanes[lane], position, True)  # type: ignore[index]
         self.room.subscribe(subscription)
         return socket, subscription
@@ -103,6 +103,36 @@ async def test_a_full_socket_is_skipped_and_then_gets_exactly_what_it_missed(wor
     await world.send("ann", "spark")
     await world.feed()
     assert slow.seqs == quick.seqs == list(range(1, 8))
+
+
+async def test_a_socket_that_is_filled_by_a_frame_is_skipped_from_then_on(world: World) -> None:
+    class Narrow(Socket):
+        def write_frame(self, data: bytes) -> None:
+            super().write_frame(data)
+            self.paused = True
+            subscription.lane.hold(subscription)  # as a transport says it: while it is being written to
+
+    socket, subscription = world.join("all", socket=Narrow())
+    for _ in range(3):
+        await world.send("ann", "spark")
+        await world.feed()
+    assert socket.seqs == [1]
+    socket.paused = False
+    subscription.lane.catch_up(subscription)
+    assert socket.seqs == [1, 2, 3]
+
+
+async def test_nothing_is_made_for_a_lane_that_all_have_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, subscription = world.join("all")
+    await world.send("ann", "spark")
+    await world.feed()
+    world.room.unsubscribe(subscription, 0.0)
+    lane, made = world.room.lanes["all"], []
+    monkeypatch.setattr(lane, "message", lambda *about: made.append(about))
+    await world.send("ann", "spark")
+    await world.feed()
+    assert not made
+    assert lane.position == world.room.history.seq == 2
 
 
 async def test_what_memory_no_longer_has_comes_from_the_log(world: World) -> None:
