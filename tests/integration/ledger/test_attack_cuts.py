@@ -131,6 +131,24 @@ async def test_a_commit_that_breaks_off(world: World, stays_broken: bool) -> Non
     assert 15 < written < broken
 
 
+async def test_what_was_kept_before_is_told_after(world: World) -> None:
+    """A call that breaks off is in doubt of the keys that it took, not of one that it was only asked again for."""
+    batch = Batch(world, 0)
+    await batch.prepare()
+    first = batch.gift(0, 0)
+    (told,) = await world.raw_commit(first)
+    for at in range(1, CALLS_MAX):
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                break_off(patch, at, stays_broken=False)
+                await world.raw_commit(first, batch.gift(0, 0))
+        except ResponseError:
+            assert await world.raw_commit(first) == [told._replace(duplicate=1)]
+        else:
+            break
+    assert 15 < at < CALLS_MAX - 1
+
+
 async def check(batch: Batch, before: list[int], earned: list[int]) -> bool:
     """What is left. Whether anything was written."""
     after, now_earned = await batch.coins(), await batch.diamonds()
