@@ -67,7 +67,7 @@ local function add_places(count, room_homes, bucket_homes, bucket_numbers)
 end
 
 -- The readers take the values of a target or an item after the offset where they end. No string is made of a whole
--- item: Lua interns strings by a sample of their bytes, and long ones that are nearly alike are slow to tell apart.
+-- item: Lua interns every string, and long ones slowly.
 local function read_target(place, at, room_place, id, host, gift, streakable, about)
   local target = {
     number = place, room = id, host = host, about = about, debited = cmsgpack.pack(id, host, gift),

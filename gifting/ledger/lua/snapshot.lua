@@ -21,13 +21,12 @@ local id, limit, stale = unpack(cmsgpack.unpack(ARGV[2]))
 local STREAKS_MAX = 100
 local function heaviest(open)
   table.sort(open, function(a, b) return a.coins > b.coins or (a.coins == b.coins and a.first < b.first) end)
-  local r, events = { id = id, heads = {} }, {}
+  local events = {}
   for i = 1, math.min(#open, STREAKS_MAX) do
     local streak = open[i]
-    local pieces = { streak.static, NOTHING_SENT }
-    local n = streaks.decided(r, pieces, 2, streak, false, 0)
-    room.numbers(r, pieces, n, streak.first, room.stamp(streak.last))
-    events[i] = table.concat(pieces)
+    local r = room.blank(id, streak.first - 1)
+    streaks.append(r, room.stamp(streak.last), streak, false, 0, streak.static, NOTHING_SENT, '')
+    events[i] = table.concat(r.pieces)
   end
   return events
 end

@@ -17,7 +17,7 @@ function accounts.open(at)
 end
 
 function accounts.balance(a, user)
-  return tonumber(hash.get(a.coins, user) or 0)
+  return (a.coins.values[user] or 0) + 0 -- what was loaded is a string
 end
 
 function accounts.spend(a, user, balance, coins)

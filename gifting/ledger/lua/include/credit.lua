@@ -54,10 +54,9 @@ function credit.room(c, place, id)
 end
 
 function credit.add_target(c, place, target)
-  local p = c.rooms[place].p
+  local r, e = credit.room(c, place, target.room), c.rooms[place].p.earnings
   c.targets[target.number] = {
-    room = credit.room(c, place, target.room), earnings = p.earnings,
-    purse = earnings.purse(p.earnings, target.host),
+    room = r, closed = room.refusal(r, target.host), earnings = e, purse = earnings.purse(e, target.host),
   }
 end
 
@@ -79,7 +78,7 @@ end
 
 function credit.closed(c, gift)
   local target = gift.target
-  return room.refusal(c.targets[target.number].room, target.host, gift.user)
+  return c.targets[target.number].closed or gift.user == target.host and Status.OWN_ROOM or nil
 end
 
 function credit.full(c, gift)
@@ -113,7 +112,7 @@ function credit.give(c, gift)
 end
 
 function credit.post(c, r, host, event, likes)
-  local refused = room.refusal(r, host, nil)
+  local refused = room.refusal(r, host)
   if refused then
     return refused
   end

@@ -38,7 +38,7 @@ local DEBIT, OF_KEY = '\153\165debit', '\176' -- an array of 9 and its first fie
 function debit.new(now, window, lead, numerator, denominator)
   return {
     now = now, numerator = numerator, denominator = denominator, keys = dedupe.new('keys', window, lead, 60000),
-    partitions = {}, places = {}, buckets = {}, entry = DEBIT .. wire[now] .. OF_KEY,
+    partitions = {}, places = {}, buckets = {}, good = {}, entry = DEBIT .. wire[now] .. OF_KEY,
   }
 end
 
@@ -79,9 +79,12 @@ end
 
 function debit.bad_amount(d, gift)
   local coins = gift.coins
-  if not is_amount(coins) or coins * d.numerator + d.denominator > MAX_AMOUNT then
+  if d.good[coins] then
+    return nil
+  elseif not is_amount(coins) or coins * d.numerator + d.denominator > MAX_AMOUNT then
     return Status.BAD_AMOUNT
   end
+  d.good[coins] = true
   return nil
 end
 

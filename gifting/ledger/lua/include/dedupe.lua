@@ -34,7 +34,7 @@ function dedupe.check(d, bucket, key, time, digest, now)
   if time < bucket.accounts.floor then
     return Status.KEY_EXPIRED
   end
-  local record = hash.get(bucket, key)
+  local record = bucket.values[key]
   if record then
     if string.sub(record, 1, DIGEST_SIZE) ~= digest then
       return Status.KEY_REUSED
@@ -79,7 +79,7 @@ end
 local function doubt(d, unknown)
   for _, bucket in ipairs(d.buckets) do
     for i, key in ipairs(bucket.dirty and bucket.fields or {}) do
-      local record = hash.get(bucket, key)
+      local record = bucket.values[key]
       if record ~= bucket.found[i] then
         hash.put(bucket, key, string.sub(record, 1, DIGEST_SIZE) .. unknown)
       end

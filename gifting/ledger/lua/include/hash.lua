@@ -2,7 +2,7 @@
 --   hash.new(key)
 --   hash.want(h, field)        this field will be asked for; to be said of all before they are loaded
 --   hash.load(h)               fetch all that is wanted
---   hash.get(h, field)         string, number or false
+--   h.values[field]            then: string, number or false
 --   hash.put(h, field, value)
 --   hash.flush(h)              write what changed
 -- Lengths are counted, here as in the other includes: `#` searches for the end each time.
@@ -26,10 +26,6 @@ function hash.load(h)
     values[field] = found[i]
   end
   h.found = found
-end
-
-function hash.get(h, field)
-  return h.values[field]
 end
 
 function hash.put(h, field, value)

@@ -1,13 +1,13 @@
 -- room: a room's state while a script changes it, its event log, and what is published of it.
 --   room.open(p, at, id)                               the room, or nil; each once per script. Five keys from KEYS[at]
 --                                                      on: its state, log, streaks, top, users
---   room.refusal(r, host, user)                        why no gift may go there, or nil
---   room.event_id(r, number)                           what goes, as wire bytes, before the digits of an event's id
+--   room.blank(id, seq)                                one whose events so far are `seq`, and of which nothing is known
+--   room.refusal(r, host)                              why nothing may go there, or nil
+--   room.id_head(r, number)                            the wire bytes of an event's id, but for its digits
 --   room.stamp(now)                                    when events happen, as wire bytes
---   room.numbers(r, pieces, n, seq, stamp)             put what numbers an event behind pieces[n]; returns the last's
---                                                      place, and how many bytes
---   room.append(r, stamp, first, second)               log an event, given as one or two pieces of its wire bytes
---   room.finish(r, stamp, n, size, streak, weight, closes)   or as those in r.pieces after r.n: up to n, `size` bytes
+--   room.append(r, stamp, event)                       log an event, given as wire bytes
+--   room.finish(r, stamp, n, size, streak, weight, closes)
+--                                                      or as those in r.pieces from r.n + 1 to n, so many bytes
 --   room.count(r, user, profile, coins, diamonds)      a gift, for totals and ranking; `profile`: the user, wire bytes
 --   room.flush(p, keep)                                write the partition's rooms, keep that many events; publish
 -- The batches that are logged and published are described in wire/batch.py. What a call does in a room is one batch, or
@@ -37,20 +37,21 @@ function room.open(p, at, id)
   return r
 end
 
-function room.refusal(r, host, user)
+function room.blank(id, seq)
+  return { id = id, seq = seq, count = 0, size = 0, pieces = { '' }, n = 1, index = {}, heads = {} }
+end
+
+function room.refusal(r, host)
   if not r or r.host ~= host then
     return Status.ROOM_NOT_FOUND
   end
   if r.state ~= 'live' then
     return Status.ROOM_ENDED
   end
-  if user == host then
-    return Status.OWN_ROOM
-  end
   return nil
 end
 
-function room.event_id(r, number)
+function room.id_head(r, number)
   local head = r.heads[#number]
   if not head then
     head = string_head(#r.id + 1 + #number) .. r.id .. '.'
@@ -63,13 +64,6 @@ function room.stamp(now)
   return TIME .. wire[now] .. ID
 end
 
-function room.numbers(r, pieces, n, seq, stamp)
-  local bytes, number = wire[seq], digits(seq)
-  local head = room.event_id(r, number)
-  pieces[n + 1], pieces[n + 2], pieces[n + 3], pieces[n + 4], pieces[n + 5] = SEQ, bytes, stamp, head, number
-  return n + 5, #SEQ + #bytes + #stamp + #head + #number
-end
-
 -- The events so far are a batch, and the totals as they are now are those after it. What goes before its events has the
 -- first place of its pieces.
 local function close_batch(r)
@@ -80,19 +74,21 @@ local function close_batch(r)
   r.count, r.size, r.pieces, r.n, r.index = 0, 0, { '' }, 1, {}
 end
 
--- The pieces are joined once per batch. To join each event would make long strings that differ in a few bytes only, and
--- Lua, which interns every string by a sample of its bytes, is slow at those.
-function room.append(r, stamp, first, second)
-  local pieces, n = r.pieces, r.n
-  pieces[n + 1], pieces[n + 2] = first, second or ''
-  room.finish(r, stamp, n + 2, #first + #pieces[n + 2], 0, 0, 0)
+-- The pieces are joined once per batch: Lua interns every string that is made, and the longer the slower.
+function room.append(r, stamp, event)
+  local n = r.n + 1
+  r.pieces[n] = event
+  room.finish(r, stamp, n, #event, 0, 0, 0)
 end
 
 function room.finish(r, stamp, n, size, streak, weight, closes)
-  local seq, index, at = r.seq + 1, r.index, 4 * r.count
-  local last, more = room.numbers(r, r.pieces, n, seq, stamp)
-  index[at + 1], index[at + 2], index[at + 3], index[at + 4] = size + more, streak, weight, closes
-  r.count, r.seq, r.n, r.size = r.count + 1, seq, last, r.size + size + more
+  local pieces, index, at, seq = r.pieces, r.index, 4 * r.count, r.seq + 1
+  local bytes, number = wire[seq], digits(seq)
+  local head = room.id_head(r, number)
+  pieces[n + 1], pieces[n + 2], pieces[n + 3], pieces[n + 4], pieces[n + 5] = SEQ, bytes, stamp, head, number
+  size = size + #SEQ + #bytes + #stamp + #head + #number
+  index[at + 1], index[at + 2], index[at + 3], index[at + 4] = size, streak, weight, closes
+  r.count, r.seq, r.n, r.size = r.count + 1, seq, n + 5, r.size + size
   if r.size >= BATCH_SIZE then
     close_batch(r)
   end

@@ -4,11 +4,11 @@
 --   streaks.read(record)                              the streak that a field of the hash holds
 --   streaks.want(r, field), streaks.load(r)
 --   streaks.find(r, field)                            the streak, or nil
---   streaks.continue(r, gift, now, window, stamp)     the streak; a new one where none is open
+--   streaks.continue(r, gift, now, window, stamp)     the streak, which is wanted; a new one where none is open
 --   streaks.finish(r, field, stamp)                   append the end event and forget the streak
---   streaks.append(r, stamp, streak, ends, diamonds, ...)   append a gift, or an end: three pieces, static part first
---   streaks.decided(r, pieces, n, streak, ends, diamonds)   put what is decided here of a gift's event behind
---                                                     pieces[n]; returns the last's place, and how many bytes
+--   streaks.append(r, stamp, streak, ends, diamonds, first, second, third)
+--                                                     log a gift, or an end: three pieces of its wire bytes, to which
+--                                                     comes what is decided here
 --   streaks.flush(p, window)
 -- @include digits
 -- @include chunks
@@ -20,20 +20,14 @@ local COUNT, DIAMONDS = '\172repeat_count', '\168diamonds'
 local ENDS, GOES_ON = '\170repeat_end\195\169streak_id', '\170repeat_end\194\169streak_id' -- true, false
 local NAMES_SIZE = #COUNT + #ENDS + #DIAMONDS
 
-function streaks.decided(r, pieces, n, streak, ends, diamonds)
-  local count, worth = wire[streak.count], wire[diamonds]
-  local number = digits(streak.first)
-  local head = room.event_id(r, number)
-  pieces[n + 1], pieces[n + 2], pieces[n + 3], pieces[n + 4] = COUNT, count, ends and ENDS or GOES_ON, head
-  pieces[n + 5], pieces[n + 6], pieces[n + 7] = number, DIAMONDS, worth
-  return n + 7, NAMES_SIZE + #count + #head + #number + #worth
-end
-
 function streaks.append(r, stamp, streak, ends, diamonds, first, second, third)
-  local pieces, n = r.pieces, r.n
+  local pieces, n, count, worth, number = r.pieces, r.n, wire[streak.count], wire[diamonds], digits(streak.first)
+  local head = room.id_head(r, number)
   pieces[n + 1], pieces[n + 2], pieces[n + 3] = first, second, third
-  local last, size = streaks.decided(r, pieces, n + 3, streak, ends, diamonds)
-  room.finish(r, stamp, last, size + #first + #second + #third, streak.first, streak.coins, ends and 1 or 0)
+  pieces[n + 4], pieces[n + 5], pieces[n + 6], pieces[n + 7] = COUNT, count, ends and ENDS or GOES_ON, head
+  pieces[n + 8], pieces[n + 9], pieces[n + 10] = number, DIAMONDS, worth
+  local size = #first + #second + #third + NAMES_SIZE + #count + #head + #number + #worth
+  room.finish(r, stamp, n + 10, size, streak.first, streak.coins, ends and 1 or 0)
 end
 
 function streaks.read(record)
@@ -75,7 +69,7 @@ end
 
 function streaks.continue(r, gift, now, window, stamp)
   local field = gift.streak
-  local streak = streaks.find(r, field)
+  local streak = r.streaks[field]
   if streak and now - streak.last > window then
     streaks.finish(r, field, stamp)
     streak = nil
