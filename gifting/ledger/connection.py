@@ -112,8 +112,10 @@ class Connection(asyncio.Protocol):
                 if type(reply) is PushNotification:
                     if reply[0] == b"message":
                         self._pushed(reply[1], reply[2])
-                else:
+                elif waiting:
                     waiting.popleft().done(reply)
+                else:
+                    self.fail(InvalidResponse("Redis said something that nobody had asked for."))
         except Exception as error:
             self.fail(error)
         if self._parting is not None and not waiting:

@@ -1,0 +1,250 @@
+"""One RESP3 connection: whatever comes over it, however it is cut, each command ends once and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+from redis.exceptions import InvalidResponse, NoPermissionError, RedisError, ResponseError
+
+from tests.support.dialling import listening_at
+from tests.support.puppet import Puppet
+
+pytestmark = pytest.mark.attack
+
+TIMEOUT = 0.2
+
+
+def push(*words: bytes) -> bytes:
+    return b">%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+
+
+LONG = b"\r\n:1\r\n" * 20
+SAID = (
+    b"$%d\r\n%b\r\n" % (len(LONG), LONG)
+    + push(b"message", b"channel", b"a\r\nb")
+    + b"-OOM no\r\n"
+    + push(b"subscribe", b"channel", b"1")
+    + b"*2\r\n$1\r\na\r\n_\r\n"
+    + push(b"message", b"channel", b"")
+    + b":7\r\n"
+)
+
+
+def check_said(came: list[Any]) -> None:
+    assert came[0] == LONG
+    assert came[1] == (b"channel", b"a\r\nb")
+    assert isinstance(came[2], RedisError)
+    assert came[3:] == [[b"a", None], (b"channel", b""), 7]
+
+
+async def test_what_comes_may_be_cut_at_any_byte() -> None:
+    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+        for size in (1, 2, 3):
+            for cut in range(len(SAID)):
+                connection.came.clear()
+                for _ in range(4):
+                    connection.ask("PING")
+                for piece in (SAID[:cut], *(SAID[at : at + size] for at in range(cut, len(SAID), size))):
+                    connection.data_received(piece)
+                check_said(connection.came)
+        assert connection.up
+
+
+async def test_and_much_may_come_in_one_read() -> None:
+    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+        for _ in range(1000 * 4):
+            connection.ask("PING")
+        connection.data_received(SAID * 1000)
+        for at in range(0, 6000, 6):
+            check_said(connection.came[at : at + 6])
+        assert len(connection.came) == 6000
+        assert not connection.unanswered
+
+
+async def test_a_huge_reply(redis_url: str) -> None:
+    async with listening_at(redis_url, 30, ("x:1",)) as connection:
+        huge, after = connection.ask("EVAL", "return string.rep('x', 1e7)", 0), connection.ask("PUBLISH", "x:1", "")
+        assert len(await huge) == 10_000_000
+        assert await after == 1
+
+
+async def test_an_error_inside_a_reply_is_no_end(redis_url: str) -> None:
+    async with listening_at(redis_url) as connection:
+        for words in (("MULTI",), ("INCR", "x"), ("HGET", "x", "y")):
+            connection.ask(*words)
+        one, wrong = await connection.ask("EXEC")
+        assert one == 1
+        assert isinstance(wrong, ResponseError)
+        assert await connection.ask("DEL", "x") == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [[b"invalidate", b""], [b"subscribe", b"c", b"1"], [b"unsubscribe", b"c"], [b"pmessage", b"*", b"c", b""]]
+)
+async def test_pushes_of_other_kinds_are_nobodys_reply(kind: list[bytes]) -> None:
+    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+        answer = connection.ask("PING")
+        puppet.say(push(*kind) + b"+PONG\r\n")
+        await answer
+        assert connection.came == [b"PONG"]
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$-7\r\nabc", b"*1\r\n@\r\n", b"\0" * 100])
+async def test_what_is_not_resp_ends_it_and_all_in_flight_in_order(said: bytes) -> None:
+    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+        first, *rest = [connection.ask("PING") for _ in range(3)]
+        puppet.say(b"+PONG\r\n" + said)
+        error = await asyncio.wait_for(connection.lost, 5)
+        assert isinstance(error, InvalidResponse)
+        assert await first == b"PONG"
+        assert [await answer for answer in rest] == [error, error]
+        assert not connection.up
+
+
+async def test_a_reply_that_nobody_waits_for_ends_it_as_an_error_of_redis() -> None:
+    """Whose reply the next one were nobody could tell. It is no reason to end the process."""
+    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+        puppet.say(b"+PONG\r\n")
+        assert isinstance(await asyncio.wait_for(connection.lost, 5), InvalidResponse)
+
+
+async def test_who_fails_on_a_reply_ends_it_and_the_others_are_told() -> None:
+    def fails(_: object) -> None:
+        raise ZeroDivisionError
+
+    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+        connection.call(b"", fails)
+        behind = connection.ask("PING")
+        puppet.say(b"+PONG\r\n+PONG\r\n")
+        assert isinstance(await asyncio.wait_for(connection.lost, 5), ZeroDivisionError)
+        assert isinstance(await behind, ZeroDivisionError)
+
+
+async def test_a_closed_connection_is_told_to_all_in_flight_in_order() -> None:
+    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+        answers = [connection.ask("PING", number) for number in range(5)]
+        await puppet.told(b"4")
+        for transport in puppet.open:
+            transport.close()
+        errors = [await answer for answer in answers]
+        assert connection.came == errors == [connection.lost.result()] * 5
+        await asyncio.wait_for(connection.closed.wait(), 5)
+
+
+# Time.
+
+
+async def test_one_timer_watches_over_all_commands(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers = asyncio.get_running_loop(), list[float]()
+    call_later = loop.call_later
+
+    def counted(delay: float, *arguments: Any) -> asyncio.TimerHandle:
+        timers.append(delay)
+        return call_later(delay, *arguments)
+
+    async with listening_at(redis_url, timeout=60) as connection:
+        monkeypatch.setattr(loop, "call_later", counted)
+        for _ in range(100):
+            for _ in range(10):
+                connection.ask("PING")
+            await connection.ask("PING")
+        assert len(timers) <= 1
+
+
+async def test_a_silence_ends_all_in_flight_in_order() -> None:
+    async with Puppet() as puppet, listening_at(puppet.url, TIMEOUT, greet=False) as connection:
+        began = time.monotonic()
+        for number in range(3):
+            connection.ask("PING", number)
+        error = await asyncio.wait_for(connection.lost, 10 * TIMEOUT)
+        assert isinstance(error, TimeoutError)
+        assert time.monotonic() - began >= TIMEOUT - 0.01
+        assert connection.came == [error] * 3
+
+
+async def test_each_has_its_own_time_from_when_it_was_written() -> None:
+    async with Puppet() as puppet, listening_at(puppet.url, TIMEOUT, greet=False) as connection:
+        first = connection.ask("PING")
+        await asyncio.sleep(TIMEOUT * 0.75)
+        second, written = connection.ask("PING"), time.monotonic()
+        puppet.say(b"+PONG\r\n")
+        assert await first == b"PONG"
+        assert isinstance(await second, TimeoutError)
+        assert time.monotonic() - written >= TIMEOUT - 0.01
+
+
+async def test_who_waits_for_nothing_may_be_silent(redis_url: str) -> None:
+    async with listening_at(redis_url, TIMEOUT) as connection:
+        await connection.ask("PING")
+        await asyncio.sleep(3 * TIMEOUT)
+        assert await connection.ask("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_what_was_answered_while_the_loop_stood_still_is_an_answer(
+    redis_url: str, run: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
+    """Its time is over before it is read."""
+
+    async def stand_still() -> None:
+        async with listening_at(redis_url, TIMEOUT) as connection:
+            for _ in range(5):
+                answers = [connection.ask("PING") for _ in range(3)]
+                time.sleep(TIMEOUT * 1.5)  # noqa: ASYNC251  # on purpose
+                assert [await answer for answer in answers] == [b"PONG"] * 3
+
+    run(stand_still())
+
+
+# The end, and the beginning.
+
+
+async def test_parting_waits_for_what_is_in_flight() -> None:
+    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+        first, second, why = connection.ask("PING"), connection.ask("PING"), RedisError("enough")
+        connection.part(why)
+        assert not connection.up
+        puppet.say(b"+PONG\r\n")
+        assert await first == b"PONG"
+        assert not connection.lost.done()
+        puppet.say(b"+PONG\r\n")
+        assert await second == b"PONG"
+        assert await asyncio.wait_for(connection.lost, 5) is why
+
+
+async def test_parting_without_any_is_at_once(redis_url: str) -> None:
+    async with listening_at(redis_url) as connection:
+        connection.part(RedisError("enough"))
+        assert connection.lost.done()
+
+
+async def test_parting_from_a_silent_one_ends_in_time() -> None:
+    async with Puppet() as puppet, listening_at(puppet.url, TIMEOUT, greet=False) as connection:
+        answer = connection.ask("PING")
+        connection.part(RedisError("enough"))
+        assert isinstance(await answer, TimeoutError)
+
+
+async def test_a_reply_comes_before_what_its_call_published(redis_url: str) -> None:
+    """So that who sent a gift is told so before the event of it."""
+    async with listening_at(redis_url, channels=("x:1",)) as connection:
+        for number in range(20):
+            connection.ask("EVAL", "redis.call('PUBLISH', KEYS[1], ARGV[1]) return ARGV[1]", 1, "x:1", number)
+        await connection.ask("PING")
+        said = [entry for number in range(20) for entry in (b"%d" % number, (b"x:1", b"%d" % number))]
+        assert connection.came == [*said, b"PONG"]
+
+
+async def test_a_subscription_that_is_refused_is_the_error(redis_client: Any, redis_url: str) -> None:
+    await redis_client.acl_setuser("deaf", enabled=True, nopass=True, commands=["+@all"], keys=["*"], reset=True)
+    try:
+        with pytest.raises(NoPermissionError):
+            async with listening_at(f"{redis_url}?username=deaf&password=any", channels=("x:1",)):
+                pass
+    finally:
+        await redis_client.acl_deluser("deaf")
