@@ -93,8 +93,10 @@ def test_only_wanted_rooms_are_unpacked(made: list[tuple[str, int]], data: st.Da
         else b"\x99" + head(room) + b"\xc0" * 8  # what would break, if it were looked into
         for room, count in made
     )
-    found = BatchReader().read(payload, wanted)
-    assert [(batch.room, batch.count) for batch in found] == [pair for pair in made if pair[0] in wanted]
+    reader = BatchReader()
+    for _ in range(2):
+        found = reader.read(payload, wanted)
+        assert [(batch.room, batch.count) for batch in found] == [pair for pair in made if pair[0] in wanted]
 
 
 BROKEN = [b"\xc1", b"\x91\xa1r", b"r1", pack(("r", 1)), pack(("s", *range(8)))[:-1]]
