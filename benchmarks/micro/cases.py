@@ -14,6 +14,7 @@ from benchmarks.micro.stage import TTL, Stage
 from gifting.hub.lane import Lane
 from gifting.ledger.commit import deliver, pack_batch, read_replies
 from gifting.ledger.commit_call import CommitCalls
+from gifting.ledger.resp import bulk
 from gifting.load.socket import masked
 from gifting.model.values import Done
 from gifting.wire.batch import read_batches
@@ -139,6 +140,24 @@ def _read(message: bytes) -> Callable[[Stage], Call]:
     return make
 
 
+def _take_in(message: bytes) -> Callable[[Stage], Call]:
+    """A lone message from the bytes of its socket to the call, and from Redis' reply to the bytes of the ack."""
+
+    def make(stage: Stage) -> Call:
+        connection, line = stage.connection(MSGPACK), stage.line()
+        data, reply = masked(BINARY, message), bulk(samples.REPLY)
+
+        def call() -> None:
+            connection.data_received(data)
+            stage.ledger.batcher._send()
+            line.data_received(reply)
+            connection.flush()
+
+        return call
+
+    return make
+
+
 def _fan_out(stage: Stage) -> Call:
     stage.watch("all", MSGPACK, READERS)
     lane: Lane = stage.room.lanes["all"]
@@ -227,6 +246,8 @@ CASES: Final = (
     Case("read 1 client frame", 1000, _read_frames(1)),
     Case("read a gift without a text", 1000, _read(samples.lone_gift())),
     Case("read a comment", 1000, _read(samples.comment())),
+    Case("take in 1 gift", 1000, _take_in(samples.lone_gift())),
+    Case("take in 1 comment", 1000, _take_in(samples.comment())),
     Case("read 16 client frames", 100, _read_frames(16)),
     Case("come back, join, lack 8 events, and go", 500, _come_back),
     Case("fan out to 1,000 viewers", 50, _fan_out),

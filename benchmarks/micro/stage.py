@@ -15,6 +15,7 @@ from benchmarks.micro import samples
 from gifting.config import load
 from gifting.hub.hub import Hub
 from gifting.hub.room import Room
+from gifting.ledger.connection import Connection as Line
 from gifting.ledger.ledger import Ledger
 from gifting.model import events
 from gifting.model.catalog import load_catalog
@@ -145,6 +146,16 @@ class Stage:
         connection.session = Session(connection, self.hub, identity, allowance)
         self.gateway.sessions.add(connection.session)
         return connection
+
+    def line(self) -> Line:
+        """The ledger's connection to a Redis that says nothing by itself."""
+        return self._loop.run_until_complete(self._dial())
+
+    async def _dial(self) -> Line:
+        line = Line(TTL, lambda channel, payload: None)
+        line.connection_made(NullTransport())
+        self.ledger.connector._connection = line
+        return line
 
     def turn(self) -> None:
         """Let the loop do what is due."""

@@ -142,11 +142,8 @@ class Batcher:
 
     def _may_send(self) -> bool:
         """In a pause or beside a call only a full batch."""
-        if not self._flights.may_send():
-            return False
-        if self._flights or self._resting is not None:
-            return self._queue.size >= self._batch_max
-        return self._queue.size > 0
+        least = self._batch_max if self._flights or self._resting is not None else 1
+        return self._queue.size >= least and self._flights.may_send()
 
     def _send(self) -> None:
         self._sending = None

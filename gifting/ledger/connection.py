@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from hiredis import PushNotification, Reader
+from msgspec import Struct
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 
@@ -32,7 +33,7 @@ read what has long been there.
 _NOTHING: Final = object()
 
 
-class Waiting(NamedTuple):
+class Waiting(Struct, frozen=True):
     """A command that has been written: when (seconds of the loop's clock), and who gets the reply."""
 
     since: float

@@ -10,8 +10,9 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gifting import errors
@@ -27,7 +28,7 @@ FLIGHTS_MAX: Final = 3
 """Calls in flight at most. All but the first are sent only full."""
 
 
-class Flight(NamedTuple):
+class Flight(Struct, frozen=True):
     """A call in flight: its items, and when it was written."""
 
     items: list[PendingCommit]
@@ -91,14 +92,14 @@ class Flights:
             self.again += self._flying.popleft().items
         else:
             replies = read_replies(reply, len(self._flying[0].items))
-            items, written_at = self._flying.popleft()
-            deliver(items, replies)
-            self._count(items, written_at)
+            flight = self._flying.popleft()
+            deliver(flight.items, replies)
+            self._count(flight)
         self._landed(0.0)
 
-    def _count(self, items: list[PendingCommit], written_at: float) -> None:
-        now = monotonic()
-        self.took.observe(now - written_at)
+    def _count(self, flight: Flight) -> None:
+        now, items = monotonic(), flight.items
+        self.took.observe(now - flight.written_at)
         self.acks.observe_run(now - items[0].queued_at, now - items[-1].queued_at, len(items))
         self.batches += 1
         self.items += len(items)

@@ -59,14 +59,10 @@ class Queue:
 
     def take(self, most: int) -> list[PendingCommit]:
         """The next items to commit, in order: ``most``, or all there are."""
+        if self.size <= most:
+            return self._take_all()
         found = [self._first.popleft() for _ in range(min(len(self._first), most))]
-        places = most - len(found)
-        if not self._free:
-            found += self._take_gifts(places)
-        elif len(self._gifts) + len(self._free) <= places:
-            found += self._take_all()
-        else:
-            found += self._take_by_rank(places)
+        found += self._take_by_rank(most - len(found))
         self.size -= len(found)
         return found
 
@@ -90,12 +86,14 @@ class Queue:
 
     def _take_all(self) -> list[PendingCommit]:
         """As they came."""
-        found: list[PendingCommit] = []
+        found = list(self._first)
         for before, item in self._free:
-            found += self._take_gifts(before - self._taken)
+            if before > self._taken:
+                found += self._take_gifts(before - self._taken)
             found.append(item)
-        self._free.clear()
-        return found + self._take_gifts(len(self._gifts))
+        found += self._gifts
+        self.clear()
+        return found
 
     def expire(self, oldest: float) -> list[PendingCommit]:
         """Take out what was queued before ``oldest``."""

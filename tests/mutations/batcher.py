@@ -40,7 +40,7 @@ MUTANTS = (
             "        self._queue.put_back(self._flights.take_again())\n",
             "        for item in self._flights.take_again():\n            self._queue.append(item)\n",
         ),
-        ("            return self._queue.size >= self._batch_max\n", "            return self._queue.size > 0\n"),
+        ("least = self._batch_max if self._flights", "least = 1 if self._flights"),
         ("full=len(batch) == self._batch_max", "full=False"),
         (
             "        if not self._flights:\n            if self._flights.again",
@@ -109,6 +109,7 @@ MUTANTS = (
         ("self._free[0][0] <= self._taken and", "True and"),
         ("found += self._take_gifts(before - self._taken)", "found += self._take_gifts(0)"),
         ("min(len(self._free), places // FREE_SHARE)", "0"),
+        ("        found = list(self._first)\n", "        found: list[PendingCommit] = []\n"),
     ),
     *of(
         "gifting/ledger/halt.py",
