@@ -61,7 +61,6 @@ class Batcher:
         self._queue = Queue(settings.batch_queue, settings.free_queue)
         self._closed: Callable[[], errors.GiftingError] | None = None
         self._idle = asyncio.Event()
-        self._idle.set()
         self._loop = asyncio.get_running_loop()
         self._time = monotonic  # finer than the loop's, which stands still while it works
         self._sending: asyncio.Handle | None = None
@@ -112,7 +111,9 @@ class Batcher:
 
     async def drain(self) -> None:
         """Wait until nothing is queued or in flight."""
-        await self._idle.wait()
+        while self._busy():
+            self._idle.clear()
+            await self._idle.wait()
 
     def close(self, why: Callable[[], errors.GiftingError]) -> None:
         """Send nothing more. What waits is told ``why``, as is what comes from now on; replies are still taken."""
@@ -135,14 +136,15 @@ class Batcher:
         """Something has changed: send what may be sent now, with all else that comes in this pass of the loop."""
         if self._sending is None and self._may_send():
             self._sending = self._loop.call_soon(self._send)
-        if self._queue.size or self._flights or self._flights.again:
-            self._idle.clear()
-        else:
+        if not self._busy():
             self._idle.set()
+
+    def _busy(self) -> bool:
+        return bool(self._queue.size or self._flights.flying or self._flights.again)
 
     def _may_send(self) -> bool:
         """In a pause or beside a call only a full batch."""
-        least = self._batch_max if self._flights or self._resting is not None else 1
+        least = self._batch_max if self._flights.flying or self._resting is not None else 1
         return self._queue.size >= least and self._flights.may_send()
 
     def _send(self) -> None:
@@ -169,7 +171,7 @@ class Batcher:
     def _landed(self, pause: float) -> None:
         """A call has ended. What is to be said again waits until all calls have, and for the longest ``pause``."""
         self._pause = max(self._pause, pause)
-        if not self._flights:
+        if not self._flights.flying:
             if self._flights.again:
                 self._repeating = self._loop.call_later(self._pause, self._repeat)
             self._pause = 0.0

@@ -56,15 +56,12 @@ class Connection(asyncio.Protocol):
         self._overdue: Waiting | None = None
         self._parting: Exception | None = None
         self._transport: asyncio.Transport
+        self.up = True
+        """Whether commands are taken."""
         self.lost: asyncio.Future[Exception] = self._loop.create_future()
         self.closed = asyncio.Event()
 
     # Commands.
-
-    @property
-    def up(self) -> bool:
-        """Whether commands are taken."""
-        return self._parting is None and not self.lost.done()
 
     @property
     def unanswered(self) -> int:
@@ -130,7 +127,7 @@ class Connection(asyncio.Protocol):
 
     def part(self, why: Exception) -> None:
         """Take no more commands, and end when all are answered."""
-        self._parting = why
+        self._parting, self.up = why, False
         if not self._waiting:
             self.fail(why)
 
@@ -139,6 +136,7 @@ class Connection(asyncio.Protocol):
         if self.lost.done():
             return
         self.lost.set_result(error)
+        self.up = False
         self._transport.abort()
         if self._timer is not None:
             self._timer.cancel()

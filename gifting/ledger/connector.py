@@ -44,7 +44,8 @@ class Connector:
     @property
     def up(self) -> bool:
         """Whether commands are taken."""
-        return self._connection is not None and self._connection.up
+        connection = self._connection
+        return connection is not None and connection.up
 
     @property
     def unanswered(self) -> int:

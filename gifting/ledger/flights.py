@@ -36,7 +36,7 @@ class Flight(Struct, frozen=True):
 
 
 class Flights:
-    """The calls on the connection, the oldest first.
+    """The calls on the connection, ``flying``, the oldest first.
 
     ``again`` is what must be said again, before all else. ``halted`` is called when the script has failed, ``landed``
     when a call has ended, with the seconds to wait before a repetition.
@@ -53,7 +53,7 @@ class Flights:
         self._calls = calls
         self._halted = halted
         self._landed = landed
-        self._flying: deque[Flight] = deque()
+        self.flying: deque[Flight] = deque()
         self._trouble = ""
         self.again: list[PendingCommit] = []
         self.batches = 0
@@ -61,19 +61,16 @@ class Flights:
         self.took = Histogram()
         self.acks = Histogram()
 
-    def __len__(self) -> int:
-        return len(self._flying)
-
     def may_send(self) -> bool:
         """Not without a connection, nor while something is to be said again; beside a call not out of its chain."""
         if self.again or not self._connector.up:
             return False
-        return not self._flying or (len(self._flying) < FLIGHTS_MAX and self._calls.linked)
+        return not self.flying or (len(self.flying) < FLIGHTS_MAX and self._calls.linked)
 
     def send(self, batch: list[PendingCommit], *, full: bool) -> None:
         """From now on it counts as sent. A full one lets the next be sent beside it."""
-        call = self._calls.pack(batch, link=full, beside=bool(self._flying))
-        self._flying.append(Flight(batch, monotonic()))
+        call = self._calls.pack(batch, link=full, beside=bool(self.flying))
+        self.flying.append(Flight(batch, monotonic()))
         self._connector.call(call, self._end_oldest)
 
     def _end_oldest(self, reply: bytes | Exception) -> None:
@@ -82,17 +79,17 @@ class Flights:
         Raises:
             ValueError, TypeError: it makes no sense.
         """
-        if not self._flying:
+        if not self.flying:
             return  # they were abandoned
         if isinstance(reply, Exception):
-            self._fail(self._flying.popleft().items, reply)
+            self._fail(self.flying.popleft().items, reply)
             self._landed(RETRY_PAUSE if fate(reply) is not Fate.FORGOTTEN else 0.0)
             return
         if reply == NOT_IN_TURN:
-            self.again += self._flying.popleft().items
+            self.again += self.flying.popleft().items
         else:
-            replies = read_replies(reply, len(self._flying[0].items))
-            flight = self._flying.popleft()
+            replies = read_replies(reply, len(self.flying[0].items))
+            flight = self.flying.popleft()
             deliver(flight.items, replies)
             self._count(flight)
         self._landed(0.0)
@@ -134,8 +131,8 @@ class Flights:
 
     def abandon(self) -> None:
         """Nobody hears any more what becomes of the calls in flight."""
-        while self._flying:
-            abandon(self._flying.popleft().items)
+        while self.flying:
+            abandon(self.flying.popleft().items)
 
     def _tell_trouble(self, error: Exception) -> None:
         """Once, until a call succeeds or the trouble is another."""

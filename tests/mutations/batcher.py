@@ -17,13 +17,13 @@ MUTANTS = (
             "            abandon(items)\n            self._halted",
             "            refuse(items, errors.LedgerUnavailable())\n            self._halted",
         ),
-        ("            abandon(self._flying.popleft().items)\n", "            self._flying.popleft()\n"),
+        ("            abandon(self.flying.popleft().items)\n", "            self.flying.popleft()\n"),
         # A script that failed half-way stops everything.
         ('            self._halted(f"commit: {error}")\n', ""),
         # Order.
-        ("len(self._flying) < FLIGHTS_MAX and self._calls.linked", "len(self._flying) < FLIGHTS_MAX"),
-        ("len(self._flying) < FLIGHTS_MAX and self", "self"),
-        ("beside=bool(self._flying)", "beside=False"),
+        ("len(self.flying) < FLIGHTS_MAX and self._calls.linked", "len(self.flying) < FLIGHTS_MAX"),
+        ("len(self.flying) < FLIGHTS_MAX and self", "self"),
+        ("beside=bool(self.flying)", "beside=False"),
         ("link=full", "link=False"),
         ("        if self.again or not self._connector.up:", "        if not self._connector.up:"),
         ("        if self.again or not self._connector.up:", "        if self.again:"),
@@ -43,7 +43,7 @@ MUTANTS = (
         ("least = self._batch_max if self._flights", "least = 1 if self._flights"),
         ("full=len(batch) == self._batch_max", "full=False"),
         (
-            "        if not self._flights:\n            if self._flights.again",
+            "        if not self._flights.flying:\n            if self._flights.again",
             "        if True:\n            if self._flights.again",
         ),
         # What is late, over.
@@ -52,7 +52,7 @@ MUTANTS = (
         ("expire(self._time() - self._timeout)", "expire(0.0)"),
         ("refuse((*self._flights.take_again(), *self._queue), why())", "refuse(self._queue, why())"),
         ("        self._queue.clear()\n", ""),
-        ("if self._queue.size or self._flights or self._flights.again:", "if self._queue.size:"),
+        ("bool(self._queue.size or self._flights.flying or self._flights.again)", "bool(self._queue.size)"),
         ("        if queued == 1 or queued == self._batch_max:  # noqa: PLR1714\n", "        if queued == 1:\n"),
         ("        connector.came_up.append(self._settle)\n", ""),
         ("        connector.tried.append(self._expire)\n", ""),
