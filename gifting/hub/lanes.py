@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter
-from typing import Final
 
 from gifting.hub.history import History
 from gifting.hub.lane import NOTHING_SHOWN, Lane, Message, Shared
-from gifting.wire.batch import RoomBatch, events_of, join_events
+from gifting.wire.batch import RoomBatch, join_events
 from gifting.wire.conflate import conflate
-
-_count_of: Final[Callable[[RoomBatch], int]] = attrgetter("count")
 
 
 class AllLane(Lane):
@@ -24,9 +20,12 @@ class AllLane(Lane):
         self.interval = shared.settings.all_interval
 
     def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
-        count = sum(map(_count_of, batches)) + len(states)
-        data = join_events(self.history.room, position, (*map(events_of, batches), *states), count)
-        return Message(data, count, NOTHING_SHOWN)
+        blobs, count = [], len(states)
+        for batch in batches:
+            blobs.append(batch.events)
+            count += batch.count
+        blobs += states
+        return Message(join_events(self.history.room, position, blobs, count), count, NOTHING_SHOWN)
 
 
 class LiveLane(Lane):

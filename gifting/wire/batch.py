@@ -12,8 +12,7 @@ the room's totals after the batch; ``rank`` is the new top 3 if it changed, else
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, Final
 
 import msgpack
@@ -99,9 +98,6 @@ class RoomBatch(Struct, frozen=True, eq=False, gc=False):
                 yield rest.up_to(entry.seq - 1)
                 rest, filled = rest.after(entry.seq - 1), entry.end - entry.start
         yield rest
-
-
-events_of: Final[Callable[[RoomBatch], bytes]] = attrgetter("events")
 
 
 def split(batches: list[RoomBatch], size: int) -> list[list[RoomBatch]]:
