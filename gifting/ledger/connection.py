@@ -31,6 +31,8 @@ read what has long been there.
 """
 
 _NOTHING: Final = object()
+_HEAR_NO_MORE: Final = command("UNSUBSCRIBE")
+"""It has no reply. If it is refused, that comes behind all replies that are waited for."""
 
 
 class Waiting(Struct, frozen=True):
@@ -126,9 +128,11 @@ class Connection(asyncio.Protocol):
     # The end.
 
     def part(self, why: Exception) -> None:
-        """Take no more commands, and end when all are answered."""
+        """Take no more commands, hear no more of what is published, and end when all are answered."""
         self._parting, self.up = why, False
-        if not self._waiting:
+        if self._waiting:
+            self._transport.write(_HEAR_NO_MORE)
+        else:
             self.fail(why)
 
     def fail(self, error: Exception) -> None:

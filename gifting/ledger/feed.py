@@ -71,7 +71,9 @@ class Feed:
             if self._connector.up:
                 self._ask(self._beat, self._note_answer)
                 self._ask(_ASK_HELD, self._note_held)
+            due = self._time() + self._timeout / 4
             await asyncio.sleep(self._timeout / 4)
+            self._heard_at += max(0.0, self._time() - due)  # while the loop stands still nothing can be heard
 
     def _begin(self) -> None:
         """There is a new subscription."""

@@ -153,7 +153,7 @@ async def test_a_password_alone(redis_url: str, redis_client: Any) -> None:
         await redis_client.config_set("requirepass", "")
 
 
-NEEDED = ("+select", "+subscribe", "+echo", "+publish", "+client|info", "+evalsha", "+eval")
+NEEDED = ("+select", "+subscribe", "+unsubscribe", "+echo", "+publish", "+client|info", "+evalsha", "+eval")
 """What docs/operations.md says that a user needs on this connection."""
 
 
@@ -164,6 +164,14 @@ async def test_a_user_that_may_no_more_than_it_must(redis_url: str, redis_client
         async with connector_at(url) as (connector, _):
             assert b"omem=" in await ask(connector, "CLIENT", "INFO")
             assert await ask(connector, "EVAL", "return 1", 0) == 1
+
+
+async def test_a_ledger_whose_user_may_what_the_documentation_says(redis_url: str, redis_client: Any) -> None:
+    rules = ("+@all", "-@admin", "+config|get", "~gifting:*", "&gifting:*")
+    url = f"{redis_url}?username=gifting&password={IN_URL}"
+    async with a_user(redis_client, *rules), till_at(url) as till:
+        till.send(3 * BATCH)
+        await till.check(redis_client)
 
 
 @pytest.mark.parametrize("trouble", ["password", "channel", "database"])

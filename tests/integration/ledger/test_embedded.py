@@ -107,6 +107,7 @@ async def test_settings_in_force(folder: Path) -> None:
         "port": "0",
         "dir": str(folder),
     }
+    assert f"pubsub {64 << 20} {16 << 20} 60" in (config["client-output-buffer-limit"] or "")
     assert {name: config[name] for name in wanted} == wanted
     assert mode(folder) == 0o700
 
