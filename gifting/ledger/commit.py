@@ -104,7 +104,7 @@ def read_replies(reply: bytes, count: int) -> Sequence[RawReply]:
     return replies
 
 
-class Packed(NamedTuple):
+class Packed(msgspec.Struct, frozen=True):
     """A batch as the script takes it: its keys on the wire, how many they are, and its arguments after the options."""
 
     keys: bytes

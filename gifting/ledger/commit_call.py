@@ -43,7 +43,8 @@ class CommitCalls:
 
     def pack(self, batch: Sequence[PendingCommit], *, link: bool, beside: bool) -> bytes:
         """The next call. ``link`` lets one be written beside it; one that is written ``beside`` another is linked."""
-        keys, count, (kinds, places, heads, values) = pack_batch(batch)
+        packed = pack_batch(batch)
+        keys, count = packed.keys, packed.keys_count
         after = number = _NONE
         if link:
             keys, count = keys + self._chain, count + 1
@@ -56,8 +57,9 @@ class CommitCalls:
         start, keys_count = _head(count)
         now = self._now()
         time = bulk(now.encode()) if now else _NONE
-        packed = _BATCH % (len(kinds), kinds, len(places), places, len(heads), heads, len(values), values)
-        return b"".join((start, script, keys_count, keys, time, self._options, packed, after, number))
+        kinds, places, heads, values = packed.arguments
+        items = _BATCH % (len(kinds), kinds, len(places), places, len(heads), heads, len(values), values)
+        return b"".join((start, script, keys_count, keys, time, self._options, items, after, number))
 
     def _name(self) -> bytes:
         """The number of the last call, as an argument."""

@@ -110,7 +110,7 @@ def test_a_call_of_one_gift_is_as_one_that_says_it_twice(base: str) -> None:
     """All that stands once in a call of two that are alike, stands in the call of one."""
     gift = PendingCommit(GIFT, bucket_spot(base, 29_400_000), ROOM_SPOT, TARGET, b"fields", told, 0.0)
     one, two = pack_batch([gift]), pack_batch([gift, gift])
-    assert one[:2] == two[:2]
+    assert (one.keys, one.keys_count) == (two.keys, two.keys_count)
     assert keys_of(one.keys)[:8] == partition("{p1}")
     kinds, places, heads, values = one.arguments
     assert (2 * kinds, places, heads, 2 * values) == two.arguments
