@@ -25,9 +25,9 @@ Done = Callable[[Any], None]
 Pushed = Callable[[bytes, bytes], None]
 """Takes a channel, and what was published there."""
 
-LATE: Final = 0.01
-"""Seconds that a reply which is overdue is given once more. A loop that stood still finds the time over before it has
-read what has long been there.
+LATE: Final = 0.03
+"""Seconds that a reply which is overdue is given once more, and again while anything comes: it may be behind much that
+was published, and a loop that stood still finds the time over before it has read what has long been there.
 """
 
 _NOTHING: Final = object()
@@ -43,7 +43,8 @@ class Waiting(Struct, frozen=True):
 
 
 class Connection(asyncio.Protocol):
-    """Each command ends as its reply, or as the error that the connection ends with, at most ``timeout`` seconds later.
+    """Each command ends as its reply, or as the error that the connection ends with, at most ``timeout`` seconds later,
+    or twice as long if all the time something comes.
 
     ``lost`` becomes that error: RedisError, OSError, or whatever a ``done`` raised; ``closed`` is set after it.
     """
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._overdue: Waiting | None = None
+        self._heard = False
         self._parting: Exception | None = None
         self._transport: asyncio.Transport
         self.up = True
@@ -107,6 +109,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader, waiting = self._reader, self._waiting
         reader.feed(data)
+        self._heard = True
         try:
             while (reply := reader.gets()) is not _NOTHING:
                 if type(reply) is PushNotification:
@@ -153,11 +156,11 @@ class Connection(asyncio.Protocol):
         if not self._waiting:
             return
         oldest = self._waiting[0]
-        left = oldest.since + self._timeout - self._loop.time()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._watch)
-        elif self._overdue is not oldest:
-            self._overdue = oldest
+        late = self._loop.time() - oldest.since - self._timeout
+        if late < 0:
+            self._timer = self._loop.call_later(-late, self._watch)
+        elif self._overdue is not oldest or (self._heard and late < self._timeout):
+            self._overdue, self._heard = oldest, False
             self._timer = self._loop.call_later(LATE, self._watch)
         else:
             self.fail(TimeoutError(f"Redis did not answer within {self._timeout:g} s."))

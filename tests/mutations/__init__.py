@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from tests.mutations import audit, batcher, disk, fanout, hub, lua
+from tests.mutations import audit, batcher, connection, disk, fanout, hub, lua
 from tests.mutations.mutant import Mutant
 
 __all__ = ["ALL", "Mutant"]
 
-ALL = (*lua.MUTANTS, *batcher.MUTANTS, *fanout.MUTANTS, *hub.MUTANTS, *disk.MUTANTS, *audit.MUTANTS)
+ALL = (
+    *lua.MUTANTS,
+    *batcher.MUTANTS,
+    *connection.MUTANTS,
+    *fanout.MUTANTS,
+    *hub.MUTANTS,
+    *disk.MUTANTS,
+    *audit.MUTANTS,
+)

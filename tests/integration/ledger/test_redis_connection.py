@@ -178,6 +178,22 @@ async def test_each_has_its_own_time_from_when_it_was_written() -> None:
         assert time.monotonic() - written >= TIMEOUT - 0.01
 
 
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_reply_may_be_behind_much_that_was_published(answered: bool) -> None:
+    """While it comes the reply is waited for, but not for ever."""
+    async with Puppet() as puppet, listening_at(puppet.url, TIMEOUT, greet=False) as connection:
+        answer, began = connection.ask("PING"), time.monotonic()
+        while not answer.done() and not (answered and time.monotonic() - began > 1.25 * TIMEOUT):
+            puppet.say(push(b"message", b"channel", b"a"))
+            await asyncio.sleep(0.001)
+        puppet.say(b"+PONG\r\n")
+        if answered:
+            assert await answer == b"PONG"
+        else:
+            assert isinstance(await answer, TimeoutError)
+            assert 2 * TIMEOUT - 0.01 <= time.monotonic() - began < 4 * TIMEOUT
+
+
 async def test_who_waits_for_nothing_may_be_silent(redis_url: str) -> None:
     async with listening_at(redis_url, TIMEOUT) as connection:
         await connection.ask("PING")
