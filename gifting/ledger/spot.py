@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 from gifting.ledger.keys import account_keys, credit_keys, room_keys
 from gifting.ledger.resp import bulks
 
-PARTITION_KEYS: Final = 8
+SENDERS_KEYS: Final = 5
+HOSTS_KEYS: Final = 4
 ROOM_KEYS: Final = 5
-"""How many keys a partition and a room have in a call."""
+"""How many keys a partition of senders, one of hosts, and a room have in a call."""
 
 SPOTS_CACHED: Final = 20_000
 """Rooms and, apart from them, buckets whose names are remembered; some 300 bytes each."""
@@ -37,6 +38,12 @@ def room_spot(base: str, room: str) -> Spot:
 
 
 @lru_cache
-def partition_bulks(base: str) -> bytes:
-    """A partition's keys, as ``commit`` in Lua takes them: those of both, the ledger once."""
-    return bulks(account_keys(base) + credit_keys(base)[1:])
+def senders_bulks(base: str) -> bytes:
+    """The keys of a partition of senders, as ``accounts.open`` in Lua takes them."""
+    return bulks(account_keys(base))
+
+
+@lru_cache
+def hosts_bulks(base: str) -> bytes:
+    """The keys of a partition of hosts, as ``credit.add_room`` in Lua takes them."""
+    return bulks(credit_keys(base))

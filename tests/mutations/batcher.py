@@ -67,8 +67,8 @@ MUTANTS = (
         ),
         ("    if len(replies) != count:\n", "    if False:\n"),
         ("if len(batch) == 1 else", "if batch else"),
-        ("    if sender.base != room.base:\n", "    if False:\n"),
-        ("_lone_places(count, sender.number)", "_lone_places(count, sender.number + 1)"),
+        ("keys = senders_bulks(sender.base) + keys", "keys = senders_bulks(room.base) + keys"),
+        ("_lone_places(sender.number)", "_lone_places(sender.number + 1)"),
         ("zip(items, replies, strict=True)", "zip(items, reversed(replies), strict=True)"),
         ("        place = targets.get(target)\n", "        place = None\n"),
         (

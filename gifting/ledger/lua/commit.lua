@@ -1,13 +1,13 @@
 #!lua
 -- commit: apply a batch of gifts, likes and other room events, in order. All or nothing per item.
--- KEYS [1+] the partitions that the batch touches, eight keys each: five as accounts.open takes them, the last of which
---           is the first of four as credit.add_partition takes them; then its rooms, five keys each, as room.open takes
---           them; then the buckets of its keys; then, if ARGV [8] is not '', the chain
+-- KEYS [1+] the partitions of its senders, five keys each, as accounts.open takes them; those of its rooms, four each,
+--           as credit.add_room takes them; its rooms, five each, as room.open takes them; the buckets of its keys;
+--           then, if ARGV [8] is not '', the chain
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep]
 --      [3]  the kinds of the items, a byte each: 1 gift, 2 event, 3 like
---      [4]  msgpack [how many partitions, of each room its partition, of each bucket its partition, and its number];
---           here and below partitions, rooms, buckets and targets are named by their place
+--      [4]  msgpack [how many partitions of senders, of rooms, of each room its partition, of each bucket its
+--           partition, and its number]; here and below partitions, rooms, buckets and targets are named by their place
 --      [5]  targets, each a gift in a room, as msgpack values one after another
 --           room, its id, host, gift, streakable 0|1, event bytes that all events of the target begin with
 --      [6]  the items, likewise
@@ -28,7 +28,6 @@
 -- @include wire
 local GIFT, LIKE = 1, 3
 local FRESH, DUPLICATE = '\150\0', '\150\1' -- a msgpack array of 6 and its first field
-local PARTITION_KEYS = 8
 local now = clock(ARGV[1])
 local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, log_keep =
   unpack(cmsgpack.unpack(ARGV[2]))
@@ -50,18 +49,15 @@ local function pack_refusal(status, coins)
   return pack_result(status, 0, coins or 0, 0, 0)
 end
 
-local function keys_of(place)
-  return 1 + (place - 1) * PARTITION_KEYS
-end
-
-local function add_places(count, room_homes, bucket_homes, bucket_numbers)
-  local at = 1 + count * PARTITION_KEYS
+local function add_places(senders, hosts, room_homes, bucket_homes, bucket_numbers)
+  local credits_at = 1 + senders * accounts.KEYS
+  local at = credits_at + hosts * credit.KEYS
   for _, home in ipairs(room_homes) do
-    credit.add_room(credits, keys_of(home) + accounts.KEYS - 1, at) -- the ledger is of both halves
+    credit.add_room(credits, credits_at + (home - 1) * credit.KEYS, at)
     at = at + room.KEYS
   end
   for i, home in ipairs(bucket_homes) do
-    debit.add_bucket(debits, keys_of(home), KEYS[at], bucket_numbers[i])
+    debit.add_bucket(debits, 1 + (home - 1) * accounts.KEYS, KEYS[at], bucket_numbers[i])
     at = at + 1
   end
 end

@@ -113,7 +113,7 @@ local function packed(value)
 end
 for name, functions in pairs({ debit = debit, credit = credit }) do
   for each, called in pairs(functions) do
-    functions[each] = function(first, second, ...)
+    functions[each] = type(called) ~= 'function' and called or function(first, second, ...)
       local before = half
       half = name
       return leave(before, called(first, name == 'credit' and packed(second) or second, ...))

@@ -92,17 +92,13 @@ def keys_of(packed: bytes) -> list[str]:
     return packed.decode().split("\r\n")[1::2]
 
 
-def partition(base: str) -> list[str]:
-    return account_keys(base) + credit_keys(base)[1:]
-
-
 @pytest.mark.parametrize("kind", [EVENT, LIKE])
 def test_a_call_of_one_free_event(kind: int) -> None:
     packed = pack_batch([PendingCommit(kind, None, ROOM_SPOT, None, b"fields", told, 0.0)])
-    assert keys_of(packed.keys) == partition("{p1}") + room_keys("{p1}", "r")
+    assert keys_of(packed.keys) == credit_keys("{p1}") + room_keys("{p1}", "r")
     assert packed.keys_count == len(keys_of(packed.keys))
     kinds, places, heads, values = packed.arguments
-    assert (kinds, unpack(places), heads, values) == (bytes([kind]), [1, [1], [], []], b"", pack(1) + b"fields")
+    assert (kinds, unpack(places), heads, values) == (bytes([kind]), [0, 1, [1], [], []], b"", pack(1) + b"fields")
 
 
 @pytest.mark.parametrize("base", ["{p1}", "{p2}"])
@@ -111,7 +107,8 @@ def test_a_call_of_one_gift_is_as_one_that_says_it_twice(base: str) -> None:
     gift = PendingCommit(GIFT, bucket_spot(base, 29_400_000), ROOM_SPOT, TARGET, b"fields", told, 0.0)
     one, two = pack_batch([gift]), pack_batch([gift, gift])
     assert (one.keys, one.keys_count) == (two.keys, two.keys_count)
-    assert keys_of(one.keys)[:8] == partition("{p1}")
+    assert keys_of(one.keys)[:-1] == account_keys(base) + credit_keys("{p1}") + room_keys("{p1}", "r")
+    assert one.keys_count == len(keys_of(one.keys))
     kinds, places, heads, values = one.arguments
     assert (2 * kinds, places, heads, 2 * values) == two.arguments
 

@@ -133,9 +133,12 @@ def test_the_largest_amount_is_that_of_python() -> None:
 
 
 def test_the_numbers_of_keys_and_what_a_bucket_spans_are_those_of_python() -> None:
-    commit, grant = code(LUA / "commit.lua"), code(LUA / "grant.lua")
+    grant = code(LUA / "grant.lua")
     accounts, room = code(LUA / "include" / "accounts.lua"), code(LUA / "include" / "room.lua")
-    assert f"PARTITION_KEYS = {spot.PARTITION_KEYS}\n" in commit
+    credit = code(LUA / "include" / "credit.lua")
+    assert f"credit = {{ KEYS = {spot.HOSTS_KEYS} }}\n" in credit
+    assert len(keys.credit_keys("")) == spot.HOSTS_KEYS
+    assert len(keys.account_keys("")) == spot.SENDERS_KEYS
     assert f"room = {{ KEYS = {spot.ROOM_KEYS} }}\n" in room
     assert f"accounts = {{ KEYS = {len(keys.account_keys(''))} }}\n" in accounts
     assert f", {keys.BUCKET_MS})" in code(LUA / "include" / "debit.lua")

@@ -21,7 +21,7 @@
 -- @include room
 -- @include streaks
 -- @include wire
-local credit = {}
+local credit = { KEYS = 4 }
 local CREDIT, OF_ID = '\155\166credit', '\176' -- an array of 11 and its first field; as in debit.lua
 
 function credit.new(now, window, numerator, denominator, keep)
