@@ -17,7 +17,7 @@ Method = Literal["instructions", "ratios"]
 TOLERANCE: Final[dict[Method, float]] = {"instructions": 5.0, "ratios": 15.0}
 """Percent a case may get worse. Counts repeat, but what changes elsewhere moves hashes; ratios spread by some 5 %."""
 
-LIBRARIES: Final = ("msgspec", "msgpack", "websockets", "redis")
+LIBRARIES: Final = ("msgspec", "msgpack", "websockets", "redis", "hiredis", "uvloop")
 """Whose versions change the figures."""
 
 UNITS: Final[dict[Method, str]] = {"instructions": "instructions/call", "ratios": "× reference"}
