@@ -194,11 +194,12 @@ async def test_a_reply_may_be_behind_much_that_was_published(answered: bool) -> 
             assert 2 * TIMEOUT - 0.01 <= time.monotonic() - began < 4 * TIMEOUT
 
 
-async def test_who_waits_for_nothing_may_be_silent(redis_url: str) -> None:
+async def test_who_waits_for_nothing_may_be_silent(redis_url: str, caplog: Any) -> None:
     async with listening_at(redis_url, TIMEOUT) as connection:
         await connection.ask("PING")
         await asyncio.sleep(3 * TIMEOUT)
         assert await connection.ask("PING") == b"PONG"
+        assert not caplog.records
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])

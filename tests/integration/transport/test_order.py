@@ -113,3 +113,22 @@ async def test_a_connection_is_in_so_many_rooms_and_no_more(tmp_path: Path, redi
                 await talker.say("leave", f"r{full}")
                 await talker.say("join", f"r{refused[0]['re']}")
                 assert [reply["ok"] for reply in (await talker.replies())[3:]] == [True] * 3
+
+
+async def test_a_reply_comes_before_the_event_of_it(server: Server) -> None:
+    """Both come from Redis in one read."""
+    async with talk_to(server) as socket:
+        await socket.send(json.dumps({"op": "join", "id": 0, "room": "r1", "lane": "all"}))
+        await socket.recv()
+        for number in range(1, 151):
+            gift = {"op": "send_gift", "id": number, "room": "r1", "gift": "spark", "key": new_key()}
+            await socket.send(json.dumps(gift))
+            if number % 10 > 5:  # some alone, some together
+                await asyncio.sleep(0.005)
+        replied, seen = set[str](), set[str]()
+        async with asyncio.timeout(20):
+            while len(seen) < 150:
+                message = json.loads(await socket.recv())
+                replied.add(message.get("event_id"))
+                seen |= {event["id"] for event in message.get("events", ()) if event.get("count")}
+                assert seen <= replied
