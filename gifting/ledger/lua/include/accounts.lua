@@ -12,7 +12,7 @@ local accounts = { KEYS = 5 }
 function accounts.open(at)
   return {
     coins = hash.new(KEYS[at]), totals = KEYS[at + 1], floors = KEYS[at + 2], index = KEYS[at + 3], floor = false,
-    entries = { key = KEYS[at + 4], n = 0 }, spent = 0,
+    entries = new_entries(KEYS[at + 4]), spent = 0,
   }
 end
 

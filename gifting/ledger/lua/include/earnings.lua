@@ -13,7 +13,7 @@ local earnings = {}
 
 function earnings.open(at, numerator, denominator)
   return {
-    entries = { key = KEYS[at], n = 0 }, diamonds_key = KEYS[at + 1], carry_key = KEYS[at + 2],
+    entries = new_entries(KEYS[at]), diamonds_key = KEYS[at + 1], carry_key = KEYS[at + 2],
     numerator = numerator, denominator = denominator, purses = {}, hosts = {}, n = 0,
   }
 end

@@ -21,6 +21,11 @@ local BATCH_HEADER = '\153' -- an array of 9
 local SEQ, TIME, ID = '\163seq', '\162ts', '\162id'
 local BATCH_SIZE = 65536 -- bytes of events after which a batch is full: it has so many and one event more at most
 
+-- With a place for what goes before the events and behind them, and for the pieces of a lone gift, as in entries.lua.
+local function new_pieces()
+  return { '', nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }
+end
+
 function room.open(p, at, id)
   local found = redis.call('HMGET', KEYS[at], 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank')
   if not found[1] then
@@ -30,15 +35,15 @@ function room.open(p, at, id)
     id = id, key = KEYS[at], log_key = KEYS[at + 1], streaks_key = KEYS[at + 2], top_key = KEYS[at + 3],
     users_key = KEYS[at + 4], state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
-    count = 0, size = 0, pieces = { '' }, n = 1, index = {}, heads = {}, full = {}, spent = {}, users = {},
-    streaks = {}, wanted = {}, finished = {},
+    count = 0, size = 0, pieces = new_pieces(), n = 1, index = { nil, nil, nil, nil }, heads = {}, full = {},
+    spent = {}, users = {}, streaks = {}, wanted = {}, finished = {},
   }
   p.rooms[#p.rooms + 1] = r
   return r
 end
 
 function room.blank(id, seq)
-  return { id = id, seq = seq, count = 0, size = 0, pieces = { '' }, n = 1, index = {}, heads = {} }
+  return { id = id, seq = seq, count = 0, size = 0, pieces = new_pieces(), n = 1, index = {}, heads = {} }
 end
 
 function room.refusal(r, host)

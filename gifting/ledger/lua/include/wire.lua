@@ -3,7 +3,7 @@
 --   wire[value]               a string's or a number's wire bytes, packed once per script
 --   string_head(size)         what goes before a string of so many bytes
 local pack = cmsgpack.pack
-local wire = setmetatable({}, {
+local wire = setmetatable({ [0] = '\0', '\1' }, {
   __index = function(packed, value)
     local bytes = pack(value)
     packed[value] = bytes
