@@ -50,7 +50,7 @@ MUTANTS = (
         ("  if balance < gift.coins then\n", "  if balance <= gift.coins then\n"),
         ("  if balance < gift.coins then\n    return Status.INSUFFICIENT_COINS\n  end\n", ""),
         ("  elseif not is_amount(coins) or coins * d", "  elseif coins * d"),
-        ("  d.good[coins] = true\n", "  d.good[coins - 1] = true\n"),
+        ("  if d.good[coins] then\n", "  if true then\n"),
         (" or coins * d.numerator + d.denominator > MAX_AMOUNT then", " then"),
         ("wire[gift.count], wire[gift.coins]\n", "wire[gift.count], wire[0]\n"),
         ("  e.n = n + 6\n", ""),
@@ -168,7 +168,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/room.lua",
-        f"{LEDGER} attack_replay",
+        f"{LEDGER} attack_replay attack_large",
         ("  r.coins = r.coins + coins\n", ""),
         ("  r.diamonds = r.diamonds + diamonds\n", ""),
         ("  if not r or r.host ~= host then\n", "  if not r then\n"),

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from gifting.ledger import scripts
 from gifting.ledger.audit import audit
 from gifting.ledger.status import Status
+from gifting.wire.batch import read_batches
 from tests.support.world import START, a_world
 
 pytestmark = pytest.mark.attack
@@ -55,3 +56,22 @@ async def test_many_keys_and_users_in_one_call_and_again(redis_client: Redis, re
         assert (await world.ledger.sweeper.sweep())[0] == count
         report = await audit(world.redis, world.ledger.keys)
         assert (report.lines()[1:], report.gifts) == (["clean"], 2 * count)
+
+
+async def test_much_is_published_in_several_messages_and_nothing_of_it_is_lost(
+    redis_client: Redis, redis_url: str
+) -> None:
+    count = 600
+    async with a_world(redis_url, batch_max=1000, ledger_timeout=60) as world, redis_client.pubsub() as subscriber:
+        await world.grant("ann", count)
+        await subscriber.psubscribe("*:events")
+        assert await subscriber.get_message(timeout=5), "it is subscribed"
+        await world.together(*({"user": "ann"} for _ in range(count)))
+        messages, last = [], 0
+        while last < count:
+            message = await subscriber.get_message(ignore_subscribe_messages=True, timeout=5)
+            assert message, f"what is after {last} is not published"
+            messages.append(read_batches(message["data"]))
+            last = messages[-1][-1].last
+    assert len(messages) > 1
+    assert sum(batch.count for batches in messages for batch in batches) == count
