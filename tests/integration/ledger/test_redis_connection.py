@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -208,14 +209,23 @@ async def test_who_waits_for_nothing_may_be_silent(redis_url: str, caplog: Any) 
 def test_what_was_answered_while_the_loop_stood_still_is_an_answer(
     redis_url: str, run: Callable[[Coroutine[Any, Any, None]], None]
 ) -> None:
-    """Its time is over before it is read."""
+    """Its time is over before it is read: uvloop looks at its timers first after it stood still over another socket."""
 
     async def stand_still() -> None:
-        async with listening_at(redis_url, TIMEOUT) as connection:
-            for _ in range(3):
-                answers = [connection.ask("PING") for _ in range(3)]
-                time.sleep(TIMEOUT * 2.5)  # noqa: ASYNC251  # on purpose
-                assert [await answer for answer in answers] == [b"PONG"] * 3
+        loop, (here, there) = asyncio.get_running_loop(), socket.socketpair()
+
+        def stand() -> None:
+            here.recv(1)
+            time.sleep(TIMEOUT * 2.5)
+
+        with here, there:
+            async with listening_at(redis_url, TIMEOUT) as connection:
+                loop.add_reader(here, stand)
+                for _ in range(3):
+                    answers = [connection.ask("PING") for _ in range(3)]
+                    there.send(b"x")
+                    assert [await answer for answer in answers] == [b"PONG"] * 3
+                loop.remove_reader(here)
 
     run(stand_still())
 
