@@ -7,7 +7,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import uvicorn
@@ -70,7 +70,9 @@ class Server(uvicorn.Server):
 
     async def run_on_listener(self) -> None:
         self._listener.setblocking(False)  # else dup() would make the file blocking that all workers accept from
-        await self.serve([self._listener, *(self._listener.dup() for _ in range(1, ACCEPTED_AT_ONCE))])
+        with ExitStack() as stack:  # uvicorn closes what it is given, unless it fails
+            more = [stack.enter_context(self._listener.dup()) for _ in range(1, ACCEPTED_AT_ONCE)]
+            await self.serve([self._listener, *more])
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from gifting.load.socket import masked
+from gifting.load.socket import masked, upgrade_request
 from gifting.model import events
 from gifting.model.catalog import Catalog
 from gifting.model.money import make_key
@@ -53,17 +53,8 @@ def client_frames(codec: Codec, count: int) -> bytes:
 def upgrade(codec: Codec, ttl: float) -> bytes:
     """The request with which a viewer comes; its token is good for ``ttl`` seconds."""
     token = issue(SECRET, USER_ID, "viewer", now=time.time(), ttl=ttl, name="Ann", token_id="token")
-    lines = [
-        "GET /v1/ws HTTP/1.1",
-        "Host: 127.0.0.1:8000",
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        f"Authorization: Bearer {token}",
-        f"Sec-WebSocket-Protocol: {codec.subprotocol}",
-    ]
-    return "\r\n".join([*lines, "", ""]).encode()
+    headers = [("Authorization", f"Bearer {token}"), ("Sec-WebSocket-Protocol", codec.subprotocol)]
+    return upgrade_request("127.0.0.1", 8000, "/v1/ws", headers)
 
 
 def rejoin(codec: Codec, since: int) -> bytes:
