@@ -45,7 +45,8 @@ class Limit(NamedTuple):
 class Aim(ABC):
     """What our best configuration should reach.
 
-    A configuration that had a problem in the case (it fell behind, lost or mixed up events) counts on neither side.
+    A configuration that had a problem in the case (it fell behind, lost or mixed up events) counts on neither side. But
+    where all rivals had one, the best of them is what there is to be held against, and the claim says so.
 
     Args:
         case: of the workload; empty: the only one it has.
@@ -83,22 +84,26 @@ class Aim(ABC):
         """Both sides of it."""
         return f"{ours}; {limit.said}"
 
-    def best(self, results: Results, counts: Counts) -> Best | None:
-        """Of those that count; None if none has the figure without a problem."""
+    def best(self, results: Results, counts: Counts, *, troubled: bool = False) -> Best | None:
+        """Of those that count and had no problem in the case, or had one; None if none has the figure."""
         case = self._case(results)
         found = [
-            Best(spread.median, peer.name)
+            Best(spread.median, f"{peer.name}, not without a problem" if troubled else peer.name)
             for peer in results.peers
             if counts(peer)
             and (spread := results.figure(self.workload, peer.name, case, self.figure))
-            and not results.problem(self.workload, peer.name, case)
+            and bool(results.problem(self.workload, peer.name, case)) is troubled
         ]
         pick: Any = max if self.more_is_better else min
         return pick(found, default=None)  # type: ignore[no-any-return]
 
     def rival(self, results: Results, counts: Counts) -> Best | None:
         """The best of somebody else's."""
-        return self.best(results, lambda peer: peer.family != OURS and counts(peer))
+
+        def theirs(peer: PeerInfo) -> bool:
+            return peer.family != OURS and counts(peer)
+
+        return self.best(results, theirs) or self.best(results, theirs, troubled=True)
 
     def _case(self, results: Results) -> str:
         return self.case or next((case for case in results.cases(self.workload) if case != FAILED), "")
