@@ -44,19 +44,19 @@ _CLASSES: dict[str, type[RedisError]] = {
     "LOADING": BusyLoadingError,
     "MASTERDOWN": MasterDownError,
     "MOVED": MovedError,
+    "NOAUTH": AuthenticationError,
     "NOPERM": NoPermissionError,
     "NOSCRIPT": NoScriptError,
     "OOM": OutOfMemoryError,
     "READONLY": ReadOnlyError,
     "TRYAGAIN": TryAgainError,
+    "WRONGPASS": AuthenticationError,
 }
 
 
 def read_error(said: str) -> RedisError:
     """An error as Redis says it, as redis-py would raise it as far as :func:`fate` looks at it."""
     code, _, rest = said.partition(" ")
-    if code in ("NOAUTH", "WRONGPASS"):
-        return AuthenticationError(rest)
     found = _CLASSES.get(code)
     return found(rest) if found is not None else ResponseError(said)
 

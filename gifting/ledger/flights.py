@@ -69,9 +69,9 @@ class Flights:
 
     def send(self, batch: list[PendingCommit], *, full: bool) -> None:
         """From now on it counts as sent. A full one lets the next be sent beside it."""
-        call = self._calls.pack(batch, link=full, beside=bool(self.flying))
-        self.flying.append(Flight(batch, monotonic()))
-        self._connector.call(call, self._end_oldest)
+        beside = bool(self.flying)
+        self.flying.append(Flight(batch, monotonic()))  # first of all: so it is told whatever goes wrong from here on
+        self._connector.call(self._calls.pack(batch, link=full, beside=beside), self._end_oldest)
 
     def _end_oldest(self, reply: bytes | Exception) -> None:
         """What Redis says of the oldest call, or why it says nothing.
@@ -82,8 +82,7 @@ class Flights:
         if not self.flying:
             return  # they were abandoned
         if isinstance(reply, Exception):
-            self._fail(self.flying.popleft().items, reply)
-            self._landed(RETRY_PAUSE if fate(reply) is not Fate.FORGOTTEN else 0.0)
+            self._landed(self._fail(self.flying.popleft().items, reply))
             return
         if reply == NOT_IN_TURN:
             self.again += self.flying.popleft().items
@@ -102,12 +101,13 @@ class Flights:
         self.items += len(items)
         self._trouble = ""
 
-    def _fail(self, items: list[PendingCommit], error: Exception) -> None:
+    def _fail(self, items: list[PendingCommit], error: Exception) -> float:
+        """Seconds to wait before a repetition."""
         became = fate(error)
         if became is Fate.FORGOTTEN:
             self._calls.load_script()
             self.again += items
-            return
+            return 0.0
         self._tell_trouble(error)
         if became is Fate.NOT_RUN:
             self.again += items
@@ -118,6 +118,7 @@ class Flights:
             self._halted(f"commit: {error}")
         else:
             self._lose(items)
+        return RETRY_PAUSE
 
     def _lose(self, items: list[PendingCommit]) -> None:
         """What has a key is said again, and the script tells what became of it; the rest is not known."""

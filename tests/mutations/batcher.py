@@ -23,7 +23,7 @@ MUTANTS = (
         # Order.
         ("len(self.flying) < FLIGHTS_MAX and self._calls.linked", "len(self.flying) < FLIGHTS_MAX"),
         ("len(self.flying) < FLIGHTS_MAX and self", "self"),
-        ("beside=bool(self.flying)", "beside=False"),
+        ("beside = bool(self.flying)", "beside = False"),
         ("link=full", "link=False"),
         ("        if self.again or not self._connector.up:", "        if not self._connector.up:"),
         ("        if self.again or not self._connector.up:", "        if self.again:"),

@@ -11,6 +11,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from gifting import errors
+from gifting.ledger import commit_call
 from gifting.ledger.commit import read_replies
 from gifting.ledger.flights import FLIGHTS_MAX
 from gifting.model.packing import pack
@@ -143,6 +144,24 @@ async def test_a_connection_that_stalled_while_it_was_made_is_not_used(redis_cli
         proxy.mute = False
         till.send(3)
         assert all(isinstance(outcome, Result) for outcome in (await till.everyone())[2:])
+
+
+async def test_a_batch_that_can_not_be_packed_is_told(
+    redis_client: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had been taken from the queue; the process stops, since that is a fault in it."""
+
+    def broken(_: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    async with till_at(redis_url) as till:
+        monkeypatch.setattr(commit_call, "pack_batch", broken)
+        till.send(2)
+        till.post()
+        outcomes = (await till.everyone())[1:]
+        assert [type(outcome) for outcome in outcomes] == [errors.OutcomeUnknown] * 2 + [errors.Unconfirmed]
+        with pytest.raises(errors.LedgerUnavailable):
+            till.send(1)
 
 
 class Counted:
