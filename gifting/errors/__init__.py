@@ -14,7 +14,10 @@
     │   ├── UpgradeRequired         upgrade_required
     │   ├── BadKey                  bad_key
     │   ├── BadAmount               bad_amount
-    │   └── UnknownGift             unknown_gift
+    │   ├── UnknownGift             unknown_gift
+    │   ├── UnknownPackage          unknown_package
+    │   ├── UnknownProvider         unknown_provider
+    │   └── BadZone                 bad_zone
     ├── Denied                    this token may not do that
     │   ├── BadToken                bad_token
     │   ├── UnknownSigner           unknown_signer
@@ -22,9 +25,11 @@
     │   ├── TokenRevoked            token_revoked
     │   ├── TokenInUrl              token_in_url
     │   ├── BadOrigin               bad_origin
-    │   └── Forbidden               forbidden
+    │   ├── Forbidden               forbidden
+    │   └── BadWebhook              bad_webhook
     ├── Refused                   understood and allowed, but the rules say no; this attempt charged nothing
     │   ├── NotFound                not_found
+    │   │   └── OrderNotFound         order_not_found
     │   ├── RoomNotFound            room_not_found
     │   ├── RoomEnded               room_ended
     │   ├── RoomTaken               room_taken
@@ -36,14 +41,43 @@
     │   ├── KeyReused               key_reused
     │   ├── KeyExpired              key_expired
     │   │   └── NotCharged            not_charged: said by clients only
-    │   └── KeyInFuture             key_in_future
+    │   ├── KeyInFuture             key_in_future
+    │   ├── LimitsUnasked           limits_unasked
+    │   ├── WalletMax               wallet_max
+    │   ├── TooManyOrders           too_many_orders
+    │   ├── PromotionOver           promotion_over
+    │   ├── NotWithdrawable         not_withdrawable
+    │   ├── Conflict                conflict
+    │   └── Protected             a rule that protects who spends, of the account, the region or the room
+    │       ├── AgeRequired           age_required
+    │       ├── RegionNotAllowed      region_not_allowed
+    │       ├── AccountNotAllowed     account_not_allowed
+    │       ├── Banned                banned
+    │       ├── AccountFrozen         account_frozen
+    │       ├── OnBreak               on_break
+    │       ├── GiftCap               gift_cap
+    │       ├── StreakCap             streak_cap
+    │       ├── SpendingTooFast       spending_too_fast
+    │       ├── SpendingLimit         spending_limit
+    │       ├── GuardianLimit         guardian_limit
+    │       ├── PlatformLimit         platform_limit
+    │       ├── ConfirmRequired       confirm_required
+    │       ├── PurchaseLimit         purchase_limit
+    │       ├── GiftingOff            gifting_off
+    │       ├── RoomAge               room_age
+    │       ├── RoomRegion            room_region
+    │       ├── RoomMaxGift           room_max_gift
+    │       ├── Blocked               blocked
+    │       └── Muted                 muted
     ├── Limited                   too much at once; later it will work
     │   ├── RateLimited             rate_limited
     │   ├── TooManyConnections      too_many_connections
     │   ├── ServerFull              server_full
     │   ├── TooManyRooms            too_many_rooms
     │   ├── TooManyTokens           too_many_tokens
+    │   ├── SlowMode                slow_mode
     │   └── Overloaded              overloaded
+    ├── ProviderFailed            provider_failed: a payment provider
     ├── Unavailable               the ledger can't be asked, or this node can't
     │   ├── LedgerUnavailable       ledger_unavailable
     │   ├── LedgerFull              ledger_full
@@ -57,6 +91,9 @@
         ├── SeveralServers          several_servers
         ├── NoData                  no_data
         ├── BadCatalog              bad_catalog
+        ├── BadPrices               bad_prices
+        ├── BadRegions              bad_regions
+        ├── BadModeration           bad_moderation
         ├── NoRedis                 no_redis
         ├── DataDirInUse            data_dir_in_use
         ├── DiskFailed              disk_failed
@@ -77,8 +114,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gifting.errors.base import GiftingError as GiftingError
+from gifting.errors.buying import *  # noqa: F403
 from gifting.errors.refusals import *  # noqa: F403
 from gifting.errors.requests import *  # noqa: F403
+from gifting.errors.spending import *  # noqa: F403
 from gifting.errors.starting import *  # noqa: F403
 from gifting.errors.unavailable import *  # noqa: F403
 

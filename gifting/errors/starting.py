@@ -34,6 +34,21 @@ class BadCatalog(StartError):
     help = "Mend the file; gifting/model/catalog.toml is an example."
 
 
+class BadPrices(StartError):
+    code = "bad_prices"
+    help = "Mend the file; gifting/model/prices.toml is an example."
+
+
+class BadRegions(StartError):
+    code = "bad_regions"
+    help = "Mend the file; gifting/model/regions.toml is an example."
+
+
+class BadModeration(StartError):
+    code = "bad_moderation"
+    help = "Mend the file; gifting/model/moderation.toml is an example."
+
+
 class NoRedis(StartError):
     code = "no_redis"
     help = (
