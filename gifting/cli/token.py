@@ -10,6 +10,7 @@ import typer
 from gifting import config
 from gifting.cli.beside import Beside, beside
 from gifting.errors import BadSetting
+from gifting.model.standing import AGE_MAX, PERSONAL
 
 
 class RoleName(StrEnum):
@@ -27,6 +28,9 @@ def token(
     name: Annotated[str, typer.Option(help="Shown name.")] = "",
     picture: Annotated[str, typer.Option(help="URL of a picture.")] = "",
     level: Annotated[int, typer.Option(help="Shown level.", min=0)] = 0,
+    age: Annotated[int, typer.Option(help="Verified age; 0 where there is none.", min=0, max=AGE_MAX)] = 30,
+    region: Annotated[str, typer.Option(help="Where the user is: two letters (ISO 3166-1), or nothing.")] = "US",
+    account: Annotated[str, typer.Option(help="The kind of account that the user has.")] = PERSONAL,
     data_dir: Annotated[str | None, typer.Option(help="Data directory of the server that it is for.")] = None,
 ) -> None:
     """Print a token (a JWT) for a user, signed as the server that runs here does."""
@@ -35,4 +39,6 @@ def token(
     flags = {"data_dir": data_dir}
     settings = config.load(flags)
     place = Beside(settings, None) if settings.secret else beside(flags)
-    print(place.token(user, role.value, ttl=ttl, room=room, name=name, picture=picture, level=level))
+    shown = {"name": name, "picture": picture, "level": level}
+    vouched = {"age": age, "region": region, "account": account}
+    print(place.token(user, role.value, ttl=ttl, room=room, **shown, **vouched))

@@ -73,6 +73,13 @@ class Settings:
     token_audience: str = _setting(
         "", "The `aud` that every token must have. Empty: tokens must have none, for they are for somebody else."
     )
+    age_check: bool = _setting(
+        True, "Gifts and purchases need an age that the token vouches for, and that the user's region asks for."
+    )
+    gifting_accounts: str = _setting(
+        "personal", "Kinds of account (`account` of a token) that may send gifts and buy, comma-separated."
+    )
+    confirm_first_gift: bool = _setting(True, "A user's first gift ever has to be confirmed.")
     catalog: str = _setting("", "TOML file with the gifts. Empty: the one in the package.")
     public_url: str = _setting(
         "", "Address by which clients reach this server, for links and as an allowed origin. Empty: as a request says."

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from gifting.config import TOKEN_TTL_MAX, Settings
 from gifting.errors import BadSetting, BadToken, TokenExpired, UnknownSigner
 from gifting.model.ids import ID, TOKEN_ID
+from gifting.model.standing import ACCOUNT, AGE_MAX, PERSONAL, REGION, UNKNOWN, Standing, standing
 from gifting.model.text import PLAIN
 from gifting.wire.keyring import SECRET_ALGORITHM, Key, Keyring, kid_of
 
@@ -31,6 +32,10 @@ PICTURE_MAX: Final = 300
 
 LEVEL_MAX: Final = 2**31
 
+ISSUED_AGE: Final = 30
+ISSUED_REGION: Final = "US"
+"""What tokens made here say of who has them: they are for operators and for trying out. A platform signs its own."""
+
 PUBLIC_ALGORITHMS: Final = frozenset({"ES256", "RS256", "EdDSA"})
 
 _jws = jwt.PyJWS([SECRET_ALGORITHM, *PUBLIC_ALGORITHMS])
@@ -39,7 +44,8 @@ _jws = jwt.PyJWS([SECRET_ALGORITHM, *PUBLIC_ALGORITHMS])
 class Identity(Struct, frozen=True, gc=False):
     """Who a token speaks for; an overlay is bound to its room.
 
-    ``expires`` and ``issued`` are in seconds since 1970. ``key`` is the id of what signed it.
+    ``expires`` and ``issued`` are in seconds since 1970. ``key`` is the id of what signed it. ``standing`` is what the
+    platform vouches for.
     """
 
     user: str
@@ -52,6 +58,7 @@ class Identity(Struct, frozen=True, gc=False):
     level: int = 0
     issued: float = 0.0
     key: str = ""
+    standing: Standing = UNKNOWN
 
     def public(self) -> dict[str, Any]:
         """The user as everybody in the room sees it."""
@@ -91,6 +98,9 @@ class _Claims(Struct):
     name: Annotated[str, Meta(max_length=NAME_MAX, pattern=PLAIN)] = ""
     picture: Annotated[str, Meta(max_length=PICTURE_MAX, pattern=PLAIN)] = ""
     level: Annotated[int, Meta(ge=0, le=LEVEL_MAX)] = 0
+    age: Annotated[int, Meta(ge=0, le=AGE_MAX)] = 0
+    region: Annotated[str, Meta(pattern=REGION)] = ""
+    account: Annotated[str, Meta(pattern=ACCOUNT)] = PERSONAL
 
 
 class _Head(Struct):
@@ -113,10 +123,16 @@ def issue(
     name: str = "",
     picture: str = "",
     level: int = 0,
+    age: int = ISSUED_AGE,
+    region: str = ISSUED_REGION,
+    account: str = PERSONAL,
     rules: Rules | None = None,
     token_id: str = "",
 ) -> str:
-    """A signed token, valid ``ttl`` seconds from ``now``; ``token_id`` is made up where none is given."""
+    """A signed token, valid ``ttl`` seconds from ``now``; ``token_id`` is made up where none is given.
+
+    ``age`` 0 and ``region`` '' vouch for nothing.
+    """
     claims = {
         "sub": user,
         "role": role,
@@ -129,6 +145,9 @@ def issue(
         "name": name[:NAME_MAX],
         "picture": picture,
         "level": level,
+        "age": age,
+        "region": region,
+        "account": account,
     }
     said = {name: value for name, value in claims.items() if value != ""}
     return jwt.encode(said, secret, algorithm=SECRET_ALGORITHM, headers={"kid": kid_of(secret)})
@@ -167,6 +186,7 @@ def verify(keyring: Keyring, token: str, *, now: float, rules: Rules | None = No
         claims.level,
         claims.iat,
         key.id,
+        standing(claims.age, claims.region, claims.account),
     )
 
 

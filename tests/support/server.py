@@ -15,6 +15,8 @@ from gifting.load.plan import Target
 from gifting.wire.tokens import Role, issue
 
 SECRET = "a secret for tests only, 32 bytes+"
+USUAL = {"secret": SECRET, "confirm_first_gift": False}
+"""Settings that tests have unless they say otherwise."""
 
 
 class Server(Launcher):
@@ -25,7 +27,7 @@ class Server(Launcher):
 
     def __init__(self, data_dir: Path, redis: str = "", *, files: int = 0, **settings: Any) -> None:
         limited = ("sh", "-c", f'ulimit -n {files} && exec "$@"', "sh") if files else ()
-        env = {f"GIFTING_{name.upper()}": str(value) for name, value in {"secret": SECRET, **settings}.items()}
+        env = {f"GIFTING_{name.upper()}": str(value) for name, value in (USUAL | settings).items()}
         env |= {"GIFTING_DATA_DIR": str(data_dir), "GIFTING_REDIS": redis}
         super().__init__(env, data_dir.parent / "server.log", prefix=limited)
         self.data_dir = data_dir

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gifting import errors
+from gifting.model.standing import AGE_MAX, UNKNOWN, Standing
 from gifting.wire.codec import JSON
 from gifting.wire.keyring import Keyring
 from gifting.wire.tokens import LEVEL_MAX, ROLES, TOKEN_MAX, Role, Rules, issue, token_room, verify
@@ -38,6 +39,16 @@ def test_a_token_says_who_is_there(role: Role) -> None:
     assert found.public() == {"id": "ann", "name": "Ann", "picture": "p", "level": 7}
     assert token_room(found.token_id) == "r1"
     assert verify(KEYRING, issue(SECRET, "ann", "viewer", now=NOW, ttl=60), now=NOW).public()["name"] == "ann"
+
+
+def test_a_token_says_what_the_platform_vouches_for() -> None:
+    found = verify(KEYRING, signed(age=19, region="KR", account="business"), now=NOW)
+    assert found.standing == Standing(19, "KR", "business")
+    assert found.standing is verify(KEYRING, signed(jti="y", age=19, region="KR", account="business"), now=NOW).standing
+    assert verify(KEYRING, signed(), now=NOW).standing is UNKNOWN
+    usual = issue(SECRET, "ann", "viewer", now=NOW, ttl=9)
+    bare = issue(SECRET, "ann", "viewer", now=NOW, ttl=9, age=0, region="")
+    assert [verify(KEYRING, token, now=NOW).standing for token in (usual, bare)] == [Standing(30, "US"), UNKNOWN]
 
 
 def test_a_token_expires() -> None:
@@ -92,6 +103,18 @@ def test_two_tokens_are_never_one() -> None:
         {"level": -1},
         {"level": LEVEL_MAX + 1},
         {"level": 2**70},
+        {"age": "30"},
+        {"age": 17.5},
+        {"age": -1},
+        {"age": True},
+        {"age": AGE_MAX + 1},
+        {"region": "us"},
+        {"region": "USA"},
+        {"region": "U\n"},
+        {"region": "ÉÉ"},
+        {"account": ""},
+        {"account": "Personal"},
+        {"account": "a" * 33},
         {"name": "\ud800"},
         {"picture": "a\udfffb"},
         {"name": "a\nb"},
@@ -117,6 +140,7 @@ def test_claims_of_the_wrong_form(wrong: dict[str, Any]) -> None:
         {"nbf": int(NOW) + 30},
         {"exp": int(NOW) + 366 * 86400},
         {"level": LEVEL_MAX},
+        {"age": AGE_MAX, "region": "", "account": "a" * 32},
         {"name": "Zoë 👩‍👩‍👧 عمر"},
         {"iss": "anybody"},
         {"unknown": {"nested": [1, None]}},
