@@ -1,0 +1,147 @@
+"""What follows from an order's facts: its state, the coins that must be out, and what freezes its user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from gifting.model.orders import Coins, Order, Refund, Withdrawal, part
+
+WARNED, DISPUTED = 2, 4
+"""What an order can freeze its user for: bits of the account."""
+
+
+class State(StrEnum):
+    CREATED = "created"
+    PAYING = "paying"
+    PAID = "paid"
+    PARTLY_REFUNDED = "partly_refunded"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+    WON = "won"
+    LOST = "lost"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    FRAUD_WARNING = "fraud_warning"
+
+
+OPEN: Final = (State.CREATED, State.PAYING)
+"""States in which money may still come, as far as is known."""
+
+
+def state(order: Order) -> State:
+    """Of what holds at once, what matters most to who looks."""
+    if not order.payments:
+        return _unpaid(order)
+    if any(dispute.open for dispute in order.disputes.values()):
+        return State.DISPUTED
+    if any(dispute.lost for dispute in order.disputes.values()):
+        return State.LOST
+    back = money_back(order)
+    if back >= order.price:
+        return State.REFUNDED
+    if order.warned_at > order.cleared_at:
+        return State.FRAUD_WARNING
+    if back:
+        return State.PARTLY_REFUNDED
+    return State.WON if order.disputes else State.PAID
+
+
+def _unpaid(order: Order) -> State:
+    if order.expired_at:
+        return State.EXPIRED
+    if order.failed_at and order.failed_at >= order.paying_at:
+        return State.FAILED
+    return State.PAYING if order.paying_at else State.CREATED
+
+
+def frozen(orders: Iterable[Order]) -> int:
+    """What a user's orders freeze its spending for: :data:`WARNED`, :data:`DISPUTED`, or both."""
+    states = {state(order) for order in orders}
+    return DISPUTED * (State.DISPUTED in states) | WARNED * (State.FRAUD_WARNING in states)
+
+
+def money_back(order: Order) -> int:
+    """What has gone back to the buyer by refunds, at most the price."""
+    named = sum(refund.amount for refund in _refunds(order, linked=True))
+    plain = sum(refund.amount for refund in _refunds(order, linked=False))
+    unnamed = sum(one.amount for one in _unlinked(order) if one.done_at)
+    return _clamp(named + max(plain, unnamed) - _surplus(order), order.price)
+
+
+def owed(order: Order) -> Coins:
+    """The coins that must have been taken back by now, of what was issued.
+
+    A withdrawal took its own. A refund that can't be told from it by name is believed to carry it out.
+    """
+    if not order.payments:
+        return Coins(0, 0)
+    withdrawals = [one for name, one in order.withdrawals.items() if not _failed(order, name)]
+    money = sum(refund.amount for refund in _refunds(order, linked=False))
+    money -= sum(one.amount for one in _unlinked(order))
+    money = _clamp(money - _surplus(order), order.price)
+    money = _clamp(money + sum(one.amount for one in order.disputes.values() if one.lost), order.price)
+    return Coins(
+        min(part(order.coins, money, order.price) + sum(one.coins for one in withdrawals), order.coins),
+        min(part(order.bonus, money, order.price) + sum(one.bonus for one in withdrawals), order.bonus),
+    )
+
+
+def _surplus(order: Order) -> int:
+    """What was paid more than once, for which no coins were issued."""
+    return order.price * max(len(order.payments) - 1, 0)
+
+
+def _clamp(value: int, most: int) -> int:
+    return min(max(value, 0), most)
+
+
+def _refunds(order: Order, *, linked: bool) -> list[Refund]:
+    """The refunds that count and do, or do not, name a withdrawal of the order."""
+    return [one for one in order.refunds.values() if one.counts and (one.withdrawal in order.withdrawals) == linked]
+
+
+def _unlinked(order: Order) -> list[Withdrawal]:
+    """Withdrawals that no refund names, and that have not failed."""
+    named = {refund.withdrawal for refund in order.refunds.values()}
+    return [one for name, one in order.withdrawals.items() if name not in named and not one.failed_at]
+
+
+def _failed(order: Order, name: str) -> bool:
+    """Whether a withdrawal came to nothing: the provider refused it, or its refund failed and no other counts."""
+    refunds = [refund for refund in order.refunds.values() if refund.withdrawal == name]
+    if refunds:
+        return not any(refund.counts for refund in refunds)
+    return bool(order.withdrawals[name].failed_at)
+
+
+class Change(NamedTuple):
+    """What the books must do: coins to issue, and coins to take back, or to give back where below 0."""
+
+    issue: Coins
+    take: Coins
+
+    def __bool__(self) -> bool:
+        return any(self.issue) or any(self.take)
+
+
+def change(order: Order) -> Change:
+    """What the facts ask for and the books have not done."""
+    issue = Coins(order.coins, order.bonus) if order.payments and not order.issued else Coins(0, 0)
+    due = owed(order)
+    return Change(issue, Coins(due.paid - order.taken.paid, due.bonus - order.taken.bonus))
+
+
+def booked(order: Order, before: int) -> Order:
+    """The order after its :func:`change`; ``before`` is what was issued to the user until then."""
+    if order.payments and not order.issued:
+        order = replace(order, issued=True, before=before)
+    return replace(order, taken=owed(order))
+
+
+def orders_by_issue(orders: Mapping[str, Order]) -> list[Order]:
+    """Those that were issued, the first first."""
+    return sorted((order for order in orders.values() if order.issued), key=lambda order: (order.before, order.id))
