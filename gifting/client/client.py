@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from gifting.client.connection import Connection
 from gifting.client.inbox import Inbox, Room
-from gifting.client.sending import Sending
+from gifting.client.sending import Confirm, Sending
 from gifting.model.money import make_key
 
 
@@ -95,12 +95,23 @@ class Client:
         await self._connection.request_until_known("leave", {"room": room})
 
     async def send_gift(
-        self, room: str, gift: str, count: int = 1, message: str | None = None, key: str | None = None
+        self,
+        room: str,
+        gift: str,
+        count: int = 1,
+        message: str | None = None,
+        key: str | None = None,
+        *,
+        anonymous: bool = False,
+        confirm: Confirm | None = None,
     ) -> dict[str, Any]:
         """Send ``count`` of ``gift``, charged once however often it has to be said.
 
         It is said again, with the same key, when there was no reply or a temporary error. Where a reply was lost, or
         ``key`` is given, a refusal is checked by :meth:`gift_status` before it is raised.
+
+        ``anonymous`` shows the room a made-up name. ``confirm`` asks the user where the server wants a gift confirmed
+        (a large one, the first one), and says whether it is meant.
 
         Returns:
             ``seq, event_id, coins`` (balance left) ``, repeat_count, streak_id, duplicate``. Of a gift accepted so long
@@ -108,13 +119,16 @@ class Client:
 
         Raises:
             OutcomeUnknown: it could not be found out within ``deadline``; its text has the key, to ask again later.
+            ConfirmRequired: it was not confirmed.
             NotCharged: the ledger never saw this key and takes it no more; a new key is safe.
             GiftingError: any other refusal; nothing was charged.
         """
         fields: dict[str, Any] = {"room": room, "gift": gift, "count": count, "key": key or self.new_key()}
         if message is not None:
             fields["message"] = message
-        return await Sending(self._connection, fields, used=key is not None).finish()
+        if anonymous:
+            fields["anonymous"] = True
+        return await Sending(self._connection, fields, used=key is not None, confirm=confirm).finish()
 
     async def gift_status(self, key: str) -> dict[str, Any]:
         """What became of the gift with ``key``, however long ago it was sent.

@@ -193,7 +193,7 @@ class Connection:
             self._inbox.put(room.unseen(message))
 
     def _take_reply(self, reply: dict[str, Any], call: Call, socket: ClientConnection) -> None:
-        error = None if reply["ok"] else error_from_reply(reply["error"]["code"], reply["error"]["message"])
+        error = None if reply["ok"] else error_from_reply(reply["error"])
         if call.sent_ms:
             if error is not None:
                 raise error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -88,7 +88,7 @@ def read_problem(body: bytes | bytearray) -> GiftingError | None:
     except msgspec.DecodeError:
         return None
     if isinstance(problem, dict) and isinstance(problem.get("code"), str):
-        return error_from_reply(problem["code"], str(problem.get("detail", "")))
+        return error_from_reply(problem | {"message": problem.get("detail", "")})
     return None
 
 
@@ -111,6 +111,9 @@ def too_large(error: Exception | None) -> bool:
     return isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == TOO_BIG
 
 
-def error_from_reply(code: str, message: str) -> GiftingError:
-    """The error of a reply; ``message`` ends with its help, which the class adds again."""
-    return by_code(code, message.removesuffix(by_code(code).help).rstrip())
+def error_from_reply(told: Mapping[str, Any]) -> GiftingError:
+    """The error that a reply tells of; its ``message`` ends with the help, which the class adds again."""
+    code, message = str(told["code"]), str(told["message"])
+    error = by_code(code, message.removesuffix(by_code(code).help).rstrip())
+    error.until, error.cap, error.confirm = told.get("until", 0), told.get("cap", 0), told.get("confirm", "")
+    return error

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from gifting.client.connection import Connection
 from gifting.client.reconnect import backoff, error_from_reply
-from gifting.errors import BadKey, Denied, GiftingError, KeyExpired, KeyReused, Limited, NotCharged, OutcomeUnknown
+from gifting.errors import (
+    BadKey,
+    ConfirmRequired,
+    Denied,
+    GiftingError,
+    KeyExpired,
+    KeyReused,
+    Limited,
+    NotCharged,
+    OutcomeUnknown,
+)
 
 STATUS_WITHIN: Final = 2.0
 """Seconds to wait for what became of a gift; the last question may go beyond the deadline by so much."""
+
+ASKED_MAX: Final = 3
+"""How often the user is asked about one gift: a confirmation may be too late, or the price another by then."""
+
+Confirm = Callable[[ConfirmRequired], Awaitable[bool]]
+"""Asks the user whether a gift is meant."""
 
 _CONTENT: Final = ("room", "gift", "count")
 _RESULT: Final = ("seq", "event_id", "coins", "repeat_count", "streak_id")
@@ -25,12 +42,18 @@ class Sending:
     Args:
         fields: of ``send_gift``, its key among them.
         used: the key may have been sent before.
+        confirm: asks the user where the server wants that; None: such a gift is not sent.
     """
 
-    def __init__(self, connection: Connection, fields: dict[str, Any], *, used: bool) -> None:
+    def __init__(
+        self, connection: Connection, fields: dict[str, Any], *, used: bool, confirm: Confirm | None = None
+    ) -> None:
         self._connection = connection
         self._fields = fields
         self._used = used
+        self._confirm = confirm
+        self._asked = 0
+        self._give_up = 0.0
         self._in_doubt = False
 
     async def finish(self) -> dict[str, Any]:
@@ -41,17 +64,30 @@ class Sending:
             GiftingError: it was refused.
         """
         clock = asyncio.get_running_loop().time
-        give_up = clock() + self._connection.deadline
+        self._give_up = clock() + self._connection.deadline
         for pause in backoff():
             try:
-                return await self._connection.request("send_gift", self._fields, within=give_up - clock())
+                return await self._say()
             except (ConnectionError, TimeoutError, GiftingError) as error:
                 self._in_doubt = self._in_doubt or _tells_nothing(error)
-                over = self._connection.ended or isinstance(error, Denied) or clock() + pause >= give_up
+                over = self._connection.ended or isinstance(error, Denied) or clock() + pause >= self._give_up
                 if (found := await self._settle(error, over)) is not None:
                     return found
             await asyncio.sleep(pause)
         raise AssertionError("backoff() never ends")
+
+    async def _say(self) -> dict[str, Any]:
+        """The reply. What has to be confirmed is, and then said again; the time to think is not counted."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                return await self._connection.request("send_gift", self._fields, within=self._give_up - clock())
+            except ConfirmRequired as error:
+                self._asked += 1
+                if self._confirm is None or self._asked > ASKED_MAX or not await self._confirm(error):
+                    raise
+                self._fields["confirm"] = error.confirm
+                self._give_up = clock() + self._connection.deadline
 
     async def _settle(self, error: Exception, over: bool) -> dict[str, Any] | None:
         """What became of the gift; None: say it again. Raises what it ends with."""
@@ -87,7 +123,7 @@ class Sending:
             case "refused" if status["error"]["code"] == KeyExpired.code:
                 raise NotCharged
             case "refused":
-                raise error_from_reply(status["error"]["code"], status["error"]["message"])
+                raise error_from_reply(status["error"])
             case "open" if not self._in_doubt:
                 raise error
         return None

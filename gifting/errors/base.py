@@ -15,6 +15,15 @@ class GiftingError(Exception):
     temporary: ClassVar[bool] = True
     status: ClassVar[int] = 500
 
+    until: int = 0
+    """When what is in the way ends, in ms since 1970; 0 where it does not end by itself, or nobody knows when."""
+
+    cap: int = 0
+    """Coins that are allowed; 0 where it is not about coins."""
+
+    confirm: str = ""
+    """With this the same is done after all; '' where nothing helps."""
+
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
         self.detail = detail

@@ -6,7 +6,7 @@ from gifting.errors.refusals import Limited, Refused
 
 
 class Protected(Refused):
-    """``until`` is when it ends, in ms since 1970, and ``cap`` the coins that are allowed; 0 where there is none."""
+    """It says when it ends (``until``), or what is allowed (``cap``), where it has that."""
 
     status = 403
 

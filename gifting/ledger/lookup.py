@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, NoReturn, TypeVar
 
 import msgpack
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from gifting import errors
@@ -206,4 +207,5 @@ def longest(name: str, now: float, changes: list[Change]) -> int:
 
 
 def _refused(error: errors.GiftingError) -> GiftStatusReply:
-    return GiftStatusReply("refused", error=GiftStatusError(error.code, error.message))
+    why = GiftStatusError(error.code, error.message, error.until or UNSET, error.cap or UNSET)
+    return GiftStatusReply("refused", error=why)

@@ -58,8 +58,12 @@ class GiftReply(Struct, frozen=True):
 
 
 class GiftStatusError(Struct, frozen=True):
+    """``until`` and ``cap`` as in an error."""
+
     code: str
     message: str
+    until: Uint | UnsetType = UNSET
+    cap: Uint | UnsetType = UNSET
 
 
 class GiftStatusReply(Struct, frozen=True):
@@ -181,11 +185,16 @@ class RoomEvents(Struct, frozen=True):
 
 
 class Reason(Struct, frozen=True):
-    """An error. ``code`` is for programs; ``temporary`` says whether trying the same again can help."""
+    """An error. ``code`` is for programs; ``temporary`` says whether trying the same again can help, ``until`` when it
+    will (ms since 1970), ``cap`` how many coins are allowed; ``confirm`` goes with what is to be said again.
+    """
 
     code: str
     message: str
     temporary: bool
+    until: Uint | UnsetType = UNSET
+    cap: Uint | UnsetType = UNSET
+    confirm: str | UnsetType = UNSET
 
 
 class Refusal(Struct, frozen=True):
@@ -197,7 +206,10 @@ class Refusal(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True):
-    """An error over HTTP (RFC 9457). ``code`` is for programs; ``temporary`` says whether trying again can help."""
+    """An error over HTTP (RFC 9457). ``code`` is for programs; ``temporary`` says whether trying again can help,
+    ``until`` when it will (ms since 1970), ``cap`` how many coins are allowed; ``confirm`` goes with what is to be
+    said again.
+    """
 
     type: str
     title: str
@@ -205,15 +217,22 @@ class Problem(Struct, frozen=True):
     detail: str
     code: str
     temporary: bool
+    until: Uint | UnsetType = UNSET
+    cap: Uint | UnsetType = UNSET
+    confirm: str | UnsetType = UNSET
 
 
 def refusal(reply_to: int | None, error: GiftingError) -> Refusal:
     """An error as the reply to a message."""
-    return Refusal(reply_to, False, Reason(error.code, error.message, error.temporary))
+    return Refusal(reply_to, False, Reason(error.code, error.message, error.temporary, *_ways_out(error)))
 
 
 def problem(error: GiftingError, status: int = 0) -> Problem:
     """An error as the answer to a request; ``status`` if it is not the error's own."""
-    return Problem(
-        f"urn:gifting:{error.code}", error.help, status or error.status, error.message, error.code, error.temporary
-    )
+    kind, status = f"urn:gifting:{error.code}", status or error.status
+    told = (kind, error.help, status, error.message, error.code, error.temporary)
+    return Problem(*told, *_ways_out(error))
+
+
+def _ways_out(error: GiftingError) -> tuple[int | UnsetType, int | UnsetType, str | UnsetType]:
+    return error.until or UNSET, error.cap or UNSET, error.confirm or UNSET

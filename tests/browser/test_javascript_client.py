@@ -167,6 +167,32 @@ async def test_of_a_gift_in_doubt_only_the_ledger_is_believed(page: Tab, stage: 
     assert stage.asked == []
 
 
+async def test_a_gift_that_has_to_be_confirmed_is_said_again_with_the_same_key(page: Tab, stage: Stage) -> None:
+    send = """(async (answers) => {
+        const confirm = async ({ until, confirm }) => (told.push([until, confirm]), answers.shift());
+        const told = [];
+        const sent = client.sendGift('r1', 'spark', 1, '', { confirm, anonymous: true });
+        return [await sent.then(({ ok }) => ok, ({ code }) => code), told.length, ...(told[0] ?? [])];
+    })(%s)"""
+    for refusals, answers, outcome, asked, confirmed in (
+        (["confirm_required", ""], "[true]", True, 1, [None, "a token"]),
+        (["confirm_required"], "[false]", "confirm_required", 1, [None]),
+        (["confirm_required"], "[true, true, true, true]", "confirm_required", 3, [None, *["a token"] * 3]),
+        (["confirm_required", "insufficient_coins"], "[true]", "insufficient_coins", 1, [None, "a token"]),
+    ):
+        stage.gifts.clear()
+        stage.refusals = [*refusals]
+        assert await page.evaluate(send % answers) == [outcome, asked, NOW_MS, "a token"]
+        assert [gift.get("confirm") for gift in stage.gifts] == confirmed
+        assert len({gift["key"] for gift in stage.gifts}) == 1
+        assert all(gift["anonymous"] for gift in stage.gifts)
+    stage.refusals = ["confirm_required"]
+    assert await page.evaluate("client.sendGift('r1', 'spark').catch(({ code, confirm }) => [code, confirm])") == [
+        "confirm_required",
+        "a token",
+    ]
+
+
 @pytest.mark.attack
 async def test_a_gift_that_is_open_is_said_again_and_a_given_key_is_asked_about(page: Tab, stage: Stage) -> None:
     stage.refusals, stage.status = ["outcome_unknown", "room_not_found"], {"state": "open"}

@@ -29,7 +29,7 @@ class Stage:
         self.gifts: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.refusals: list[str] = []
-        """The codes that gifts are refused with, in turn, the last for ever; none: they are accepted."""
+        """The codes that gifts are refused with, in turn, the last for ever; none, and "": they are accepted."""
         self.status: dict[str, Any] = {}
         """What a question about a gift is answered with."""
         self.url = ""
@@ -82,9 +82,13 @@ class Stage:
                 return
             if self.refusals:
                 code = self.refusals.pop(0) if len(self.refusals) > 1 else self.refusals[0]
-                error = {"code": code, "message": "No.", "temporary": errors.by_code(code).temporary}
-                reply |= {"ok": False, "error": error}
+                reply |= {"ok": False, "error": _error(code)} if code else {}
         elif ask["op"] == "gift_status":
             self.asked.append(ask["key"])
             reply |= self.status
         await ws.send_json(reply)
+
+
+def _error(code: str) -> dict[str, Any]:
+    error = {"code": code, "message": "No.", "temporary": errors.by_code(code).temporary}
+    return error | ({"until": NOW_MS, "confirm": "a token"} if code == "confirm_required" else {})

@@ -63,6 +63,7 @@ class Forgetful:
     def __init__(self, gifts: list[dict[str, Any]], statuses: list[dict[str, Any]]) -> None:
         self._answers = {"send_gift": gifts, "gift_status": statuses}
         self.keys: dict[str, list[str]] = {"send_gift": [], "gift_status": []}
+        self.confirmed: list[str] = []
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[str]:
@@ -76,6 +77,7 @@ class Forgetful:
             answer: dict[str, Any] = {"ok": True, "ts": time.time_ns() // 1_000_000}
             if message["op"] != "ping":
                 self.keys[message["op"]].append(message["key"])
+                self.confirmed += [message["confirm"]] if "confirm" in message else []
                 answers = self._answers[message["op"]]
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
             if answer is self.LOST:
@@ -164,3 +166,52 @@ async def test_a_key_that_was_given_may_have_been_used(
         else:
             with pytest.raises(outcome):
                 await client.send_gift("r1", "spark", key=client.new_key())
+
+
+ASKS = {"ok": False, "error": refused("confirm_required")["error"] | {"confirm": "one", "until": 1_900_000_000_000}}
+ASKS_ANEW = {"ok": False, "error": ASKS["error"] | {"confirm": "two"}}
+
+
+@pytest.mark.parametrize(
+    ("gifts", "statuses", "answers", "outcome", "confirmed"),
+    [
+        ([ASKS, TAKEN], [], [True], RESULT, ["one"]),
+        ([ASKS, ASKS_ANEW, TAKEN], [], [True, True], RESULT, ["one", "two"]),
+        ([ASKS, LOST, TAKEN], [], [True], RESULT, ["one", "one"]),
+        ([ASKS, LOST, TOO_OLD], [ACCEPTED], [True], RESULT, ["one", "one"]),
+        ([LOST, ASKS, TAKEN], [], [True], RESULT, ["one"]),
+        ([ASKS], [], [False], errors.ConfirmRequired, []),
+        ([ASKS], [], [True, True, True], errors.ConfirmRequired, ["one"] * 3),
+        ([ASKS], [], None, errors.ConfirmRequired, []),
+        ([ASKS, refused("insufficient_coins")], [], [True], errors.InsufficientCoins, ["one"]),
+    ],
+)
+async def test_a_gift_that_has_to_be_confirmed_is_said_again_with_the_same_key(
+    gifts: list[Any], statuses: list[Any], answers: list[bool] | None, outcome: Any, confirmed: list[str]
+) -> None:
+    server, asked = Forgetful([*gifts], statuses), [*(answers or [])]
+
+    async def confirm(error: errors.ConfirmRequired) -> bool:
+        assert error.until == 1_900_000_000_000
+        return asked.pop(0)
+
+    async with server.run() as url, Client(url, "t") as client:
+        sending = client.send_gift("r1", "spark", confirm=None if answers is None else confirm)
+        if isinstance(outcome, dict):
+            assert (await sending)["seq"] == 7
+        else:
+            with pytest.raises(outcome):
+                await sending
+    assert asked == []
+    assert server.confirmed == confirmed
+    assert len(set(server.keys["send_gift"])) == 1
+
+
+async def test_the_time_to_think_is_not_counted() -> None:
+    async def confirm(error: errors.ConfirmRequired) -> bool:
+        await asyncio.sleep(0.3)
+        return True
+
+    server = Forgetful([ASKS, TAKEN], [])
+    async with server.run() as url, Client(url, "t", deadline=0.2) as client:
+        assert (await client.send_gift("r1", "spark", confirm=confirm))["seq"] == 7

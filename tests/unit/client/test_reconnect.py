@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 from websockets.exceptions import ConnectionClosedOK
 from websockets.frames import Close
 
-from gifting.client.reconnect import LONGEST_PAUSE, backoff, error_from_reply, hinted_pause, socket_url
+from gifting import errors
+from gifting.client.reconnect import (
+    LONGEST_PAUSE,
+    backoff,
+    error_from_reply,
+    hinted_pause,
+    read_problem,
+    socket_url,
+)
+from gifting.wire.replies import problem, refusal
 
 
 def test_pauses_grow_up_to_a_bound_and_never_agree() -> None:
@@ -30,4 +40,22 @@ def test_addresses() -> None:
 
 
 def test_an_unknown_code_keeps_its_text() -> None:
-    assert "brand_new: It broke." in str(error_from_reply("brand_new", "It broke."))
+    assert "brand_new: It broke." in str(error_from_reply({"code": "brand_new", "message": "It broke."}))
+
+
+def test_an_error_keeps_when_it_ends_and_what_helps() -> None:
+    sent = [
+        errors.OnBreak("Until tomorrow.", until=1_900_000_000_000),
+        errors.GiftCap(cap=500),
+        errors.ConfirmRequired(until=1_900_000_000_000, confirm="abc"),
+        errors.RoomEnded(),
+    ]
+    for error in sent:
+        for found in (
+            error_from_reply(msgspec.to_builtins(refusal(1, error).error)),
+            read_problem(msgspec.json.encode(problem(error))),
+        ):
+            assert type(found) is type(error)
+            assert (found.until, found.cap, found.confirm) == (error.until, error.cap, error.confirm)
+            assert str(found) == str(error)
+    assert "until" not in msgspec.to_builtins(refusal(1, errors.RoomEnded()).error)

@@ -1,6 +1,6 @@
 /** One WebSocket to the server that comes back by itself: replies by id, heartbeat, the server's clock. */
 
-/** @import { Replies, RoomEvents } from "./protocol.js" */
+/** @import { Reason, Replies, RoomEvents } from "./protocol.js" */
 
 import { claims } from "./keys.js";
 
@@ -19,18 +19,30 @@ const TOO_BIG = 1009;
 const MAX_PENDING = 256;
 const MAX_BUFFERED = 65_536;
 
-/** What went wrong: `code` for programs, `message` for people, `temporary` if the same may work later. */
+/**
+ * What a server says of what went wrong.
+ * @typedef {Partial<Omit<Reason, "code">> & {code?: string}} Told
+ */
+
+/**
+ * What went wrong: `code` for programs, `message` for people, `temporary` if the same may work later, `until` when (ms since
+ * 1970), `cap` how many coins are allowed; `confirm` goes with what is said again.
+ */
 export class GiftingError extends Error {
   /**
    * @param {string} code
    * @param {string} message
    * @param {boolean} temporary
+   * @param {Told} [told]
    */
-  constructor(code, message, temporary) {
+  constructor(code, message, temporary, { until = 0, cap = 0, confirm = "" } = {}) {
     super(message);
     this.name = "GiftingError";
     this.code = code;
     this.temporary = temporary;
+    this.until = until;
+    this.cap = cap;
+    this.confirm = confirm;
     /** The gift's key, so that a gift of unknown outcome can be asked about again. @type {string} */
     this.key = "";
   }
@@ -42,6 +54,12 @@ export class GiftingError extends Error {
  */
 export function backoff(attempt, first = FIRST_DELAY, longest = LONGEST_DELAY, random = Math.random) {
   return random() * Math.min(longest, first * 2 ** attempt);
+}
+
+/** What a server says went wrong, as an error. @param {Told} told */
+export function refusal(told) {
+  const { code = "internal", message = "", temporary = true } = told;
+  return new GiftingError(code, message, temporary, told);
 }
 
 /** Whether to connect again after a close with this code. @param {number} code */
@@ -189,8 +207,7 @@ export class Connection {
     this.#pending.delete(message.re);
     clearTimeout(waiting.timer);
     if (message.ok) return void waiting.resolve(message);
-    const { code = "internal", message: text = "", temporary = true } = message.error ?? {};
-    waiting.reject(new GiftingError(code, text, temporary));
+    waiting.reject(refusal(message.error ?? {}));
   }
 
   /** @param {number} code @param {string} reason */

@@ -10,7 +10,7 @@
 /** @import { GiftStatusReply, Replies } from "./protocol.js" */
 /** @import { State } from "./connection.js" */
 /** @import { Told } from "./listeners.js" */
-/** @import { Sent } from "./sending.js" */
+/** @import { Confirm, Sent } from "./sending.js" */
 
 import { at } from "./base.js";
 import { Connection, GiftingError } from "./connection.js";
@@ -119,22 +119,27 @@ export class GiftingClient {
    * @param {string} gift catalog id
    * @param {number} [count]
    * @param {string} [message]
-   * @param {{key?: string, tries?: number, within?: number}} [options] `key`: of an earlier try, see `GiftingError.key`
+   * @param {{key?: string, tries?: number, within?: number, anonymous?: boolean, confirm?: Confirm}} [options]
+   *   `key`: of an earlier try, see `GiftingError.key`; `anonymous` shows the room a made-up name; `confirm` asks whether a
+   *   gift is meant that the server wants confirmed
    * @returns {Promise<Sent>} the reply; rejects with a GiftingError. Of code `outcome_unknown`: ask again with its
    *   `key`. Of any other: nothing was charged, and a new key is safe.
    */
-  async sendGift(room, gift, count = 1, message = "", { key = "", tries = GIFT_TRIES, within = GIFT_TIME } = {}) {
+  async sendGift(room, gift, count = 1, message = "", options = {}) {
+    const { key = "", tries = GIFT_TRIES, within = GIFT_TIME, anonymous = false, confirm } = options;
     if (this.#sending >= MAX_SENDING) throw new GiftingError("too_many_pending", "Too many gifts at once.", true);
     /** @type {import("./sending.js").Way} */
     const way = {
       ready: (deadline) => this.#untilJoined(room, deadline),
       request: (op, fields, timeout) => this.request(op, fields, timeout),
       newKey: () => uuid7(this.now()),
+      confirm,
     };
-    const sending = new Sending(way, { room, gift, count, key, ...(message ? { message } : {}) });
+    const more = { ...(message && { message }), ...(anonymous && { anonymous }) };
+    const sending = new Sending(way, { room, gift, count, key, ...more });
     this.#sending++;
     try {
-      return await sending.finish(tries, performance.now() + within);
+      return await sending.finish(tries, within);
     } catch (error) {
       error.key = sending.key;
       throw error;

@@ -90,9 +90,12 @@ export interface GiftStatus {
   key: string;
 }
 
+/** `until` and `cap` as in an error. */
 export interface GiftStatusError {
   code: string;
   message: string;
+  until?: number;
+  cap?: number;
 }
 
 /**
@@ -196,7 +199,10 @@ export interface PingReply {
   ts: number;
 }
 
-/** An error over HTTP (RFC 9457). `code` is for programs; `temporary` says whether trying again can help. */
+/**
+ * An error over HTTP (RFC 9457). `code` is for programs; `temporary` says whether trying again can help, `until` when
+ * it will (ms since 1970), `cap` how many coins are allowed; `confirm` goes with what is to be said again.
+ */
 export interface Problem {
   type: string;
   title: string;
@@ -204,6 +210,9 @@ export interface Problem {
   detail: string;
   code: ErrorCode;
   temporary: boolean;
+  until?: number;
+  cap?: number;
+  confirm?: string;
 }
 
 /** The three that have sent the most, when they have changed. */
@@ -218,11 +227,17 @@ export interface Ranked {
   coins: number;
 }
 
-/** An error. `code` is for programs; `temporary` says whether trying the same again can help. */
+/**
+ * An error. `code` is for programs; `temporary` says whether trying the same again can help, `until` when it will (ms
+ * since 1970), `cap` how many coins are allowed; `confirm` goes with what is to be said again.
+ */
 export interface Reason {
   code: ErrorCode;
   message: string;
   temporary: boolean;
+  until?: number;
+  cap?: number;
+  confirm?: string;
 }
 
 /** Replace the connection's token by a newer one of the same user, role and room. */
@@ -367,13 +382,25 @@ export type Message =
 
 /** Why something was refused. */
 export type ErrorCode =
+  | "account_frozen"
+  | "account_not_allowed"
+  | "age_required"
   | "bad_amount"
   | "bad_id"
   | "bad_key"
   | "bad_message"
   | "bad_origin"
   | "bad_token"
+  | "bad_webhook"
+  | "bad_zone"
+  | "banned"
+  | "blocked"
+  | "confirm_required"
+  | "conflict"
   | "forbidden"
+  | "gift_cap"
+  | "gifting_off"
+  | "guardian_limit"
   | "head_too_large"
   | "insufficient_coins"
   | "internal"
@@ -383,33 +410,54 @@ export type ErrorCode =
   | "ledger_full"
   | "ledger_halted"
   | "ledger_unavailable"
+  | "limits_unasked"
   | "message_too_large"
   | "method_not_allowed"
+  | "muted"
   | "not_found"
   | "not_joined"
   | "not_ready"
+  | "not_withdrawable"
+  | "on_break"
+  | "order_not_found"
   | "outcome_unknown"
   | "overloaded"
   | "own_room"
+  | "platform_limit"
+  | "promotion_over"
+  | "provider_failed"
+  | "purchase_limit"
   | "rate_limited"
+  | "region_not_allowed"
   | "request_timeout"
+  | "room_age"
   | "room_ended"
+  | "room_max_gift"
   | "room_not_found"
+  | "room_region"
   | "room_taken"
   | "server_full"
+  | "slow_mode"
+  | "spending_limit"
+  | "spending_too_fast"
+  | "streak_cap"
   | "token_expired"
   | "token_in_url"
   | "token_revoked"
   | "too_many_connections"
   | "too_many_live_rooms"
+  | "too_many_orders"
   | "too_many_rooms"
   | "too_many_tokens"
   | "unconfirmed"
   | "unknown_gift"
   | "unknown_op"
+  | "unknown_package"
+  | "unknown_provider"
   | "unknown_signer"
   | "upgrade_required"
-  | "wallet_full";
+  | "wallet_full"
+  | "wallet_max";
 
 /** What each op is answered with where it is not refused. */
 export interface Replies {

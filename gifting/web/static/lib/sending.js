@@ -2,7 +2,7 @@
 
 /** @import { GiftReply, GiftStatusReply, Replies } from "./protocol.js" */
 
-import { backoff, GiftingError } from "./connection.js";
+import { backoff, GiftingError, refusal } from "./connection.js";
 
 const GIFT_REPLY = 8_000;
 const STATUS_REPLY = 2_000;
@@ -15,13 +15,21 @@ const DENIED = new Set(["forbidden", "bad_token", "token_expired", "token_revoke
 /** Refusals that stand for themselves, even if the key was used before: none of them says to make a new one. */
 const LIMITED = new Set(["bad_key", "rate_limited", "overloaded", "too_many_pending"]);
 const RESULT = new Set(["seq", "event_id", "coins", "repeat_count", "streak_id"]);
+/** How often somebody is asked about one gift: a confirmation may be too late, or the price another by then. */
+const ASKED_MAX = 3;
 const NOT_CHARGED = "Nothing was charged, and by this key nothing can be any more: a new key is safe.";
+
+/**
+ * Asks whether a gift is meant that the server wants confirmed.
+ * @typedef {(error: GiftingError) => boolean | Promise<boolean>} Confirm
+ */
 
 /**
  * @typedef {object} Way how the gift travels
  * @property {(deadline: number) => Promise<void>} ready waits for the room
  * @property {<Op extends keyof Replies>(op: Op, fields: object, timeout: number) => Promise<Replies[Op]>} request
  * @property {() => string} newKey
+ * @property {Confirm} [confirm]
  */
 
 /**
@@ -34,13 +42,15 @@ export class Sending {
   #fields;
   #used;
   #inDoubt = false;
+  #asked = 0;
+  #deadline = 0;
 
   /**
    * It is in doubt as soon as a message may have arrived whose reply did not. From then on no refusal is believed,
    * since the server may have forgotten what it answered first; `gift_status`, which looks into the ledger, decides.
    * @param {Way} way
-   * @param {{room: string, gift: string, count: number, key: string, message?: string}} fields an empty key is made
-   *   late; one that is there may have been sent before
+   * @param {{room: string, gift: string, count: number, key: string, message?: string, anonymous?: boolean, confirm?: string}}
+   *   fields an empty key is made late; one that is there may have been sent before
    */
   constructor(way, fields) {
     this.#way = way;
@@ -54,16 +64,18 @@ export class Sending {
 
   /**
    * @param {number} tries
-   * @param {number} deadline by `performance.now()`
+   * @param {number} within ms, of which the time to think about a confirmation is none
    * @returns {Promise<Sent>} what the server says of the gift; rejects with a GiftingError
    */
-  async finish(tries, deadline) {
+  async finish(tries, within) {
+    this.#deadline = performance.now() + within;
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#say(deadline);
+        return await this.#say();
       } catch (error) {
+        if (error.code === "confirm_required" && (await this.#isConfirmed(error, within))) continue;
         const pause = backoff(attempt, RETRY_FIRST, RETRY_LONGEST);
-        const over = isEnd(error) || attempt + 1 >= tries || performance.now() + pause >= deadline;
+        const over = isEnd(error) || attempt + 1 >= tries || performance.now() + pause >= this.#deadline;
         const found = await this.#settle(error, over);
         if (found) return found;
         await new Promise((resolve) => setTimeout(resolve, pause));
@@ -71,16 +83,29 @@ export class Sending {
     }
   }
 
-  /** @param {number} deadline */
-  async #say(deadline) {
-    await this.#way.ready(deadline);
+  async #say() {
+    await this.#way.ready(this.#deadline);
     this.#fields.key ||= this.#way.newKey();
     try {
-      return await this.#way.request("send_gift", this.#fields, Math.min(GIFT_REPLY, deadline - performance.now()));
+      const left = this.#deadline - performance.now();
+      return await this.#way.request("send_gift", this.#fields, Math.min(GIFT_REPLY, left));
     } catch (error) {
       this.#inDoubt ||= TELLS_NOTHING.has(error.code);
       throw error;
     }
+  }
+
+  /**
+   * Whether the gift is meant: then it is said again with the confirmation, and has its time anew.
+   * @param {GiftingError} error
+   * @param {number} within
+   */
+  async #isConfirmed(error, within) {
+    this.#asked++;
+    if (!this.#way.confirm || this.#asked > ASKED_MAX || !(await this.#way.confirm(error))) return false;
+    this.#fields.confirm = error.confirm;
+    this.#deadline = performance.now() + within;
+    return true;
   }
 
   /**
@@ -122,9 +147,11 @@ export class Sending {
       const known = Object.entries(status).filter(([name]) => RESULT.has(name));
       return { ...Object.fromEntries(known), duplicate: true };
     }
-    const { code: refused = "", message = "" } = (status.state === "refused" && status.error) || {};
-    if (status.state === "unknown" || refused === "key_expired") throw new GiftingError("not_charged", NOT_CHARGED, false);
-    if (refused) throw new GiftingError(refused, message, false);
+    const refused = status.state === "refused" ? status.error : undefined;
+    if (status.state === "unknown" || refused?.code === "key_expired") {
+      throw new GiftingError("not_charged", NOT_CHARGED, false);
+    }
+    if (refused) throw refusal({ ...refused, temporary: false });
     if (status.state === "open" && !this.#inDoubt) throw error;
     return null;
   }
