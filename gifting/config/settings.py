@@ -127,6 +127,15 @@ class Settings:
     creator_rooms: int = _setting(10, "Live rooms of one host.", least=1)
     log_keep: int = _setting(100_000, "Events kept in a room's log for replay.", least=100)
 
+    providers: str = _setting(
+        "",
+        "Who takes payments for coins: sandbox (play money), stripe, apple, google, comma-separated, or none. Empty: "
+        "sandbox with a private Redis, none with another.",
+    )
+    sandbox_delay: float = _setting(
+        10.0, "How long the sandbox waits before what its cards do later, such as a refund.", least=0, most=86400
+    )
+
     batch_max: int = _setting(512, "Gifts in one ledger call at most.", least=1, most=1000)
     batch_queue: int = _setting(20_000, "Gifts that may wait for the ledger; more are refused as overloaded.", least=1)
     free_queue: int = _setting(

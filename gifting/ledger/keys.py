@@ -29,6 +29,9 @@ key                             type    holds
 ``{p00}:meta``                  hash    what can't change once data exists
 ``{pNN}:overlays:H``            zset    token id → when it expires (ms): all that the host's rooms issued
 ``{p00}:revoked:K``             zset    what is revoked → when that may be forgotten (ms); K: t(oken), o(verlay), u(ser)
+``{p00}:sandbox``               hash    checkout of the sandbox → what it knows of it
+``{p00}:sandbox/due``           zset    checkouts of which something is to be told → when (ms)
+``{p00}:sandbox/changed``       zset    checkouts → when they last changed, or will (ms)
 ``{p00}:revisions``             zset    K and what is revoked → its number in the order of revoking; ``~`` has the last
 ==============================  ======  =====================================================================
 
@@ -58,6 +61,11 @@ class Keys:
     @property
     def meta(self) -> str:
         return f"{self.bases[0]}:meta"
+
+    def sandbox(self) -> list[str]:
+        """The checkouts, those to be told of, and all by their last change."""
+        key = f"{self.bases[0]}:sandbox"
+        return [key, f"{key}/due", f"{key}/changed"]
 
     def revoked(self, kind: str) -> str:
         return f"{self.bases[0]}:revoked:{kind}"

@@ -25,6 +25,7 @@ from gifting.ledger.overlays import Overlays
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import Rooms
 from gifting.ledger.safety import require_safe
+from gifting.ledger.sandbox import SandboxBooks
 from gifting.ledger.sweep import Sweeper
 from gifting.ledger.upkeep import Upkeep
 from gifting.ledger.wallets import Wallets
@@ -38,8 +39,8 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``wallets``,
-    ``overlays``, ``revocations`` and ``sweeper``. ``vital`` keeps its tasks, and its health is told what keeps it from
-    serving; ``monotonic`` is the process' own clock, in seconds.
+    ``overlays``, ``revocations``, ``sandbox`` and ``sweeper``. ``vital`` keeps its tasks, and its health is told what
+    keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Ledger:
         self.wallets = Wallets(calls, settings)
         self.sweeper = Sweeper(calls, settings)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)
+        self.sandbox = SandboxBooks(calls)
         self.revocations = Revocations(calls, settings.token_ttl_max)
         self.connector = Connector(Address(url), settings.ledger_timeout)
         self.batcher = Batcher(self.connector, keys.chain, settings, now, self.halt.pull)

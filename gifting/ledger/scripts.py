@@ -26,6 +26,7 @@ NAMES = (
     "room_end",
     "room_open",
     "rooms_page",
+    "sandbox_put",
     "snapshot",
     "sweep",
     "top",

@@ -43,7 +43,7 @@ KNOWN_BY = {
 }
 """What is talked to by libraries, and who does: the hub, for one, knows of none of it."""
 
-LATER = {"economy/", "economy/providers/", "archive/", "adapters/"}
+LATER = {"archive/", "adapters/"}
 """Packages to come, as the architecture names them."""
 
 

@@ -1,0 +1,50 @@
+"""What the sandbox, a provider of play money, keeps: its checkouts, which outlive every process. Opaque bytes here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gifting.errors import Unconfirmed
+from gifting.ledger.calls import Calls, translated
+
+CHECKOUTS_MAX: Final = 10_000
+"""Checkouts kept, a few hundred bytes each: those that change no more go first."""
+
+PAGE: Final = 1000
+"""Checkouts that one reading gives at most."""
+
+
+class SandboxBooks:
+    """Everything raises Unavailable."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._names = calls.keys.sandbox()
+
+    async def read(self, checkout: str) -> bytes:
+        """What is known of a checkout; b'' for nothing."""
+        with translated():
+            return await self._calls.redis.hget(self._names[0], checkout) or b""
+
+    async def write(self, checkout: str, was: bytes, known: bytes, due: int | None, changes: int) -> bool:
+        """Write what is known unless it is no longer what it ``was``; whether it was written.
+
+        ``due``: when something is to be told, and ``changes``: when the last thing happens that is planned, both in ms
+        since 1970.
+        """
+        told = "" if due is None else due
+        args = (checkout, was, known, told, changes, CHECKOUTS_MAX)
+        return bool(await self._calls.run("sandbox_put", self._names, *args, unsure=Unconfirmed))
+
+    async def due(self, now: int, count: int) -> list[str]:
+        """Checkouts of which something is to be told at ``now``, the longest overdue first."""
+        with translated():
+            found = await self._calls.redis.zrangebyscore(self._names[1], "-inf", now, 0, count)
+        return [checkout.decode() for checkout in found]
+
+    async def changed(self, since: int) -> list[bytes]:
+        """What is known of the checkouts that changed since, or are going to; the oldest :data:`PAGE` of them."""
+        with translated():
+            ids = await self._calls.redis.zrangebyscore(self._names[2], since, "+inf", 0, PAGE)
+            found = await self._calls.redis.hmget(self._names[0], ids) if ids else []
+        return [known for known in found if known]
