@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,6 +10,7 @@ from msgspec import Meta
 
 from gifting.errors import BadCatalog, UnknownGift
 from gifting.model.events import Tier, encode_gift
+from gifting.model.tomlfile import TomlFile, read_toml
 
 STREAKABLE_UP_TO: Final = 99
 """Coins up to which a gift is streakable unless the catalog says otherwise."""
@@ -72,56 +70,22 @@ def load_catalog(path: str = "") -> Catalog:
     Raises:
         BadCatalog: with the file, the line and the reason.
     """
-    if path:
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadCatalog(f"{path}: {error}.") from None
-    else:
-        text = resources.files("gifting.model").joinpath("catalog.toml").read_text(encoding="utf-8")
-    return parse_catalog(text, path or "catalog.toml")
+    return read_catalog(read_toml(path, "catalog.toml", BadCatalog))
 
 
 def parse_catalog(text: str, name: str) -> Catalog:
     """The catalog in ``text``; ``name`` is for errors."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadCatalog(f"{name}: {error}.") from None
-    tables = document.get("gift")
-    if not isinstance(tables, list) or not tables:
-        raise BadCatalog(f"{name}, line 1: there is no [[gift]].")
-    if len(tables) > MAX_GIFTS:
-        raise BadCatalog(f"{name}: more than {MAX_GIFTS} gifts.")
-    gifts: list[Gift] = []
-    seen: set[str] = set()
-    for number, table in enumerate(tables):
-        try:
-            gift = _read_gift(table)
-        except msgspec.ValidationError as error:
-            raise BadCatalog(f"{name}, line {_line_of(text, number, str(error))}: {error}.") from None
-        if gift.id in seen:
-            raise BadCatalog(f"{name}, line {_line_of(text, number, '$.id')}: the id {gift.id!r} is there twice.")
-        seen.add(gift.id)
-        gifts.append(gift)
-    return Catalog(gifts)
+    return read_catalog(TomlFile(text, name, BadCatalog))
 
 
-def _read_gift(table: dict[str, Any]) -> Gift:
-    gift = msgspec.convert(table, Gift)
+def read_catalog(file: TomlFile) -> Catalog:
+    """All ``[[gift]]`` of a file. Raises BadCatalog."""
+    gifts = file.tables("gift", Gift, MAX_GIFTS)
+    file.once("gift", [gift.id for gift in gifts])
+    return Catalog([_complete(gift, table) for gift, table in zip(gifts, file.document["gift"], strict=True)])
+
+
+def _complete(gift: Gift, table: dict[str, Any]) -> Gift:
+    """With what follows from the rest where the file does not say it."""
     streakable = table.get("streakable", gift.coins <= STREAKABLE_UP_TO)
     return msgspec.structs.replace(gift, streakable=streakable, image=gift.image or f"/gifts/{gift.id}.svg")
-
-
-def _line_of(text: str, number: int, error: str) -> int:
-    """The line that ``error`` is about: of the field it names in the ``number``-th gift, else of that gift's head."""
-    lines = text.splitlines()
-    heads = [index for index, line in enumerate(lines) if line.split("#")[0].strip() == "[[gift]]"]
-    if number >= len(heads):
-        return 1
-    field = error.rpartition("$.")[2].rstrip("`") if "$." in error else error.rpartition("field `")[2].rstrip("`")
-    end = heads[number + 1] if number + 1 < len(heads) else len(lines)
-    for index in range(heads[number], end):
-        if lines[index].partition("=")[0].strip() == field:
-            return index + 1
-    return heads[number] + 1
