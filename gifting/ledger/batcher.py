@@ -95,7 +95,14 @@ class Batcher:
         return self._flights.items
 
     def submit(
-        self, kind: int, sender: Spot | None, room: Spot, target: bytes | None, fields: bytes, done: Done
+        self,
+        kind: int,
+        sender: Spot | None,
+        room: Spot,
+        target: bytes | None,
+        fields: bytes,
+        done: Done,
+        terms: bytes = b"",
     ) -> None:
         """Queue one :class:`PendingCommit`; ``done`` is called with its result, or with the error that it ended in.
 
@@ -105,7 +112,7 @@ class Batcher:
         """
         if self._closed is not None:
             raise self._closed()
-        queued = self._queue.append(PendingCommit(kind, sender, room, target, fields, done, self._time()))
+        queued = self._queue.append(PendingCommit(kind, sender, room, target, fields, done, self._time(), False, terms))
         if queued == 1 or queued == self._batch_max:  # noqa: PLR1714
             self._settle()
 

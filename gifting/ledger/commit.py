@@ -21,12 +21,16 @@ GIFT, EVENT, LIKE = 1, 2, 3
 """Kinds of items, as the script knows them."""
 
 OK: Final = int(Status.OK)
+DUPLICATE: Final = 1
 
 
 class Reply(NamedTuple):
-    """What the script says of one item. ``streak`` is the seq of the streak's first event."""
+    """What the script says of one item. ``how``: 0 fresh, 1 a duplicate; 50, 80 or 100: fresh, and so many percent of a
+    limit are spent. ``streak`` is the seq of the streak's first event. What is refused has in place of ``seq`` when
+    that ends (ms), or how many coins are allowed.
+    """
 
-    duplicate: int
+    how: int
     status: int
     seq: int
     coins: int
@@ -43,7 +47,7 @@ class PendingCommit(msgspec.Struct, frozen=True):
 
     ``sender`` is the bucket of its key, in the sender's partition, and ``target`` a gift in a room, packed; None for
     what is free. Only what has a sender has a key, which makes it safe to send again. ``sent`` says that it was sent
-    before, and what became of it is not known.
+    before, and what became of it is not known. ``terms`` are the sender's, packed.
     """
 
     kind: int
@@ -54,6 +58,7 @@ class PendingCommit(msgspec.Struct, frozen=True):
     done: Done
     queued_at: float
     sent: bool = False
+    terms: bytes = b""
 
 
 # Every item is told once. There are three outcomes, and a function for each.
@@ -61,9 +66,9 @@ class PendingCommit(msgspec.Struct, frozen=True):
 
 def deliver(items: Sequence[PendingCommit], replies: Sequence[RawReply]) -> None:
     """Tell items what the script said of them. Here, and nowhere else, a refusal becomes the error that it is."""
-    for item, (duplicate, status, seq, coins, repeat_count, streak) in zip(items, replies, strict=True):
+    for item, (how, status, seq, coins, repeat_count, streak) in zip(items, replies, strict=True):
         if status == OK:
-            _resolve(item, Result(bool(duplicate), seq, coins, repeat_count, streak))
+            _resolve(item, Result(how == DUPLICATE, seq, coins, repeat_count, streak, how if how > DUPLICATE else 0))
         else:
             _resolve(item, refusal(status, coins))
 
@@ -109,11 +114,11 @@ class Packed(msgspec.Struct, frozen=True):
 
     keys: bytes
     keys_count: int
-    arguments: tuple[bytes, bytes, bytes, bytes]
+    arguments: tuple[bytes, bytes, bytes, bytes, bytes]
 
 
 def pack_batch(batch: Sequence[PendingCommit]) -> Packed:
-    """Every partition, room, bucket and target that is touched is told once, and then named by its place."""
+    """Every partition, room, bucket, target and terms is told once, and then named by its place."""
     return _pack_lone(*batch) if len(batch) == 1 else _pack_several(batch)
 
 
@@ -122,10 +127,11 @@ def _pack_lone(item: PendingCommit) -> Packed:
     sender, room, target = item.sender, item.room, item.target
     keys = hosts_bulks(room.base) + room.keys
     if sender is None or target is None:
-        arguments = (_KINDS[item.kind], _lone_places(), b"", _FIRST + item.fields)
+        arguments = (_KINDS[item.kind], _lone_places(), b"", b"", _FIRST + item.fields)
         return Packed(keys, HOSTS_KEYS + ROOM_KEYS, arguments)
     keys = senders_bulks(sender.base) + keys + sender.keys
-    arguments = (_KINDS[item.kind], _lone_places(sender.number), _FIRST + target, _FIRST + _FIRST + item.fields)
+    places, values = _lone_places(sender.number), _FIRST * 3 + item.fields
+    arguments = (_KINDS[item.kind], places, _FIRST + target, item.terms, values)
     return Packed(keys, SENDERS_KEYS + HOSTS_KEYS + ROOM_KEYS + 1, arguments)
 
 
@@ -142,6 +148,7 @@ def _lone_places(*bucket: int) -> bytes:
 def _pack_several(batch: Sequence[PendingCommit]) -> Packed:
     rooms, buckets = _Spots(), _Spots()
     targets: dict[bytes, bytes] = {}
+    terms: dict[bytes, bytes] = {}
     heads: list[bytes] = []
     values: list[bytes] = []
     for item in batch:
@@ -153,10 +160,13 @@ def _pack_several(batch: Sequence[PendingCommit]) -> Packed:
         if place is None:
             heads += (rooms.get(room.keys) or rooms.add(room), target)
             place = targets[target] = pack(len(targets) + 1)
-        values += (buckets.get(sender.keys) or buckets.add(sender), place, item.fields)
+        on_terms = terms.get(item.terms)
+        if on_terms is None:
+            on_terms = terms[item.terms] = pack(len(terms) + 1)
+        values += (buckets.get(sender.keys) or buckets.add(sender), place, on_terms, item.fields)
     kinds = bytes([item.kind for item in batch])
     keys, count, places = _address(rooms, buckets)
-    return Packed(keys, count, (kinds, places, b"".join(heads), b"".join(values)))
+    return Packed(keys, count, (kinds, places, b"".join(heads), b"".join(terms), b"".join(values)))
 
 
 def _address(rooms: _Spots, buckets: _Spots) -> tuple[bytes, int, bytes]:

@@ -17,9 +17,9 @@ NOT_IN_TURN: Final = b""
 _EVALSHA: Final = bulk(b"EVALSHA") + bulk(scripts.sha("commit").encode())
 _EVAL: Final = bulk(b"EVAL") + bulk(scripts.source("commit").encode())
 _NONE: Final = bulk(b"")
-_ARGUMENTS: Final = 8
-"""The time, the options, four of the batch, and the numbers of the call before it and its own."""
-_BATCH: Final = 4 * b"$%d\r\n%b\r\n"
+_ARGUMENTS: Final = 9
+"""The time, the options, five of the batch, and the numbers of the call before it and its own."""
+_BATCH: Final = 5 * b"$%d\r\n%b\r\n"
 
 
 class CommitCalls:
@@ -57,8 +57,9 @@ class CommitCalls:
         start, keys_count = _head(count)
         now = self._now()
         time = bulk(now.encode()) if now else _NONE
-        kinds, places, heads, values = packed.arguments
-        items = _BATCH % (len(kinds), kinds, len(places), places, len(heads), heads, len(values), values)
+        kinds, places, heads, terms, values = packed.arguments
+        said = (len(kinds), kinds, len(places), places, len(heads), heads, len(terms), terms, len(values), values)
+        items = _BATCH % said
         return b"".join((start, script, keys_count, keys, time, self._options, items, after, number))
 
     def _name(self) -> bytes:

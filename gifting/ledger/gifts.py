@@ -18,6 +18,7 @@ from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.model import events, money
 from gifting.model.catalog import Catalog, Gift
 from gifting.model.packing import pack
+from gifting.model.terms import UNBOUND, Terms
 from gifting.model.values import Done, Outcome, Result, RoomRef, Sender
 from gifting.wire.messages import MAX_COUNT
 from gifting.wire.replies import GiftStatusReply
@@ -64,36 +65,48 @@ class Gifts:
         self._targets: dict[tuple[RoomRef, str], Target] = {}
         self._orders: dict[tuple[Sender, RoomRef, str, int], Order] = {}
 
-    def sender(self, user: str, public: Mapping[str, Any]) -> Sender:
-        """A user as sender; ``public`` is what events show of it."""
-        return Sender(user, self._keys.base(user), events.encode_user(public))
+    def sender(self, user: str, public: Mapping[str, Any], terms: Terms = UNBOUND) -> Sender:
+        """A user as sender, on terms; ``public`` is what events show of it."""
+        return Sender(user, self._keys.base(user), events.encode_user(public), terms.packed)
 
     def submit(
-        self, sender: Sender, room: RoomRef, gift_id: str, key: str, count: int, message: str | None, done: Done
+        self,
+        sender: Sender,
+        room: RoomRef,
+        gift_id: str,
+        key: str,
+        count: int,
+        message: str | None,
+        done: Done,
+        confirmed: bool = False,
     ) -> None:
-        """Debit the sender, credit the host, log and publish; ``done`` gets the result or why not.
+        """Debit the sender, credit the host, log and publish; ``done`` gets the result or why not. ``confirmed``: the
+        sender was asked.
 
         Raises:
             UnknownGift, BadKey, BadAmount, Overloaded, Unavailable: at once; ``done`` is not called then.
         """
-        order = self._orders.get((sender, room, gift_id, count)) if message is None else None
-        order = order or self._order(sender, room, gift_id, count, message)
+        order = self._orders.get((sender, room, gift_id, count)) if message is None and not confirmed else None
+        order = order or self._order(sender, room, gift_id, count, message, confirmed)
         raw_key = money.parse_key(key)
         made = money.key_time(raw_key)
         bucket = bucket_spot(sender.base, made // BUCKET_MS)
         fields = b"".join((order.before, _KEY, raw_key, _MADE, raw_key[:6], order.after))
-        self._batcher.submit(GIFT, bucket, order.target.room, order.target.packed, fields, done)
+        self._batcher.submit(GIFT, bucket, order.target.room, order.target.packed, fields, done, sender.terms)
 
-    def _order(self, sender: Sender, room: RoomRef, gift_id: str, count: int, message: str | None) -> Order:
+    def _order(
+        self, sender: Sender, room: RoomRef, gift_id: str, count: int, message: str | None, confirmed: bool
+    ) -> Order:
         gift = self._catalog[gift_id]
         if not 1 <= count <= MAX_COUNT:
             raise BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
         coins = gift.coins * count
         digest = money.content_digest(sender.id, room.id, gift_id, str(count), message or "")
-        after = pack((digest, count, coins, sender.user, events.encode_sent(count, coins, message)))[1:]
+        sent = events.encode_sent(count, coins, message)
+        after = pack((digest, count, coins, sender.user, sent, int(confirmed), False))[1:]
         target = self._targets.get((room, gift_id)) or self._add_target(room, gift)
         order = Order(target, pack(sender.id), after)
-        if message is None:
+        if message is None and not confirmed:
             _remember(self._orders, (sender, room, gift_id, count), order, ORDERS_MAX)
         return order
 
@@ -105,7 +118,14 @@ class Gifts:
         return target
 
     async def send(
-        self, sender: Sender, room: RoomRef, gift_id: str, key: str, count: int = 1, message: str | None = None
+        self,
+        sender: Sender,
+        room: RoomRef,
+        gift_id: str,
+        key: str,
+        count: int = 1,
+        message: str | None = None,
+        confirmed: bool = False,
     ) -> Result:
         """:meth:`submit` for those who can wait. Raises what it was refused for."""
         waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -118,7 +138,7 @@ class Gifts:
             else:
                 waiting.set_result(outcome)
 
-        self.submit(sender, room, gift_id, key, count, message, done)
+        self.submit(sender, room, gift_id, key, count, message, done, confirmed)
         return await waiting
 
     async def status(self, user: str, key: str) -> GiftStatusReply:

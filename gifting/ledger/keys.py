@@ -3,10 +3,11 @@
 ==============================  ======  =====================================================================
 key                             type    holds
 ==============================  ======  =====================================================================
-``{pNN}:coins``                 hash    user → coins
+``{pNN}:coins``                 hash    user → coins, and what changes with them (:mod:`.account`)
+``{pNN}:accounts``              hash    user → limits, and what was spent when
 ``{pNN}:diamonds``              hash    host → milli-diamonds
 ``{pNN}:carry``                 hash    host/denominator → remainder of the diamond division
-``{pNN}:totals``                hash    ``issued``, ``spent``: coins, over all users of the partition
+``{pNN}:totals``                hash    ``issued``, ``spent``, ``taken``, ``debt``: coins of all users
 ``{pNN}:ledger``                stream  every change, as :mod:`gifting.ledger.entries` reads it
 ``{pNN}:keys:B``                hash    key of a gift → digest and result; B is the key's minute
 ``{pNN}:keys``                  zset    these buckets' names, by when their minute is over (ms)
@@ -107,7 +108,7 @@ class Keys:
 
 def account_keys(base: str, kind: str = "keys") -> list[str]:
     """A partition's keys of what users have, as ``accounts.open`` in Lua takes them; ``kind`` of its buckets."""
-    return [f"{base}:{part}" for part in ("coins", "totals", "floors", kind, "ledger")]
+    return [f"{base}:{part}" for part in ("coins", "totals", "floors", kind, "ledger", "accounts")]
 
 
 def credit_keys(base: str) -> list[str]:

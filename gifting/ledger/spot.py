@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from gifting.ledger.keys import account_keys, credit_keys, room_keys
 from gifting.ledger.resp import bulks
 
-SENDERS_KEYS: Final = 5
+SENDERS_KEYS: Final = 6
 HOSTS_KEYS: Final = 4
 ROOM_KEYS: Final = 5
 """How many keys a partition of senders, one of hosts, and a room have in a call."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gifting.config import Settings
 from gifting.errors import BadAmount, OutcomeUnknown
+from gifting.ledger.account import read_account
 from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.keys import DAY_MS, account_keys
 from gifting.model.money import MAX_AMOUNT, content_digest, key_time, parse_key
@@ -54,4 +55,4 @@ class Wallets:
         pipe.hget(f"{base}:coins", user).hget(f"{base}:diamonds", user)
         with translated():
             coins, diamonds = await pipe.execute()
-        return Wallet(int(coins or 0), int(diamonds or 0))
+        return Wallet(read_account(coins).coins, int(diamonds or 0))

@@ -20,18 +20,20 @@ class RoomRef(NamedTuple):
 
 
 class Sender(NamedTuple):
-    """Who sends: the user's partition, and the user as wire bytes."""
+    """Who sends: the user's partition, the user as wire bytes, and the terms, packed (:class:`Terms`)."""
 
     id: str
     base: str
     user: bytes
+    terms: bytes
 
 
 class Result(Struct, frozen=True):
     """What was committed. An event that is no gift has a ``seq`` only.
 
     ``duplicate``: it had been before, under the same key. ``coins`` are what the sender has left, ``repeat_count`` is
-    the streak's total, and ``streak`` the seq of the streak's first event.
+    the streak's total, and ``streak`` the seq of the streak's first event. ``notice``: 50, 80 or 100, so many percent
+    of a limit of the sender are spent with it; else 0.
     """
 
     duplicate: bool
@@ -39,6 +41,7 @@ class Result(Struct, frozen=True):
     coins: int
     repeat_count: int
     streak: int
+    notice: int = 0
 
 
 class Wallet(NamedTuple):

@@ -31,6 +31,7 @@ from benchmarks.compare.workloads import WORKLOADS, fanout, latency, storm
 from gifting.config import load as settings
 from gifting.ledger.embedded import running_url
 from gifting.ledger.keys import Keys
+from tests.support.accounts import add_to_account
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
@@ -76,7 +77,7 @@ async def test_every_workload_runs(program: Path, peer: type[Peer], monkeypatch:
 
 async def test_our_own_run_fails_if_the_books_do_not_hold(tmp_path: Path) -> None:
     peer = Gifting()
-    key = Keys(settings(environ={}).key_prefix, settings(environ={}).partitions).base("sender-0") + ":coins"
+    base = Keys(settings(environ={}).key_prefix, settings(environ={}).partitions).base("sender-0")
     with pytest.raises(PeerError, match="gifting audit ended with 1"):
         async with peer.run(tmp_path, ["r"]) as running:
             await peer.grant(running, [0, 1], 100)
@@ -84,7 +85,7 @@ async def test_our_own_run_fails_if_the_books_do_not_hold(tmp_path: Path) -> Non
             url = running_url(tmp_path / "data")
             assert url is not None
             async with Redis.from_url(url) as redis:
-                await redis.hincrby(key, "sender-0", 1)
+                await add_to_account(redis, base, "sender-0", coins=1)
 
 
 async def test_a_viewer_finds_nothing_lost_where_nothing_is(program: Path) -> None:

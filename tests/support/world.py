@@ -95,10 +95,12 @@ class World:
         """A gift of any amount, as only the script sees it."""
         key, ann = parse_key(self.key()), self.sender("ann")
         target = pack(("r1", "host", "spark", 1, b"\x80"))[1:]
-        fields = pack(("ann", key, key_time(key), b"8 bytes!", 1, coins, ann.user, b""))[1:]
+        fields = pack(("ann", key, key_time(key), b"8 bytes!", 1, coins, ann.user, b"", 0, False))[1:]
         bucket = bucket_spot(ann.base, key_time(key) // BUCKET_MS)
         spot = room_spot(self.room.base, self.room.id)
-        (result,) = await self.raw_commit(PendingCommit(GIFT, bucket, spot, target, fields, print, 0.0))
+        (result,) = await self.raw_commit(
+            PendingCommit(GIFT, bucket, spot, target, fields, print, 0.0, terms=ann.terms)
+        )
         return result
 
     async def forget(self, held: float = HOLD_MAX) -> None:

@@ -15,17 +15,42 @@ from gifting.model.money import MAX_AMOUNT
 NAMED_MAX: Final = 5
 """Wallets named in one sentence."""
 
-ISSUED, SPENT = "issued", "spent"
+ISSUED, SPENT, TAKEN, DEBT = "issued", "spent", "taken", "debt"
 
 
 @dataclass(slots=True)
 class Balances:
-    """Coins by user, milli-diamonds by host, remainders by ``host/denominator``, totals by ``partition name``."""
+    """Coins by user, and how many of them are bonus coins; what users owe, and have spent in all. Milli-diamonds by
+    host, remainders by ``host/denominator``, totals by ``partition name``.
+    """
 
     coins: Counter[str] = field(default_factory=Counter)
+    bonus: Counter[str] = field(default_factory=Counter)
+    debt: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
     diamonds: Counter[str] = field(default_factory=Counter)
     carry: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
+
+    def issue(self, base: str, user: str, bonus: int) -> None:
+        """Coins that were granted; they settle debt first."""
+        settled = min(self.debt[user], bonus)
+        self.debt[user] -= settled
+        self.coins[user] += bonus - settled
+        self.bonus[user] += bonus - settled
+        self._add(base, issued=bonus, taken=settled, debt=-settled)
+
+    def spend(self, base: str, user: str, coins: int) -> int:
+        """Bonus coins first; returns what is left."""
+        self.coins[user] -= coins
+        self.bonus[user] = max(self.bonus[user] - coins, 0)
+        self.sent[user] += coins
+        self._add(base, spent=coins)
+        return self.coins[user]
+
+    def _add(self, base: str, **changes: int) -> None:
+        for name, coins in changes.items():
+            self.totals[f"{base} {name}"] += coins
 
     def sum(self, name: str) -> int:
         """A total, over all partitions."""
@@ -42,16 +67,30 @@ def compare(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> N
     differ = findings.differ
     differ("totals_differ", "coins", told.totals, kept.totals, _of_totals, lambda name: shakes(_of_totals(name)))
     differ("balance_differs", "coins", told.coins, kept.coins, about.wallet, lambda user: shakes(about.wallet(user)))
+    _compare_accounts(told, kept, findings)
     differ("diamonds_differ", "milli-diamonds", told.diamonds, kept.diamonds, about.earnings)
     differ("carry_differs", "remainder", told.carry, kept.carry, _of_carry)
     _check_range(kept.coins, about.wallet, findings)
     _check_range(kept.diamonds, about.earnings, findings)
     _check_range(kept.carry, _of_carry, findings)
     _check_range(kept.totals, _of_totals, findings)
-    issued, spent, here = kept.sum(ISSUED), kept.sum(SPENT), kept.coins.total()
-    if issued != here + spent:
-        sentence = f"{issued} coins issued, but {here} in wallets and {spent} spent."
+    issued, spent, taken, here = kept.sum(ISSUED), kept.sum(SPENT), kept.sum(TAKEN), kept.coins.total()
+    if issued != here + spent + taken:
+        sentence = f"{issued} coins issued, but {here} in wallets, {spent} spent and {taken} taken back."
         findings.found("conservation_broken", sentence, about.CONSERVATION)
+    owed, owing = kept.sum(DEBT), kept.debt.total()
+    if owed != owing:
+        findings.found("conservation_broken", f"{owed} coins of debt, but users owe {owing}.", about.CONSERVATION)
+
+
+def _compare_accounts(told: Balances, kept: Balances, findings: Findings) -> None:
+    """What is kept beside a balance. What was spent before it was kept is in no record: there may be less."""
+    findings.differ("account_differs", "bonus coins", told.bonus, kept.bonus, about.wallet)
+    findings.differ("account_differs", "debt", told.debt, kept.debt, about.wallet)
+    for user, sent in kept.sent.items():
+        if sent > told.sent[user]:
+            sentence = f"{user} has spent {told.sent[user]} coins by the ledger, Redis has {sent}."
+            findings.found("account_differs", sentence, about.wallet(user))
 
 
 def _account_for(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> set[str]:

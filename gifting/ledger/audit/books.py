@@ -84,8 +84,7 @@ class Books:
             self._twice(base, grant, f"Grant {grant.key.hex()} of {grant.user} is entered again.", _paid(base, grant))
             return
         self._findings.grants += 1
-        self.balances.coins[grant.user] += grant.coins
-        self.balances.totals[f"{base} issued"] += grant.coins
+        self.balances.issue(base, grant.user, grant.coins)
 
     def _debit(self, base: str, debit: Debit) -> None:
         key = debit.key + self._numbers[base]
@@ -93,8 +92,7 @@ class Books:
             self._twice(base, debit, f"Gift {debit.key.hex()} of {debit.user} is debited again.", _paid(base, debit))
             return
         self._findings.gifts += 1
-        self.balances.totals[f"{base} spent"] += debit.coins
-        self._take(debit)
+        self._take(base, debit)
         if debit.coins % debit.gifts:
             self._findings.found(
                 "price_wrong",
@@ -106,11 +104,10 @@ class Books:
         else:
             self._debits[key] = debit
 
-    def _take(self, debit: Debit) -> None:
+    def _take(self, base: str, debit: Debit) -> None:
         """From the sender's wallet; the first time that it had too little is told."""
         user = debit.user
-        left = self.balances.coins[user] - debit.coins
-        self.balances.coins[user] = left
+        left = self.balances.spend(base, user, debit.coins)
         if left < 0 and user not in self._overdrawn:
             self._overdrawn.add(user)
             sentence = f"{user} had {-left} coins too few for gift {debit.key.hex()}."

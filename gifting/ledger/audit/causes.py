@@ -35,6 +35,7 @@ NAMES: Final = (
     "not_a_number",
     "totals_differ",
     "balance_differs",
+    "account_differs",
     "diamonds_differ",
     "carry_differs",
     "negative_balance",

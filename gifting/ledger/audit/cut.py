@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 from redis.exceptions import ResponseError
 
+from gifting.ledger.account import read_account
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.report import Findings
@@ -126,7 +127,7 @@ class _Reader:
         self, base: str, coins: Any, diamonds: Any, carry: Any, totals: Any, directory: Any, last: Any
     ) -> None:
         cut, kept = self.cut, self.cut.balances
-        self._add(kept.coins, base, "coins", coins, about.wallet)
+        self._add_accounts(base, coins)
         self._add(kept.diamonds, base, "diamonds", diamonds, about.earnings)
         self._add(kept.carry, base, "carry", carry, about.earnings)
         for name, value in totals.items():
@@ -143,12 +144,31 @@ class _Reader:
         for field_, value in found.items():
             key = text(field_)
             owner = key.rpartition("/")[0] if name == "carry" else key
-            if self._keys.base(owner) != base:
-                self._findings.found("wrong_partition", f"{place} has {key}, which belongs elsewhere.", tag(owner))
+            self._check_home(base, key, owner, place, tag)
             if _NUMBER.fullmatch(value):
                 book[key] += int(value)
             else:
                 self._number(value, f"{place} {key}", tag(owner))
+
+    def _add_accounts(self, base: str, found: dict[bytes, bytes]) -> None:
+        """What users have, of the fields beside which it is kept."""
+        kept, place = self.cut.balances, f"{base}:coins"
+        for name, field_ in found.items():
+            user = text(name)
+            self._check_home(base, user, user, place, about.wallet)
+            try:
+                account = read_account(field_)
+            except ValueError as error:
+                self._findings.found("not_a_number", f"{place} {user} is {error}.", about.wallet(user))
+            else:
+                kept.coins[user] += account.coins
+                kept.bonus[user] += account.bonus
+                kept.debt[user] += account.debt
+                kept.sent[user] += account.sent
+
+    def _check_home(self, base: str, key: str, owner: str, place: str, tag: Callable[[str], str]) -> None:
+        if self._keys.base(owner) != base:
+            self._findings.found("wrong_partition", f"{place} has {key}, which belongs elsewhere.", tag(owner))
 
     def room(self, room: str, state: dict[bytes, bytes]) -> RoomState | None:
         if b"state" not in state:

@@ -1,24 +1,28 @@
 #!lua
 -- commit: apply a batch of gifts, likes and other room events, in order. All or nothing per item.
--- KEYS [1+] the partitions of its senders, five keys each, as accounts.open takes them; those of its rooms, four each,
+-- KEYS [1+] the partitions of its senders, six keys each, as accounts.open takes them; those of its rooms, four each,
 --           as credit.add_room takes them; its rooms, five each, as room.open takes them; the buckets of its keys;
---           then, if ARGV [8] is not '', the chain
+--           then, if ARGV [9] is not '', the chain
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep]
 --      [3]  the kinds of the items, a byte each: 1 gift, 2 event, 3 like
 --      [4]  msgpack [how many partitions of senders, of rooms, of each room its partition, of each bucket its
---           partition, and its number]; here and below partitions, rooms, buckets and targets are named by their place
+--           partition, and its number]; here and below all these, targets and terms are named by their place
 --      [5]  targets, each a gift in a room, as msgpack values one after another
 --           room, its id, host, gift, streakable 0|1, event bytes that all events of the target begin with
---      [6]  the items, likewise
---           gift   bucket, target, user, key, key time, digest, count, coins,
---                  event bytes: the user, and count, coins and message
+--      [6]  terms, what holds for senders, likewise; all in coins, 0: no such limit
+--           age, region, per gift, per streak, per day, per month, per second, at once, unasked; ask first 0|1
+--      [7]  the items, likewise
+--           gift   bucket, target, terms, user, key, key time, digest, count, coins,
+--                  event bytes: the user, and count, coins and message; confirmed 0|1, pseudonym or false
 --           event  room, its id, host, event bytes
 --           like   room, its id, host, event bytes, count
---      [7]  the number of the call that was sent just before and is not answered yet; '' if there is none
---      [8]  this call's number, by which the next may name it, kept under the chain's key; '' if none will
--- returns   msgpack array, per item [duplicate 0|1, status, seq, coins left, repeat_count, streak]; or '' for a call
---           that was not run because the one before it was not: what one sender sends stays in order
+--      [8]  the number of the call that was sent just before and is not answered yet; '' if there is none
+--      [9]  this call's number, by which the next may name it, kept under the chain's key; '' if none will
+-- returns   msgpack array, per item [how, status, seq, coins left, repeat_count, streak]; how: 0 fresh, 1 duplicate, or
+--           50|80|100, fresh, and so many percent of a limit are spent now. A refusal has in place of seq when it ends
+--           (ms), or how many coins are allowed. '' for a call that was not run because the one before it was not: what
+--           one sender sends stays in order
 -- A gift is two halves, each in a partition of its own: its debit, and its credit, which takes nothing of the debit but
 -- the gift. Here both run in one call; what each may refuse, and in which order, says `refusal`.
 -- @include status
@@ -34,7 +38,7 @@ local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, 
 local debits = debit.new(now, dedupe_window, key_lead, rate_numerator, rate_denominator)
 local credits = credit.new(now, streak_window, rate_numerator, rate_denominator, log_keep)
 local CHAIN_KEPT = 60000 -- ms
-local after, number = ARGV[7], ARGV[8]
+local after, number = ARGV[8], ARGV[9]
 local chain = number ~= '' and KEYS[#KEYS]
 
 if after ~= '' and redis.call('GET', chain) ~= after then
@@ -82,11 +86,29 @@ local function read_targets(values)
   return targets
 end
 
-local function read_gift(targets, at, bucket, place, user, key, key_time, digest, count, coins, profile, sent)
+local function read_one_terms(at, age, region, gift_cap, streak_cap, day_cap, month_cap, rate, burst, confirm_above,
+  first)
+  return at, {
+    age = age, region = region, gift_cap = gift_cap, streak_cap = streak_cap, day_cap = day_cap, month_cap = month_cap,
+    rate = rate, burst = burst, confirm_above = confirm_above, confirm_first = first == 1,
+  }
+end
+
+local function read_terms(values)
+  local at, terms = 0, {}
+  while at >= 0 and #values > 0 do
+    at, terms[#terms + 1] = read_one_terms(cmsgpack.unpack_limit(values, 10, at))
+  end
+  return terms
+end
+
+local function read_gift(targets, terms, at, bucket, place, terms_place, user, key, key_time, digest, count, coins,
+  profile, sent, confirmed, shown)
   local target = targets[place]
   local gift = {
     key = key, user = user, count = count, coins = coins, profile = profile, sent = sent, target = target,
-    streak = target.suffix and user .. target.suffix,
+    terms = terms[terms_place], confirmed = confirmed == 1, shown = shown,
+    streak = target.suffix and (shown or user) .. target.suffix,
   }
   credit.want(credits, gift)
   return at, debit.claim(debits, bucket, key_time, digest, gift)
@@ -96,12 +118,12 @@ local function read_event(at, place, id, host, event, count)
   return at, { room = credit.room(credits, place, id), host = host, event = event, likes = count }
 end
 
-local function read_items(kinds, targets, values)
+local function read_items(kinds, targets, terms, values)
   local at, items = 0, {}
   for i = 1, #kinds do
     local kind = string.byte(kinds, i)
     if kind == GIFT then
-      at, items[i] = read_gift(targets, cmsgpack.unpack_limit(values, 10, at))
+      at, items[i] = read_gift(targets, terms, cmsgpack.unpack_limit(values, 13, at))
     else
       at, items[i] = read_event(cmsgpack.unpack_limit(values, kind == LIKE and 5 or 4, at))
     end
@@ -110,20 +132,20 @@ local function read_items(kinds, targets, values)
 end
 
 -- All that can refuse a gift, before the first change, in the order in which a sender is told of it.
-local function refusal(gift, balance)
-  return debit.bad_amount(debits, gift) or credit.closed(credits, gift) or debit.short(gift, balance)
+local function refusal(gift, account)
+  return debit.bad_amount(debits, gift) or credit.closed(credits, gift) or debit.short(gift, account)
     or credit.full(credits, gift)
 end
 
 local function decide(claim)
-  local gift, balance = claim.gift, debit.balance(claim)
-  local refused = refusal(gift, balance)
+  local gift, account = claim.gift, debit.account(claim)
+  local refused = refusal(gift, account)
   if refused then
-    return pack_refusal(refused, balance)
+    return pack_refusal(refused, account.coins)
   end
-  local left = debit.take(debits, claim, balance)
+  debit.take(debits, claim, account)
   local seq, repeat_count, streak = credit.give(credits, gift)
-  return pack_result(Status.OK, seq, left, repeat_count, streak)
+  return pack_result(Status.OK, seq, account.coins, repeat_count, streak)
 end
 
 local function commit_gift(claim)
@@ -159,7 +181,7 @@ local function write()
 end
 
 add_places(unpack(cmsgpack.unpack(ARGV[4])))
-local items = read_items(ARGV[3], read_targets(ARGV[5]), ARGV[6])
+local items = read_items(ARGV[3], read_targets(ARGV[5]), read_terms(ARGV[6]), ARGV[7])
 debit.load(debits)
 credit.load(credits)
 local results = {}

@@ -1,11 +1,12 @@
 #!lua
 -- grant: issue coins to a user, once per key.
--- KEYS [1]  the user's partition, five keys as accounts.open takes them, the index of its buckets of grants
---      [6]  the key's bucket
+-- KEYS [1]  the user's partition, six keys as accounts.open takes them, the index of its buckets of grants
+--      [7]  the key's bucket
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [grant window ms, key lead ms, the bucket's number, user, key, key time, digest, coins, reason,
 --           operator]
 -- returns   msgpack [status, duplicate 0|1, coins after]
+-- What is granted are bonus coins, and settles debt first.
 -- @include status
 -- @include clock
 -- @include amount
@@ -16,35 +17,30 @@ local window, lead, number, user, key, key_time, digest, coins, reason, operator
 local GRANT = '\151\165grant' -- an array of 7 and its first field
 local a = accounts.open(1)
 local grants = dedupe.new('grants', window, lead, 86400000)
-local bucket = dedupe.bucket(grants, a, KEYS[6], number)
+local bucket = dedupe.bucket(grants, a, KEYS[7], number)
 hash.want(bucket, key)
-hash.want(a.coins, user)
+accounts.want(a, user)
 dedupe.load(grants)
-hash.load(a.coins)
+accounts.load(a)
 
-local function decide(balance, issued)
+local function decide(account, issued)
   if not is_amount(coins) then
     return Status.BAD_AMOUNT
   end
-  if balance + coins > MAX_AMOUNT or issued + coins > MAX_AMOUNT then
+  if account.coins + coins > MAX_AMOUNT or issued + coins > MAX_AMOUNT then
     return Status.WALLET_FULL
   end
   return Status.OK
 end
 
-local function issue(balance)
-  hash.put(a.coins, user, balance + coins)
+local function issue(account)
+  accounts.issue(a, account, 0, coins)
   a.entries[1], a.entries.n = GRANT .. cmsgpack.pack(now, key, user, coins, reason, operator), 1
-  return balance + coins
 end
 
 -- What was issued goes before what somebody got, and the result last: what breaks off before is not acknowledged.
 local function write()
-  if a.entries.n > 0 then
-    accounts.add_total(a, 'issued', coins)
-  end
-  write_entries(a.entries)
-  hash.flush(a.coins)
+  accounts.flush_issued(a)
   dedupe.flush(grants)
 end
 
@@ -56,11 +52,11 @@ end
 if status and not keep then
   return cmsgpack.pack({ status, 0, 0 })
 end
-local balance = accounts.balance(a, user)
-status = status or decide(balance, tonumber(redis.call('HGET', a.totals, 'issued') or 0))
+local account = accounts.get(a, user)
+status = status or decide(account, tonumber(redis.call('HGET', a.totals, 'issued') or 0))
 if status == Status.OK then
-  balance = issue(balance)
+  issue(account)
 end
-dedupe.keep(bucket, key, digest, cmsgpack.pack(status, balance))
+dedupe.keep(bucket, key, digest, cmsgpack.pack(status, account.coins))
 dedupe.guard(grants, write, cmsgpack.pack(Status.OUTCOME_UNKNOWN, 0))
-return cmsgpack.pack({ status, 0, balance })
+return cmsgpack.pack({ status, 0, account.coins })

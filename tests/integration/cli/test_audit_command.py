@@ -15,6 +15,7 @@ import pytest
 from gifting.errors import BadSetting
 from gifting.ledger.audit import find_books
 from gifting.ledger.embedded import EmbeddedRedis
+from tests.support.accounts import add_to_account
 from tests.support.tampering import World, a_full_world
 
 pytestmark = pytest.mark.slow
@@ -93,7 +94,7 @@ async def test_a_number_of_partitions_that_is_none_is_refused(redis_client: Any,
 
 
 async def test_discrepancies_are_told_as_text_and_as_json(world: World, redis_url: str) -> None:
-    await world.redis.hincrby(f"{world.base('ann')}:coins", "ann", 1)
+    await add_to_account(world.redis, world.base("ann"), "ann", coins=1)
     status, said, _ = await run_audit("--redis", redis_url)
     assert status == DISCREPANCIES
     told = [line.split(":")[0] for line in said.splitlines()[1:]]

@@ -84,9 +84,9 @@ class Batch:
         key = parse_key(self.world.key())
         self.gifts[key] = (sender.id, room)
         target = pack((ref.id, ref.host, "spark", 1, b"\x80"))[1:]
-        fields = pack((sender.id, key, key_time(key), b"8 bytes!", 1, coins, sender.user, b""))[1:]
+        fields = pack((sender.id, key, key_time(key), b"8 bytes!", 1, coins, sender.user, b"", 0, False))[1:]
         bucket, spot = bucket_spot(sender.base, key_time(key) // BUCKET_MS), room_spot(ref.base, ref.id)
-        return PendingCommit(GIFT, bucket, spot, target, fields, print, 0.0)
+        return PendingCommit(GIFT, bucket, spot, target, fields, print, 0.0, terms=sender.terms)
 
     async def coins(self) -> list[int]:
         return [(await self.world.ledger.wallets.read(user))[0] for user in self.users]
@@ -143,7 +143,7 @@ async def test_what_was_kept_before_is_told_after(world: World) -> None:
                 break_off(patch, at, stays_broken=False)
                 await world.raw_commit(first, batch.gift(0, 0))
         except ResponseError:
-            assert await world.raw_commit(first) == [told._replace(duplicate=1)]
+            assert await world.raw_commit(first) == [told._replace(how=1)]
         else:
             break
     assert 15 < at < CALLS_MAX - 1
@@ -178,7 +178,7 @@ async def ask_again(batch: Batch, safe: bool) -> None:
     for key, result in zip(batch.gifts, results, strict=False):
         if result.status == Status.OK:
             assert key in got
-            assert result.duplicate == (key in kept)
+            assert result.how == (key in kept)
     if safe and touched:
         assert await batch.coins() == before
         assert {result.status for result in results[:4]} <= {Status.OUTCOME_UNKNOWN, Status.OK}

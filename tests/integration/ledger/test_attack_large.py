@@ -42,10 +42,10 @@ async def test_many_keys_and_users_in_one_call_and_again(redis_client: Redis, re
         await asyncio.gather(*(world.grant(user, 3) for user in users))
         gifts = [{"user": user, "key": world.key(), "count": 2} for user in users]
         first = await world.together(*gifts)
-        assert [(result.status, result.duplicate, result.coins) for result in first] == [(Status.OK, 0, 1)] * count
+        assert [(result.status, result.how, result.coins) for result in first] == [(Status.OK, 0, 1)] * count
         assert [result.seq for result in first] == list(range(1, count + 1))
         again = await world.together(*gifts)
-        assert again == [result._replace(duplicate=1) for result in first]
+        assert again == [result._replace(how=1) for result in first]
         assert await world.redis.hlen(f"{world.base('ann')}:keys:{START // 60_000}") == count
         room = world.ledger.keys.room("host", "r1")
         assert await world.redis.zcard(f"{room}/top") == await world.redis.hlen(f"{room}/users") == count

@@ -22,6 +22,7 @@ from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status
 from gifting.model.packing import pack, unpack
 from gifting.wire.batch import read_batches
+from tests.support.accounts import add_to_account
 from tests.support.tampering import PLAIN, START, STREAKABLE, USERS, World, a_full_world, a_world
 
 
@@ -177,11 +178,27 @@ def doubled(kind: bytes) -> Callable[[list[Any]], Iterator[list[Any]]]:
 
 
 async def coins(world: World) -> None:
-    await world.redis.hincrby(f"{world.base('ann')}:coins", "ann", 1)
+    await add_to_account(world.redis, world.base("ann"), "ann", coins=1)
 
 
 async def negative(world: World) -> None:
     await world.redis.hset(f"{world.base('ann')}:coins", "ann", -1)
+
+
+async def bonus(world: World) -> None:
+    await add_to_account(world.redis, world.base("ann"), "ann", bonus=1)
+
+
+async def owed(world: World) -> None:
+    await add_to_account(world.redis, world.base("ann"), "ann", debt=1)
+
+
+async def sent(world: World) -> None:
+    await add_to_account(world.redis, world.base("ann"), "ann", sent=1)
+
+
+async def broken_account(world: World) -> None:
+    await world.redis.hset(f"{world.base('ann')}:coins", "ann", b"\0" * 17)
 
 
 async def too_large(world: World) -> None:
@@ -256,7 +273,7 @@ async def lone_debit(world: World) -> None:
     base = world.base("ann")
     extra = pack(("debit", START, os.urandom(16), "ann", "r1", "hal", STREAKABLE, 1, 1))
     await world.redis.xadd(f"{base}:ledger", {"e": extra})
-    await world.redis.hincrby(f"{base}:coins", "ann", -1)
+    await add_to_account(world.redis, base, "ann", coins=-1, bonus=-1, sent=1)
     await world.redis.hincrby(f"{base}:totals", "spent", 1)
 
 
@@ -482,7 +499,11 @@ async def event_after_end(world: World) -> None:
 
 TAMPERED: dict[Callable[[World], Awaitable[None]], str] = {
     coins: "balance_differs conservation_broken",
-    negative: "balance_differs conservation_broken negative_balance",
+    negative: "balance_differs account_differs conservation_broken negative_balance",
+    bonus: "account_differs",
+    owed: "account_differs conservation_broken",
+    sent: "account_differs",
+    broken_account: "not_a_number balance_differs account_differs conservation_broken",
     too_large: "diamonds_differ amount_too_large",
     no_number: "carry_differs not_a_number",
     diamonds: "diamonds_differ",
@@ -503,7 +524,8 @@ TAMPERED: dict[Callable[[World], Awaitable[None]], str] = {
     lone_credit: "credit_without_debit credit_without_event",
     earlier_credit: "credit_out_of_order event_without_credit",
     lost_ledger_entry: (
-        "ledger_items_deleted key_without_entry ledger_incomplete balance_differs totals_differ negative_balance"
+        "ledger_items_deleted key_without_entry ledger_incomplete balance_differs account_differs totals_differ "
+        "negative_balance"
     ),
     forgotten_gift: "entry_without_key",
     forgotten_grants: "entry_without_key",

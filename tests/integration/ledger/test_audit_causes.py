@@ -10,6 +10,7 @@ import pytest
 
 from gifting.ledger.audit import AuditReport, audit
 from gifting.ledger.audit.causes import EXAMPLES_MAX, NAMES
+from tests.support.accounts import add_to_account
 from tests.support.paths import ROOT
 from tests.support.tampering import STREAKABLE, World, a_world
 
@@ -56,7 +57,7 @@ async def cut_out_first(world: World, base: str, kind: bytes) -> None:
 
 
 async def add_coins(world: World, user: str) -> None:
-    await world.redis.hincrby(f"{world.base(user)}:coins", user, 7)
+    await add_to_account(world.redis, world.base(user), user, coins=7)
 
 
 async def raise_ranking(world: World, user: str) -> None:
@@ -75,6 +76,7 @@ async def test_a_wallet_an_entry_and_a_ranking_are_three_discrepancies(world: Wo
             "ledger_incomplete",
             "totals_differ",
             "balance_differs",
+            "account_differs",
             "negative_balance",
         },
         "balance_differs": {"conservation_broken"},
@@ -93,7 +95,7 @@ async def test_a_wallet_an_entry_and_a_ranking_are_three_discrepancies(world: Wo
 async def test_a_deleted_debit_leads_all_that_it_breaks(world: World) -> None:
     await cut_out_first(world, world.base("bob"), b"debit")
     report = await audit(world.redis, world.ledger.keys)
-    follow = {"credit_without_debit", "ledger_incomplete", "totals_differ", "balance_differs"}
+    follow = {"credit_without_debit", "ledger_incomplete", "totals_differ", "balance_differs", "account_differs"}
     assert told(report) == {"key_without_entry": follow}
 
 

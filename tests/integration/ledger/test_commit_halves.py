@@ -19,6 +19,7 @@ from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_about, encode_event, encode_sent
 from gifting.model.money import key_time, parse_key
 from gifting.model.packing import pack, unpack
+from gifting.model.terms import UNBOUND
 from gifting.model.values import RoomRef
 from tests.support.lua import hook
 from tests.support.world import STREAK, World, a_world
@@ -71,11 +72,21 @@ class Scene:
         key, user, target = record["key"], record["user"], record["target"]
         gift = "spark" if record["streak"] else DEAR
         head = pack((target["room"], target["host"], gift, int(bool(record["streak"])), target["about"]))[1:]
-        values = (user, key, key_time(key), b"8 bytes!", 2, record["coins"], record["profile"], record["sent"])
-        bucket = bucket_spot(self.world.base(user), key_time(key) // BUCKET_MS)
-        return PendingCommit(
-            GIFT, bucket, room_spot(self.rooms[room].base, self.rooms[room].id), head, pack(values)[1:], print, 0.0
+        values = (
+            user,
+            key,
+            key_time(key),
+            b"8 bytes!",
+            2,
+            record["coins"],
+            record["profile"],
+            record["sent"],
+            0,
+            False,
         )
+        bucket = bucket_spot(self.world.base(user), key_time(key) // BUCKET_MS)
+        spot, fields = room_spot(self.rooms[room].base, self.rooms[room].id), pack(values)[1:]
+        return PendingCommit(GIFT, bucket, spot, head, fields, print, 0.0, terms=UNBOUND.packed)
 
     def free(self, kind: int, room: int, *more: Any) -> PendingCommit:
         ref = self.rooms[room]
@@ -148,7 +159,7 @@ async def test_each_half_touches_its_own_partition(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("half", "code"),
     [
-        ("debit", "debit.balance = function() return redis.call('HGET', 'gifting:{p02}:diamonds', 'h') end"),
+        ("debit", "debit.account = function() return redis.call('HGET', 'gifting:{p02}:diamonds', 'h') end"),
         ("credit", "credit.full = function(c, gift) return redis.call('HGET', 'gifting:{p00}:coins', gift.user) end"),
         ("neither", "redis.call('HGET', 'gifting:{p00}:coins', 'u')"),
     ],
@@ -165,17 +176,17 @@ DEBIT = """#!lua
 local now, number, given, asked = unpack(cmsgpack.unpack(ARGV[1]))
 local debits = debit.new(now, 600000, 60000, 500, 1)
 local claims, statuses, outbox = {}, {}, {}
-debit.add_bucket(debits, 1, KEYS[6], number)
+debit.add_bucket(debits, 1, KEYS[7], number)
 for i, gift in ipairs(given) do
   claims[i] = debit.claim(debits, 1, now, '8 bytes!', gift)
 end
 debit.load(debits)
 for i, claim in ipairs(claims) do
-  local gift, balance, closed, full = claim.gift, debit.balance(claim), unpack(asked[i])
+  local gift, account, closed, full = claim.gift, debit.account(claim), unpack(asked[i])
   local status = debit.check_key(debits, claim) or debit.bad_amount(debits, gift) or closed
-    or debit.short(gift, balance) or full
+    or debit.short(gift, account) or full
   if not status then
-    debit.take(debits, claim, balance)
+    debit.take(debits, claim, account)
     outbox[#outbox + 1] = gift
   end
   statuses[i] = status or Status.OK

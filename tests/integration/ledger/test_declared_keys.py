@@ -79,6 +79,7 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     rooms = [await ledger.rooms.open(f"r{number}", f"host{number}", "", "") for number in range(2, 6)]
     for user in ("ann", "bob", "cat"):
         await world.grant(user, 100)
+    await world.redis.hset(f"{world.base('ann')}:accounts", "dan", "")
     await recorder.look()
     gifts: list[dict[str, Any]] = [
         {"user": user, "room": room, "key": world.key(age)}

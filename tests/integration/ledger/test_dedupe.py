@@ -44,14 +44,14 @@ async def test_keys_of_both_sides_of_a_bucket_edge(world: World) -> None:
     world.clock[0] = edge + 60_000
     fresh = await world.together(*({"key": key} for key in keys))
     again = await world.together(*({"key": key} for key in keys))
-    assert [result.duplicate for result in fresh] == [0] * 4
-    assert again == [result._replace(duplicate=1) for result in fresh]
+    assert [result.how for result in fresh] == [0] * 4
+    assert again == [result._replace(how=1) for result in fresh]
 
 
 async def test_duplicates_within_one_call(world: World) -> None:
     key = world.key()
     results = await world.together({"key": key}, {"key": key}, {"key": key, "count": 2}, {})
-    assert [(result.duplicate, result.status) for result in results] == [
+    assert [(result.how, result.status) for result in results] == [
         (0, Status.OK),
         (1, Status.OK),
         (0, Status.KEY_REUSED),

@@ -97,20 +97,21 @@ def test_a_call_of_one_free_event(kind: int) -> None:
     packed = pack_batch([PendingCommit(kind, None, ROOM_SPOT, None, b"fields", told, 0.0)])
     assert keys_of(packed.keys) == credit_keys("{p1}") + room_keys("{p1}", "r")
     assert packed.keys_count == len(keys_of(packed.keys))
-    kinds, places, heads, values = packed.arguments
-    assert (kinds, unpack(places), heads, values) == (bytes([kind]), [0, 1, [1], [], []], b"", pack(1) + b"fields")
+    kinds, places, heads, terms, values = packed.arguments
+    assert (kinds, unpack(places)) == (bytes([kind]), [0, 1, [1], [], []])
+    assert (heads, terms, values) == (b"", b"", pack(1) + b"fields")
 
 
 @pytest.mark.parametrize("base", ["{p1}", "{p2}"])
 def test_a_call_of_one_gift_is_as_one_that_says_it_twice(base: str) -> None:
     """All that stands once in a call of two that are alike, stands in the call of one."""
-    gift = PendingCommit(GIFT, bucket_spot(base, 29_400_000), ROOM_SPOT, TARGET, b"fields", told, 0.0)
+    gift = PendingCommit(GIFT, bucket_spot(base, 29_400_000), ROOM_SPOT, TARGET, b"fields", told, 0.0, terms=b"terms")
     one, two = pack_batch([gift]), pack_batch([gift, gift])
     assert (one.keys, one.keys_count) == (two.keys, two.keys_count)
     assert keys_of(one.keys)[:-1] == account_keys(base) + credit_keys("{p1}") + room_keys("{p1}", "r")
     assert one.keys_count == len(keys_of(one.keys))
-    kinds, places, heads, values = one.arguments
-    assert (2 * kinds, places, heads, 2 * values) == two.arguments
+    kinds, places, heads, terms, values = one.arguments
+    assert (2 * kinds, places, heads, terms, 2 * values) == two.arguments
 
 
 def told(_: Outcome) -> None:

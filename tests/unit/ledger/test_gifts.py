@@ -61,7 +61,7 @@ def fields_of(item: PendingCommit) -> list[Any]:
 def expected(who: Sender, room: RoomRef, key: str, gift: str, price: int, count: int, message: str | None) -> list[Any]:
     digest = content_digest(who.id, room.id, gift, str(count), message or "")
     sent = events.encode_sent(count, count * price, message)
-    return [b"ann", parse_key(key), key_time(parse_key(key)), digest, count, count * price, who.user, sent]
+    return [b"ann", parse_key(key), key_time(parse_key(key)), digest, count, count * price, who.user, sent, 0, False]
 
 
 async def test_whatever_was_given_before(ledger: Ledger) -> None:

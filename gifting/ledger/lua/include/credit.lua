@@ -105,7 +105,7 @@ function credit.give(c, gift)
   local seq = r.seq + 1
   streak = streak or { first = seq, count = gift.count, coins = coins }
   local diamonds = earnings.add(to.earnings, to.purse, coins)
-  room.count(r, gift.user, gift.profile, coins, diamonds)
+  room.count(r, gift.shown or gift.user, gift.profile, coins, diamonds)
   enter_credit(c, to.earnings.entries, gift, seq, diamonds)
   streaks.append(r, c.stamp, streak, not gift.streak, diamonds, target.about, gift.profile, gift.sent)
   return seq, streak.count, streak.first

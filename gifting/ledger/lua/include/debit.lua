@@ -8,21 +8,24 @@
 --                                               to be made of all gifts before they are loaded
 --   debit.load(d)
 --   debit.check_key(d, claim)                   as dedupe.check
---   debit.balance(claim)
+--   debit.account(claim)                        the sender's, as accounts.get gives it
 --   debit.bad_amount(d, gift)                   why no gift can cost that: a status, or nil
---   debit.short(gift, balance)                  why it can't be paid: likewise
---   debit.take(d, claim, balance)               the gift's coins from that balance; returns what is left
+--   debit.short(gift, account)                  why it can't be paid: likewise
+--   debit.take(d, claim, account)               the gift's coins from that account
 --   debit.keep(claim, result)                   what is told to who asks again
 --   debit.flush(d)                              write what was taken
 --   debit.flush_results(d)                      write what is kept
 --   debit.guard(d, write, result)               as dedupe.guard
--- The gift is all that passes from here to credit, and it can be packed: strings, numbers, false, one table of these.
+-- The gift is all that passes from here to credit, and it can be packed: strings, numbers, false, tables of these.
 --   key       16 bytes, always: their number is in the ledger entry's header
 --   user      who sends
 --   count     how many
 --   coins     what they cost
 --   profile   the user, as wire bytes
 --   sent      the event's fields count, coins and message, as wire bytes
+--   terms     what holds for the sender: numbers, and the region
+--   confirmed whether the sender was asked, and said yes
+--   shown     the pseudonym under which the room knows an anonymous sender, or false
 --   streak    'user\ngift', or false for one that is not streakable
 --   target    number: its place among the call's targets, from 1; room, host: ids; about: the wire bytes that all
 --             events of the target begin with; debited, credited: those that say in the ledger where the gift went,
@@ -58,14 +61,14 @@ end
 function debit.claim(d, place, time, digest, gift)
   local bucket = d.buckets[place]
   hash.want(bucket, gift.key)
-  hash.want(bucket.accounts.coins, gift.user)
+  accounts.want(bucket.accounts, gift.user)
   return { bucket = bucket, time = time, digest = digest, gift = gift }
 end
 
 function debit.load(d)
   dedupe.load(d.keys)
   for _, a in ipairs(d.partitions) do
-    hash.load(a.coins)
+    accounts.load(a)
   end
 end
 
@@ -73,8 +76,8 @@ function debit.check_key(d, claim)
   return dedupe.check(d.keys, claim.bucket, claim.gift.key, claim.time, claim.digest, d.now)
 end
 
-function debit.balance(claim)
-  return accounts.balance(claim.bucket.accounts, claim.gift.user)
+function debit.account(claim)
+  return accounts.get(claim.bucket.accounts, claim.gift.user)
 end
 
 function debit.bad_amount(d, gift)
@@ -88,21 +91,21 @@ function debit.bad_amount(d, gift)
   return nil
 end
 
-function debit.short(gift, balance)
-  if balance < gift.coins then
+function debit.short(gift, account)
+  if account.coins < gift.coins then
     return Status.INSUFFICIENT_COINS
   end
   return nil
 end
 
-function debit.take(d, claim, balance)
+function debit.take(d, claim, account)
   local a, gift = claim.bucket.accounts, claim.gift
   local target, e = gift.target, a.entries
   local n = e.n
   e[n + 1], e[n + 2], e[n + 3] = d.entry, gift.key, wire[gift.user]
   e[n + 4], e[n + 5], e[n + 6] = target.debited, wire[gift.count], wire[gift.coins]
   e.n = n + 6
-  return accounts.spend(a, gift.user, balance, gift.coins)
+  accounts.spend(a, account, gift.coins)
 end
 
 function debit.keep(claim, result)
