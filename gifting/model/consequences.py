@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -80,14 +80,14 @@ def owed(order: Order) -> Coins:
     if not order.payments:
         return Coins(0, 0)
     withdrawals = [one for name, one in order.withdrawals.items() if not _failed(order, name)]
-    money = sum(refund.amount for refund in _refunds(order, linked=False))
-    money -= sum(one.amount for one in _unlinked(order))
-    money = _clamp(money - _surplus(order), order.price)
-    money = _clamp(money + sum(one.amount for one in order.disputes.values() if one.lost), order.price)
-    return Coins(
-        min(part(order.coins, money, order.price) + sum(one.coins for one in withdrawals), order.coins),
-        min(part(order.bonus, money, order.price) + sum(one.bonus for one in withdrawals), order.bonus),
-    )
+    plain = sum(refund.amount for refund in _refunds(order, linked=False))
+    plain -= sum(one.amount for one in _unlinked(order)) + _surplus(order)
+    lost = sum(one.amount for one in order.disputes.values() if one.lost)
+    money = _clamp(max(plain, 0) + lost, order.price)
+    before = sum(one.amount for one in withdrawals)
+    paid = part(order.coins, money, order.price) + sum(one.coins for one in withdrawals)
+    bonus = part(order.bonus, _clamp(before + money, order.price), order.price) - part(order.bonus, before, order.price)
+    return Coins(min(paid, order.coins), min(max(bonus, 0) + sum(one.bonus for one in withdrawals), order.bonus))
 
 
 def _surplus(order: Order) -> int:
@@ -142,6 +142,6 @@ def booked(order: Order, before: int) -> Order:
     return replace(order, taken=owed(order))
 
 
-def orders_by_issue(orders: Mapping[str, Order]) -> list[Order]:
-    """Those that were issued, the first first."""
-    return sorted((order for order in orders.values() if order.issued), key=lambda order: (order.before, order.id))
+def issued_in_order(orders: Iterable[Order]) -> list[Order]:
+    """Those of a user's orders that were issued, the first first."""
+    return sorted((order for order in orders if order.issued), key=lambda order: order.before)
