@@ -7,6 +7,7 @@
 ``grant_window``       the same
 ``streak_window``      when a streak is over must not depend on who ends it
 ``diamonds_per_coin``  what a coin earns must not depend on who takes the gift
+``salt``               of pseudonyms, in hexadecimal: who gives anonymously has the same name by all nodes
 ``changes``            the newest changes: a JSON list of [ms since 1970, setting, was, is], the oldest first
 =====================  ================================================================================================
 """
@@ -14,6 +15,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
@@ -21,10 +23,12 @@ from gifting.config import Settings, table
 from gifting.errors import BadSetting
 from gifting.ledger.clock import in_ms
 from gifting.ledger.connect import BinaryRedis
+from gifting.model.pseudonym import SALT_SIZE
 
 SHARED: Final = ("partitions", "dedupe_window", "key_lead", "grant_window", "streak_window", "diamonds_per_coin")
 FIXED: Final = "partitions"
 CHANGES: Final = "changes"
+SALT: Final = "salt"
 
 CHANGES_MAX: Final = 100
 """Changes that are kept."""
@@ -57,13 +61,17 @@ class Meta:
         self._redis = redis
         self._key = key
         self._settings = settings
+        self.salt = b""
+        """There from :meth:`agree` on."""
 
     async def agree(self) -> None:
         """At a start: keep the settings if there are none yet. Raises BadSetting where they differ from those kept."""
         pipe = self._redis.pipeline(transaction=True)
         for name, value in written(self._settings).items():
             pipe.hsetnx(self._key, name, value)
-        await pipe.execute()
+        pipe.hsetnx(self._key, SALT, secrets.token_hex(SALT_SIZE))
+        *_, salt = await pipe.hget(self._key, SALT).execute()
+        self.salt = bytes.fromhex(salt.decode())
         if difference := await self.difference():
             raise BadSetting(difference)
 

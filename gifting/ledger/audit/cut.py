@@ -18,6 +18,7 @@ from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import UNREADABLE
 from gifting.ledger.keys import Keys
+from gifting.model.pseudonym import SALT_SIZE
 
 PAGE: Final = 500
 """Rooms looked up at a time."""
@@ -55,6 +56,14 @@ class Cut:
     directory: dict[str, str] = field(default_factory=dict)
     rooms: dict[str, RoomState] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+
+    @property
+    def salt(self) -> bytes:
+        """Of pseudonyms; b'' where there is none that can be one, and then nobody is known by them."""
+        try:
+            return bytes.fromhex(self.meta.get("salt", ""))[:SALT_SIZE]
+        except ValueError:
+            return b""
 
 
 async def take_cut(redis: BinaryRedis, keys: Keys, findings: Findings) -> Cut:

@@ -12,16 +12,18 @@ from gifting.ledger.audit.report import Findings
 from gifting.ledger.audit.streaks import Streaks
 from gifting.ledger.entries import UNREADABLE
 from gifting.model.packing import unpack
+from gifting.model.pseudonym import Unmasked
 from gifting.wire.batch import FIELDS, IndexEntry, RoomBatch, Totals, read_batches
 
 
 class LogAudit:
     """Feed it the items of a log in order, after :meth:`begin`."""
 
-    def __init__(self, room: str, state: RoomState, book: RoomBook, findings: Findings) -> None:
+    def __init__(self, room: str, state: RoomState, book: RoomBook, senders: Unmasked, findings: Findings) -> None:
         self._room = room
         self._state = state
         self._book = book
+        self._senders = senders
         self._findings = findings
         self.next = 0
         """The seq that must come next; 0 before the first."""
@@ -83,7 +85,8 @@ class LogAudit:
             if event["coins"] or event["diamonds"]:
                 self._found("event_without_credit", seq, "the end of a streak with an amount")
             return
-        user, gift, price = event["user"]["id"], event["gift"]["id"], event["gift"]["coins"]
+        user = self._senders.real(event["user"]["id"])
+        gift, price = event["gift"]["id"], event["gift"]["coins"]
         count, coins = event["count"], event["coins"]
         if price * count != coins:
             self._found("price_wrong", seq, f"{coins} coins for {count} {gift} of {price}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from gifting.ledger.audit.log import LogAudit
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
+from gifting.model.pseudonym import Unmasked
 
 PAGE: Final = 50
 """Log items read at a time; each holds the events of a whole call."""
@@ -25,9 +27,10 @@ async def audit_rooms(redis: BinaryRedis, keys: Keys, cut: Cut, books: dict[str,
         findings.rooms += 1
         book = books.get(room) or RoomBook(state.host)
         key = keys.room(cut.directory.get(room, state.host), room)
+        senders = Unmasked(cut.salt, room, book.ranked)
         _check_totals(room, state, book, findings)
-        await _check_ranking(redis, key, state, book, findings)
-        await _read_log(redis, key, state, LogAudit(room, state, book, findings))
+        await _check_ranking(redis, key, state, book, senders, findings)
+        await _read_log(redis, key, state, LogAudit(room, state, book, senders, findings))
 
 
 def _check_totals(room: str, state: RoomState, book: RoomBook, findings: Findings) -> None:
@@ -43,13 +46,19 @@ def _check_totals(room: str, state: RoomState, book: RoomBook, findings: Finding
             findings.found("room_totals_differ", sentence, about.room(room))
 
 
-async def _check_ranking(redis: BinaryRedis, key: str, state: RoomState, book: RoomBook, findings: Findings) -> None:
+async def _check_ranking(
+    redis: BinaryRedis, key: str, state: RoomState, book: RoomBook, senders: Unmasked, findings: Findings
+) -> None:
+    """A user may be there twice, once under a pseudonym: what counts is both together."""
     top = state.top
     if top is None:
         top = scores(await redis.zrange(f"{key}/top", 0, -1, withscores=True))
     if top or state.live:
         room = key.rpartition(":room:")[2]
-        findings.differ("ranking_differs", f"coins in {room}", book.ranked, top, partial(about.rank, room))
+        ranked: Counter[str] = Counter()
+        for shown, coins in top.items():
+            ranked[senders.real(shown)] += coins
+        findings.differ("ranking_differs", f"coins in {room}", book.ranked, ranked, partial(about.rank, room))
 
 
 async def _read_log(redis: BinaryRedis, key: str, state: RoomState, log: LogAudit) -> None:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from gifting import errors
 from gifting.health import Health
 from gifting.ledger.meta import CHANGES_MAX, SHARED, read_changes
+from gifting.model.pseudonym import SALT_SIZE
 from gifting.tasks import Vital
 from tests.support.world import World, a_world
 
@@ -58,7 +59,14 @@ async def test_it_is_kept_as_it_is_written(redis_client: Redis, redis_url: str) 
             b"grant_window": b"2592000",
             b"streak_window": b"2.5",
             b"diamonds_per_coin": b"1/2",
+            b"salt": world.ledger.meta.salt.hex().encode(),
         }
+
+
+async def test_all_nodes_have_one_salt_and_other_data_another(redis_client: Redis, redis_url: str) -> None:
+    async with a_world(redis_url) as world, a_world(redis_url) as other, a_world(redis_url, key_prefix="b") as apart:
+        assert len(world.ledger.meta.salt) == SALT_SIZE
+        assert world.ledger.meta.salt == other.ledger.meta.salt != apart.ledger.meta.salt
 
 
 async def test_data_of_an_older_version_takes_what_the_first_node_has(redis_client: Redis, redis_url: str) -> None:
