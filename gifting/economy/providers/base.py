@@ -27,6 +27,8 @@ class Reason(StrEnum):
     """Of a test in live mode, or the reverse."""
     MALFORMED = "malformed"
     """Signed, and still not to be understood."""
+    MISMATCH = "mismatch"
+    """Of an order, a product or a number that is not what was paid for."""
 
 
 def refused(reason: Reason, detail: str = "") -> BadWebhook:
@@ -122,6 +124,11 @@ class Provider(Protocol):
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
         """Give ``amount`` (minor units) of the order back, once per ``withdrawal``. Raises ProviderRefused where it
         never will; that it was given back is told as any other effect, which names the withdrawal if it can.
+        """
+
+    async def delivered(self, order: Order) -> None:
+        """The coins of a paid order are issued: told after its payment was applied, also one that was known, and before
+        whoever told of the payment is answered. Raises ProviderFailed where the store must be told once more.
         """
 
     async def answer_refund_request(self, request: RefundRequest, facts: Facts) -> None:

@@ -1,0 +1,1 @@
+"""Apple's App Store: what it signs (``signed.py``), what that means (``told.py``), what it is asked (``api.py``)."""

@@ -1,0 +1,19 @@
+"""What a store's provider knows of us: our orders, and which product of the store each package is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from gifting.model.orders import Order
+
+
+class Shelf(NamedTuple):
+    """
+    Args:
+        order: the one that an id, or a reference (``google:GPA.…``), leads to.
+        product: a package's product id in this store; '' if it is not sold there, or no package.
+    """
+
+    order: Callable[[str], Awaitable[Order | None]]
+    product: Callable[[str], str]
