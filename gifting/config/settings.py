@@ -135,6 +135,12 @@ class Settings:
     sandbox_delay: float = _setting(
         10.0, "How long the sandbox waits before what its cards do later, such as a refund.", least=0, most=86400
     )
+    stripe_key: str = _setting("", "Secret key of Stripe's API, sk_… or rk_…; one for tests takes no real money.")
+    stripe_webhook_secrets: str = _setting(
+        "", "Secrets of the endpoint that Stripe's webhooks come to (whsec_…), comma-separated; all are believed."
+    )
+    stripe_account: str = _setting("", "The connected account that sells (acct_…). Empty: the key's own.")
+    stripe_api: str = _setting("", "Address of Stripe's API, for tests. Empty: the real one.")
 
     batch_max: int = _setting(512, "Gifts in one ledger call at most.", least=1, most=1000)
     batch_queue: int = _setting(20_000, "Gifts that may wait for the ledger; more are refused as overloaded.", least=1)

@@ -40,6 +40,7 @@ KNOWN_BY = {
     "uvicorn": {"transport", "serving"},
     "websockets": {"wire", "transport", "client"},
     "starlette": {"api", "web", "serving"},
+    "stripe": {"economy"},
 }
 """What is talked to by libraries, and who does: the hub, for one, knows of none of it."""
 

@@ -133,3 +133,6 @@ class Provider(Protocol):
 
     async def answer_refund_request(self, request: RefundRequest, facts: Facts) -> None:
         """Answer, once or more often. Raises ProviderRefused where it is too late."""
+
+    async def close(self) -> None:
+        """Let go of connections; nothing is asked after that."""

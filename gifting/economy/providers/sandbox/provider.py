@@ -105,6 +105,9 @@ class Sandbox:
     async def answer_refund_request(self, request: RefundRequest, facts: Facts) -> None:
         raise ProviderRefused("The sandbox asks nothing.")
 
+    async def close(self) -> None:
+        pass
+
     # For its page, and for who sends its webhooks.
 
     async def find(self, checkout: str) -> Checkout:

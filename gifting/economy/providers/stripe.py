@@ -1,0 +1,201 @@
+"""Stripe: hosted Checkout pages (cards, PayPal, Apple Pay, Google Pay), signed webhooks, refunds, its list of events.
+
+docs/providers.md says how to set it up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from stripe import (
+    AuthenticationError,
+    CardError,
+    HTTPXClient,
+    IdempotencyError,
+    InvalidRequestError,
+    PermissionError,
+    SignatureVerificationError,
+    StripeClient,
+    StripeError,
+    WebhookSignature,
+)
+
+from gifting.economy.providers.base import Checkout, Facts, ProviderRefused, Reason, RefundRequest, Told, refused
+from gifting.economy.providers.registry import Parts
+from gifting.economy.providers.signature import check_age, read_header, signed_at
+from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL, Event, effects, read_event
+from gifting.errors import BadSetting, ProviderFailed
+from gifting.model.effects import Effect
+from gifting.model.orders import Order
+
+if TYPE_CHECKING:
+    from stripe.params.checkout import SessionCreateParams
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "stripe"
+
+TIMEOUT: Final = 10.0
+"""Seconds for one request; the library sends a failed one twice more, under the same idempotency key."""
+
+EVENTS_MAX: Final = 10_000
+"""Events that one reconciliation reads."""
+
+LIFE_LEAST: Final = 31 * 60_000
+"""ms that a new session must live: Stripe asks for 30 minutes, by its own clock."""
+
+
+class Stripe:
+    """``account`` is the connected account that sells, '' for the key's own."""
+
+    name: Final = NAME
+
+    def __init__(self, key: str, secrets: Sequence[str], account: str = "", api: str = "") -> None:
+        self.live = key.startswith(("sk_live_", "rk_live_"))
+        self._secrets = secrets
+        self._account = account
+        self._http = HTTPXClient(timeout=TIMEOUT)
+        self._client = StripeClient(
+            key,
+            stripe_account=account or None,
+            base_addresses={"api": api} if api else {},
+            max_network_retries=2,
+            http_client=self._http,
+        )
+
+    async def create(self, order: Order, return_url: str) -> Checkout:
+        with _translated():
+            session = await self._client.v1.checkout.sessions.create_async(
+                _session(order, return_url), {"idempotency_key": f"gifting-{order.id}"}
+            )
+        return Checkout(session.url or "", f"{NAME}:{session.id}", session.expires_at * 1000)
+
+    async def claim(self, order: Order, receipt: str) -> Sequence[Told]:
+        raise ProviderRefused("Stripe hands out no receipts; it says itself what was paid.")
+
+    async def verify(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> Sequence[Told]:
+        header = read_header(headers)
+        at = signed_at(header)
+        if not any(_is_signed(body, header, secret) for secret in self._secrets):
+            raise refused(Reason.UNSIGNED, "No signature is by a secret of this endpoint.")
+        check_age(at, now_ms)  # the library takes what is signed for a time to come
+        event = read_event(body)
+        self._check(event)
+        return await self._told(event)
+
+    def _check(self, event: Event) -> None:
+        if event.livemode != self.live:
+            raise refused(Reason.MODE, f"The event has livemode {event.livemode}, this server has {self.live}.")
+        if (event.account or "") != self._account:
+            raise refused(Reason.FOREIGN, f"The event is of account {event.account!r}.")
+
+    async def _told(self, event: Event) -> list[Effect]:
+        found = [await self._placed(effect) for effect in effects(NAME, event)]
+        return [effect for effect in found if effect.order]
+
+    async def _placed(self, effect: Effect) -> Effect:
+        """With the order that its payment names, where the object itself names none; a dispute never does."""
+        if effect.order:
+            return effect
+        with _translated():
+            payment = await self._client.v1.payment_intents.retrieve_async(effect.reference.partition(":")[2])
+        named = payment.metadata.to_dict() if payment.metadata else {}
+        return msgspec.structs.replace(effect, order=named.get(ORDER, ""))
+
+    async def reconcile(self, since_ms: int) -> Sequence[Told]:
+        told: list[Told] = []
+        with _translated():
+            page = await self._client.v1.events.list_async(
+                {"created": {"gte": since_ms // 1000}, "types": list(SIGNIFICANT), "limit": 100}
+            )
+            seen = 0
+            async for found in page.auto_paging_iter():
+                event = read_event(msgspec.json.encode(found.to_dict(for_json=True)))
+                if event.livemode == self.live:
+                    told += await self._told(event)
+                seen += 1
+                if seen == EVENTS_MAX:
+                    log.error("there are over %d events of Stripe since %d: some are not looked at", seen, since_ms)
+                    break
+        return told
+
+    async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
+        payment = next((one for one in order.references if one.startswith(f"{NAME}:pi_")), "")
+        if not payment:
+            raise ProviderRefused("The order has no payment of Stripe.")
+        with _translated():
+            await self._client.v1.refunds.create_async(
+                {
+                    "payment_intent": payment.partition(":")[2],
+                    "amount": amount,
+                    "reason": "requested_by_customer",
+                    "metadata": {ORDER: order.id, WITHDRAWAL: withdrawal},
+                },
+                {"idempotency_key": f"gifting-{order.id}-{withdrawal}"},
+            )
+
+    async def answer_refund_request(self, request: RefundRequest, facts: Facts) -> None:
+        raise ProviderRefused("Stripe asks nothing before it refunds.")
+
+    async def close(self) -> None:
+        await self._http.close_async()  # type: ignore[no-untyped-call]
+
+
+def _session(order: Order, return_url: str) -> SessionCreateParams:
+    """Always the same for one order, as its idempotency key wants it."""
+    named = {ORDER: order.id}
+    coins = order.coins + order.bonus
+    return {
+        "mode": "payment",
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": order.currency.lower(),
+                    "unit_amount": order.price,
+                    "product_data": {"name": f"{coins} coins"},
+                },
+            }
+        ],
+        "client_reference_id": order.id,
+        "metadata": named,
+        "payment_intent_data": {"metadata": named},
+        "adaptive_pricing": {"enabled": False},  # the buyer pays in the order's currency, or the amounts would differ
+        "success_url": return_url,
+        "cancel_url": return_url,
+        "expires_at": order.expires // 1000,
+    }
+
+
+def _is_signed(body: bytes, header: str, secret: str) -> bool:
+    try:
+        return bool(WebhookSignature.verify_header(body, header, secret, tolerance=None))
+    except (SignatureVerificationError, UnicodeDecodeError):
+        return False
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Within it an error of Stripe is one of ours: a no, or something that may go better the next time."""
+    try:
+        yield
+    except (InvalidRequestError, CardError, IdempotencyError) as error:
+        log.warning("Stripe said no: %s", error)
+        raise ProviderRefused(f"Stripe said no ({error.code or type(error).__name__}).") from None
+    except StripeError as error:
+        if isinstance(error, AuthenticationError | PermissionError):
+            log.error("Stripe does not take the key of this server: %s", error)
+        raise ProviderFailed(f"Stripe did not answer ({type(error).__name__}).") from None
+
+
+def make(parts: Parts) -> Stripe:
+    """Raises BadSetting where the key or the secrets are missing."""
+    settings = parts.settings
+    secrets = tuple(filter(None, map(str.strip, settings.stripe_webhook_secrets.split(","))))
+    if not settings.stripe_key.startswith(("sk_", "rk_")) or not secrets:
+        raise BadSetting("The provider stripe needs stripe_key (sk_… or rk_…) and stripe_webhook_secrets (whsec_…).")
+    return Stripe(settings.stripe_key, secrets, settings.stripe_account, settings.stripe_api)

@@ -1,0 +1,253 @@
+"""Stripe: webhooks signed by the official library, and its API as stripe-mock answers by Stripe's own document."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gifting import config
+from gifting.economy.providers.base import ProviderRefused, Reason
+from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL
+from gifting.errors import BadSetting, BadWebhook, ProviderFailed
+from gifting.model.effects import Effect, Kind
+from gifting.model.orders import Order
+from tests.support.stripe_mock import build_stripe_mock, stripe_mock
+
+pytest.importorskip("stripe", reason="the extra stripe is not installed")
+
+from stripe import WebhookSignature
+
+from gifting.economy.providers.stripe import Stripe, make
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+"""What the library's own requests warn of."""
+
+NEW, OLD, AT = "whsec_new", "whsec_old", 1_700_000_000
+ORDER_ID = "018bcfe5-6800-7000-8000-00000000000f"
+
+
+def order(**more: Any) -> Order:
+    usual: dict[str, Any] = {
+        "id": ORDER_ID,
+        "user": "ann",
+        "digest": b"",
+        "provider": "stripe",
+        "region": "DE",
+        "currency": "EUR",
+        "price": 499,
+        "coins": 500,
+        "created": AT * 1000,
+        "expires": (AT + 3600) * 1000,
+    }
+    return Order(**usual | more)
+
+
+def event(type_: str, seen: dict[str, Any], **more: Any) -> bytes:
+    usual = {"id": "evt_1", "object": "event", "type": type_, "created": AT, "livemode": False, "api_version": "x"}
+    return json.dumps({**usual, "data": {"object": seen}, "pending_webhooks": 1, **more}).encode()
+
+
+def session(**more: Any) -> dict[str, Any]:
+    usual = {"id": "cs_1", "object": "checkout.session", "created": AT, "payment_status": "paid", "amount_total": 499}
+    return {**usual, "currency": "eur", "payment_intent": "pi_1", "metadata": {ORDER: ORDER_ID}, **more}
+
+
+def money(**more: Any) -> dict[str, Any]:
+    usual = {"id": "re_1", "object": "refund", "created": AT + 9, "amount": 200, "currency": "eur"}
+    return {**usual, "status": "succeeded", "payment_intent": "pi_1", "metadata": {ORDER: ORDER_ID}, **more}
+
+
+async def told(provider: Stripe, body: bytes, secret: str = NEW, at: int = AT, now: int = AT) -> list[Any]:
+    header = WebhookSignature.generate_signature_header(body.decode(), secret, at)
+    return list(await provider.verify(body, {"stripe-signature": header}, now * 1000))
+
+
+@asynccontextmanager
+async def a_stripe(key: str = "sk_test_1", account: str = "", api: str = "http://127.0.0.1:9") -> AsyncIterator[Stripe]:
+    provider = Stripe(key, (NEW, OLD), account, api)
+    try:
+        yield provider
+    finally:
+        await provider.close()
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Stripe]:
+    async with a_stripe() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("type_", "seen", "kind", "amount"),
+    [
+        ("checkout.session.completed", session(), Kind.PAID, 499),
+        ("checkout.session.completed", session(payment_status="unpaid"), Kind.PAYING, 499),
+        ("checkout.session.async_payment_succeeded", session(), Kind.PAID, 499),
+        ("checkout.session.async_payment_failed", session(payment_status="unpaid"), Kind.FAILED, 499),
+        ("checkout.session.expired", session(payment_status="unpaid", payment_intent=None), Kind.EXPIRED, 499),
+        ("refund.created", money(), Kind.REFUNDED, 200),
+        ("refund.created", money(status="pending"), Kind.REFUNDED, 200),
+        ("refund.updated", money(), Kind.REFUNDED, 200),
+        ("refund.updated", money(status="canceled"), Kind.REFUND_FAILED, 200),
+        ("refund.failed", money(status="failed"), Kind.REFUND_FAILED, 200),
+        ("charge.dispute.created", money(id="du_1", status="needs_response"), Kind.DISPUTED, 200),
+        ("charge.dispute.closed", money(id="du_1", status="won"), Kind.DISPUTE_WON, 200),
+        ("charge.dispute.closed", money(id="du_1", status="lost"), Kind.DISPUTE_LOST, 200),
+        ("charge.dispute.funds_withdrawn", money(id="du_1", status="under_review"), Kind.DISPUTED, 200),
+        ("charge.dispute.funds_reinstated", money(id="du_1", status="under_review"), Kind.DISPUTE_WON, 200),
+        ("radar.early_fraud_warning.created", money(id="issfr_1"), Kind.FRAUD_WARNING, 0),
+        ("review.closed", money(id="prv_1", reason="approved"), Kind.WARNING_CLEARED, 0),
+    ],
+)
+async def test_what_an_event_means(provider: Stripe, type_: str, seen: dict[str, Any], kind: Kind, amount: int) -> None:
+    (effect,) = await told(provider, event(type_, seen))
+    assert (effect.kind, effect.object, effect.order) == (kind, seen["id"], ORDER_ID)
+    assert effect.at == seen["created"] * 1000, "the object's own time, so that every event about it is one effect"
+    assert (effect.amount, effect.currency) == ((amount, "EUR") if amount else (0, ""))
+    assert effect.reference == ("stripe:pi_1" if seen["payment_intent"] else "")
+
+
+@pytest.mark.parametrize(
+    ("type_", "seen"),
+    [
+        ("customer.created", {"id": "cus_1"}),
+        ("checkout.session.completed", session(metadata={}, amount_total=None, currency=None)),
+        ("charge.dispute.created", money(status="warning_needs_response")),
+        ("charge.dispute.closed", money(status="warning_closed")),
+        ("review.closed", money(reason="disputed")),
+        ("refund.created", money(metadata={}, payment_intent=None)),
+    ],
+)
+async def test_what_is_none_of_our_business_means_nothing(provider: Stripe, type_: str, seen: dict[str, Any]) -> None:
+    assert await told(provider, event(type_, seen)) == []
+
+
+async def test_a_withdrawals_refund_says_which_it_is(provider: Stripe) -> None:
+    (effect,) = await told(provider, event("refund.created", money(metadata={ORDER: ORDER_ID, WITHDRAWAL: "w1"})))
+    assert effect.withdrawal == "w1"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("body", "how", "reason"),
+    [
+        (event("refund.created", money()), {"secret": "whsec_else"}, Reason.UNSIGNED),
+        (event("refund.created", money()), {"at": AT - 301}, Reason.STALE),
+        (event("refund.created", money()), {"at": AT + 301}, Reason.STALE),
+        (event("refund.created", money()), {"at": AT + 11 * 86400}, Reason.STALE),
+        (event("refund.created", money(), livemode=True), {}, Reason.MODE),
+        (event("refund.created", money(), account="acct_other"), {}, Reason.FOREIGN),
+        (b"{}", {}, Reason.MALFORMED),
+        (b"nothing", {}, Reason.MALFORMED),
+        (event("checkout.session.completed", session(amount_total=None)), {}, Reason.MALFORMED),
+        (event("refund.created", money(amount="200")), {}, Reason.MALFORMED),
+        (event("refund.created", {"id": "re_1"}), {}, Reason.MALFORMED),
+    ],
+)
+async def test_what_is_refused_says_why(provider: Stripe, body: bytes, how: dict[str, Any], reason: Reason) -> None:
+    with pytest.raises(BadWebhook) as caught:
+        await told(provider, body, **how)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.attack
+async def test_bytes_that_are_no_text_are_unsigned(provider: Stripe) -> None:
+    with pytest.raises(BadWebhook) as caught:
+        await provider.verify(b"\xff\xfe", {"stripe-signature": f"t={AT},v1=00"}, AT * 1000)
+    assert caught.value.reason == Reason.UNSIGNED
+
+
+async def test_every_secret_is_believed_while_they_are_rolled_and_a_live_key_wants_live_events() -> None:
+    body = event("refund.created", money(), livemode=True, account="acct_1")
+    async with a_stripe("sk_live_1", "acct_1") as provider:
+        assert await told(provider, body, OLD) == await told(provider, body, NEW)
+        for other in (event("refund.created", money(), account="acct_1"), event("x", {}, livemode=True)):
+            with pytest.raises(BadWebhook):
+                await told(provider, other)
+
+
+@asynccontextmanager
+async def an_api(answer: dict[str, Any], status: str = "200 OK") -> AsyncIterator[tuple[str, list[str]]]:
+    """An API that answers everything alike, and what it was asked."""
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode().partition(" HTTP")[0])
+        length = 0
+        while line := (await reader.readline()).strip().lower():
+            length = int(line.partition(b":")[2]) if line.startswith(b"content-length") else length
+        await reader.readexactly(length)
+        body = json.dumps(answer).encode()
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    finally:
+        server.close()
+
+
+async def test_a_dispute_is_placed_by_its_payment_which_alone_names_the_order() -> None:
+    body = event("charge.dispute.created", money(id="du_1", status="needs_response", metadata={}))
+    payment = {"id": "pi_1", "object": "payment_intent", "metadata": {ORDER: ORDER_ID}}
+    async with an_api(payment) as (address, asked), a_stripe(api=address) as provider:
+        (effect,) = await told(provider, body)
+    assert (effect.kind, effect.order, asked) == (Kind.DISPUTED, ORDER_ID, ["GET /v1/payment_intents/pi_1"])
+    async with an_api({**payment, "metadata": {}}) as (address, _), a_stripe(api=address) as provider:
+        assert await told(provider, body) == []
+
+
+async def test_an_answer_that_does_not_come_is_no_no(provider: Stripe) -> None:
+    for status, error in (("400 Bad Request", ProviderRefused), ("401 Unauthorized", ProviderFailed)):
+        async with an_api({"error": {"code": "nope"}}, status) as (address, _), a_stripe(api=address) as asked:
+            with pytest.raises(ProviderFailed) as caught:
+                await asked.create(order(), "https://here.example/")
+        assert type(caught.value) is error
+    with pytest.raises(ProviderRefused):
+        await provider.refund(order(), 100, "w1")
+
+
+async def test_the_list_of_events_says_what_no_webhook_said() -> None:
+    found = [json.loads(event("checkout.session.completed", session())), json.loads(event("x", {}, livemode=True))]
+    listed = {"object": "list", "has_more": False, "url": "/v1/events", "data": found}
+    async with an_api(listed) as (address, asked), a_stripe(api=address) as provider:
+        (effect,) = await provider.reconcile(AT * 1000)
+    assert isinstance(effect, Effect) and (effect.kind, effect.order) == (Kind.PAID, ORDER_ID)
+    assert asked[0].startswith("GET /v1/events?") and f"{AT}" in asked[0] and "checkout.session.completed" in asked[0]
+
+
+def test_a_key_and_secrets_are_needed() -> None:
+    for settings in ({}, {"stripe_key": "sk_test_1"}, {"stripe_key": "pk_test_1", "stripe_webhook_secrets": NEW}):
+        with pytest.raises(BadSetting):
+            make(_Parts(config.load(settings, environ={})))  # type: ignore[arg-type]
+
+
+class _Parts:
+    def __init__(self, settings: config.Settings) -> None:
+        self.settings = settings
+
+
+@pytest.fixture(scope="module")
+def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with stripe_mock(build_stripe_mock(Path(tmp_path_factory.mktemp("stripe-mock")))) as address:
+        yield address
+
+
+@pytest.mark.slow
+async def test_what_is_asked_is_what_stripes_own_document_has(mock: str) -> None:
+    async with a_stripe(api=mock) as provider:
+        checkout = await provider.create(order(), "https://here.example/")
+        assert checkout.reference.startswith("stripe:cs_")
+        await provider.refund(order(references=("stripe:cs_1", "stripe:pi_1")), 100, "w1")
+        assert await provider.reconcile(AT * 1000) == []
+        assert len(SIGNIFICANT) <= 20, "Stripe lists events of so many types at most"
+        with pytest.raises(ProviderRefused):
+            await provider.refund(order(references=("stripe:pi_1",)), "much", "w1")  # type: ignore[arg-type]
