@@ -19,6 +19,7 @@ from gifting.ledger.connection import Connection as Line
 from gifting.ledger.ledger import Ledger
 from gifting.model import events
 from gifting.model.catalog import load_catalog
+from gifting.model.house import NO_RULES
 from gifting.model.values import RoomRef, Sender
 from gifting.transport.connection import Connection
 from gifting.transport.gateway import Gateway
@@ -77,7 +78,7 @@ class ClientTransport(NullTransport):
 
 async def empty_snapshot(room: RoomRef) -> Snapshot:
     """What there is made up: of a room in which nothing has been."""
-    return Snapshot(room.id, "live", 0, "", events.Host(room.host, ""), 0, 0, 0, 0, 0, [], [])
+    return Snapshot(room.id, "live", 0, "", events.Host(room.host, ""), 0, 0, 0, 0, 0, [], [], NO_RULES)
 
 
 class OfflineLedger(Ledger):

@@ -22,6 +22,7 @@ class Access:
         roles: those that may, whosever it is.
         owners: those that may if it is theirs, as ``owner`` tells. An overlay is never one: its user is the host.
         room: which room it is about; None: about none, or about all.
+        moderators: the owner's moderators may too, as the ledger checks once more where they change something.
     """
 
     who: str
@@ -29,6 +30,7 @@ class Access:
     owners: frozenset[Role] = frozenset()
     owner: Callable[[Call], Awaitable[str]] | None = None
     room: Callable[[Call], str] | None = None
+    moderators: bool = False
 
 
 async def authorize(access: Access, call: Call) -> None:
@@ -37,6 +39,8 @@ async def authorize(access: Access, call: Call) -> None:
     if bound and access.room is not None and access.room(call) != bound:
         raise Forbidden(f"This token is for room {bound} only.")
     if role in access.owners and access.owner is not None and await access.owner(call) == call.identity.user:
+        return
+    if access.moderators and role in _PEOPLE and await _moderates(call):
         return
     if role not in access.roles:
         raise Forbidden(f"This is for {access.who}.")
@@ -64,6 +68,18 @@ async def _host_of_room(call: Call) -> str:
     return (await call.services.ledger.rooms.find(call.path["room"])).host
 
 
+async def _moderates(call: Call) -> bool:
+    ledger = call.services.ledger
+    return (await ledger.people.find(await ledger.rooms.find(call.path["room"]), call.identity.user)).moderator
+
+
+async def moderator(call: Call) -> str:
+    """Who does it as a moderator, as the ledger wants to know; '' for the room's host and operators."""
+    identity = call.identity
+    always = identity.role == "operator" or (identity.role == "creator" and await _host_of_room(call) == identity.user)
+    return "" if always else identity.user
+
+
 _OPERATOR = frozenset[Role]({"operator"})
 _CREATOR = frozenset[Role]({"creator"})
 _PEOPLE = frozenset[Role]({"viewer", "creator"})
@@ -74,6 +90,14 @@ PUBLIC: Access | None = None
 OPERATORS = Access("operators", _OPERATOR)
 OPENER = Access("operators and the creator who is the host", _OPERATOR, _CREATOR, _host_of_body, _room_of_body)
 HOST = Access("operators and the room's host", _OPERATOR, _CREATOR, _host_of_room, _room_of_path)
+MODERATORS = Access(
+    "operators, the room's host and the host's moderators",
+    _OPERATOR,
+    _CREATOR,
+    _host_of_room,
+    _room_of_path,
+    moderators=True,
+)
 USER = Access("operators and the user", _OPERATOR, _PEOPLE, _user_of_path)
 SENDERS = Access("viewers, creators and operators", _PEOPLE | _OPERATOR, room=_room_of_path)
 WATCHERS = Access("everybody with a token", frozenset(ROLES), room=_room_of_path)

@@ -84,4 +84,4 @@ def _about(call: Call, reply: Struct) -> dict[str, object]:
     """What an act was about: the path, what the body gives, and the id of a token that was made."""
     given = msgspec.structs.asdict(call.body) if call.body is not None else {}
     made = {"token_id": token_id} if (token_id := getattr(reply, "token_id", "")) else {}
-    return call.path | {name: value for name, value in given.items() if value not in {None, ""}} | made
+    return call.path | {name: value for name, value in given.items() if value is not None and value != ""} | made

@@ -15,7 +15,7 @@ MAX_AGE: Final = 600
 """Seconds for which a browser needs not ask again."""
 
 _PREFLIGHT: Final = {
-    "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
     "Access-Control-Max-Age": str(MAX_AGE),
 }

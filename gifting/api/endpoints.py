@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gifting.api import gifts, health, overlays, rooms, tokens, users
+from gifting.api import gifts, health, moderation, overlays, rooms, tokens, users
 from gifting.api.endpoint import Endpoint
 
 
@@ -18,6 +18,7 @@ class Noun(NamedTuple):
 
 NOUNS: Final = (
     Noun("rooms", rooms.__doc__, rooms.ENDPOINTS),
+    Noun("moderation", moderation.__doc__, moderation.ENDPOINTS),
     Noun("gifts", gifts.__doc__, gifts.ENDPOINTS),
     Noun("users", users.__doc__, users.ENDPOINTS),
     Noun("overlays", overlays.__doc__, overlays.ENDPOINTS),

@@ -38,6 +38,7 @@
     │   ├── OwnRoom                 own_room
     │   ├── InsufficientCoins       insufficient_coins
     │   ├── WalletFull              wallet_full
+    │   ├── ListFull                list_full
     │   ├── KeyReused               key_reused
     │   ├── KeyExpired              key_expired
     │   │   └── NotCharged            not_charged: said by clients only

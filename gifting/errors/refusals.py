@@ -45,7 +45,7 @@ class NotJoined(Refused):
 
 class OwnRoom(Refused):
     code = "own_room"
-    help = "Hosts can't send gifts to themselves."
+    help = "Hosts can't send gifts to themselves, nor be blocked, muted or moderators in their own rooms."
 
 
 class InsufficientCoins(Refused):
@@ -57,6 +57,11 @@ class InsufficientCoins(Refused):
 class WalletFull(Refused):
     code = "wallet_full"
     help = "The wallet would pass the largest amount this server keeps (2^53 - 1)."
+
+
+class ListFull(Refused):
+    code = "list_full"
+    help = "This list is as long as it may be; take something off it first."
 
 
 class KeyReused(Refused):

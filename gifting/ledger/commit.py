@@ -70,7 +70,7 @@ def deliver(items: Sequence[PendingCommit], replies: Sequence[RawReply]) -> None
         if status == OK:
             _resolve(item, Result(how == DUPLICATE, seq, coins, repeat_count, streak, how if how > DUPLICATE else 0))
         else:
-            _resolve(item, refusal(status, coins))
+            _resolve(item, refusal(status, coins, seq))
 
 
 def abandon(items: Iterable[PendingCommit]) -> None:

@@ -22,10 +22,17 @@ class FreeEvents:
         self._likes: dict[str, Fold] = {}
         self.likes = 0
 
-    def post(self, room: RoomRef, event: bytes, done: Done) -> None:
-        """Log and publish a comment, share, follow or member, encoded. Raises Overloaded, Unavailable."""
+    def post(
+        self, room: RoomRef, event: bytes, done: Done, *, user: str = "", age: int = 0, spoken: bool = False
+    ) -> None:
+        """Log and publish a comment (``spoken``), share, follow or member, encoded, of ``user``, who has that age.
+
+        Raises:
+            Overloaded, Unavailable: at once. ``done`` is told what the room's rules say.
+        """
         spot, head = _spot_and_head(room)
-        self._batcher.submit(EVENT, None, spot, None, head + pack(event), done)
+        fields = b"".join((head, pack(event), pack(user), pack(age), pack(int(spoken))))
+        self._batcher.submit(EVENT, None, spot, None, fields, done)
 
     def like(self, room: RoomRef, count: int, done: Done) -> None:
         """Add likes; they become one event with all others of the room within ``like_interval``."""
@@ -51,4 +58,4 @@ class FreeEvents:
 @lru_cache(SPOTS_CACHED)
 def _spot_and_head(room: RoomRef) -> tuple[Spot, bytes]:
     """Where a room is, and what the fields of its free events begin with."""
-    return room_spot(room.base, room.id), pack((room.id, room.host))[1:]
+    return room_spot(room.base, room.id, room.host), pack((room.id, room.host))[1:]

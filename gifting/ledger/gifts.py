@@ -113,7 +113,7 @@ class Gifts:
     def _add_target(self, room: RoomRef, gift: Gift) -> Target:
         about = events.encode_about(room.to_user, self._catalog.wire(gift.id))
         packed = pack((room.id, room.host, gift.id, int(gift.streakable), about))[1:]
-        target = Target(room_spot(room.base, room.id), packed)
+        target = Target(room_spot(room.base, room.id, room.host), packed)
         _remember(self._targets, (room, gift.id), target, TARGETS_MAX)
         return target
 

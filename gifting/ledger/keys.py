@@ -20,12 +20,14 @@ key                             type    holds
 ``{pNN}:watched``               zset    live rooms by viewers
 ``{pNN}:hosting``               hash    host → live rooms
 ``{pNN}:streaks``               zset    open streaks (``room\\nuser\\ngift``) by deadline
-``{pNN}:room:R``                hash    state, host, title, seq, totals
+``{pNN}:room:R``                hash    state, host, title, seq, totals, rules
 ``{pNN}:room:R/log``            stream  room batches; the id is ``last seq-count``
 ``{pNN}:room:R/streaks``        hash    open streaks
 ``{pNN}:room:R/top``            zset    user → coins sent
 ``{pNN}:room:R/users``          hash    user → name and picture, as wire bytes
 ``{pNN}:room:R/presence``       hash    node → viewers and when
+``{pNN}:room:R/pace``           zset    user → when it commented last (ms), as long as slow mode makes it wait
+``{pNN}:people:H``              hash    user → what the host has decided about it, as ``lua/include/house.lua`` says
 ``{p00}:chain:C``               string  number of the last commit call of node C that another could follow
 ``{p00}:meta``                  hash    what can't change once data exists
 ``{pNN}:overlays:H``            zset    token id → when it expires (ms): all that the host's rooms issued
@@ -120,6 +122,15 @@ def room_keys(base: str, room: str) -> list[str]:
     """A room's keys, as ``room.open`` in Lua takes them."""
     key = f"{base}:room:{room}"
     return [key, f"{key}/log", f"{key}/streaks", f"{key}/top", f"{key}/users"]
+
+
+def people_key(base: str, host: str) -> str:
+    return f"{base}:people:{host}"
+
+
+def house_keys(base: str, room: str, host: str) -> list[str]:
+    """A room's keys of what its host wants there, as ``house.open`` in Lua takes them."""
+    return [people_key(base, host), f"{base}:room:{room}/pace"]
 
 
 def presence_key(base: str, room: str) -> str:

@@ -22,6 +22,7 @@ from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.meta import Meta
 from gifting.ledger.overlays import Overlays
+from gifting.ledger.people import People
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import Rooms
 from gifting.ledger.safety import require_safe
@@ -38,9 +39,9 @@ from gifting.wire.messages import MAX_COUNT
 class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
-    What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``wallets``,
-    ``overlays``, ``revocations``, ``sandbox`` and ``sweeper``. ``vital`` keeps its tasks, and its health is told what
-    keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
+    ``wallets``, ``overlays``, ``revocations``, ``sandbox`` and ``sweeper``. ``vital`` keeps its tasks, and its health
+    is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Ledger:
         self.upkeep = Upkeep(self.redis, keys, settings, vital.health, self.meta, self.lookup, now, monotonic)
         calls = Calls(self.redis, keys, self.halt, now)
         self.rooms = Rooms(calls, settings)
+        self.people = People(calls)
         self.wallets = Wallets(calls, settings)
         self.sweeper = Sweeper(calls, settings)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)

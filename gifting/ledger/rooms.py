@@ -14,6 +14,7 @@ from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.keys import presence_key, room_keys
 from gifting.ledger.listing import Sort
 from gifting.model import events
+from gifting.model.house import NO_RULES, RoomRules, read_rules
 from gifting.model.packing import unpack
 from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, read_batches
@@ -133,7 +134,7 @@ class Rooms:
         found = msgpack.unpackb(await self._calls.timed("snapshot", keys, options), raw=True)
         if found is None:
             raise errors.RoomNotFound
-        state, host, name, title, started, seq, coins, diamonds, likes, viewers, top, streaks = found
+        state, host, name, title, started, seq, coins, diamonds, likes, viewers, top, streaks, rules = found
         return Snapshot(
             room.id,
             state.decode(),
@@ -147,6 +148,7 @@ class Rooms:
             viewers,
             decode_top(top),
             [events.decode_gift_event(streak) for streak in streaks],
+            _read_rules(rules),
         )
 
     async def top(self, room: RoomRef, limit: int) -> list[events.Ranked]:
@@ -176,6 +178,15 @@ class Rooms:
             for batch in found:
                 yield batch.after(since)
                 since = batch.last
+
+
+def _read_rules(found: Any) -> RoomRules:
+    """The rules as the snapshot's script gives them, if there are any."""
+    if not found:
+        return NO_RULES
+    *numbers, regions = found
+    gifting, min_age, max_gift, slow = numbers
+    return read_rules(gifting, min_age, max_gift, slow, regions.decode())
 
 
 def decode_top(ranked: list[Any]) -> list[events.Ranked]:

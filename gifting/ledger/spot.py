@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from gifting.ledger.keys import account_keys, credit_keys, room_keys
+from gifting.ledger.keys import account_keys, credit_keys, house_keys, room_keys
 from gifting.ledger.resp import bulks
 
 SENDERS_KEYS: Final = 6
 HOSTS_KEYS: Final = 4
-ROOM_KEYS: Final = 5
+ROOM_KEYS: Final = 7
 """How many keys a partition of senders, one of hosts, and a room have in a call."""
 
 SPOTS_CACHED: Final = 20_000
@@ -32,9 +32,9 @@ def bucket_spot(base: str, number: int) -> Spot:
 
 
 @lru_cache(SPOTS_CACHED)
-def room_spot(base: str, room: str) -> Spot:
-    """A room in its host's partition, as ``room.open`` in Lua takes it."""
-    return Spot(base, bulks(room_keys(base, room)))
+def room_spot(base: str, room: str, host: str) -> Spot:
+    """A room in its host's partition, as ``room.open`` and ``house.open`` in Lua take it."""
+    return Spot(base, bulks([*room_keys(base, room), *house_keys(base, room, host)]))
 
 
 @lru_cache

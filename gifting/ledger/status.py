@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 
 from gifting import errors
@@ -25,17 +26,27 @@ class Status(IntEnum):
     OUTCOME_UNKNOWN = 12
     """A script broke off: what it did for the key may be half done."""
 
+    GIFTING_OFF = 30
+    BLOCKED = 31
+    ROOM_AGE = 32
+    ROOM_REGION = 33
+    ROOM_MAX_GIFT = 34
+    MUTED = 35
+    SLOW_MODE = 36
+    LIST_FULL = 37
+
     @property
     def error(self) -> type[errors.GiftingError]:
         """What a refusal raises; of every status but OK."""
         return _ERRORS[self]
 
 
-def refusal(status: int, coins: int = 0) -> errors.GiftingError:
-    """The error of a status that is not OK; ``coins`` are those in the wallet."""
+def refusal(status: int, coins: int = 0, ends: int = 0) -> errors.GiftingError:
+    """The error of a status that is not OK; ``coins`` are those in the wallet, ``ends`` is what ends it."""
     if status == Status.INSUFFICIENT_COINS:
         return errors.InsufficientCoins(f"There are {coins} coins in the wallet.")
-    return Status(status).error()
+    told = _ENDS.get(Status(status))
+    return told(ends) if told else Status(status).error()
 
 
 _ERRORS: dict[Status, type[errors.GiftingError]] = {
@@ -51,4 +62,21 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.ROOM_TAKEN: errors.RoomTaken,
     Status.TOO_MANY_LIVE_ROOMS: errors.TooManyLiveRooms,
     Status.OUTCOME_UNKNOWN: errors.OutcomeUnknown,
+    Status.GIFTING_OFF: errors.GiftingOff,
+    Status.BLOCKED: errors.Blocked,
+    Status.ROOM_AGE: errors.RoomAge,
+    Status.ROOM_REGION: errors.RoomRegion,
+    Status.ROOM_MAX_GIFT: errors.RoomMaxGift,
+    Status.MUTED: errors.Muted,
+    Status.SLOW_MODE: errors.SlowMode,
+    Status.LIST_FULL: errors.ListFull,
 }
+
+
+_ENDS: dict[Status, Callable[[int], errors.GiftingError]] = {
+    Status.ROOM_AGE: lambda age: errors.RoomAge(f"This stream is for people of {age} years and older."),
+    Status.ROOM_MAX_GIFT: lambda coins: errors.RoomMaxGift(f"A gift may cost {coins} coins here.", cap=coins),
+    Status.MUTED: lambda until: errors.Muted(f"This user may comment again at {until} (ms since 1970).", until=until),
+    Status.SLOW_MODE: lambda until: errors.SlowMode(f"The next comment is taken at {until} (ms since 1970)."),
+}
+"""Those that say what ends them."""

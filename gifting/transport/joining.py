@@ -65,9 +65,10 @@ def _enter_room(
 
 
 def _announce(gateway: Gateway, session: Session, room: Room) -> None:
-    """Log that a viewer came, unless too many do."""
+    """Log that a viewer came, unless too many do, or it is blocked."""
     if room.members.take(gateway.time()):
-        gateway.ledger.free.post(room.ref, encode_post("member", gateway.sender_of(session).user), lambda outcome: None)
+        sender = gateway.sender_of(session)
+        gateway.ledger.free.post(room.ref, encode_post("member", sender.user), lambda outcome: None, user=sender.id)
 
 
 def leave(gateway: Gateway, session: Session, message: messages.Leave) -> None:

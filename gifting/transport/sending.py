@@ -89,8 +89,12 @@ def post(gateway: Gateway, session: Session, message: Post) -> None:
 
 def _post_in(gateway: Gateway, session: Session, message: Post, room: RoomRef) -> None:
     text = message.text if isinstance(message, messages.Comment) else None
-    event = encode_post(KINDS[type(message)], gateway.sender_of(session).user, text)
-    gateway.ledger.free.post(room, event, partial(_event_done, session, message.id))
+    sender = gateway.sender_of(session)
+    event = encode_post(KINDS[type(message)], sender.user, text)
+    done = partial(_event_done, session, message.id)
+    gateway.ledger.free.post(
+        room, event, done, user=sender.id, age=session.identity.standing.age, spoken=text is not None
+    )
 
 
 def _take(gateway: Gateway, session: Session, meter: Meter, amount: int) -> None:

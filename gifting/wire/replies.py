@@ -12,13 +12,14 @@ from msgspec.structs import astuple, fields
 
 from gifting.errors import GiftingError
 from gifting.model.events import Event, GiftEvent, Host, Ranked
+from gifting.model.house import RoomRules
 from gifting.model.values import Result
 from gifting.wire.messages import Uint
 
 
 class Snapshot(Struct, frozen=True):
     """A room as it stands. ``diamonds`` are milli-diamonds; ``started`` is in ms since 1970; ``streaks`` are the open
-    ones, of many the heaviest, as events with ``count`` 0.
+    ones, of many the heaviest, as events with ``count`` 0; ``rules`` are the host's.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Snapshot(Struct, frozen=True):
     viewers: int
     top: list[Ranked]
     streaks: list[GiftEvent]
+    rules: RoomRules
 
 
 class JoinReply(Struct, frozen=True):

@@ -97,7 +97,7 @@ class World:
         target = pack(("r1", "host", "spark", 1, b"\x80"))[1:]
         fields = pack(("ann", key, key_time(key), b"8 bytes!", 1, coins, ann.user, b"", 0, False))[1:]
         bucket = bucket_spot(ann.base, key_time(key) // BUCKET_MS)
-        spot = room_spot(self.room.base, self.room.id)
+        spot = room_spot(self.room.base, self.room.id, self.room.host)
         (result,) = await self.raw_commit(
             PendingCommit(GIFT, bucket, spot, target, fields, print, 0.0, terms=ann.terms)
         )

@@ -1,8 +1,8 @@
 #!lua
 -- commit: apply a batch of gifts, likes and other room events, in order. All or nothing per item.
 -- KEYS [1+] the partitions of its senders, six keys each, as accounts.open takes them; those of its rooms, four each,
---           as credit.add_room takes them; its rooms, five each, as room.open takes them; the buckets of its keys;
---           then, if ARGV [9] is not '', the chain
+--           as credit.add_room takes them; its rooms, seven each, as room.open and house.open take them; the buckets of
+--           its keys; then, if ARGV [9] is not '', the chain
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep]
 --      [3]  the kinds of the items, a byte each: 1 gift, 2 event, 3 like
@@ -10,25 +10,27 @@
 --           partition, and its number]; here and below all these, targets and terms are named by their place
 --      [5]  targets, each a gift in a room, as msgpack values one after another
 --           room, its id, host, gift, streakable 0|1, event bytes that all events of the target begin with
---      [6]  terms, what holds for senders, likewise; all in coins, 0: no such limit
---           age, region, per gift, per streak, per day, per month, per second, at once, unasked; ask first 0|1
+--      [6]  terms, what holds for senders, as read_terms takes them
 --      [7]  the items, likewise
 --           gift   bucket, target, terms, user, key, key time, digest, count, coins,
 --                  event bytes: the user, and count, coins and message; confirmed 0|1, pseudonym or false
---           event  room, its id, host, event bytes
+--           event  room, its id, host, event bytes, who does it ('': nobody), its age, 1 if it is a comment
 --           like   room, its id, host, event bytes, count
 --      [8]  the number of the call that was sent just before and is not answered yet; '' if there is none
 --      [9]  this call's number, by which the next may name it, kept under the chain's key; '' if none will
 -- returns   msgpack array, per item [how, status, seq, coins left, repeat_count, streak]; how: 0 fresh, 1 duplicate, or
 --           50|80|100, fresh, and so many percent of a limit are spent now. A refusal has in place of seq when it ends
---           (ms), or how many coins are allowed. '' for a call that was not run because the one before it was not: what
---           one sender sends stays in order
+--           (ms), or what is allowed (coins, years). '' for a call that was not run because the one before it was not:
+--           what one sender sends stays in order
 -- A gift is two halves, each in a partition of its own: its debit, and its credit, which takes nothing of the debit but
 -- the gift. Here both run in one call; what each may refuse, and in which order, says `refusal`.
 -- @include status
 -- @include clock
 -- @include debit
 -- @include credit
+-- @include house
+-- @include room
+-- @include terms
 -- @include wire
 local GIFT, LIKE = 1, 3
 local FRESH, DUPLICATE = '\150\0', '\150\1' -- a msgpack array of 6 and its first field
@@ -49,8 +51,8 @@ local function pack_result(status, seq, coins, repeat_count, streak)
   return wire[status] .. wire[seq] .. wire[coins] .. wire[repeat_count] .. wire[streak]
 end
 
-local function pack_refusal(status, coins)
-  return pack_result(status, 0, coins or 0, 0, 0)
+local function pack_refusal(status, coins, ends)
+  return pack_result(status, ends or 0, coins or 0, 0, 0)
 end
 
 local function add_places(senders, hosts, room_homes, bucket_homes, bucket_numbers)
@@ -58,7 +60,7 @@ local function add_places(senders, hosts, room_homes, bucket_homes, bucket_numbe
   local at = credits_at + hosts * credit.KEYS
   for _, home in ipairs(room_homes) do
     credit.add_room(credits, credits_at + (home - 1) * credit.KEYS, at)
-    at = at + room.KEYS
+    at = at + room.KEYS + house.KEYS
   end
   for i, home in ipairs(bucket_homes) do
     debit.add_bucket(debits, 1 + (home - 1) * accounts.KEYS, KEYS[at], bucket_numbers[i])
@@ -86,22 +88,6 @@ local function read_targets(values)
   return targets
 end
 
-local function read_one_terms(at, age, region, gift_cap, streak_cap, day_cap, month_cap, rate, burst, confirm_above,
-  first)
-  return at, {
-    age = age, region = region, gift_cap = gift_cap, streak_cap = streak_cap, day_cap = day_cap, month_cap = month_cap,
-    rate = rate, burst = burst, confirm_above = confirm_above, confirm_first = first == 1,
-  }
-end
-
-local function read_terms(values)
-  local at, terms = 0, {}
-  while at >= 0 and #values > 0 do
-    at, terms[#terms + 1] = read_one_terms(cmsgpack.unpack_limit(values, 10, at))
-  end
-  return terms
-end
-
 local function read_gift(targets, terms, at, bucket, place, terms_place, user, key, key_time, digest, count, coins,
   profile, sent, confirmed, shown)
   local target = targets[place]
@@ -114,8 +100,16 @@ local function read_gift(targets, terms, at, bucket, place, terms_place, user, k
   return at, debit.claim(debits, bucket, key_time, digest, gift)
 end
 
-local function read_event(at, place, id, host, event, count)
-  return at, { room = credit.room(credits, place, id), host = host, event = event, likes = count }
+local function read_event(at, place, id, host, event, user, age, spoken)
+  local post = {
+    room = credit.room(credits, place, id), host = host, event = event, user = user, age = age, spoken = spoken,
+  }
+  credit.want_post(credits, post.room, post)
+  return at, post
+end
+
+local function read_like(at, place, id, host, event, count)
+  return at, { room = credit.room(credits, place, id), host = host, event = event, likes = count, user = '' }
 end
 
 local function read_items(kinds, targets, terms, values)
@@ -124,8 +118,10 @@ local function read_items(kinds, targets, terms, values)
     local kind = string.byte(kinds, i)
     if kind == GIFT then
       at, items[i] = read_gift(targets, terms, cmsgpack.unpack_limit(values, 13, at))
+    elseif kind == LIKE then
+      at, items[i] = read_like(cmsgpack.unpack_limit(values, 5, at))
     else
-      at, items[i] = read_event(cmsgpack.unpack_limit(values, kind == LIKE and 5 or 4, at))
+      at, items[i] = read_event(cmsgpack.unpack_limit(values, 7, at))
     end
   end
   return items
@@ -133,15 +129,18 @@ end
 
 -- All that can refuse a gift, before the first change, in the order in which a sender is told of it.
 local function refusal(gift, account)
-  return debit.bad_amount(debits, gift) or credit.closed(credits, gift) or debit.short(gift, account)
-    or credit.full(credits, gift)
+  local refused, ends = debit.bad_amount(debits, gift), 0
+  if not refused then
+    refused, ends = credit.closed(credits, gift)
+  end
+  return refused or debit.short(gift, account) or credit.full(credits, gift), ends
 end
 
 local function decide(claim)
   local gift, account = claim.gift, debit.account(claim)
-  local refused = refusal(gift, account)
+  local refused, ends = refusal(gift, account)
   if refused then
-    return pack_refusal(refused, account.coins)
+    return pack_refusal(refused, account.coins, ends)
   end
   debit.take(debits, claim, account)
   local seq, repeat_count, streak = credit.give(credits, gift)
@@ -162,9 +161,9 @@ local function commit_gift(claim)
 end
 
 local function commit_event(item)
-  local refused = credit.post(credits, item.room, item.host, item.event, item.likes)
+  local refused, ends = credit.post(credits, item)
   if refused then
-    return FRESH, pack_refusal(refused)
+    return FRESH, pack_refusal(refused, 0, ends)
   end
   return FRESH, pack_result(Status.OK, item.room.seq, 0, 0, 0)
 end

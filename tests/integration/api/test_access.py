@@ -30,6 +30,11 @@ TABLE = """
     GET /v1/rooms                                  ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     GET /v1/rooms/{room}                           yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
     DELETE /v1/rooms/{room}                        yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    PATCH /v1/rooms/{room}                         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/rooms/{room}/people                    yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    PATCH /v1/rooms/{room}/people/{user}           yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    PUT /v1/rooms/{room}/moderators/{user}         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    DELETE /v1/rooms/{room}/moderators/{user}      yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     GET /v1/rooms/{room}/events                    yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
     GET /v1/rooms/{room}/top                       yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
     POST /v1/rooms/{room}/gifts                    yyn    yyn     yyn    yyn     yyn    yyn     -nn    -nn

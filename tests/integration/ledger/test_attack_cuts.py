@@ -72,7 +72,7 @@ class Batch:
         sent = [self.gift(0, 0), self.gift(0, 1), self.gift(1, 1), self.gift(1, 0), self.gift(1, 0, coins=1000)]
         comment = pack((self.rooms[0].id, self.hosts[0], encode_event("share", {})))[1:]
         likes = pack((self.rooms[1].id, self.hosts[1], encode_event("like", {"count": 2}, decided=1), 2))[1:]
-        spots = [room_spot(room.base, room.id) for room in self.rooms]
+        spots = [room_spot(room.base, room.id, room.host) for room in self.rooms]
         self.items = [
             *sent,
             PendingCommit(EVENT, None, spots[0], None, comment, print, 0.0),
@@ -85,7 +85,7 @@ class Batch:
         self.gifts[key] = (sender.id, room)
         target = pack((ref.id, ref.host, "spark", 1, b"\x80"))[1:]
         fields = pack((sender.id, key, key_time(key), b"8 bytes!", 1, coins, sender.user, b"", 0, False))[1:]
-        bucket, spot = bucket_spot(sender.base, key_time(key) // BUCKET_MS), room_spot(ref.base, ref.id)
+        bucket, spot = bucket_spot(sender.base, key_time(key) // BUCKET_MS), room_spot(ref.base, ref.id, ref.host)
         return PendingCommit(GIFT, bucket, spot, target, fields, print, 0.0, terms=sender.terms)
 
     async def coins(self) -> list[int]:

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from gifting.ledger import scripts
 from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit
-from gifting.ledger.keys import BUCKET_MS, Keys, account_keys, credit_keys, room_keys
+from gifting.ledger.keys import BUCKET_MS, Keys, account_keys, credit_keys, house_keys, room_keys
 from gifting.ledger.spot import bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
@@ -85,14 +85,21 @@ class Scene:
             False,
         )
         bucket = bucket_spot(self.world.base(user), key_time(key) // BUCKET_MS)
-        spot, fields = room_spot(self.rooms[room].base, self.rooms[room].id), pack(values)[1:]
+        spot, fields = room_spot(self.rooms[room].base, self.rooms[room].id, self.rooms[room].host), pack(values)[1:]
         return PendingCommit(GIFT, bucket, spot, head, fields, print, 0.0, terms=UNBOUND.packed)
 
     def free(self, kind: int, room: int, *more: Any) -> PendingCommit:
         ref = self.rooms[room]
         event = encode_event("like", {"count": 2}, decided=1) if kind == LIKE else encode_event("share", {})
+        free = () if kind == LIKE else ("", 0, 0)
         return PendingCommit(
-            kind, None, room_spot(ref.base, ref.id), None, pack((ref.id, ref.host, event, *more))[1:], print, 0.0
+            kind,
+            None,
+            room_spot(ref.base, ref.id, ref.host),
+            None,
+            pack((ref.id, ref.host, event, *free, *more))[1:],
+            print,
+            0.0,
         )
 
 
@@ -227,7 +234,7 @@ class TwoCalls:
         return await self.redis.eval(scripts.resolve(text), len(keys), *keys, *args)
 
     async def credit(self, does: str, room: RoomRef, target: dict[str, Any], gifts: bytes) -> Any:
-        keys = [*credit_keys(room.base), *room_keys(room.base, room.id)]
+        keys = [*credit_keys(room.base), *room_keys(room.base, room.id), *house_keys(room.base, room.id, room.host)]
         return unpack(await self.run(CREDIT, keys, pack((self.now, target, does)), gifts))
 
     async def send(self, gifts: list[dict[str, Any]], room: int) -> tuple[list[Status], list[list[int]]]:

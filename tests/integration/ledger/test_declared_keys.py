@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from gifting.ledger import commit_call, keys, scripts
 from gifting.ledger.commit import Packed, PendingCommit, pack_batch
 from gifting.model.events import encode_event
+from gifting.model.house import PersonChange, RulesChange
 from tests.support.lua import hook
 from tests.support.world import STREAK, WINDOW, World, a_world
 
@@ -30,6 +31,7 @@ def shape(key: str) -> str:
     """A key as the table in keys.py writes it."""
     key = re.sub(r"^gifting:{p\d\d}", "{pNN}", key)
     key = re.sub(r":room:[^/]+", ":room:R", key)
+    key = re.sub(r":people:.*", ":people:H", key)
     key = re.sub(r":overlays:.*", ":overlays:H", key)
     key = re.sub(r":revoked:.*", ":revoked:K", key)
     return re.sub(r":(keys|grants):\d+$", r":\1:B", key)
@@ -91,6 +93,10 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await world.told(lambda done: ledger.free.like(rooms[0], 1, done))
     await world.told(lambda done: ledger.free.post(rooms[0], encode_event("share", {}), done))
     await ledger.rooms.presence(rooms[0], "node", 3)
+    await ledger.people.set_rules(rooms[0], RulesChange(slow_mode=9))
+    await ledger.people.decide(rooms[0], "dan", PersonChange(blocked=True))
+    event = encode_event("comment", {"text": "hello"})
+    await world.told(lambda done: ledger.free.post(rooms[0], event, done, user="ann", spoken=True))
     await recorder.look()
     await ledger.rooms.live("start", "", 10)
     for room in rooms:

@@ -34,7 +34,7 @@ async def test_likes_are_folded(world: World) -> None:
 
 async def test_likes_stop_at_the_largest_number(world: World) -> None:
     event = encode_event("like", {"count": MAX_AMOUNT}, decided=1)
-    spot = room_spot(world.room.base, world.room.id)
+    spot = room_spot(world.room.base, world.room.id, world.room.host)
     like = PendingCommit(LIKE, None, spot, None, pack(("r1", "host", event, MAX_AMOUNT))[1:], print, 0.0)
     await world.raw_commit(like, like)
     assert [event["total"] for event in await world.log()] == [MAX_AMOUNT] * 2

@@ -9,6 +9,7 @@ import pytest
 from gifting.errors import Unavailable
 from gifting.hub.snapshots import RENEWED_AFTER, SNAPSHOT_AGE, Snapshots
 from gifting.model.events import Host
+from gifting.model.house import NO_RULES
 from gifting.wire.replies import Snapshot
 
 
@@ -26,7 +27,7 @@ class Ledger:
         await self._may.wait()
         if self.fails:
             raise Unavailable
-        return Snapshot("r1", "live", number, "", Host("host", ""), 0, 0, 0, 0, 0, [], [])
+        return Snapshot("r1", "live", number, "", Host("host", ""), 0, 0, 0, 0, 0, [], [], NO_RULES)
 
     async def answer(self) -> None:
         self._may.set()

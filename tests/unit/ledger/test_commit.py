@@ -11,7 +11,7 @@ import pytest
 import gifting
 from gifting import errors
 from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit, abandon, deliver, pack_batch, refuse
-from gifting.ledger.keys import account_keys, credit_keys, room_keys
+from gifting.ledger.keys import account_keys, credit_keys, house_keys, room_keys
 from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.model.packing import pack, unpack
@@ -85,7 +85,8 @@ def test_who_fails_to_be_told_keeps_nobody_from_it(caplog: pytest.LogCaptureFixt
 
 # On the wire.
 
-ROOM_SPOT, TARGET = room_spot("{p1}", "r"), b"a gift in r"
+ROOM_NAMES = [*room_keys("{p1}", "r"), *house_keys("{p1}", "r", "h")]
+ROOM_SPOT, TARGET = room_spot("{p1}", "r", "h"), b"a gift in r"
 
 
 def keys_of(packed: bytes) -> list[str]:
@@ -95,7 +96,7 @@ def keys_of(packed: bytes) -> list[str]:
 @pytest.mark.parametrize("kind", [EVENT, LIKE])
 def test_a_call_of_one_free_event(kind: int) -> None:
     packed = pack_batch([PendingCommit(kind, None, ROOM_SPOT, None, b"fields", told, 0.0)])
-    assert keys_of(packed.keys) == credit_keys("{p1}") + room_keys("{p1}", "r")
+    assert keys_of(packed.keys) == credit_keys("{p1}") + ROOM_NAMES
     assert packed.keys_count == len(keys_of(packed.keys))
     kinds, places, heads, terms, values = packed.arguments
     assert (kinds, unpack(places)) == (bytes([kind]), [0, 1, [1], [], []])
@@ -108,7 +109,7 @@ def test_a_call_of_one_gift_is_as_one_that_says_it_twice(base: str) -> None:
     gift = PendingCommit(GIFT, bucket_spot(base, 29_400_000), ROOM_SPOT, TARGET, b"fields", told, 0.0, terms=b"terms")
     one, two = pack_batch([gift]), pack_batch([gift, gift])
     assert (one.keys, one.keys_count) == (two.keys, two.keys_count)
-    assert keys_of(one.keys)[:-1] == account_keys(base) + credit_keys("{p1}") + room_keys("{p1}", "r")
+    assert keys_of(one.keys)[:-1] == account_keys(base) + credit_keys("{p1}") + ROOM_NAMES
     assert one.keys_count == len(keys_of(one.keys))
     kinds, places, heads, terms, values = one.arguments
     assert (2 * kinds, places, heads, terms, 2 * values) == two.arguments

@@ -125,7 +125,7 @@ def test_the_statuses_are_those_of_python() -> None:
 @pytest.mark.parametrize("status", [status for status in Status if status])
 def test_a_refusal_is_the_error_of_its_name(status: Status) -> None:
     assert status.error.code == status.name.lower()
-    assert issubclass(status.error, (errors.Refused, errors.BadRequest, errors.OutcomeUnknown))
+    assert issubclass(status.error, (errors.Refused, errors.Limited, errors.BadRequest, errors.OutcomeUnknown))
 
 
 def test_the_largest_amount_is_that_of_python() -> None:
@@ -139,7 +139,10 @@ def test_the_numbers_of_keys_and_what_a_bucket_spans_are_those_of_python() -> No
     assert f"credit = {{ KEYS = {spot.HOSTS_KEYS} }}\n" in credit
     assert len(keys.credit_keys("")) == spot.HOSTS_KEYS
     assert len(keys.account_keys("")) == spot.SENDERS_KEYS
-    assert f"room = {{ KEYS = {spot.ROOM_KEYS} }}\n" in room
+    house = code(LUA / "include" / "house.lua")
+    assert f"room = {{ KEYS = {len(keys.room_keys('', ''))} }}\n" in room
+    assert f"house = {{ KEYS = {len(keys.house_keys('', '', ''))} }}\n" in house
+    assert len([*keys.room_keys("", ""), *keys.house_keys("", "", "")]) == spot.ROOM_KEYS
     assert f"accounts = {{ KEYS = {len(keys.account_keys(''))} }}\n" in accounts
     assert f", {keys.BUCKET_MS})" in code(LUA / "include" / "debit.lua")
     assert f", {keys.DAY_MS})" in grant

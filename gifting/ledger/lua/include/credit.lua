@@ -4,20 +4,25 @@
 --                                           the credits of a call: times in ms, diamonds per coin, how many events a
 --                                           log keeps
 --   credit.add_room(c, at, keys)            a room, in the partition whose four keys begin at KEYS[at]: ledger,
---                                           diamonds, carry, streaks' deadlines; its own as room.open takes them
+--                                           diamonds, carry, streaks' deadlines; its own as room.open takes them,
+--                                           and behind these those of house.open
 --   credit.room(c, place, id)               the room that was added as number `place`, or nil
 --   credit.add_target(c, place, target)     a gift in such a room, for all who send it there
 --   credit.want(c, gift)                    this gift may be given; to be said of all before they are loaded
 --   credit.load(c)
---   credit.closed(c, gift)                  why the room takes no gift from this user: a status, or nil
---   credit.full(c, gift)                    why what it would add is too much: likewise
+--   credit.want_post(c, r, post)            likewise a free event, by the user whom it names; '': nobody
+--   credit.closed(c, gift)                  why the room takes no such gift from this user: a status and what ends it,
+--                                           or nil
+--   credit.full(c, gift)                    why what it would add is too much: a status, or nil
 --   credit.give(c, gift)                    never refuses; returns the gift's seq, its streak's count, and its streak
---   credit.post(c, r, host, event, likes)   log a free event; returns why not, or nil
+--   credit.post(c, post)                    log a free event; returns why not, or nil. `post`: as house.no_post
+--                                           takes it, and room, host, event, likes
 --   credit.flush(c)
 -- What a gift is says debit.lua. `closed` and `full` are asked before the debit, of the room as it is then.
 -- @include status
 -- @include amount
 -- @include earnings
+-- @include house
 -- @include room
 -- @include streaks
 -- @include wire
@@ -48,7 +53,11 @@ end
 function credit.room(c, place, id)
   local found = c.rooms[place]
   if found.room == nil then
-    found.room = room.open(found.p, found.at, id) or false
+    local r = room.open(found.p, found.at, id)
+    if r then
+      house.open(r, found.at + room.KEYS)
+    end
+    found.room = r or false
   end
   return found.room or nil
 end
@@ -62,8 +71,17 @@ end
 
 function credit.want(c, gift)
   local r = c.targets[gift.target.number].room
-  if r and gift.streak then
-    streaks.want(r, gift.streak)
+  if r then
+    house.want(r, gift.user)
+    if gift.streak then
+      streaks.want(r, gift.streak)
+    end
+  end
+end
+
+function credit.want_post(_, r, post)
+  if r and post.user ~= '' then
+    house.want(r, post.user)
   end
 end
 
@@ -71,6 +89,7 @@ function credit.load(c)
   for _, p in ipairs(c.partitions) do
     earnings.load(p.earnings)
     for _, r in ipairs(p.rooms) do
+      house.load(r)
       streaks.load(r)
     end
   end
@@ -78,7 +97,13 @@ end
 
 function credit.closed(c, gift)
   local target = gift.target
-  return c.targets[target.number].closed or gift.user == target.host and Status.OWN_ROOM or nil
+  local to = c.targets[target.number]
+  if to.closed then
+    return to.closed, 0
+  elseif gift.user == target.host then
+    return Status.OWN_ROOM, 0
+  end
+  return house.no_gift(to.room, gift, c.now)
 end
 
 function credit.full(c, gift)
@@ -111,17 +136,29 @@ function credit.give(c, gift)
   return seq, streak.count, streak.first
 end
 
-function credit.post(c, r, host, event, likes)
-  local refused = room.refusal(r, host)
-  if refused then
-    return refused
+function credit.post(c, post)
+  local r = post.room
+  local refused, ends = room.refusal(r, post.host), 0
+  if not refused then
+    refused, ends = house.no_post(r, post, c.now)
   end
-  if likes then
-    r.likes = math.min(r.likes + likes, MAX_AMOUNT)
+  if refused then
+    return refused, ends
+  end
+  local event = post.event
+  if post.likes then
+    r.likes = math.min(r.likes + post.likes, MAX_AMOUNT)
     event = event .. cmsgpack.pack('total', r.likes)
   end
+  house.commented(r, post, c.now)
   room.append(r, c.stamp, event)
   return nil
+end
+
+local function flush_houses(c, p)
+  for _, r in ipairs(p.rooms) do
+    house.flush(r, c.now)
+  end
 end
 
 function credit.flush(c)
@@ -129,5 +166,6 @@ function credit.flush(c)
     earnings.flush(p.earnings)
     streaks.flush(p, c.window)
     room.flush(p, c.keep)
+    flush_houses(c, p)
   end
 end

@@ -27,7 +27,8 @@ local function new_pieces()
 end
 
 function room.open(p, at, id)
-  local found = redis.call('HMGET', KEYS[at], 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank')
+  local found = redis.call('HMGET', KEYS[at], 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank',
+    'rules')
   if not found[1] then
     return nil
   end
@@ -35,6 +36,7 @@ function room.open(p, at, id)
     id = id, key = KEYS[at], log_key = KEYS[at + 1], streaks_key = KEYS[at + 2], top_key = KEYS[at + 3],
     users_key = KEYS[at + 4], state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
+    rules = found[8],
     count = 0, size = 0, pieces = new_pieces(), n = 1, index = { nil, nil, nil, nil }, heads = {}, full = {},
     spent = {}, users = {}, streaks = {}, wanted = {}, finished = {},
   }

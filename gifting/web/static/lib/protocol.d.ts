@@ -272,6 +272,19 @@ export interface RoomEvents {
   totals?: LiveTotals;
 }
 
+/**
+ * `gifting`: gifts are taken. `min_age` in years: no gifts and no comments are taken below it. `regions`: gifts from
+ * these only. `max_gift` in coins: none above. `slow_mode`: seconds between two comments of one user. 0 and an empty
+ * list: any.
+ */
+export interface RoomRules {
+  gifting: boolean;
+  min_age: number;
+  regions: string[];
+  max_gift: number;
+  slow_mode: number;
+}
+
 /** Send `count` of a gift. `key` is a UUIDv7 the client makes once per gift and keeps for retries. */
 export interface SendGift {
   op: "send_gift";
@@ -299,7 +312,7 @@ export interface ShareEvent {
 
 /**
  * A room as it stands. `diamonds` are milli-diamonds; `started` is in ms since 1970; `streaks` are the open ones, of
- * many the heaviest, as events with `count` 0.
+ * many the heaviest, as events with `count` 0; `rules` are the host's.
  */
 export interface Snapshot {
   id: string;
@@ -314,6 +327,7 @@ export interface Snapshot {
   viewers: number;
   top: Ranked[];
   streaks: GiftEvent[];
+  rules: RoomRules;
 }
 
 /** The last of a stream: its room takes no more gifts. */
@@ -411,6 +425,7 @@ export type ErrorCode =
   | "ledger_halted"
   | "ledger_unavailable"
   | "limits_unasked"
+  | "list_full"
   | "message_too_large"
   | "method_not_allowed"
   | "muted"

@@ -1,0 +1,116 @@
+"""Moderation: what a host, and who helps it, decides about a room and the people in it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from gifting.api.access import HOST, MODERATORS, moderator
+from gifting.api.call import Call
+from gifting.api.endpoint import Endpoint
+from gifting.model.house import MUTE_MAX, Person, PersonChange, RoomRules, RulesChange
+
+PAGE_MAX: Final = 1000
+
+
+class PersonBody(Struct):
+    """What is not named stays. ``mute`` is in minutes from now on; 0 ends it."""
+
+    blocked: bool | None = None
+    mute: Annotated[int, Meta(ge=0, le=MUTE_MAX)] | None = None
+
+
+class PeopleReply(Struct):
+    """People about whom something is decided, in no order. ``cursor`` is for the next page; 0 where there is none."""
+
+    people: list[Person]
+    cursor: int
+
+
+async def change_rules(call: Call) -> RoomRules:
+    ledger = call.services.ledger
+    room = await ledger.rooms.find(call.path["room"])
+    return await ledger.people.set_rules(room, call.body, await moderator(call))
+
+
+async def change_person(call: Call) -> Person:
+    body: PersonBody = call.body
+    mute = None if body.mute is None else body.mute * 60_000
+    return await _decide(call, PersonChange(body.blocked, mute))
+
+
+async def name_moderator(call: Call) -> Person:
+    return await _decide(call, PersonChange(moderator=True))
+
+
+async def dismiss_moderator(call: Call) -> Person:
+    return await _decide(call, PersonChange(moderator=False))
+
+
+async def _decide(call: Call, change: PersonChange) -> Person:
+    ledger = call.services.ledger
+    room = await ledger.rooms.find(call.path["room"])
+    return await ledger.people.decide(room, call.path["user"], change, await moderator(call))
+
+
+async def list_people(call: Call) -> PeopleReply:
+    ledger = call.services.ledger
+    room = await ledger.rooms.find(call.path["room"])
+    return PeopleReply(*await ledger.people.page(room, call.query["cursor"], max(call.query["limit"], 1)))
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "PATCH",
+        "/v1/rooms/{room}",
+        "Change the room's rules; moderators the slow mode only",
+        MODERATORS,
+        change_rules,
+        RoomRules,
+        RulesChange,
+        act="changed the rules",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/rooms/{room}/people",
+        "Who is blocked, muted or a moderator in the host's rooms",
+        MODERATORS,
+        list_people,
+        PeopleReply,
+        query=(("cursor", 0, 2**53 - 1), ("limit", 100, PAGE_MAX)),
+        cost=2,
+        page=100,
+    ),
+    Endpoint(
+        "PATCH",
+        "/v1/rooms/{room}/people/{user}",
+        "Block or mute in all rooms of the host, or end that",
+        MODERATORS,
+        change_person,
+        Person,
+        PersonBody,
+        act="decided about a user",
+        cost=2,
+    ),
+    Endpoint(
+        "PUT",
+        "/v1/rooms/{room}/moderators/{user}",
+        "Make somebody a moderator of all rooms of the host",
+        HOST,
+        name_moderator,
+        Person,
+        act="named a moderator",
+        cost=2,
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/rooms/{room}/moderators/{user}",
+        "Let a moderator be one no longer",
+        HOST,
+        dismiss_moderator,
+        Person,
+        act="dismissed a moderator",
+        cost=2,
+    ),
+)

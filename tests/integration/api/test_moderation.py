@@ -1,0 +1,109 @@
+"""Moderation over HTTP and on sockets: what a host and its moderators may, and what the others then can't."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gifting import errors
+from gifting.client import Client
+from tests.support.keys import new_key
+from tests.support.server import Server
+
+
+@pytest.fixture
+async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIterator[Server]:
+    async with Server(tmp_path / "data", redis_url) as running:
+        await running.room("r1")
+        await running.room("r2", "other")
+        for user in ("ann", "mod"):
+            grant = {"coins": 100, "key": new_key(), "reason": "a test"}
+            await running.operator.call("POST", f"/v1/users/{user}/grants", grant)
+        yield running
+
+
+async def test_rules_are_set_and_told(server: Server) -> None:
+    host = server.caller("host", "creator")
+    rules = {"gifting": True, "min_age": 18, "regions": ["GB", "US"], "max_gift": 50, "slow_mode": 3}
+    assert await host.call("PATCH", "/v1/rooms/r1", rules) == rules
+    assert await host.call("PATCH", "/v1/rooms/r1", {"gifting": False}) == {**rules, "gifting": False}
+    assert (await server.operator.room("r1"))["rules"] == {**rules, "gifting": False}
+    gift = {"gift": "spark", "key": new_key()}
+    with pytest.raises(errors.GiftingOff):
+        await server.caller("ann", "viewer").call("POST", "/v1/rooms/r1/gifts", gift)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"min_age": -1},
+        {"min_age": 1000},
+        {"regions": ["Germany"]},
+        {"regions": ["US"] * 251},
+        {"max_gift": 2**53},
+        {"slow_mode": 3601},
+        {"gifting": "no"},
+    ],
+)
+async def test_rules_have_bounds(server: Server, rules: dict[str, Any]) -> None:
+    with pytest.raises(errors.BadMessage):
+        await server.operator.call("PATCH", "/v1/rooms/r1", rules)
+
+
+@pytest.mark.attack
+async def test_who_is_blocked_comes_by_no_other_way(server: Server) -> None:
+    """Not by the connection that was open, nor by another, nor over HTTP, nor without a name."""
+    async with Client(server.url, server.token("ann")) as open_before:
+        await open_before.join("r1")
+        await server.caller("host", "creator").call("PATCH", "/v1/rooms/r1/people/ann", {"blocked": True})
+        async with Client(server.url, server.token("ann")) as another:
+            for client in (open_before, another):
+                with pytest.raises(errors.Blocked):
+                    await client.comment("r1", "hello")
+                with pytest.raises(errors.Blocked):
+                    await client.send_gift("r1", "spark")
+    gift = {"gift": "spark", "key": new_key()}
+    with pytest.raises(errors.Blocked):
+        await server.caller("ann", "viewer").call("POST", "/v1/rooms/r1/gifts", gift)
+    events = (await server.operator.call("GET", "/v1/rooms/r1/events"))["events"]
+    assert [event["type"] for event in events if event["type"] != "member"] == []
+
+
+async def test_moderators_help_in_all_rooms_of_the_host(server: Server) -> None:
+    await server.room("r3")
+    moderator, host = server.caller("mod", "viewer"), server.caller("host", "creator")
+    with pytest.raises(errors.Forbidden):
+        await moderator.call("PATCH", "/v1/rooms/r1/people/ann", {"blocked": True})
+    named = await host.call("PUT", "/v1/rooms/r1/moderators/mod")
+    assert named == {"user": "mod", "blocked": False, "muted_until": 0, "moderator": True}
+    assert (await moderator.call("PATCH", "/v1/rooms/r3/people/ann", {"mute": 5}))["muted_until"] > 0
+    assert (await moderator.call("PATCH", "/v1/rooms/r3", {"slow_mode": 7}))["slow_mode"] == 7
+    listed = await moderator.call("GET", "/v1/rooms/r1/people")
+    assert sorted(person["user"] for person in listed["people"]) == ["ann", "mod"]
+    await host.call("DELETE", "/v1/rooms/r3/moderators/mod")
+    with pytest.raises(errors.Forbidden):
+        await moderator.call("GET", "/v1/rooms/r1/people")
+
+
+@pytest.mark.attack
+async def test_a_moderator_does_not_rise(server: Server) -> None:
+    await server.caller("host", "creator").call("PUT", "/v1/rooms/r1/moderators/mod")
+    for role in ("viewer", "creator"):
+        moderator = server.caller("mod", role)
+        for method, path, body in (
+            ("PUT", "/v1/rooms/r1/moderators/friend", None),
+            ("DELETE", "/v1/rooms/r1/moderators/mod", None),
+            ("PATCH", "/v1/rooms/r1", {"gifting": False}),
+            ("PATCH", "/v1/rooms/r1", {"max_gift": 1}),
+            ("PATCH", "/v1/rooms/r2", {"slow_mode": 1}),
+            ("PATCH", "/v1/rooms/r2/people/ann", {"blocked": True}),
+            ("DELETE", "/v1/rooms/r1", None),
+            ("POST", "/v1/rooms/r1/overlay-tokens", {}),
+        ):
+            with pytest.raises(errors.Forbidden):
+                await moderator.call(method, path, body)
+    with pytest.raises(errors.Forbidden):
+        await server.caller("host", "overlay", room="r1").call("PATCH", "/v1/rooms/r1", {"gifting": False})
