@@ -11,7 +11,7 @@ from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.model.events import GiftInfo
 from gifting.model.text import PLAIN
-from gifting.wire.messages import GIFT_TEXT_MAX, Count, Id, Key
+from gifting.wire.messages import GIFT_TEXT_MAX, Confirmation, Count, Id, Key
 from gifting.wire.replies import GiftReply, GiftStatusReply, gift_reply
 
 
@@ -20,12 +20,16 @@ class CatalogReply(Struct):
 
 
 class SendGiftBody(Struct):
-    """``key`` is a UUIDv7, made once per gift and kept for retries."""
+    """``key`` is a UUIDv7, made once per gift and kept for retries. ``anonymous`` shows the room a made-up name;
+    ``confirm`` is that of the ``confirm_required`` with which it was refused.
+    """
 
     gift: Id
     key: Key
     count: Count = 1
     message: Annotated[str, Meta(max_length=GIFT_TEXT_MAX, pattern=PLAIN)] | None = None
+    anonymous: bool = False
+    confirm: Confirmation | None = None
 
 
 async def catalog(call: Call) -> CatalogReply:
@@ -37,7 +41,7 @@ async def send_gift(call: Call) -> GiftReply:
     room = await ledger.rooms.find(call.path["room"])
     body: SendGiftBody = call.body
     sender = ledger.gifts.sender(identity.user, identity.public())
-    result = await ledger.gifts.send(sender, room, body.gift, body.key, body.count, body.message)
+    result = await call.services.gateway.giving.send(sender, room, body)
     if not result.duplicate:
         call.services.gateway.wallets.changed(identity.user, result.coins)
     return gift_reply(room.id, result)

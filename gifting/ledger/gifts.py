@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.model import events, money
 from gifting.model.catalog import Catalog, Gift
 from gifting.model.packing import pack
+from gifting.model.pseudonym import profile, pseudonym
 from gifting.model.terms import UNBOUND, Terms
 from gifting.model.values import Done, Outcome, Result, RoomRef, Sender
 from gifting.wire.messages import MAX_COUNT
@@ -54,20 +55,43 @@ class Order(Struct, frozen=True):
     after: bytes
 
 
-class Gifts:
-    """Sends gifts of the catalog, and looks up what became of them."""
+class Content(NamedTuple):
+    """What a key stands for, and what it costs."""
 
-    def __init__(self, batcher: Batcher, keys: Keys, catalog: Catalog, lookup: Lookup) -> None:
+    digest: bytes
+    coins: int
+
+
+class Gifts:
+    """Sends gifts of the catalog, and looks up what became of them. ``salt`` gives that of pseudonyms."""
+
+    def __init__(
+        self, batcher: Batcher, keys: Keys, catalog: Catalog, lookup: Lookup, salt: Callable[[], bytes]
+    ) -> None:
         self._batcher = batcher
         self._keys = keys
         self._catalog = catalog
         self._lookup = lookup
+        self._salt = salt
         self._targets: dict[tuple[RoomRef, str], Target] = {}
         self._orders: dict[tuple[Sender, RoomRef, str, int], Order] = {}
 
     def sender(self, user: str, public: Mapping[str, Any], terms: Terms = UNBOUND) -> Sender:
         """A user as sender, on terms; ``public`` is what events show of it."""
         return Sender(user, self._keys.base(user), events.encode_user(public), terms.packed)
+
+    def masked(self, sender: Sender, room: RoomRef) -> Sender:
+        """The sender as one whom the room does not know."""
+        shown = pseudonym(self._salt(), room.id, sender.id)
+        return sender._replace(user=events.encode_user(profile(shown)), shown=shown)
+
+    def content(self, sender: Sender, room: RoomRef, gift_id: str, count: int, message: str | None) -> Content:
+        """Raises UnknownGift, BadAmount."""
+        gift = self._catalog[gift_id]
+        if not 1 <= count <= MAX_COUNT:
+            raise BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
+        told = (sender.id, room.id, gift_id, str(count), message or "", *filter(None, (sender.shown,)))
+        return Content(money.content_digest(*told), gift.coins * count)
 
     def submit(
         self,
@@ -97,14 +121,10 @@ class Gifts:
     def _order(
         self, sender: Sender, room: RoomRef, gift_id: str, count: int, message: str | None, confirmed: bool
     ) -> Order:
-        gift = self._catalog[gift_id]
-        if not 1 <= count <= MAX_COUNT:
-            raise BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
-        coins = gift.coins * count
-        digest = money.content_digest(sender.id, room.id, gift_id, str(count), message or "")
+        digest, coins = self.content(sender, room, gift_id, count, message)
         sent = events.encode_sent(count, coins, message)
-        after = pack((digest, count, coins, sender.user, sent, int(confirmed), False))[1:]
-        target = self._targets.get((room, gift_id)) or self._add_target(room, gift)
+        after = pack((digest, count, coins, sender.user, sent, int(confirmed), sender.shown or False))[1:]
+        target = self._targets.get((room, gift_id)) or self._add_target(room, self._catalog[gift_id])
         order = Order(target, pack(sender.id), after)
         if message is None and not confirmed:
             _remember(self._orders, (sender, room, gift_id, count), order, ORDERS_MAX)

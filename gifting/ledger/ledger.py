@@ -74,7 +74,7 @@ class Ledger:
         self.revocations = Revocations(calls, settings.token_ttl_max)
         self.connector = Connector(Address(url), settings.ledger_timeout)
         self.batcher = Batcher(self.connector, keys.chain, settings, now, self.halt.pull)
-        self.gifts = Gifts(self.batcher, keys, catalog, self.lookup)
+        self.gifts = Gifts(self.batcher, keys, catalog, self.lookup, lambda: self.meta.salt)
         self.free = FreeEvents(self.batcher, settings.like_interval)
 
     async def start(self) -> None:

@@ -20,12 +20,15 @@ class RoomRef(NamedTuple):
 
 
 class Sender(NamedTuple):
-    """Who sends: the user's partition, the user as wire bytes, and the terms, packed (:class:`Terms`)."""
+    """Who sends: the user's partition, the user as a room sees it, as wire bytes, and the terms, packed
+    (:class:`Terms`). ``shown`` is the pseudonym of one who sends anonymously; else ''.
+    """
 
     id: str
     base: str
     user: bytes
     terms: bytes
+    shown: str = ""
 
 
 class Result(Struct, frozen=True):

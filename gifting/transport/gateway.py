@@ -19,6 +19,7 @@ from gifting.logs import Refusals
 from gifting.model.values import Sender
 from gifting.tasks import end
 from gifting.transport.authentication import Authenticator
+from gifting.transport.giving import Giving
 from gifting.transport.lobby import Lobby
 from gifting.transport.outgoing import Outgoing
 from gifting.transport.session import Session
@@ -48,6 +49,7 @@ class Gateway:
         self.loop = asyncio.get_running_loop()
         self.time = self.loop.time
         self.authenticator = Authenticator(keyring, ledger.revocations, settings)
+        self.giving = Giving(ledger, lambda: self.authenticator.keyring)
         rates = Rates(settings.message_rate, settings.message_burst, settings.byte_rate, settings.byte_burst)
         self.limits = Limits(rates, settings.user_connections)
         self.refusals = Refusals(hub.counters.refusals, self.time)

@@ -39,22 +39,17 @@ def send_gift(gateway: Gateway, session: Session, message: messages.SendGift) ->
 
 
 def _send_gift_to(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef) -> None:
-    gateway.ledger.gifts.submit(
-        gateway.sender_of(session),
-        room,
-        message.gift,
-        message.key,
-        message.count,
-        message.message,
-        partial(_gift_done, gateway, session, message.id, room.id),
-    )
+    done = partial(_gift_done, gateway, session, message, room)
+    gateway.giving.submit(gateway.sender_of(session), room, message, done)
 
 
-def _gift_done(gateway: Gateway, session: Session, reply_to: int, room: str, outcome: Outcome) -> None:
+def _gift_done(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef, outcome: Outcome) -> None:
     if isinstance(outcome, errors.GiftingError):
-        session.refuse(reply_to, outcome)
+        if isinstance(outcome, errors.ConfirmRequired):
+            outcome = gateway.giving.ask(gateway.sender_of(session), room, message)
+        session.refuse(message.id, outcome)
         return
-    session.tell(gift_answer(reply_to, room, outcome))
+    session.tell(gift_answer(message.id, room.id, outcome))
     if not (gateway.sessions.alone(session) or outcome.duplicate):
         gateway.wallets.changed(session.identity.user, outcome.coins, told=session)
 

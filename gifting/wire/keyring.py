@@ -52,6 +52,7 @@ class Keyring:
         for key in public:
             self._public.setdefault(key.algorithm, []).append(key)
         assert len(self._secrets) <= SECRETS_MAX
+        self.secrets = tuple(key.material for key in self._secrets.values())
         self.ids = frozenset(self._secrets) | {key.id for keys in self._public.values() for key in keys}
 
     def find(self, algorithm: str, kid: str) -> Sequence[Key]:

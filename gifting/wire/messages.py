@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, get_args
 from msgspec import Meta, Struct
 
 from gifting.model.money import KEY, MAX_AMOUNT
+from gifting.wire.confirm import CONFIRMATION
 
 MAX_INT: Final = MAX_AMOUNT
 """Largest id or seq: JavaScript counts in doubles too."""
@@ -28,6 +29,8 @@ GiftText = Annotated[str, Meta(max_length=GIFT_TEXT_MAX)]
 CommentText = Annotated[str, Meta(min_length=1, max_length=COMMENT_TEXT_MAX)]
 Key = Annotated[str, Meta(extra_json_schema={"pattern": KEY})]
 """Checked where it is used, which has an error of its own for it."""
+
+Confirmation = Annotated[str, Meta(pattern=CONFIRMATION)]
 
 Lane = Literal["all", "live"]
 
@@ -51,13 +54,17 @@ class Leave(Message, frozen=True, tag="leave", kw_only=True):
 
 
 class SendGift(Message, frozen=True, tag="send_gift", kw_only=True):
-    """Send ``count`` of a gift. ``key`` is a UUIDv7 the client makes once per gift and keeps for retries."""
+    """Send ``count`` of a gift. ``key`` is a UUIDv7 the client makes once per gift and keeps for retries. ``anonymous``
+    shows the room a made-up name; ``confirm`` is that of the ``confirm_required`` with which it was refused.
+    """
 
     room: Id
     gift: Id
     key: Key
     count: Count = 1
     message: GiftText | None = None
+    anonymous: bool = False
+    confirm: Confirmation | None = None
 
 
 class GiftStatus(Message, frozen=True, tag="gift_status", kw_only=True):

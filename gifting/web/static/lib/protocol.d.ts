@@ -285,7 +285,10 @@ export interface RoomRules {
   slow_mode: number;
 }
 
-/** Send `count` of a gift. `key` is a UUIDv7 the client makes once per gift and keeps for retries. */
+/**
+ * Send `count` of a gift. `key` is a UUIDv7 the client makes once per gift and keeps for retries. `anonymous` shows
+ * the room a made-up name; `confirm` is that of the `confirm_required` with which it was refused.
+ */
 export interface SendGift {
   op: "send_gift";
   id: number;
@@ -294,6 +297,8 @@ export interface SendGift {
   key: string;
   count?: number;
   message?: string | null;
+  anonymous?: boolean;
+  confirm?: string | null;
 }
 
 export interface Share {

@@ -1,0 +1,76 @@
+"""A gift as somebody wants to give it, by whatever way it comes: under which name, and whether it is confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gifting.errors import ConfirmRequired
+from gifting.ledger.ledger import Ledger
+from gifting.model.money import key_time, parse_key
+from gifting.model.values import Done, Result, RoomRef, Sender
+from gifting.wire.confirm import GOOD_FOR_MS, Confirmed, confirms, make_confirmation
+from gifting.wire.keyring import Keyring
+
+
+class Wish(Protocol):
+    """What is asked for; the key says which attempt it is, ``confirm`` that the sender was asked."""
+
+    @property
+    def gift(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def message(self) -> str | None: ...
+    @property
+    def anonymous(self) -> bool: ...
+    @property
+    def confirm(self) -> str | None: ...
+
+
+class Giving:
+    """``keyring`` gives the keys as they are now; by their secrets a gift is confirmed."""
+
+    def __init__(self, ledger: Ledger, keyring: Callable[[], Keyring]) -> None:
+        self._ledger = ledger
+        self._keyring = keyring
+        self._window = round(ledger.settings.dedupe_window * 1000)
+
+    def submit(self, sender: Sender, room: RoomRef, wish: Wish, done: Done) -> None:
+        """As :meth:`Gifts.submit`. That a gift has to be confirmed, ``done`` hears as the ledger says it; what the
+        sender is told of it, says :meth:`ask`.
+        """
+        sender, confirmed = self._meant(sender, room, wish)
+        self._ledger.gifts.submit(sender, room, wish.gift, wish.key, wish.count, wish.message, done, confirmed)
+
+    async def send(self, sender: Sender, room: RoomRef, wish: Wish) -> Result:
+        """For those who can wait. Raises what it was refused for."""
+        gifts, (giver, confirmed) = self._ledger.gifts, self._meant(sender, room, wish)
+        try:
+            return await gifts.send(giver, room, wish.gift, wish.key, wish.count, wish.message, confirmed)
+        except ConfirmRequired:
+            raise self.ask(sender, room, wish) from None
+
+    def ask(self, sender: Sender, room: RoomRef, wish: Wish) -> ConfirmRequired:
+        """The refusal by which the same gift goes through, for some minutes and at most as long as its key does."""
+        what = self._confirmed(self._giver(sender, room, wish), room, wish)
+        until = min(self._ledger.now_ms() + GOOD_FOR_MS, key_time(what.key) + self._window)
+        confirm = make_confirmation(self._keyring().secret, what, until)
+        return ConfirmRequired(f"It costs {what.coins} coins.", until=until, confirm=confirm)
+
+    def _meant(self, sender: Sender, room: RoomRef, wish: Wish) -> tuple[Sender, bool]:
+        """Who gives, and whether that is confirmed. A confirmation that is none is as good as nothing."""
+        giver = self._giver(sender, room, wish)
+        if wish.confirm is None:
+            return giver, False
+        secrets, what = self._keyring().secrets, self._confirmed(giver, room, wish)
+        return giver, confirms(secrets, wish.confirm, what, self._ledger.now_ms())
+
+    def _giver(self, sender: Sender, room: RoomRef, wish: Wish) -> Sender:
+        return self._ledger.gifts.masked(sender, room) if wish.anonymous else sender
+
+    def _confirmed(self, sender: Sender, room: RoomRef, wish: Wish) -> Confirmed:
+        content = self._ledger.gifts.content(sender, room, wish.gift, wish.count, wish.message)
+        return Confirmed(sender.id, parse_key(wish.key), content.digest, content.coins)
