@@ -42,7 +42,9 @@ class Giving:
         """As :meth:`Gifts.submit`. That a gift has to be confirmed, ``done`` hears as the ledger says it; what the
         sender is told of it, says :meth:`ask`.
         """
-        sender, confirmed = self._meant(sender, room, wish)
+        confirmed = False
+        if wish.anonymous or wish.confirm is not None:
+            sender, confirmed = self._meant(sender, room, wish)
         self._ledger.gifts.submit(sender, room, wish.gift, wish.key, wish.count, wish.message, done, confirmed)
 
     async def send(self, sender: Sender, room: RoomRef, wish: Wish) -> Result:

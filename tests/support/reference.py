@@ -37,7 +37,7 @@ BUCKETS = {"gift": 60_000, "grant": 86_400_000}
 
 @dataclass(frozen=True)
 class Sent:
-    """A gift on its way."""
+    """A gift on its way; ``shown`` is what the room sees of a user who sends anonymously."""
 
     user: User
     room: str
@@ -45,6 +45,11 @@ class Sent:
     gift: Gift
     count: int
     message: str | None
+    shown: User | None = None
+
+    @property
+    def seen(self) -> User:
+        return self.shown or self.user
 
 
 class Reply(NamedTuple):
@@ -96,7 +101,7 @@ class Reference:
 
     def gift(self, now: int, key: str, sent: Sent) -> Reply:
         user = sent.user["id"]
-        content = (user, sent.room, sent.gift.id, sent.count, sent.message or "")
+        content = (user, sent.room, sent.gift.id, sent.count, sent.message or "", sent.seen["id"])
         name = ("gift", self.partition(user), key)
         return self._once(now, name, content, lambda: self._gift(now, sent))
 
@@ -127,8 +132,8 @@ class Reference:
         self.carry[carrying] = carry
         room.coins += coins
         room.diamonds += diamonds
-        room.spent[user] += coins
-        room.users.setdefault(user, sent.user)
+        room.spent[sent.seen["id"]] += coins
+        room.users.setdefault(sent.seen["id"], sent.seen)
         return self._log(now, room, sent, coins, diamonds)
 
     def _refusal(self, sent: Sent, user: str, host: str, coins: int, diamonds: int) -> str | None:
@@ -151,10 +156,10 @@ class Reference:
         return None if room.live else "room_ended"
 
     def _log(self, now: int, room: Room, sent: Sent, coins: int, diamonds: int) -> Reply:
-        name = (sent.user["id"], sent.gift.id)
+        name = (sent.seen["id"], sent.gift.id)
         if name in room.streaks and now - room.streaks[name].last > self.rules.streak_window:
             room.finish(now, name)
-        static = {"type": "gift", "user": sent.user, "to_user": sent.host, "gift": sent.gift.public()}
+        static = {"type": "gift", "user": sent.seen, "to_user": sent.host, "gift": sent.gift.public()}
         streak = room.streaks.get(name) or Streak(static, len(room.log) + 1, now)
         streak.repeats += sent.count
         streak.coins += coins
@@ -164,7 +169,7 @@ class Reference:
             room.streaks[name] = streak
         event = room.event(streak, ends, sent.count, coins, diamonds) | static | {"message": sent.message}
         seq = room.append(now, event, streak.first, streak.coins, ends)
-        return Reply(False, "ok", seq, self.coins[name[0]], streak.repeats, streak.first)
+        return Reply(False, "ok", seq, self.coins[sent.user["id"]], streak.repeats, streak.first)
 
     def post(self, now: int, name: str, host: str, event: Event) -> Reply:
         """A free event: it needs an open room, and no key."""

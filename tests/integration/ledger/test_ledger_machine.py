@@ -30,6 +30,7 @@ from gifting.model.catalog import parse_catalog
 from gifting.model.events import encode_event, encode_host
 from gifting.model.money import MAX_AMOUNT, make_key
 from gifting.model.packing import unpack
+from gifting.model.pseudonym import profile, pseudonym
 from gifting.model.values import Outcome, Result, RoomRef
 from tests.support.reference import Reference, Reply, Rules, Sent
 from tests.support.reference_room import Logged
@@ -238,13 +239,16 @@ class LedgerMachine(RuleBasedStateMachine):
         host = self.reference.rooms[name].host["id"]
         if data.draw(st.integers(0, 30)) == 30:
             name, host = data.draw(st.sampled_from([("nowhere", host), (name, group[-1])]))
+        user = data.draw(st.sampled_from((group[1],) * 4 + group))
+        masked = data.draw(st.sampled_from([False, False, False, True])) and kind != "comment"
         sent = Sent(
-            public(data.draw(st.sampled_from((group[1],) * 4 + group))),
+            public(user),
             name,
             {"id": host, "name": host.upper()},
             CATALOG[data.draw(st.sampled_from(["rose", "rose", "rose", "rose", "bear", "crown", "moon"]))],
             data.draw(COUNTS),
             data.draw(st.sampled_from([None, "", "hi"])),
+            profile(pseudonym(self.ledger.meta.salt, name, user)) if masked else None,
         )
         if kind == "comment":
             return "", sent
@@ -265,6 +269,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if key:
                 sender = self.ledger.gifts.sender(sent.user["id"], dict(sent.user))
                 ref, message = self.ref(sent), sent.message
+                sender = self.ledger.gifts.masked(sender, ref) if sent.shown else sender
                 self.ledger.gifts.submit(sender, ref, sent.gift.id, key, sent.count, message, outcomes.append)
             else:
                 event = encode_event("comment", {"user": dict(sent.user), "text": "hello"})
