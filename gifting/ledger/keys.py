@@ -35,6 +35,7 @@ key                             type    holds
 ``{p00}:sandbox``               hash    checkout of the sandbox → what it knows of it
 ``{p00}:sandbox/due``           zset    checkouts of which something is to be told → when (ms)
 ``{p00}:sandbox/changed``       zset    checkouts → when they last changed, or will (ms)
+``{p00}:deliveries``            hash    purchase in a store → when, and what its store must be told by
 ``{p00}:revisions``             zset    K and what is revoked → its number in the order of revoking; ``~`` has the last
 ==============================  ======  =====================================================================
 
@@ -69,6 +70,10 @@ class Keys:
         """The checkouts, those to be told of, and all by their last change."""
         key = f"{self.bases[0]}:sandbox"
         return [key, f"{key}/due", f"{key}/changed"]
+
+    @property
+    def deliveries(self) -> str:
+        return f"{self.bases[0]}:deliveries"
 
     def revoked(self, kind: str) -> str:
         return f"{self.bases[0]}:revoked:{kind}"

@@ -15,6 +15,7 @@ from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.connector import Connector
+from gifting.ledger.deliveries import Deliveries
 from gifting.ledger.free_events import FreeEvents
 from gifting.ledger.gifts import Gifts
 from gifting.ledger.halt import Halt
@@ -40,8 +41,8 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
-    ``wallets``, ``overlays``, ``revocations``, ``sandbox`` and ``sweeper``. ``vital`` keeps its tasks, and its health
-    is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    ``wallets``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks,
+    and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Ledger:
         self.sweeper = Sweeper(calls, settings)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)
         self.sandbox = SandboxBooks(calls)
+        self.deliveries = Deliveries(calls)
         self.revocations = Revocations(calls, settings.token_ttl_max)
         self.connector = Connector(Address(url), settings.ledger_timeout)
         self.batcher = Batcher(self.connector, keys.chain, settings, now, self.halt.pull)

@@ -35,4 +35,4 @@ def a_shelf(*orders: Order) -> Shelf:
     async def find(name: str) -> Order | None:
         return next((order for order in orders if name in (order.id, *order.references)), None)
 
-    return Shelf(find, lambda package: PRODUCT if package == "coins-100" else "")
+    return Shelf(find, lambda product: product == PRODUCT, lambda package: PRODUCT if package == "coins-100" else "")

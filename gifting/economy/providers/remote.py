@@ -28,6 +28,10 @@ _AGAIN: Final = {408, 429, 500, 502, 503, 504}
 Answer = Mapping[str, Any]
 
 
+class Unauthorised(ProviderFailed):
+    """Our own key is not believed, or may not do that: for the operator to mend, and then it can be asked again."""
+
+
 @cache
 def _tls() -> ssl.SSLContext:
     """Made once: it reads all root certificates."""
@@ -56,6 +60,7 @@ class Remote:
 
         Raises:
             ProviderRefused: the server understood and said no (any status of 4xx that waiting does not change).
+            Unauthorised: 401 or 403.
             ProviderFailed: no answer, or none that can be read, in as many attempts as there are.
         """
         sent = {"headers": headers, "params": params, "data": form, "json": body}
@@ -85,7 +90,8 @@ class Remote:
 
     def _read(self, status: int, body: bytes) -> Answer:
         if not 200 <= status < 300:
-            raise ProviderRefused(f"{self._name} says no ({status}): {_reason(body)}")
+            no = Unauthorised if status in (401, 403) else ProviderRefused
+            raise no(f"{self._name} says no ({status}): {_reason(body)}")
         try:
             answer = json.loads(body) if body.strip() else {}
         except (ValueError, RecursionError):

@@ -12,8 +12,10 @@ class Shelf(NamedTuple):
     """
     Args:
         order: the one that an id, or a reference (``google:GPA.…``), leads to.
+        sells: whether a product id of this store is one of a package.
         product: a package's product id in this store; '' if it is not sold there, or no package.
     """
 
     order: Callable[[str], Awaitable[Order | None]]
+    sells: Callable[[str], bool]
     product: Callable[[str], str]

@@ -12,7 +12,7 @@ pytest.importorskip("httpx")
 
 from gifting.economy.providers import remote
 from gifting.economy.providers.base import ProviderRefused
-from gifting.economy.providers.remote import ANSWER_MAX, Remote
+from gifting.economy.providers.remote import ANSWER_MAX, Remote, Unauthorised
 from gifting.errors import ProviderFailed
 from tests.support.http_server import Answer, Asked, HttpServer
 
@@ -60,7 +60,17 @@ async def test_it_is_asked_three_times_at_most() -> None:
     assert len(server.asked) == 3
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 404])
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_key_that_may_not_is_mended_by_somebody(status: int) -> None:
+    async with HttpServer(script((status, {}))) as server:
+        with pytest.raises(Unauthorised) as caught:
+            await Remote("x", server.url).ask("GET", "/p")
+    assert caught.value.temporary
+    assert not isinstance(caught.value, ProviderRefused)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [301, 400, 404])
 async def test_a_no_is_not_asked_again(status: int) -> None:
     async with HttpServer(script((status, {"why": "no\nno"}))) as server:
         with pytest.raises(ProviderRefused, match=str(status)) as caught:

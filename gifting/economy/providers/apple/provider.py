@@ -20,11 +20,11 @@ from gifting.economy.providers.apple.signed import (
 )
 from gifting.economy.providers.apple.told import NAME, SIGNIFICANT, of_notification, of_transaction
 from gifting.economy.providers.base import Checkout, Facts, ProviderRefused, Reason, RefundRequest, Told, refused
-from gifting.economy.providers.consumption import consumed
 from gifting.economy.providers.shelf import Shelf
 from gifting.economy.providers.threads import Threads
 from gifting.errors import BadWebhook
 from gifting.model.effects import WHOLE
+from gifting.model.lots import consumed
 from gifting.model.orders import Order
 
 log = logging.getLogger(__name__)
@@ -99,13 +99,16 @@ class Apple:
         """Share used up, and what we would do. Nothing is said of a user without consent."""
         if not self._consent:
             raise ProviderRefused("Apple is told nothing without the users' consent (apple_consent).")
-        await self._api.consumption(request.token, _answer(consumed(facts)))
+        await self._api.consumption(request.token, _answer(consumed(facts.order, facts.unspent)))
 
     async def _told(self, signed: str, way: Way, now_ms: int) -> list[Told]:
         told: Notification = await self._threads.run(lambda: self._signed.notification(signed, way, now_ms))
         if told.kind not in SIGNIFICANT or told.transaction is None:
             return []
-        order = await self._shelf.order(told.transaction.order)
+        named = told.transaction.order
+        order = await self._shelf.order(named) if named else None
+        if order is None and not self._shelf.sells(told.transaction.product):
+            return []  # the application sells more than coins
         return of_notification(told, order, self._shelf.product(order.package) if order else "")
 
 
