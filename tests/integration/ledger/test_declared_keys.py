@@ -115,6 +115,7 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await ledger.overlays.note(rooms[0], "r2~token", 60)
     await ledger.revocations.revoke_user("ann")
     assert await ledger.sandbox.write("cs_1", b"", b"known", world.clock[0], world.clock[0])
+    await ledger.deliveries.note("google:GPA.1", world.clock[0], ["coins.20", "token"])
     await recorder.look()
 
 
