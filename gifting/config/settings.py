@@ -80,7 +80,13 @@ class Settings:
         "personal", "Kinds of account (`account` of a token) that may send gifts and buy, comma-separated."
     )
     confirm_first_gift: bool = _setting(True, "A user's first gift ever has to be confirmed.")
-    catalog: str = _setting("", "TOML file with the gifts. Empty: the one in the package.")
+    catalog: str = _setting(
+        "", "TOML file with the gifts; read again when asked, as the next two. Empty: the one in the package."
+    )
+    prices: str = _setting("", "TOML file with packages, prices and promotions. Empty: the one in the package.")
+    regions: str = _setting(
+        "", "TOML file with what holds where: ages, caps, withdrawal. Empty: the one in the package."
+    )
     public_url: str = _setting(
         "", "Address by which clients reach this server, for links and as an allowed origin. Empty: as a request says."
     )

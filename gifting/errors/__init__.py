@@ -91,10 +91,11 @@
         ├── NoServer                no_server
         ├── SeveralServers          several_servers
         ├── NoData                  no_data
-        ├── BadCatalog              bad_catalog
-        ├── BadPrices               bad_prices
-        ├── BadRegions              bad_regions
-        ├── BadModeration           bad_moderation
+        ├── BadFile                 one that can be read again while the server runs
+        │   ├── BadCatalog            bad_catalog
+        │   ├── BadPrices             bad_prices
+        │   ├── BadRegions            bad_regions
+        │   └── BadModeration         bad_moderation
         ├── NoRedis                 no_redis
         ├── DataDirInUse            data_dir_in_use
         ├── DiskFailed              disk_failed

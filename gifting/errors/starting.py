@@ -29,22 +29,28 @@ class NoData(StartError):
     help = "Only `gifting serve` and `gifting demo` make a data directory; say which with --data-dir."
 
 
-class BadCatalog(StartError):
+class BadFile(StartError):
+    """One of the files that can be read again while the server runs, which then goes on by the old one."""
+
+    status = 422
+
+
+class BadCatalog(BadFile):
     code = "bad_catalog"
     help = "Mend the file; gifting/model/catalog.toml is an example."
 
 
-class BadPrices(StartError):
+class BadPrices(BadFile):
     code = "bad_prices"
     help = "Mend the file; gifting/model/prices.toml is an example."
 
 
-class BadRegions(StartError):
+class BadRegions(BadFile):
     code = "bad_regions"
     help = "Mend the file; gifting/model/regions.toml is an example."
 
 
-class BadModeration(StartError):
+class BadModeration(BadFile):
     code = "bad_moderation"
     help = "Mend the file; gifting/model/moderation.toml is an example."
 

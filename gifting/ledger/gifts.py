@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from gifting.errors import BadAmount, GiftingError, LedgerUnavailable
+from gifting.errors import BadAmount, GiftingError, LedgerUnavailable, UnknownGift
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.commit import GIFT
@@ -16,7 +18,7 @@ from gifting.ledger.keys import BUCKET_MS, Keys
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.model import events, money
-from gifting.model.catalog import Catalog, Gift
+from gifting.model.catalog import MAX_GIFTS, Catalog
 from gifting.model.packing import pack
 from gifting.model.pseudonym import profile, pseudonym
 from gifting.model.terms import UNBOUND, Terms
@@ -53,6 +55,7 @@ class Order(Struct, frozen=True):
     target: Target
     before: bytes
     after: bytes
+    sold: bool
 
 
 class Content(NamedTuple):
@@ -75,6 +78,19 @@ class Gifts:
         self._salt = salt
         self._targets: dict[tuple[RoomRef, str], Target] = {}
         self._orders: dict[tuple[Sender, RoomRef, str, int], Order] = {}
+        self._gone = Catalog([])
+
+    def use_catalog(self, catalog: Catalog) -> None:
+        """Sell these gifts from now on.
+
+        One that is no more costs nothing, for which the script refuses it, but not before it has looked at the key: who
+        sends it once more is told what became of it.
+        """
+        gone = [replace(gift, coins=0) for gift in (*self._gone, *self._catalog) if gift.id not in catalog]
+        self._gone = Catalog(gone[-MAX_GIFTS:])
+        self._catalog = catalog
+        self._targets.clear()
+        self._orders.clear()
 
     def sender(self, user: str, public: Mapping[str, Any], terms: Terms = UNBOUND) -> Sender:
         """A user as sender, on terms; ``public`` is what events show of it."""
@@ -87,7 +103,7 @@ class Gifts:
 
     def content(self, sender: Sender, room: RoomRef, gift_id: str, count: int, message: str | None) -> Content:
         """Raises UnknownGift, BadAmount."""
-        gift = self._catalog[gift_id]
+        gift = self._catalog_with(gift_id)[gift_id]
         if not 1 <= count <= MAX_COUNT:
             raise BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
         told = (sender.id, room.id, gift_id, str(count), message or "", *filter(None, (sender.shown,)))
@@ -115,6 +131,8 @@ class Gifts:
         raw_key = money.parse_key(key)
         made = money.key_time(raw_key)
         bucket = bucket_spot(sender.base, made // BUCKET_MS)
+        if not order.sold:
+            done = partial(_refuse_unsold, gift_id, done)
         fields = b"".join((order.before, _KEY, raw_key, _MADE, raw_key[:6], order.after))
         self._batcher.submit(GIFT, bucket, order.target.room, order.target.packed, fields, done, sender.terms)
 
@@ -124,14 +142,18 @@ class Gifts:
         digest, coins = self.content(sender, room, gift_id, count, message)
         sent = events.encode_sent(count, coins, message)
         after = pack((digest, count, coins, sender.user, sent, int(confirmed), sender.shown or False))[1:]
-        target = self._targets.get((room, gift_id)) or self._add_target(room, self._catalog[gift_id])
-        order = Order(target, pack(sender.id), after)
+        target = self._targets.get((room, gift_id)) or self._add_target(room, gift_id)
+        order = Order(target, pack(sender.id), after, sold=coins > 0)
         if message is None and not confirmed:
             _remember(self._orders, (sender, room, gift_id, count), order, ORDERS_MAX)
         return order
 
-    def _add_target(self, room: RoomRef, gift: Gift) -> Target:
-        about = events.encode_about(room.to_user, self._catalog.wire(gift.id))
+    def _catalog_with(self, gift_id: str) -> Catalog:
+        return self._gone if gift_id in self._gone else self._catalog
+
+    def _add_target(self, room: RoomRef, gift_id: str) -> Target:
+        catalog = self._catalog_with(gift_id)
+        gift, about = catalog[gift_id], events.encode_about(room.to_user, catalog.wire(gift_id))
         packed = pack((room.id, room.host, gift.id, int(gift.streakable), about))[1:]
         target = Target(room_spot(room.base, room.id, room.host), packed)
         _remember(self._targets, (room, gift.id), target, TARGETS_MAX)
@@ -167,6 +189,10 @@ class Gifts:
             return await self._lookup.status(user, key)
         except REDIS_ERRORS:
             raise LedgerUnavailable from None
+
+
+def _refuse_unsold(gift_id: str, done: Done, outcome: Outcome) -> None:
+    done(UnknownGift(f"There is no gift {gift_id!r} any more.") if isinstance(outcome, BadAmount) else outcome)
 
 
 def _remember(known: dict[K, V], name: K, value: V, most: int) -> None:

@@ -87,7 +87,7 @@ class Ledger:
             BadSetting: the data has other shared settings, a gift is too dear for the diamond rate, or Redis is set up
                 to lose acknowledged gifts.
         """
-        self._check_rate()
+        self.check_rate(self.catalog)
         try:
             await require_safe(self.redis, allow_unsafe=self.settings.allow_unsafe_redis)
             await self.meta.agree()
@@ -98,15 +98,24 @@ class Ledger:
         await self.revocations.sync()  # no revoked token is let in, from the first
         self._connecting = self._vital.start("ledger: connection", self.connector.run(), self.batcher.fall)
 
-    def _check_rate(self) -> None:
-        """The script computes coins × numerator + remainder, which must stay exact for the dearest send."""
+    def check_rate(self, catalog: Catalog) -> None:
+        """The script computes coins × numerator + remainder, which must stay exact for the dearest send.
+
+        Raises:
+            BadSetting: of this catalog it would not.
+        """
         numerator, denominator = self.settings.diamond_rate()
-        dearest = max(gift.coins for gift in self.catalog) * MAX_COUNT
+        dearest = max(gift.coins for gift in catalog) * MAX_COUNT
         if dearest * numerator + denominator > MAX_AMOUNT:
             raise errors.BadSetting(
                 f"diamonds_per_coin is {self.settings.diamonds_per_coin}: with {dearest} coins in one send that is no "
                 "longer exact. Use a simpler fraction."
             )
+
+    def use_catalog(self, catalog: Catalog) -> None:
+        """Sell these gifts from now on. What was packed before costs what it did then."""
+        self.catalog = catalog
+        self.gifts.use_catalog(catalog)
 
     def _halted(self) -> None:
         self.batcher.close(errors.LedgerHalted)

@@ -53,6 +53,9 @@ class Catalog:
     def __iter__(self) -> Iterator[Gift]:
         return iter(self._gifts.values())
 
+    def __contains__(self, gift_id: str) -> bool:
+        return gift_id in self._gifts
+
     def __getitem__(self, gift_id: str) -> Gift:
         try:
             return self._gifts[gift_id]
