@@ -25,7 +25,7 @@ from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
-from gifting.model.catalog import load_catalog
+from gifting.rulebook import Rulebook
 from gifting.serving import Server, all_started, client_server, metrics_server
 from gifting.signing.keeper import KeyKeeper
 from gifting.tasks import Vital, end
@@ -62,7 +62,7 @@ async def redis_for(settings: Settings, vital: Vital) -> AsyncIterator[str]:
 class Node:
     """One process on the Redis at ``url``, behind ``listeners`` (of ``serving.listen``); ``vital`` ends it.
 
-    ``links`` are a demo's.
+    ``links`` are a demo's. ``tell_others`` is as :class:`Rulebook` takes it.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Node:
         listeners: Sequence[socket.socket],
         vital: Vital,
         links: Sequence[ShortLink] = (),
+        tell_others: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self._files = raise_limit()
@@ -80,7 +81,11 @@ class Node:
         self._links = links
         self.vital = vital
         self.health = vital.health
-        self.ledger = Ledger(url, settings, load_catalog(settings.catalog), vital=self.vital)
+        self.rulebook = Rulebook(settings, tell_others)
+        self.ledger = Ledger(url, settings, self.rulebook.rules.catalog, vital=self.vital)
+        self.rulebook.follow(
+            lambda rules: self.ledger.use_catalog(rules.catalog), lambda rules: self.ledger.check_rate(rules.catalog)
+        )
         self.keeper = KeyKeeper(settings, self.health)
         self.hub = Hub(self.ledger.rooms, settings, self.name)
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring())
@@ -128,6 +133,7 @@ class Node:
             "sweep": self._sweep(),
             "upkeep": self._maintain(),
             "halt": self.ledger.halt.watch(),
+            "reload": self.rulebook.watch(self.vital.reload),
         }
         if not self.settings.allow_unsafe_redis:
             works["safety"] = watch_safety(self.ledger.redis, self.health)
@@ -149,7 +155,7 @@ class Node:
     def _servers(self) -> Iterator[Server]:
         parts = Parts(self.ledger, self.hub, self.gateway, self.feed, self.keeper)
         registry = make_registry(parts, self.settings.node_name())
-        services = Services(self.settings, self.ledger, self.gateway, self.health, registry, self._links)
+        services = Services(self.settings, self.ledger, self.gateway, self.health, registry, self.rulebook, self._links)
         protocol = partial(UpgradeProtocol, self.gateway.lobby, partial(Connection, self.gateway))
         yield client_server(make_app(services), protocol, self.settings, self._listeners[0])
         for listener in self._listeners[1:]:

@@ -40,12 +40,15 @@ def read_rules(settings: Settings) -> Rules:
 class Rulebook:
     """``rules`` are those in force. They are changed as a whole: nobody may keep a part of them for later.
 
+    ``tell_others`` has the other processes of this server read the files too.
+
     Raises:
         BadFile: as :func:`read_rules`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tell_others: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._tell_others = tell_others
         self._reading = asyncio.Lock()
         self._followers: list[Callable[[Rules], None]] = []
         self._checks: list[Callable[[Rules], None]] = []
@@ -73,9 +76,18 @@ class Rulebook:
         log.warning("the gifts, prices and regions were read again, and are in force")
         return rules
 
-    async def try_reload(self) -> None:
-        """As :meth:`reload`, for those who ask by a signal: the log has the answer."""
-        try:
-            await self.reload()
-        except StartError as error:
-            log.error("the gifts, prices and regions stay what they were: %s", error)
+    async def reload_everywhere(self) -> Rules:
+        """As :meth:`reload`, and if the files are good, in this server's other processes soon after."""
+        rules = await self.reload()
+        self._tell_others()
+        return rules
+
+    async def watch(self, asked: asyncio.Event) -> None:
+        """For ever: reload when that is asked for. The log has the answer."""
+        while True:
+            await asked.wait()
+            asked.clear()
+            try:
+                await self.reload()
+            except StartError as error:
+                log.error("the gifts, prices and regions stay what they were: %s", error)

@@ -20,12 +20,14 @@ class Vital:
     """The tasks without which a process is of no use. The first that comes to an end takes the process down.
 
     ``stop`` is set when the process should end: from outside, or because such a task has ended. Then ``health`` has
-    failed too, and :meth:`check` says so to whoever ends the process.
+    failed too, and :meth:`check` says so to whoever ends the process. ``reload`` is set from outside when the
+    files that may be replaced should be read again.
     """
 
     def __init__(self, health: Health) -> None:
         self.health = health
         self.stop = asyncio.Event()
+        self.reload = asyncio.Event()
         self._ended = ""
 
     def start(

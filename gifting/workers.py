@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from gifting.config import Settings, table
 from gifting.signing.secretfile import find_secrets
-from gifting.tasks import Vital
+from gifting.tasks import Vital, end
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,9 @@ RESTART_PAUSE = 0.5
 
 STOP_MARGIN = 5.0
 """Seconds a worker may take to stop beyond its drain time-out, before it is killed."""
+
+RELOAD = b"reload\n"
+"""What is said to workers, and by them."""
 
 
 async def run_workers(
@@ -33,39 +36,72 @@ async def run_workers(
         ServerFailed: a task that must not end has ended.
     """
     find_secrets(settings)  # made, where it is kept in the data directory, before each worker reads it there
+    workers = _Workers(settings, listeners, vital)
     running = [
-        vital.start(f"worker {number}", _keep(_environment(settings, url, number), settings, listeners, vital.stop))
+        vital.start(f"worker {number}", workers.keep(_environment(settings, url, number)))
         for number in range(1, settings.workers + 1)
     ]
+    reloading = vital.start("reload", workers.pass_on())
     ready()
     await vital.stop.wait()
     await asyncio.wait(running)
+    await end([reloading])
     vital.check()
 
 
-async def _keep(
-    environment: dict[str, str], settings: Settings, listeners: Sequence[socket.socket], stop: asyncio.Event
-) -> None:
-    numbers = [listener.fileno() for listener in listeners]
-    while not stop.is_set():
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gifting", "serve", *(f"--fd={number}" for number in numbers)),
+class _Workers:
+    """The processes. A line to one's stdin has it read the files again; one that was asked to says so on its stdout."""
+
+    def __init__(self, settings: Settings, listeners: Sequence[socket.socket], vital: Vital) -> None:
+        self._settings = settings
+        self._numbers = [listener.fileno() for listener in listeners]
+        self._vital = vital
+        self._processes: set[asyncio.subprocess.Process] = set()
+
+    async def keep(self, environment: dict[str, str]) -> None:
+        """Keep one running until the server should end."""
+        stop = self._vital.stop
+        while not stop.is_set():
+            process = await self._start(environment)
+            self._processes.add(process)
+            ended = asyncio.create_task(self._hear(process))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            self._processes.discard(process)
+            if not ended.done():
+                await _stop(process, self._settings.drain_timeout + STOP_MARGIN)
+            elif not stop.is_set():
+                log.error("a worker ended with %s; another is started", process.returncode)
+                await asyncio.sleep(RESTART_PAUSE)
+            await ended
+
+    async def _start(self, environment: dict[str, str]) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gifting", "serve", *(f"--fd={number}" for number in self._numbers)),
             env=environment,
-            pass_fds=numbers,
+            pass_fds=self._numbers,
             stdin=asyncio.subprocess.PIPE,  # it closes when this process ends, however it does
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        ended = asyncio.create_task(process.wait())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not ended.done():
-            await _stop(process, settings.drain_timeout + STOP_MARGIN)
-        elif not stop.is_set():
-            log.error("a worker ended with %s; another is started", process.returncode)
-            await asyncio.sleep(RESTART_PAUSE)
-        await ended
+
+    async def _hear(self, process: asyncio.subprocess.Process) -> None:
+        """Until it has ended."""
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if line == RELOAD:
+                self._vital.reload.set()
+        await process.wait()
+
+    async def pass_on(self) -> None:
+        """For ever: when the files should be read again, tell every worker, also one that has only just begun."""
+        while True:
+            await self._vital.reload.wait()
+            self._vital.reload.clear()
+            for process in self._processes:
+                if process.stdin is not None and not process.stdin.is_closing():
+                    process.stdin.write(RELOAD)
 
 
 async def _stop(process: asyncio.subprocess.Process, timeout: float) -> None:

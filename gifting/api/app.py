@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from gifting.api.request import read_call
 from gifting.api.services import Services
 from gifting.errors import GiftingError
 from gifting.logs import log_act
+from gifting.model.catalog import Catalog
 from gifting.web.pages import page_routes
 
 log = logging.getLogger(__name__)
@@ -39,14 +40,13 @@ def make_app(services: Services) -> Starlette:
     for endpoint in ENDPOINTS:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     routes = [Route(path, partial(_serve, services, of), methods=list(of)) for path, of in by_path.items()]
-    gifts = [gift.id for gift in services.ledger.catalog]
     routes += [
-        _document("/openapi.json", openapi.document(gifts)),
-        _document("/asyncapi.json", asyncapi.document()),
+        Route("/openapi.json", lambda request: _openapi(services.rulebook.rules.catalog)),
+        Route("/asyncapi.json", lambda request: _asyncapi()),
     ]
     if not services.settings.metrics_port:
         routes.append(metrics_route(services, here_only=True))
-    app = with_problems([*routes, *page_routes(services.ledger.catalog, services.links)])
+    app = with_problems([*routes, *page_routes(services.rulebook, services.links)])
     if origins := services.settings.allowed_origins():
         app.add_middleware(Cors, origins=origins)
     return app
@@ -57,9 +57,18 @@ def make_metrics_app(services: Services) -> Starlette:
     return with_problems([metrics_route(services, here_only=False)])
 
 
-def _document(path: str, document: dict[str, Any]) -> Route:
-    response = Response(msgspec.json.encode(document), media_type="application/json")
-    return Route(path, lambda request: response)
+@lru_cache(1)
+def _openapi(catalog: Catalog) -> Response:
+    return _document(openapi.document(gift.id for gift in catalog))
+
+
+@lru_cache(1)
+def _asyncapi() -> Response:
+    return _document(asyncapi.document())
+
+
+def _document(document: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json")
 
 
 async def _serve(services: Services, by_method: Mapping[str, Endpoint], request: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gifting.api import gifts, health, moderation, overlays, rooms, tokens, users
+from gifting.api import admin, gifts, health, moderation, overlays, packages, rooms, tokens, users
 from gifting.api.endpoint import Endpoint
 
 
@@ -20,9 +20,11 @@ NOUNS: Final = (
     Noun("rooms", rooms.__doc__, rooms.ENDPOINTS),
     Noun("moderation", moderation.__doc__, moderation.ENDPOINTS),
     Noun("gifts", gifts.__doc__, gifts.ENDPOINTS),
+    Noun("packages", packages.__doc__, packages.ENDPOINTS),
     Noun("users", users.__doc__, users.ENDPOINTS),
     Noun("overlays", overlays.__doc__, overlays.ENDPOINTS),
     Noun("tokens", tokens.__doc__, tokens.ENDPOINTS),
+    Noun("admin", admin.__doc__, admin.ENDPOINTS),
     Noun("health", health.__doc__, health.ENDPOINTS),
 )
 ENDPOINTS: Final = tuple(endpoint for noun in NOUNS for endpoint in noun.endpoints)

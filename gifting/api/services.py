@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from gifting.config import Settings
 from gifting.health import Health
 from gifting.ledger.ledger import Ledger
+from gifting.rulebook import Rulebook
 from gifting.transport.gateway import Gateway
 from gifting.web.front import ShortLink
 
@@ -23,4 +24,5 @@ class Services:
     gateway: Gateway
     health: Health
     metrics: CollectorRegistry
+    rulebook: Rulebook
     links: Sequence[ShortLink] = ()

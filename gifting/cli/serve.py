@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -17,6 +18,8 @@ from gifting import config, logs
 from gifting.health import Health
 from gifting.running import Running, address, announced
 from gifting.tasks import Vital
+
+STDIN: Final = 0
 
 
 def from_table(command: Callable[..., None]) -> Callable[..., None]:
@@ -68,15 +71,42 @@ async def _serve(
 
     loop, vital = asyncio.get_running_loop(), Vital(Health())
     if worker:
-        loop.add_reader(sys.stdin.fileno(), vital.stop.set)  # only the parent's end makes it readable
+        loop.add_reader(STDIN, _hear, vital)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, vital.stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _hang_up, vital, worker, os.isatty(STDIN))
     try:
         async with redis_for(settings, vital) as url:
             if settings.workers > 1:
                 await run_workers(settings, url, listeners, vital, ready)
             else:
-                await Node(settings, url, listeners, vital).run(ready)
+                others = partial(_ask, vital, worker) if worker else lambda: None
+                await Node(settings, url, listeners, vital, tell_others=others).run(ready)
     finally:
         for listener in listeners:
             listener.close()
+
+
+def _hear(vital: Vital) -> None:
+    """What the parent says to this worker."""
+    if os.read(STDIN, 512):
+        vital.reload.set()
+    else:  # it has ended
+        asyncio.get_running_loop().remove_reader(STDIN)
+        vital.stop.set()
+
+
+def _hang_up(vital: Vital, worker: bool, in_terminal: bool) -> None:
+    """SIGHUP: somebody wants the files read again, unless it is the end of the terminal that this runs in."""
+    if in_terminal and not os.isatty(STDIN):
+        vital.stop.set()
+    else:
+        _ask(vital, worker)
+
+
+def _ask(vital: Vital, worker: bool) -> None:
+    """Have all processes of this server read the files again: a worker asks its parent, who tells all."""
+    if worker:
+        print("reload", flush=True)
+    else:
+        vital.reload.set()

@@ -78,15 +78,18 @@ class Promotion(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """From when until before when it holds, in ms since 1970."""
         return round(self.begins.timestamp() * 1000), round(self.ends.timestamp() * 1000)
 
-    def offered(self, region: str, package: str, first: bool, now_ms: int) -> bool:
-        """Whether it is for such a purchase, at this time, whatever its budgets have left."""
+    def running(self, region: str, now_ms: int) -> bool:
+        """Whether it is for that region, at this time."""
         begins, ends = self.window()
-        return (
-            begins <= now_ms < ends
-            and (not self.regions or region in self.regions)
-            and (not self.packages or package in self.packages)
-            and (first or not self.first_only)
-        )
+        return begins <= now_ms < ends and (not self.regions or region in self.regions)
+
+    def includes(self, package: str) -> bool:
+        """Whether it is for that package; '' is a free number of coins."""
+        return not self.packages or package in self.packages
+
+    def offered(self, region: str, package: str, first: bool, now_ms: int) -> bool:
+        """Whether it is for such a purchase, whatever its budgets have left."""
+        return self.running(region, now_ms) and self.includes(package) and (first or not self.first_only)
 
     def gain(self, coins: int, price: int, currency: str, tier: Tier) -> Gain:
         """What it gives on ``coins`` for ``price`` minor units, rounded down; its cost is rounded up."""

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from gifting.errors import AccountNotAllowed, AgeRequired, BadRegions, RegionNotAllowed
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.standing import ACCOUNT, AGE_MAX, Standing
+from gifting.model.terms import Terms
 from gifting.model.tomlfile import TomlFile, read_toml
 
 REGIONS_MAX: Final = 300
@@ -108,6 +109,23 @@ class Regions:
     @property
     def ids(self) -> frozenset[str]:
         return frozenset(self._regions)
+
+    def terms(self, standing: Standing, *, confirm_first: bool = False) -> Terms:
+        """What holds for whoever is of such ``standing`` and sends; ``confirm_first`` as the settings have it."""
+        region = self.of(standing.region)
+        caps = region.caps_at(standing.age)
+        return Terms(
+            age=standing.age,
+            region=standing.region,
+            gift_cap=caps.gift_cap,
+            streak_cap=caps.streak_cap,
+            day_cap=caps.day_cap,
+            month_cap=caps.month_cap,
+            velocity_rate=region.velocity_rate,
+            velocity_burst=region.velocity_burst,
+            confirm_above=region.confirm_above,
+            confirm_first=confirm_first,
+        )
 
     def of(self, code: str) -> Region:
         """The region of a country, or with that id; ``other`` for all that no region has, and for ''."""

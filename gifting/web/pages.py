@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import gifting.web
 from gifting.errors import UnknownGift
-from gifting.model.catalog import Catalog
+from gifting.rulebook import Rulebook
 from gifting.transport.addresses import is_asked_from_here
 from gifting.web.art import gift_svg
 from gifting.web.front import ShortLink, front_page
@@ -42,12 +42,12 @@ ART_HEADERS = HEADERS | {
 }
 
 
-def page_routes(catalog: Catalog, links: Sequence[ShortLink] = ()) -> list[BaseRoute]:
+def page_routes(rulebook: Rulebook, links: Sequence[ShortLink] = ()) -> list[BaseRoute]:
     """``links`` are a demo's: whoever sits at this machine may follow them."""
 
     async def art(request: Request) -> Response:
         try:
-            gift = catalog[request.path_params["gift"]]
+            gift = rulebook.rules.catalog[request.path_params["gift"]]
         except UnknownGift:
             raise HTTPException(404) from None
         return Response(gift_svg(gift), media_type="image/svg+xml", headers=ART_HEADERS)

@@ -24,7 +24,7 @@ PACKAGE = ROOT / "gifting"
 
 LAYERS = {
     "errors": 0, "config": 0, "configdoc": 0, "files": 0, "health": 0, "histogram": 0, "logs": 0, "model": 0,
-    "tasks": 0,
+    "rulebook": 0, "tasks": 0,
     "wire": 1,
     "ledger": 2, "hub": 2, "signing": 2,
     "economy": 3, "archive": 3,

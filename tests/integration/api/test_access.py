@@ -111,7 +111,12 @@ def test_the_table_names_every_endpoint_role_and_claim() -> None:
     guarded = {f"{row.method} {row.path}" for row in ENDPOINTS if row.access is not None}
     named = {case[:4] for case in cases()}
     assert named == set(itertools.product(guarded, ROLES, ("host", "someone"), CLAIMS))
-    assert {row.path for row in ENDPOINTS if row.access is None} == {"/healthz", "/readyz", "/v1/catalog"}
+    assert {row.path for row in ENDPOINTS if row.access is None} == {
+        "/healthz",
+        "/readyz",
+        "/v1/catalog",
+        "/v1/packages",
+    }
 
 
 async def test_every_endpoint_lets_in_whom_the_table_says(server: Server) -> None:

@@ -26,7 +26,7 @@ from gifting.ledger.commit import RawReply
 from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.status import Status
-from gifting.model.catalog import parse_catalog
+from gifting.model.catalog import Catalog, parse_catalog
 from gifting.model.events import encode_event, encode_host
 from gifting.model.money import MAX_AMOUNT, make_key
 from gifting.model.packing import unpack

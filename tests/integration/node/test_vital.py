@@ -32,7 +32,7 @@ WAIT = 10.0
 
 TASKS = (
     *("feed", "watch", "key files", "jwks", "viewers", "rooms", "lobby", "sweep", "upkeep", "halt", "safety"),
-    *("serve", "ledger: connection"),
+    *("serve", "reload", "ledger: connection"),
 )
 """All that one process runs for ever."""
 
