@@ -45,6 +45,7 @@ TABLE = """
     DELETE /v1/rooms/{room}/overlay-tokens/{token_id}
                                                    yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     POST /v1/tokens/revocations                    ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/admin/reload                          ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
 """
 """``own``: the token is of the user it is about (the host of r1); the three letters are the claims of CLAIMS.
 

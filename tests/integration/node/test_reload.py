@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import psutil
 import pytest
 
 from gifting import Client, errors
@@ -55,7 +55,7 @@ class Files:
     """The three files of a server, which all say of which version they are: so many coins cost a gift, cents a coin."""
 
     def __init__(self, folder: Path) -> None:
-        self.paths = {name: folder / f"own-{name}.toml" for name in ("catalog", "prices", "regions")}
+        self.paths: dict[str, Any] = {name: folder / f"own-{name}.toml" for name in ("catalog", "prices", "regions")}
         self.write(1)
 
     def write(self, version: int, more: str = "") -> None:
@@ -71,7 +71,8 @@ def files(tmp_path: Path) -> Files:
 
 @pytest.fixture(params=[1, 2], ids=["alone", "workers"])
 async def server(tmp_path: Path, files: Files, request: pytest.FixtureRequest) -> AsyncIterator[Server]:
-    async with Server(tmp_path / "data", workers=request.param, member_rate=0, **files.paths) as running:
+    own = {"member_rate": 0, "message_rate": 10_000, "message_burst": 10_000}
+    async with Server(tmp_path / "data", workers=request.param, **own, **files.paths) as running:
         await running.room("r1")
         await running.operator.grant_each(["ann", "bob", "cid"], MANY)
         yield running
@@ -79,8 +80,7 @@ async def server(tmp_path: Path, files: Files, request: pytest.FixtureRequest) -
 
 async def version(server: Server) -> int:
     """That one process of the server is of, which must be that of all three files."""
-    async with httpx.AsyncClient(verify=False) as web:  # a connection of its own, so that any worker may answer
-        said = (await web.get(f"{server.url}/v1/packages?region=US")).json()
+    said = await server.operator.call("GET", "/v1/packages?region=US")  # a connection of its own: any worker answers
     number = int(said["terms"].removeprefix("Version ").removesuffix("."))
     assert said["packages"][0]["price"] == 100 * number
     assert said["gifts"][0] == {"gift": "rose", "coins": number, "price": number * number}
@@ -200,22 +200,32 @@ async def test_a_gift_that_is_no_more_is_refused_and_what_was_sent_of_it_is_told
 async def test_a_worker_that_has_only_begun_is_of_the_new_version_too(tmp_path: Path, files: Files) -> None:
     async with Server(tmp_path / "data", workers=2, **files.paths) as server:
         for number in (2, 3):
-            os.kill(workers_of(server)[0], signal.SIGKILL)
+            os.kill((await workers_of(server))[0], signal.SIGKILL)
             files.write(number)
             hang_up(server)
             await reached(server, number)
 
 
-def workers_of(server: Server) -> list[int]:
-    import psutil
+async def workers_of(server: Server) -> list[int]:
+    """Both, once they take SIGHUP."""
+    async with asyncio.timeout(WAIT):
+        while True:
+            children = psutil.Process(server.pid).children()
+            found = [child.pid for child in children if "--fd" in " ".join(child.cmdline())]
+            if len(found) == 2 and all(catches(pid, signal.SIGHUP) for pid in found):
+                return found
+            await asyncio.sleep(0.01)
 
-    return [child.pid for child in psutil.Process(server.pid).children() if "--fd" in " ".join(child.cmdline())]
+
+def catches(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.split("SigCgt:")[1].split()[0], 16) >> (number - 1) & 1)
 
 
 async def test_a_signal_to_a_worker_reaches_all(tmp_path: Path, files: Files) -> None:
     async with Server(tmp_path / "data", workers=2, **files.paths) as server:
         files.write(2)
-        os.kill(workers_of(server)[1], signal.SIGHUP)
+        os.kill((await workers_of(server))[1], signal.SIGHUP)
         await reached(server, 2)
 
 
