@@ -71,7 +71,7 @@ def files(tmp_path: Path) -> Files:
 
 @pytest.fixture(params=[1, 2], ids=["alone", "workers"])
 async def server(tmp_path: Path, files: Files, request: pytest.FixtureRequest) -> AsyncIterator[Server]:
-    own = {"member_rate": 0, "message_rate": 10_000, "message_burst": 10_000}
+    own: dict[str, Any] = {"member_rate": 0, "message_rate": 10_000, "message_burst": 10_000}
     async with Server(tmp_path / "data", workers=request.param, **own, **files.paths) as running:
         await running.room("r1")
         await running.operator.grant_each(["ann", "bob", "cid"], MANY)
