@@ -45,6 +45,13 @@ class Remote:
         self._name = name
         self._base = base.rstrip("/")
         self._timeout = timeout
+        self._client: httpx.AsyncClient | None = None
+
+    async def close(self) -> None:
+        """Let go of its connections; another question makes new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
 
     async def ask(
         self,
@@ -76,17 +83,19 @@ class Remote:
         raise ProviderFailed(f"{self._name} does not answer: {status or answer.decode()}.")
 
     async def _attempt(self, method: str, path: str, sent: Mapping[str, Any]) -> tuple[int, bytes]:
-        usual = {"User-Agent": "gifting", "Accept": "application/json"}
-        async with (
-            httpx.AsyncClient(verify=_tls(), timeout=self._timeout, headers=usual) as client,
-            client.stream(method, self._base + path, **sent) as answer,
-        ):
+        async with self._connected().stream(method, self._base + path, **sent) as answer:
             body = b""
             async for piece in answer.aiter_bytes():
                 body += piece
                 if len(body) > ANSWER_MAX:
                     raise ProviderFailed(f"{self._name} answers with more than {ANSWER_MAX} bytes.")
             return answer.status_code, body
+
+    def _connected(self) -> httpx.AsyncClient:
+        if self._client is None:
+            usual = {"User-Agent": "gifting", "Accept": "application/json", "Accept-Encoding": "identity"}
+            self._client = httpx.AsyncClient(verify=_tls(), timeout=self._timeout, headers=usual)
+        return self._client
 
     def _read(self, status: int, body: bytes) -> Answer:
         if not 200 <= status < 300:

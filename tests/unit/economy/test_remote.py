@@ -105,3 +105,15 @@ async def test_who_does_not_answer_is_not_waited_for() -> None:
             await Remote("x", server.url, timeout=0.05).ask("GET", "/p")
         with pytest.raises(ProviderFailed):
             await Remote("x", "http://127.0.0.1:1").ask("GET", "/p")
+
+
+async def test_connections_are_kept_and_let_go() -> None:
+    async with HttpServer(script((200, {}))) as server:
+        remote_ = Remote("x", server.url)
+        await remote_.close()
+        await remote_.ask("GET", "/p")
+        await remote_.close()
+        await remote_.ask("GET", "/p")
+        await remote_.close()
+    assert len(server.asked) == 2
+    assert server.asked[0].headers["accept-encoding"] == "identity", "what is packed could be of any size"

@@ -56,6 +56,9 @@ class Api:
         """Answer a request for consumption."""
         await self._ask("PUT", f"/inApps/v2/transactions/consumption/{transaction}", body=body)
 
+    async def close(self) -> None:
+        await self._remote.close()
+
     async def _pages(self, method: str, path: str, token: str, body: Answer | None) -> AsyncIterator[Answer]:
         params: dict[str, str] = {}
         for _ in range(PAGES_MAX):

@@ -101,6 +101,9 @@ class Apple:
             raise ProviderRefused("Apple is told nothing without the users' consent (apple_consent).")
         await self._api.consumption(request.token, _answer(consumed(facts.order, facts.unspent)))
 
+    async def close(self) -> None:
+        await self._api.close()
+
     async def _told(self, signed: str, way: Way, now_ms: int) -> list[Told]:
         told: Notification = await self._threads.run(lambda: self._signed.notification(signed, way, now_ms))
         if told.kind not in SIGNIFICANT or told.transaction is None:

@@ -50,6 +50,9 @@ class Access:
                 await self._get()
             return self._token
 
+    async def close(self) -> None:
+        await self._remote.close()
+
     async def _get(self) -> None:
         now = int(time.time())
         claims = {"iss": self._email, "scope": SCOPE, "aud": self._audience, "iat": now, "exp": now + LIFE}

@@ -63,6 +63,10 @@ class Play:
         """Say what we know of a purchase whose refund is under review. Google takes the first word, and no other."""
         await self._ask("POST", f"/orders/{_part(order)}:reviewrefund", body=body)
 
+    async def close(self) -> None:
+        await self._remote.close()
+        await self._access.close()
+
     async def _ask(self, method: str, path: str, **sent: Any) -> Answer:
         token = await self._access.token()
         try:

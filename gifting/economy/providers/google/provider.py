@@ -101,9 +101,17 @@ class Google:
             await self._play.refund(purchase)
 
     async def delivered(self, order: Order) -> None:
+        """A no of Google's is left to the worker, and to whoever reads the log: what was issued stays issued."""
         for purchase in _purchases(order):
             if (noted := await self._deliveries.get(reference(purchase))) is not None:
-                await self._consume(purchase, *noted[1])
+                try:
+                    await self._consume(purchase, *noted[1])
+                except ProviderRefused as error:
+                    log.error("%s is not consumed: %s", purchase, error)
+
+    async def close(self) -> None:
+        await self._play.close()
+        await self._pusher.close()
 
     async def answer_refund_request(self, request: RefundRequest, facts: Facts) -> None:
         """Share used up, and what we would do: approve where nothing was."""

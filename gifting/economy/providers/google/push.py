@@ -57,6 +57,9 @@ class Certificates:
             raise ProviderFailed("Google's certificates can't be had.")
         return self._known
 
+    async def close(self) -> None:
+        await self._remote.close()
+
     async def _get(self, now: float) -> None:
         try:
             self._known, self._got = await self._remote.ask("GET", "/certs"), now
@@ -89,6 +92,9 @@ class Pusher:
         who = (claims.get("aud"), claims.get("email"), claims.get("email_verified"))
         if claims.get("iss") not in ISSUERS or who != (self._audience, self._account, True):
             raise refused(Reason.FOREIGN, "The token is of another account, or for somebody else.")
+
+    async def close(self) -> None:
+        await self._certificates.close()
 
     async def _claims(self, token: str) -> Mapping[str, Any]:
         try:
