@@ -41,9 +41,11 @@ async def send_gift(call: Call) -> GiftReply:
     room = await ledger.rooms.find(call.path["room"])
     body: SendGiftBody = call.body
     sender = ledger.gifts.sender(identity.user, identity.public())
-    result = await call.services.gateway.giving.send(sender, room, body)
+    gateway = call.services.gateway
+    result = await gateway.giving.send(sender, room, body)
+    gateway.given(identity.user, body, result)
     if not result.duplicate:
-        call.services.gateway.wallets.changed(identity.user, result.coins)
+        gateway.wallets.changed(identity.user, result.coins)
     return gift_reply(room.id, result)
 
 

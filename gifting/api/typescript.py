@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gifting.api.schema import REF, Schema, components, error_codes
-from gifting.model.events import Event, LoggedEvent
+from gifting.model.events import Event, LoggedEvent, UserEvent
 from gifting.wire.messages import MESSAGES
 from gifting.wire.replies import ON_SOCKET, REPLIES, Problem, Reason, Refusal, RoomEvents
 
@@ -30,13 +30,14 @@ WIDTH: Final = 118
 def render() -> str:
     """The whole file."""
     said = [*MESSAGES.values(), *ON_SOCKET.values(), Refusal, RoomEvents, Problem]
-    refs, named = components([LoggedEvent, Event, *said])
+    refs, named = components([LoggedEvent, UserEvent, Event, *said])
     for error in (Reason, Problem):
         named[error.__name__]["properties"]["code"] = {"$ref": f"{REF}ErrorCode"}
     named[RoomEvents.__name__]["properties"]["events"]["items"] = {"$ref": f"{REF}Event"}
     parts = [HEAD, *(_interface(name, schema) for name, schema in named.items())]
     parts += [
         _alias("LoggedEvent", refs[LoggedEvent], "Events that are numbered, kept in the room's log and replayed."),
+        _alias("UserEvent", refs[UserEvent], "What concerns the token's user and no room."),
         _alias("Event", refs[Event], "All events."),
         _union("Message", map(_name, map(refs.__getitem__, MESSAGES.values())), "What a client says."),
         _union("ErrorCode", map(json.dumps, error_codes()), "Why something was refused."),

@@ -179,6 +179,8 @@ class Client:
     def events(self) -> AsyncIterator[dict[str, Any]]:
         """Every event of the joined rooms, in order, each once, with its ``room``. For one consumer.
 
+        ``budget`` and ``reminder`` concern the token's user; their room is ''.
+
         Two types come from the client itself, after a reconnect: ``gap`` (events are missing; ``snapshot`` is
         how the room stands now) and ``lost`` (the room can't be joined again; ``error`` is the code of why).
 

@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
-from gifting.client.inbox import Inbox, Room
+from gifting.client.inbox import Inbox, Room, of_user
 from gifting.client.pending import Call, Outcome, Pending
 from gifting.client.reconnect import (
     backoff,
@@ -189,6 +189,8 @@ class Connection:
             call = self._pending.end(message["re"])
             if call is not None:
                 self._take_reply(message, call, socket)
+        elif message["room"] == "":
+            self._inbox.put(of_user(message))
         elif (room := self.rooms.get(message["room"])) is not None:
             self._inbox.put(room.unseen(message))
 

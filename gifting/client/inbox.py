@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 class Room:
@@ -29,6 +29,15 @@ class Room:
             if event.get("seq", seen + 1) > seen:
                 event["room"] = self.name
                 yield event
+
+
+OF_USER: Final = frozenset({"budget", "reminder"})
+"""What is told of events that concern the user: the balance comes with replies."""
+
+
+def of_user(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The events of a message that is about no room."""
+    return ({**event, "room": ""} for event in message["events"] if event["type"] in OF_USER)
 
 
 class Inbox:

@@ -129,10 +129,28 @@ class WalletEvent(Struct, frozen=True, tag="wallet", tag_field="type"):
     coins: int
 
 
+class BudgetEvent(Struct, frozen=True, tag="budget", tag_field="type"):
+    """``percent`` (50, 80 or 100) of a limit of the user's spending are reached, by a gift just now; told to the user's
+    own sockets.
+    """
+
+    percent: int
+
+
+class ReminderEvent(Struct, frozen=True, tag="reminder", tag_field="type"):
+    """What the user has spent since the first gift of this session, ``minutes`` ago; every hour, to the own sockets."""
+
+    minutes: int
+    coins: int
+
+
 LoggedEvent = GiftEvent | LikeEvent | CommentEvent | ShareEvent | FollowEvent | MemberEvent | StreamEndEvent
 """Numbered by ``seq``, kept in the room's log and replayed."""
 
-Event = LoggedEvent | ViewersEvent | RankEvent | WalletEvent
+UserEvent = WalletEvent | BudgetEvent | ReminderEvent
+"""What concerns a user and no room."""
+
+Event = LoggedEvent | ViewersEvent | RankEvent | UserEvent
 
 decode_user: Final = typed.Decoder(User).decode
 decode_gift_event: Final = typed.Decoder(GiftEvent).decode

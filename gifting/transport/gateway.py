@@ -7,20 +7,23 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from gifting.config import Settings
-from gifting.errors import BadToken, GiftingError
+from gifting.errors import BadToken, GiftingError, UnknownGift
 from gifting.hub.hub import Hub
 from gifting.hub.limits import Limits, Rates
 from gifting.hub.meter import Meter
 from gifting.ledger.ledger import Ledger
 from gifting.logs import Refusals
-from gifting.model.values import Sender
+from gifting.model.events import BudgetEvent
+from gifting.model.values import Result, Sender
 from gifting.tasks import end
 from gifting.transport.authentication import Authenticator
-from gifting.transport.giving import Giving
+from gifting.transport.giving import Giving, Wish
 from gifting.transport.lobby import Lobby
+from gifting.transport.notices import Notices, Reminders
 from gifting.transport.outgoing import Outgoing
 from gifting.transport.session import Session
 from gifting.transport.sessions import Sessions
@@ -59,6 +62,8 @@ class Gateway:
         self.posts = Meter(settings.comment_rate, settings.comment_burst)
         self.sessions = Sessions()
         self.wallets = Wallets(self.sessions, hub.pacer)
+        self.notices = Notices(self.sessions, hub.pacer)
+        self.reminders = Reminders(self.sessions, self.notices)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -95,6 +100,15 @@ class Gateway:
             session.sender = self.ledger.gifts.sender(session.identity.user, session.identity.public())
         return session.sender
 
+    def given(self, user: str, wish: Wish, result: Result) -> None:
+        """A user's gift was taken: what protects the user is told, after the reply."""
+        if result.duplicate:
+            return
+        with suppress(UnknownGift):  # by a catalog that is newer than the gift
+            self.reminders.spent(user, self.ledger.catalog[wish.gift].coins * wish.count, self.time())
+        if result.notice:
+            self.notices.tell(user, BudgetEvent(result.notice))
+
     def rekey(self, keyring: Keyring) -> None:
         """Believe these keys from now on. Who is here by another is closed; everybody else stays."""
         if self.authenticator.rekey(keyring):
@@ -111,6 +125,7 @@ class Gateway:
                     await self.close_revoked()
             except GiftingError as error:
                 log.warning("can't read the revoked tokens: %s", error)
+            self.reminders.look(self.time())
             await self._inspect()
 
     async def _slices(self) -> AsyncIterator[Sequence[Session]]:

@@ -11,21 +11,12 @@ from typing import Any
 import pytest
 
 from gifting import Client
-from gifting.config import load
-from gifting.hub.hub import Hub
-from gifting.ledger.ledger import Ledger
-from gifting.model.catalog import load_catalog
-from gifting.transport.connection import Connection
-from gifting.transport.gateway import Gateway
-from gifting.transport.handshake import Upgrade
 from gifting.transport.wallets import WALLET_INTERVAL
 from gifting.wire.codec import JSON
-from gifting.wire.framing import measure
-from gifting.wire.keyring import Keyring
-from gifting.wire.tokens import Role, issue
+from tests.support.gateway import Lone
 from tests.support.keys import new_key
-from tests.support.raw import KEY, TEXT, Raw, says
-from tests.support.server import SECRET, Server
+from tests.support.raw import TEXT, Raw, says
+from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -100,72 +91,14 @@ async def test_a_client_that_asks_for_no_wallets_passes_over_them(server: Server
         assert other._connection.last_error is None, "it never came back"
 
 
-class Socket(asyncio.Transport):
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
-    def is_closing(self) -> bool:
-        return False
-
-    @property
-    def told(self) -> list[int]:
-        """Every balance."""
-        data, found = self.written.partition(b"\r\n\r\n")[2], []
-        while data:
-            _, start, end = measure(data, 0)
-            found += [event["coins"] for event in JSON.decode_any(data[start:end])["events"]]
-            data = data[end:]
-        return found
-
-
-class World:
-    """A gateway without Redis."""
-
-    def __init__(self) -> None:
-        settings = load({}, environ={})
-        ledger = Ledger("redis://127.0.0.1:1", settings, load_catalog())
-        self.gateway = Gateway(ledger, Hub(ledger.rooms, settings, "test"), settings, Keyring([SECRET]))
-        self.connections: list[Connection] = []
-
-    def connect(self, role: Role = "viewer") -> tuple[Connection, Socket]:
-        connection, socket = Connection(self.gateway), Socket()
-        connection.connection_made(socket)
-        self.gateway.lobby.sockets += 1
-        token = issue(SECRET, "ann", role, now=time.time(), ttl=100)
-        headers = {"host": "a", "sec-websocket-key": KEY, "authorization": f"Bearer {token}"}
-        connection.open(Upgrade("/v1/ws", headers, b""))
-        self.connections.append(connection)
-        return connection, socket
-
-    async def until_told(self, socket: Socket, coins: int) -> None:
-        async with asyncio.timeout(10):
-            while socket.told[-1:] != [coins]:
-                await asyncio.sleep(0.001)
-
-    async def stop(self) -> None:
-        for connection in self.connections:
-            connection.connection_lost(None)
-        await self.gateway.stop()
-        await self.gateway.hub.stop()
-
-
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = World()
+async def world() -> AsyncIterator[Lone]:
+    made = Lone()
     yield made
     await made.stop()
 
 
-async def test_of_many_changes_the_newest_is_told(world: World) -> None:
+async def test_of_many_changes_the_newest_is_told(world: Lone) -> None:
     connection, socket = world.connect()
     _, creators = world.connect("creator")
     began = time.monotonic()
@@ -179,7 +112,7 @@ async def test_of_many_changes_the_newest_is_told(world: World) -> None:
     assert socket.told == []
 
 
-async def test_a_full_socket_is_told_when_it_has_drained(world: World) -> None:
+async def test_a_full_socket_is_told_when_it_has_drained(world: Lone) -> None:
     connection, socket = world.connect()
     connection.pause_writing()
     for coins in (3, 2):
@@ -191,7 +124,7 @@ async def test_a_full_socket_is_told_when_it_has_drained(world: World) -> None:
     assert socket.told == [2]
 
 
-async def test_a_reply_is_newer_than_what_is_still_to_be_told(world: World) -> None:
+async def test_a_reply_is_newer_than_what_is_still_to_be_told(world: Lone) -> None:
     connection, socket = world.connect()
     _, other = world.connect()
     world.gateway.wallets.changed("ann", 3)
@@ -200,7 +133,7 @@ async def test_a_reply_is_newer_than_what_is_still_to_be_told(world: World) -> N
     assert socket.told == []
 
 
-async def test_one_that_has_gone_is_told_nothing_and_kept_nowhere(world: World) -> None:
+async def test_one_that_has_gone_is_told_nothing_and_kept_nowhere(world: Lone) -> None:
     connection, socket = world.connect()
     connection.pause_writing()
     world.gateway.wallets.changed("ann", 3)

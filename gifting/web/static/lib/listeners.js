@@ -1,6 +1,6 @@
 /** Who is told of what. */
 
-/** @import { Event, LiveTotals, Snapshot, WalletEvent } from "./protocol.js" */
+/** @import { Event, LiveTotals, Snapshot, UserEvent } from "./protocol.js" */
 /** @import { GiftingError, State } from "./connection.js" */
 
 /**
@@ -14,9 +14,9 @@
  * @typedef {object} Told
  * @property {State} state
  * @property {{room: string, snapshot: Snapshot, gap: boolean, first: boolean}} snapshot
- * @property {{room: string, event: Exclude<Event, WalletEvent>}} event
+ * @property {{room: string, event: Exclude<Event, UserEvent>}} event
  * @property {{room: string, totals: LiveTotals}} totals
- * @property {{event: WalletEvent}} user
+ * @property {{event: UserEvent}} user
  * @property {{room: string, error: GiftingError}} refused
  */
 

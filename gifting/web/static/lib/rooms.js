@@ -1,6 +1,6 @@
 /** The rooms that a client is in: joined anew after every reconnect, from where they were. */
 
-/** @import { JoinReply, RoomEvents } from "./protocol.js" */
+/** @import { Event, JoinReply, RoomEvents, UserEvent } from "./protocol.js" */
 /** @import { Connection, GiftingError } from "./connection.js" */
 /** @import { Listeners } from "./listeners.js" */
 
@@ -10,6 +10,8 @@ import { backoff } from "./connection.js";
 const ROOM_NOT_FOUND = "room_not_found";
 /** In place of a room: what concerns the user. */
 const NO_ROOM = "";
+/** @type {Record<UserEvent["type"], true>} */
+const OF_USER = { wallet: true, budget: true, reminder: true };
 
 /**
  * @typedef {object} Room
@@ -87,7 +89,7 @@ export class Rooms {
         if (event.seq <= room.seq) continue;
         room.seq = event.seq;
       }
-      if (event.type !== "wallet") this.#listeners.tell("event", { room: room.id, event });
+      if (!isUsers(event)) this.#listeners.tell("event", { room: room.id, event });
     }
     if (frame.seq > room.seq) room.seq = frame.seq;
     if (frame.totals) this.#listeners.tell("totals", { room: room.id, totals: frame.totals });
@@ -95,7 +97,7 @@ export class Rooms {
 
   /** @param {RoomEvents} frame */
   #takeUsers(frame) {
-    for (const event of frame.events ?? []) if (event.type === "wallet") this.#listeners.tell("user", { event });
+    for (const event of frame.events ?? []) if (isUsers(event)) this.#listeners.tell("user", { event });
   }
 
   /** @param {Room} room */
@@ -128,4 +130,12 @@ export class Rooms {
     const again = () => this.#connection.state === "connected" && this.#rooms.get(room.id) === room && this.#join(room);
     room.timer = setTimeout(again, backoff(room.attempt++));
   }
+}
+
+/**
+ * @param {Event} event
+ * @returns {event is UserEvent}
+ */
+function isUsers(event) {
+  return event.type in OF_USER;
 }

@@ -144,6 +144,10 @@ async function askBalance() {
 /** What concerns the viewer and no room. */
 function onUser({ event }) {
   if (event.type === "wallet") tellBalance(event.coins);
+  if (event.type === "budget") say(`You have reached ${event.percent} % of a limit of your spending.`, "info");
+  if (event.type === "reminder") {
+    say(`You have given ${event.coins} coins in the last ${event.minutes} minutes.`, "info");
+  }
 }
 
 function keepUnsure(gift, key, note) {
