@@ -3,6 +3,10 @@
 One item of a partition's stream holds the entries of one call, one msgpack array after another:
 
 - ``grant``: ts, key, user, coins, reason, operator — coins are issued to a user of this partition;
+- ``purchase``: ts, key, user, order, paid, bonus, settled — coins of an order are issued to a user of this partition,
+  ``settled`` of them for what the user owed: bonus coins first;
+- ``reversal``: ts, key, user, order, paid, bonus, debt — coins of an order are taken back, and what was not there is
+  debt; or, below 0, given back;
 - ``debit``: ts, key, user, room, host, gift, gifts, coins — a user of this partition pays;
 - ``credit``: ts, key, user, room, host, seq, coins, diamonds, rate numerator, rate denominator — a host of this
   partition earns; the remainder of ``coins × numerator / denominator`` is carried, per host and denominator.
@@ -32,6 +36,26 @@ class Grant(Struct, frozen=True, gc=False, tag="grant"):
     operator: str
 
 
+class Purchase(Struct, frozen=True, gc=False, tag="purchase"):
+    ts: int
+    key: bytes
+    user: str
+    order: str
+    paid: int
+    bonus: int
+    settled: int
+
+
+class Reversal(Struct, frozen=True, gc=False, tag="reversal"):
+    ts: int
+    key: bytes
+    user: str
+    order: str
+    paid: int
+    bonus: int
+    debt: int
+
+
 class Debit(Struct, frozen=True, gc=False, tag="debit"):
     ts: int
     key: bytes
@@ -56,14 +80,14 @@ class Credit(Struct, frozen=True, gc=False, tag="credit"):
     denominator: int
 
 
-Entry = Grant | Debit | Credit
+Entry = Grant | Purchase | Reversal | Debit | Credit
 """Whoever takes entries apart does it by ``match`` with ``assert_never``, so that no new kind passes for an old one."""
 
 
 def owner(entry: Entry) -> str:
     """Whose partition an entry is in."""
     match entry:
-        case Grant() | Debit():
+        case Grant() | Purchase() | Reversal() | Debit():
             return entry.user
         case Credit():
             return entry.host
@@ -75,6 +99,14 @@ def _grant(ts: Any, key: Any, user: Any, coins: Any, reason: Any, operator: Any)
     return Grant(ts, key, user.decode(), coins, reason.decode(), operator.decode())
 
 
+def _purchase(ts: Any, key: Any, user: Any, order: Any, *coins: Any) -> Purchase:
+    return Purchase(ts, key, user.decode(), order.decode(), *coins)
+
+
+def _reversal(ts: Any, key: Any, user: Any, order: Any, *coins: Any) -> Reversal:
+    return Reversal(ts, key, user.decode(), order.decode(), *coins)
+
+
 def _debit(ts: Any, key: Any, user: Any, room: Any, host: Any, gift: Any, gifts: Any, coins: Any) -> Debit:
     return Debit(ts, key, user.decode(), room.decode(), host.decode(), gift.decode(), gifts, coins)
 
@@ -83,7 +115,13 @@ def _credit(ts: Any, key: Any, user: Any, room: Any, host: Any, *numbers: Any) -
     return Credit(ts, key, user.decode(), room.decode(), host.decode(), *numbers)
 
 
-_READERS: Final[dict[bytes, Callable[..., Entry]]] = {b"grant": _grant, b"debit": _debit, b"credit": _credit}
+_READERS: Final[dict[bytes, Callable[..., Entry]]] = {
+    b"grant": _grant,
+    b"purchase": _purchase,
+    b"reversal": _reversal,
+    b"debit": _debit,
+    b"credit": _credit,
+}
 
 
 def parse_entries(data: bytes) -> Iterator[Entry]:
@@ -100,6 +138,10 @@ def plausible(entry: Entry) -> bool:
     match entry:
         case Grant():
             amounts = (entry.coins,)
+        case Purchase():
+            amounts = (entry.paid, entry.bonus + 1, entry.settled + 1)
+        case Reversal():
+            amounts = tuple(abs(coins) + 1 for coins in (entry.paid, entry.bonus, entry.debt))
         case Debit():
             amounts = (entry.gifts, entry.coins)
         case Credit():

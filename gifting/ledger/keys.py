@@ -5,6 +5,9 @@ key                             type    holds
 ==============================  ======  =====================================================================
 ``{pNN}:coins``                 hash    user → coins, and what changes with them (:mod:`.account`)
 ``{pNN}:accounts``              hash    user → limits, and what was spent when
+``{pNN}:orders:U``              hash    a user's orders; ``v`` is the number of changes to them
+``{pNN}:orders``                zset    orders to look at (``user\\norder``) → when (ms)
+``{pNN}:references``            hash    order or reference of a provider → ``user\\norder``
 ``{pNN}:diamonds``              hash    host → milli-diamonds
 ``{pNN}:carry``                 hash    host/denominator → remainder of the diamond division
 ``{pNN}:totals``                hash    ``issued``, ``spent``, ``taken``, ``debt``: coins of all users
@@ -86,6 +89,14 @@ class Keys:
     @property
     def revisions(self) -> str:
         return f"{self.bases[0]}:revisions"
+
+    def orders(self, user: str) -> list[str]:
+        """A user's orders, and those of the partition that are to be looked at."""
+        base = self.base(user)
+        return [f"{base}:orders:{user}", f"{base}:orders"]
+
+    def references(self, reference: str) -> str:
+        return f"{self.base(reference)}:references"
 
     def overlays(self, host: str) -> str:
         return f"{self.base(host)}:overlays:{host}"

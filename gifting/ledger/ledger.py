@@ -22,6 +22,7 @@ from gifting.ledger.halt import Halt
 from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.meta import Meta
+from gifting.ledger.orders import Orders
 from gifting.ledger.overlays import Overlays
 from gifting.ledger.people import People
 from gifting.ledger.revocations import Revocations
@@ -41,8 +42,8 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
-    ``wallets``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks,
-    and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    ``wallets``, ``orders``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps
+    its tasks, and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Ledger:
         self.people = People(calls)
         self.wallets = Wallets(calls, settings)
         self.sweeper = Sweeper(calls, settings)
+        self.orders = Orders(calls)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)
         self.sandbox = SandboxBooks(calls)
         self.deliveries = Deliveries(calls)

@@ -20,6 +20,7 @@ NAMES = (
     "forget",
     "grant",
     "log_page",
+    "order_put",
     "overlay_issue",
     "person_put",
     "presence",

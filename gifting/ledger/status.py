@@ -35,6 +35,9 @@ class Status(IntEnum):
     SLOW_MODE = 36
     LIST_FULL = 37
 
+    CONFLICT = 40
+    """What a change was computed from is no longer so."""
+
     @property
     def error(self) -> type[errors.GiftingError]:
         """What a refusal raises; of every status but OK."""
@@ -70,6 +73,7 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.MUTED: errors.Muted,
     Status.SLOW_MODE: errors.SlowMode,
     Status.LIST_FULL: errors.ListFull,
+    Status.CONFLICT: errors.Conflict,
 }
 
 

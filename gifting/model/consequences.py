@@ -64,6 +64,16 @@ def frozen(orders: Iterable[Order]) -> int:
     return DISPUTED * (State.DISPUTED in states) | WARNED * (State.FRAUD_WARNING in states)
 
 
+def due(order: Order) -> int:
+    """When somebody must look at an order that nobody tells of, ms; 0 for never.
+
+    An open one when its checkout should be over, one with a withdrawal on its way at once.
+    """
+    if any(not one.done_at and not _failed(order, name) for name, one in order.withdrawals.items()):
+        return max(one.at for one in order.withdrawals.values())
+    return order.expires if state(order) in OPEN else 0
+
+
 def money_back(order: Order) -> int:
     """What has gone back to the buyer by refunds, at most the price."""
     named = sum(refund.amount for refund in _refunds(order, linked=True))

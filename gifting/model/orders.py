@@ -94,6 +94,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     bonus: int = 0
     package: str = ""
     promotion: str = ""
+    promotion_cost: int = 0
     discount: int = 0
     withdraw_days: int = 0
     refundable: bool = False
@@ -124,8 +125,11 @@ def add(order: Order, effect: Effect) -> Order:
     """The order with what the effect says; an equal one, if that was known.
 
     Raises:
-        PaymentMismatch: the money is not what the order asks for, or there are too many facts already.
+        PaymentMismatch: it is of another provider, the money is not what the order asks for, or there are too many
+            facts already.
     """
+    if effect.provider != order.provider:
+        raise PaymentMismatch(f"{effect.provider} says it of an order of {order.provider}.")
     order = _refer(order, effect.reference)
     match effect.kind:
         case Kind.PAYING:

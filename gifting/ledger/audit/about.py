@@ -30,6 +30,10 @@ def gift(base: str, key: bytes) -> str:
     return f"gift {base} {key.hex()}"
 
 
+def order(name: str) -> str:
+    return f"order {name}"
+
+
 def room(name: str) -> str:
     return f"room {name}"
 

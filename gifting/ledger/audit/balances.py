@@ -20,25 +20,46 @@ ISSUED, SPENT, TAKEN, DEBT = "issued", "spent", "taken", "debt"
 
 @dataclass(slots=True)
 class Balances:
-    """Coins by user, and how many of them are bonus coins; what users owe, and have spent in all. Milli-diamonds by
-    host, remainders by ``host/denominator``, totals by ``partition name``.
+    """Coins by user, and how many of them are bonus coins; what users owe, and have spent and bought in all.
+    Milli-diamonds by host, remainders by ``host/denominator``, totals by ``partition name``.
     """
 
     coins: Counter[str] = field(default_factory=Counter)
     bonus: Counter[str] = field(default_factory=Counter)
     debt: Counter[str] = field(default_factory=Counter)
     sent: Counter[str] = field(default_factory=Counter)
+    purchased: Counter[str] = field(default_factory=Counter)
     diamonds: Counter[str] = field(default_factory=Counter)
     carry: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
 
-    def issue(self, base: str, user: str, bonus: int) -> None:
-        """Coins that were granted; they settle debt first."""
-        settled = min(self.debt[user], bonus)
+    def issue(self, base: str, user: str, paid: int, bonus: int) -> int:
+        """Coins that were bought or granted. They settle debt first, bonus coins before paid ones; returns how many."""
+        settled = min(self.debt[user], paid + bonus)
         self.debt[user] -= settled
-        self.coins[user] += bonus - settled
-        self.bonus[user] += bonus - settled
-        self._add(base, issued=bonus, taken=settled, debt=-settled)
+        self.coins[user] += paid + bonus - settled
+        self.bonus[user] += max(bonus - settled, 0)
+        self.purchased[user] += paid
+        self._add(base, issued=paid + bonus, taken=settled, debt=-settled)
+        return settled
+
+    def take_back(self, base: str, user: str, paid: int, bonus: int, debt: int) -> None:
+        """Coins that were taken back, and what became debt; or, below 0, were given back, and settled it."""
+        self.debt[user] += debt
+        self.coins[user] -= paid + bonus
+        self.bonus[user] -= bonus
+        self._add(base, taken=paid + bonus, debt=debt)
+
+    def wrong(self, user: str) -> str:
+        """What a user can't have, or ''."""
+        for what, coins in (
+            ("bonus coins", self.bonus[user]),
+            ("paid coins", self.coins[user] - self.bonus[user]),
+            ("coins of debt", self.debt[user]),
+        ):
+            if coins < 0:
+                return f"{coins} {what}"
+        return ""
 
     def spend(self, base: str, user: str, coins: int) -> int:
         """Bonus coins first; returns what is left."""
@@ -87,6 +108,7 @@ def _compare_accounts(told: Balances, kept: Balances, findings: Findings) -> Non
     """What is kept beside a balance. What was spent before it was kept is in no record: there may be less."""
     findings.differ("account_differs", "bonus coins", told.bonus, kept.bonus, about.wallet)
     findings.differ("account_differs", "debt", told.debt, kept.debt, about.wallet)
+    findings.differ("account_differs", "coins bought", told.purchased, kept.purchased, about.wallet)
     for user, sent in kept.sent.items():
         if sent > told.sent[user]:
             sentence = f"{user} has spent {told.sent[user]} coins by the ledger, Redis has {sent}."
@@ -101,11 +123,13 @@ def _account_for(keys: Keys, told: Balances, kept: Balances, findings: Findings)
             wallets.setdefault(keys.base(user), {})[user] = more
     accounted: set[str] = set()
     for base, changes in wallets.items():
-        issued, spent = (kept.totals[name] - told.totals[name] for name in (f"{base} {ISSUED}", f"{base} {SPENT}"))
-        users = _accounted(changes, issued - spent) if issued or spent else []
+        names = (f"{base} {name}" for name in (ISSUED, SPENT, TAKEN))
+        issued, spent, taken = (kept.totals[name] - told.totals[name] for name in names)
+        users = _accounted(changes, issued - spent - taken) if issued or spent or taken else []
         if users:
-            names = ", ".join(f"{user} {changes[user]:+}" for user in sorted(users)[:NAMED_MAX])
-            sentence = f"{base}:ledger lacks {issued:+} coins issued and {spent:+} spent, which wallets show: {names}."
+            shown = ", ".join(f"{user} {changes[user]:+}" for user in sorted(users)[:NAMED_MAX])
+            lacks = f"{issued:+} coins issued, {spent:+} spent and {taken:+} taken back"
+            sentence = f"{base}:ledger lacks {lacks}, which wallets show: {shown}."
             tags = {about.totals(base), *map(about.wallet, users)}
             findings.found("ledger_incomplete", sentence, about.stream(base), shakes=tags)
             accounted |= tags

@@ -5,21 +5,22 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Final, assert_never
+from dataclasses import dataclass
+from typing import Final, NamedTuple, assert_never
 
 from msgspec.structs import replace
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.report import Findings
-from gifting.ledger.entries import Credit, Debit, Entry, Grant, owner
+from gifting.ledger.entries import Credit, Debit, Entry, Grant, Purchase, Reversal, owner
 from gifting.ledger.keys import Keys
 from gifting.model.money import diamonds_for
 
 UNKNOWN: Final = 0
 """Digest of a credit whose gift is not known."""
 
-DEBITED, CREDITED, GRANTED, GIFT_KEPT, GRANT_KEPT = 1, 2, 4, 8, 16
+DEBITED, CREDITED, GRANTED, GIFT_KEPT, GRANT_KEPT, PURCHASED, REVERSED = 1, 2, 4, 8, 16, 32, 64
 """What the books know of a key."""
 
 
@@ -42,6 +43,30 @@ class RoomBook:
         self.ranked: Counter[str] = Counter()
 
 
+class Movement(NamedTuple):
+    """What was issued for an order: coins, and the paid coins that its user had been issued before."""
+
+    paid: int
+    bonus: int
+    before: int
+
+
+@dataclass(slots=True)
+class OrderBook:
+    """What the entries tell of an order: what was issued, how often, and the coins taken back, debt included."""
+
+    user: str
+    issued: Movement | None = None
+    times: int = 0
+    taken: int = 0
+
+    def add(self, moved: Movement | int) -> None:
+        if isinstance(moved, int):
+            self.taken += moved
+        else:
+            self.issued, self.times = moved, self.times + 1
+
+
 class Books:
     """Enter all entries, each partition's in order, then :meth:`close`: the balances must be ``balances``.
 
@@ -59,6 +84,7 @@ class Books:
         self._debits: dict[bytes, Debit] = {}
         self._credits: dict[bytes, tuple[Credit, int]] = {}
         self.rooms: dict[str, RoomBook] = {}
+        self.orders: dict[str, OrderBook] = {}
 
     def enter(self, base: str, entry: Entry) -> None:
         name = owner(entry)
@@ -71,6 +97,10 @@ class Books:
         match entry:
             case Grant():
                 self._grant(base, entry)
+            case Purchase():
+                self._purchase(base, entry)
+            case Reversal():
+                self._reversal(base, entry)
             case Debit():
                 self._debit(base, entry)
             case Credit():
@@ -84,7 +114,41 @@ class Books:
             self._twice(base, grant, f"Grant {grant.key.hex()} of {grant.user} is entered again.", _paid(base, grant))
             return
         self._findings.grants += 1
-        self.balances.issue(base, grant.user, grant.coins)
+        self.balances.issue(base, grant.user, 0, grant.coins)
+
+    def _purchase(self, base: str, purchase: Purchase) -> None:
+        before = self.balances.purchased[purchase.user]
+        if not self._enter_order(base, purchase, PURCHASED, Movement(purchase.paid, purchase.bonus, before)):
+            return
+        settled = self.balances.issue(base, purchase.user, purchase.paid, purchase.bonus)
+        if settled != purchase.settled:
+            self._debt_wrong(base, purchase, f"it settled {purchase.settled} of {settled} coins of debt")
+
+    def _reversal(self, base: str, reversal: Reversal) -> None:
+        paid, bonus, debt = reversal.paid, reversal.bonus, reversal.debt
+        if not self._enter_order(base, reversal, REVERSED, paid + bonus + debt):
+            return
+        balances, user = self.balances, reversal.user
+        balances.take_back(base, user, paid, bonus, debt)
+        if told := balances.wrong(user):
+            self._debt_wrong(base, reversal, f"it leaves {told}")
+        elif debt > 0 and balances.coins[user] > balances.bonus[user]:
+            self._debt_wrong(base, reversal, f"{debt} coins became debt, and there were some to take")
+        elif min(paid, bonus) < 0 and balances.debt[user]:
+            self._debt_wrong(base, reversal, f"coins were given back, and {balances.debt[user]} of debt left")
+
+    def _enter_order(self, base: str, entry: Purchase | Reversal, side: int, moved: Movement | int) -> bool:
+        """Whether the key is new; then what an order's coins did is noted."""
+        if not self._first(entry.key + self._numbers[base], side):
+            sentence = f"{entry.key.hex()} of order {entry.order} of {entry.user} is entered again."
+            self._twice(base, entry, sentence, (*_paid(base, entry), about.order(entry.order)))
+            return False
+        self.orders.setdefault(entry.order, OrderBook(entry.user)).add(moved)
+        return True
+
+    def _debt_wrong(self, base: str, entry: Purchase | Reversal, what: str) -> None:
+        sentence = f"Order {entry.order} of {entry.user}: {what}."
+        self._findings.found("debt_wrong", sentence, about.order(entry.order), shakes=_paid(base, entry))
 
     def _debit(self, base: str, debit: Debit) -> None:
         key = debit.key + self._numbers[base]

@@ -29,6 +29,7 @@ NAMES: Final = (
     "credit_out_of_order",
     "price_wrong",
     "diamonds_wrong",
+    "debt_wrong",
     "ledger_incomplete",
     # What is kept of them.
     "wrong_partition",

@@ -174,6 +174,7 @@ class _Reader:
                 kept.bonus[user] += account.bonus
                 kept.debt[user] += account.debt
                 kept.sent[user] += account.sent
+                kept.purchased[user] += account.purchased
 
     def _check_home(self, base: str, key: str, owner: str, place: str, tag: Callable[[str], str]) -> None:
         if self._keys.base(owner) != base:

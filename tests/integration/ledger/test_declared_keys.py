@@ -16,6 +16,7 @@ from gifting.ledger.commit import Packed, PendingCommit, pack_batch
 from gifting.model.events import encode_event
 from gifting.model.house import PersonChange, RulesChange
 from tests.support.lua import hook
+from tests.support.orders import anyone, draft, paid
 from tests.support.world import STREAK, WINDOW, World, a_world
 
 DECLARED = "local declared = {}; for _, key in ipairs(KEYS) do declared[key] = true end"
@@ -33,6 +34,7 @@ def shape(key: str) -> str:
     key = re.sub(r":room:[^/]+", ":room:R", key)
     key = re.sub(r":people:.*", ":people:H", key)
     key = re.sub(r":overlays:.*", ":overlays:H", key)
+    key = re.sub(r":orders:.*", ":orders:U", key)
     key = re.sub(r":revoked:.*", ":revoked:K", key)
     return re.sub(r":(keys|grants):\d+$", r":\1:B", key)
 
@@ -82,7 +84,9 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     for user in ("ann", "bob", "cat"):
         await world.grant(user, 100)
     await world.redis.hset(f"{world.base('ann')}:accounts", "dan", "")
+    order = await ledger.orders.open(draft("ann", world.key()), anyone)
     await recorder.look()
+    await ledger.orders.apply(paid(order))
     gifts: list[dict[str, Any]] = [
         {"user": user, "room": room, "key": world.key(age)}
         for user in ("ann", "bob", "cat")

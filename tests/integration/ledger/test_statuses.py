@@ -16,6 +16,7 @@ from gifting.model.events import encode_event, encode_host
 from gifting.model.money import MAX_AMOUNT, key_time, parse_key
 from gifting.model.packing import unpack
 from gifting.model.values import Result, RoomRef
+from tests.support.orders import draft
 from tests.support.world import LEAD, START, WINDOW, World, a_world
 
 
@@ -182,6 +183,15 @@ async def test_too_many_live_rooms(redis_client: Redis, redis_url: str) -> None:
         assert status_of(await world.raw("room_open", keys, options)) == Status.TOO_MANY_LIVE_ROOMS
         await world.ledger.rooms.end(world.room)
         await world.ledger.rooms.open("r2", "host", "Host", "")
+
+
+async def test_conflict(world: World) -> None:
+    """An order that is computed from what is no longer so is not written."""
+    order = draft("ann", world.key())
+    keys = [*account_keys(world.base("ann")), *world.ledger.keys.orders("ann")]
+    for version, least, status in ((1, 0, Status.CONFLICT), (0, 1, Status.CONFLICT), (0, 0, Status.OK)):
+        options = ("ann", version, order.id, b"order", 0, b"", 0, 0, 0, 0, 0, least, 0)
+        assert status_of(await world.raw("order_put", keys, options)) == status
 
 
 def test_every_status_is_asked_for_above() -> None:

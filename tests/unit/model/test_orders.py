@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gifting.model.consequences import DISPUTED, WARNED, State, booked, change, frozen, money_back, owed, state
+from gifting.model.consequences import DISPUTED, WARNED, State, booked, change, due, frozen, money_back, owed, state
 from gifting.model.effects import WHOLE, Effect, Kind, effect_key, order_id
 from gifting.model.money import key_time, parse_key
 from gifting.model.order_table import EFFECTS, ORDER, WAYS, cell, effect, follow, table
@@ -138,6 +138,7 @@ def test_what_goes_back_before_the_payment_is_known_is_taken_with_it() -> None:
         Effect("sandbox", "payment", Kind.PAID, 1, amount=999, currency="EUR"),
         Effect("sandbox", "payment", Kind.PAID, 1, amount=1000, currency="USD"),
         Effect("sandbox", "refund", Kind.REFUNDED, 1, amount=1000, currency="USD"),
+        Effect("another", "payment", Kind.PAID, 1),
     ],
 )
 def test_money_that_does_not_fit_adds_nothing(paid: Effect) -> None:
@@ -159,7 +160,7 @@ def test_who_paid_twice_gets_coins_once_and_the_second_payment_back_without_losi
 
 
 def test_a_part_of_the_price_may_be_named_as_a_share() -> None:
-    order = after(PAID, Effect("apple", "transaction", Kind.REFUNDED, 2, share=WHOLE // 3))
+    order = after(PAID, Effect("sandbox", "transaction", Kind.REFUNDED, 2, share=WHOLE // 3))
     assert (money_back(order), owed(order)) == (333, Coins(33, 6))
 
 
@@ -173,7 +174,7 @@ def test_more_facts_than_an_order_may_have_are_not_believed() -> None:
     with pytest.raises(PaymentMismatch):
         add(order, effect(Kind.REFUNDED, "another", 2, 9))
     with pytest.raises(PaymentMismatch):
-        add(replace(order, references=("x",) * FACTS_MAX), Effect("a", "b", Kind.PAYING, 1, reference="y"))
+        add(replace(order, references=("x",) * FACTS_MAX), Effect("sandbox", "b", Kind.PAYING, 1, reference="y"))
 
 
 def test_a_refund_that_counts_again_after_it_was_reversed_takes_again() -> None:
@@ -213,9 +214,14 @@ def test_a_withdrawal_that_failed_gives_back() -> None:
     assert owed(after(failed, order=with_withdrawal(done_at=3))) == Coins(0, 0)
 
 
+def test_what_nobody_tells_of_is_looked_at() -> None:
+    assert [due(after(*WAYS[one])) for one in (State.CREATED, State.PAYING, State.PAID, State.EXPIRED)] == [1, 1, 0, 0]
+    assert [due(with_withdrawal(**done)) for done in ({}, {"done_at": 3}, {"failed_at": 3})] == [2, 0, 0]
+
+
 def test_references_are_noted() -> None:
-    order = after(Effect("stripe", "pi_1", Kind.PAID, 1, order="order", reference="stripe:pi_1"))
-    assert order.references == ("stripe:pi_1",)
+    order = after(Effect("sandbox", "pi_1", Kind.PAID, 1, order="order", reference="sandbox:pi_1"))
+    assert order.references == ("sandbox:pi_1",)
 
 
 def test_an_effects_key_is_of_the_objects_time_and_of_what_happened_to_it() -> None:

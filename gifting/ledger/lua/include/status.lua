@@ -21,4 +21,5 @@ local Status = {
   MUTED = 35,
   SLOW_MODE = 36,
   LIST_FULL = 37,
+  CONFLICT = 40,
 }

@@ -1,0 +1,99 @@
+#!lua
+-- order_put: write one order of a user and what follows from it in coins, unless the user's orders have changed since
+-- they were read.
+-- KEYS [1]  the user's partition, six keys as accounts.open takes them
+--      [7]  the user's orders
+--      [8]  the partition's orders to look at
+-- ARGV [1]  now, ms since 1970; '' for Redis' clock
+--      [2]  msgpack [user, version that was read, order's id, order, when it is to be looked at (ms; 0 is never), key,
+--           paid and bonus coins to issue, paid and bonus coins to take back (below 0: to give back), bits that the
+--           orders freeze the user for, paid and bonus coins that must be there]
+-- returns   msgpack [status, coins after]
+-- The order is written before the coins: if this breaks off, coins lack, and are not issued again.
+-- @include status
+-- @include clock
+-- @include amount
+-- @include accounts
+local now = clock(ARGV[1])
+local user, version, id, record, due, key, paid, bonus, take_paid, take_bonus, bits, least_paid, least_bonus =
+  unpack(cmsgpack.unpack(ARGV[2]))
+local PURCHASE, REVERSAL = '\152\168purchase', '\152\168reversal' -- arrays of 8 and their first fields
+local OF_ORDERS = Frozen.WARNING + Frozen.DISPUTE
+local a = accounts.open(1)
+accounts.want(a, user)
+accounts.load(a)
+local account = accounts.get(a, user)
+
+local function whole()
+  for _, coins in ipairs({ paid, bonus, math.abs(take_paid), math.abs(take_bonus) }) do
+    if coins ~= 0 and not is_amount(coins) then
+      return false
+    end
+  end
+  return true
+end
+
+local function decide()
+  if not whole() then
+    return Status.BAD_AMOUNT
+  end
+  if tonumber(redis.call('HGET', KEYS[7], 'v') or 0) ~= version then
+    return Status.CONFLICT
+  end
+  if account.coins - account.bonus < least_paid or account.bonus < least_bonus then
+    return Status.CONFLICT
+  end
+  local more = paid + bonus - math.min(take_paid, 0) - math.min(take_bonus, 0)
+  local issued = tonumber(redis.call('HGET', a.totals, 'issued') or 0)
+  if account.coins + more > MAX_AMOUNT or issued + paid + bonus > MAX_AMOUNT then
+    return Status.WALLET_FULL
+  end
+  return Status.OK
+end
+
+local function enter(kind, ...)
+  a.entries.n = a.entries.n + 1
+  a.entries[a.entries.n] = kind .. cmsgpack.pack(now, key, user, id, ...)
+end
+
+local function issue()
+  if paid + bonus > 0 then
+    enter(PURCHASE, paid, bonus, accounts.issue(a, account, paid, bonus))
+  end
+end
+
+-- What is taken and what is given may come in one: bonus coins of one reason, paid ones of another.
+local function take_back()
+  if take_paid == 0 and take_bonus == 0 then
+    return
+  end
+  local of_paid, of_bonus, debt = accounts.take_back(a, account, math.max(take_paid, 0), math.max(take_bonus, 0))
+  local back_paid, back_bonus = math.max(-take_paid, 0), math.max(-take_bonus, 0)
+  local settled = accounts.give_back(a, account, back_paid, back_bonus)
+  local bonus_in = math.max(back_bonus - settled, 0)
+  local paid_in = back_paid + back_bonus - settled - bonus_in
+  enter(REVERSAL, of_paid - paid_in, of_bonus - bonus_in, debt - settled)
+end
+
+local function freeze()
+  local before = bit.band(account.frozen, OF_ORDERS)
+  if before ~= bits then
+    accounts.unfreeze(a, account, OF_ORDERS)
+    accounts.freeze(a, account, bits)
+  end
+end
+
+local status = decide()
+if status == Status.OK then
+  issue()
+  take_back()
+  freeze()
+  redis.call('HSET', KEYS[7], 'v', version + 1, id, record)
+  if due > 0 then
+    redis.call('ZADD', KEYS[8], due, user .. '\n' .. id)
+  else
+    redis.call('ZREM', KEYS[8], user .. '\n' .. id)
+  end
+  accounts.flush_issued(a)
+end
+return cmsgpack.pack({ status, account.coins })

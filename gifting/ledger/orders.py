@@ -1,0 +1,180 @@
+"""Orders: begun once for ever, and changed by what providers say and users withdraw. What an order costs and who may
+buy is decided above; what follows from what was said, in :mod:`gifting.model.consequences`.
+
+All orders of a user are read with the account, a pure function says what to write, and the script writes it if no order
+of that user has changed since; else it is done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from gifting.errors import KeyReused, NotWithdrawable, OrderNotFound, TooManyOrders
+from gifting.ledger.calls import Calls
+from gifting.ledger.order_books import Held, OrderBooks, Put
+from gifting.model.consequences import OPEN, booked, state
+from gifting.model.effects import Effect, Kind, effect_key
+from gifting.model.lots import kept, unspent, withdrawable, withdrawal_amount, withdrawal_bonus
+from gifting.model.money import parse_key
+from gifting.model.orders import ORDERS_MAX, Coins, Order, Withdrawal, add
+
+OPEN_MAX: Final = 20
+"""Orders of one user that may wait for money at once."""
+
+
+class Applied(NamedTuple):
+    """``changed``: it was news. ``surplus``: the order was paid for once more, and that payment must go back."""
+
+    order: Order
+    changed: bool
+    surplus: bool = False
+
+
+class Orders:
+    """Of all users. Everything raises Unavailable; and what changes an order Conflict, if others never let it."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._books = OrderBooks(calls)
+
+    async def held(self, user: str) -> Held:
+        """The account and all orders of a user, at one moment."""
+        return await self._books.held(user)
+
+    async def of_user(self, user: str) -> list[Order]:
+        """A user's orders, the newest first."""
+        return sorted((await self.held(user)).orders.values(), key=lambda order: order.id, reverse=True)
+
+    async def find(self, reference: str) -> Order | None:
+        """The order of an id or of a provider's reference."""
+        return await self._books.find(reference)
+
+    async def get(self, order_id: str) -> Order:
+        """Raises OrderNotFound."""
+        order = await self.find(order_id)
+        if order is None or order.id != order_id:
+            raise OrderNotFound(f"There is no order {order_id[:64]}.")
+        return order
+
+    async def due(self, now: int, count: int) -> list[Order]:
+        """What is to be looked at, as :meth:`OrderBooks.due`."""
+        return await self._books.due(now, count)
+
+    async def open(self, draft: Order, allowed: Callable[[Held], None]) -> Order:
+        """Begin an order, or give the one that was begun under the same id.
+
+        Args:
+            draft: all that is known before a provider is asked; its id is of the user and the key.
+            allowed: raises what speaks against it, and is asked of what the user has as long as that changes.
+
+        Raises:
+            KeyReused: another purchase was begun under the key.
+            TooManyOrders: see :data:`OPEN_MAX` and :data:`ORDERS_MAX`.
+        """
+
+        def begin(held: Held) -> Put | None:
+            if draft.id in held.orders:
+                return None
+            waiting = sum(1 for order in held.orders.values() if state(order) in OPEN)
+            if waiting >= OPEN_MAX or len(held.orders) >= ORDERS_MAX:
+                raise TooManyOrders(f"There are {waiting} open ones of {len(held.orders)}.")
+            allowed(held)
+            return Put(draft)
+
+        order = await self._books.change(draft.user, draft.id, begin)
+        if order.digest != draft.digest:
+            raise KeyReused("Another purchase was begun with this key.")
+        return order
+
+    async def attach(self, order_id: str, url: str, reference: str, expires: int) -> Order:
+        """Note the checkout that a provider made for an order. Raises OrderNotFound, PaymentMismatch."""
+        user, _ = await self._books.located(order_id)
+
+        def note(held: Held) -> Put | None:
+            order = held.order(order_id)
+            references = tuple(sorted({*order.references, *filter(None, [reference])}))
+            noted = replace(order, url=url, expires=expires, references=references)
+            return None if noted == order else Put(noted)
+
+        return await self._books.change(user, order_id, note, reference)
+
+    async def apply(self, effect: Effect) -> Applied:
+        """Make true of the order what a provider says; again changes nothing.
+
+        Raises:
+            OrderNotFound: nothing is known under the order's id or the reference.
+            PaymentMismatch: the money is not what the order asks for, or belongs to another order; nothing is changed.
+        """
+        user, order_id = await self._books.located(effect.order or effect.reference)
+        before: list[Order] = []
+
+        def follow(held: Held) -> Put | None:
+            order = held.order(order_id)
+            before[:] = [order]
+            told = booked(add(order, effect), held.account.purchased)
+            return None if told == order else Put(told, effect_key(effect))
+
+        paid = f"{effect.provider}:{effect.object}" if effect.kind == Kind.PAID else ""
+        order = await self._books.change(user, order_id, follow, effect.reference, paid)
+        return Applied(order, order != before[0], len(order.payments) > max(len(before[0].payments), 1))
+
+    # Withdrawal, in three steps.
+
+    async def withdraw(self, order_id: str, key: str, now: int) -> tuple[Order, Withdrawal]:
+        """Take the coins of an order that are not spent, so that their money can go back; ``key`` names the withdrawal.
+
+        The same again gives what was taken then. Next the provider is asked to refund, and then :meth:`withdrawn` or
+        :meth:`withdrawal_failed` says so.
+
+        Raises:
+            BadKey, OrderNotFound.
+            NotWithdrawable: nothing is left of it, or its time is over.
+        """
+        raw, name = parse_key(key), key.lower()
+        user, _ = await self._books.located(order_id)
+
+        def take(held: Held) -> Put | None:
+            order = held.order(order_id)
+            return None if name in order.withdrawals else _withdrawing(held, order, name, raw, now)
+
+        order = await self._books.change(user, order_id, take)
+        return order, order.withdrawals[name]
+
+    async def withdrawn(self, order_id: str, name: str, at: int) -> Order:
+        """The provider has taken the order to refund a withdrawal."""
+        return await self._end_withdrawal(order_id, name, done_at=at)
+
+    async def withdrawal_failed(self, order_id: str, name: str, at: int) -> Order:
+        """The provider refuses a withdrawal for good: the coins are given back."""
+        return await self._end_withdrawal(order_id, name, failed_at=at)
+
+    async def _end_withdrawal(self, order_id: str, name: str, **times: int) -> Order:
+        user, _ = await self._books.located(order_id)
+
+        def finish(held: Held) -> Put | None:
+            order = held.order(order_id)
+            one = order.withdrawals.get(name)
+            if one is None or one.done_at or one.failed_at:
+                return None
+            ended = booked(_with(order, name, replace(one, **times)), held.account.purchased)
+            return Put(ended, effect_key(Effect(order.provider, name, Kind.REFUND_FAILED, max(times.values()))))
+
+        return await self._books.change(user, order_id, finish)
+
+
+def _with(order: Order, name: str, withdrawal: Withdrawal) -> Order:
+    return replace(order, withdrawals=order.withdrawals | {name: withdrawal})
+
+
+def _withdrawing(held: Held, order: Order, name: str, key: bytes, now: int) -> Put:
+    """The order with what is left of it taken out. What the user got later must be there beside that."""
+    coins = unspent(order, held.paid, held.orders.values()) if withdrawable(order, now) else 0
+    amount = withdrawal_amount(order, coins)
+    if not coins or not amount:
+        raise NotWithdrawable(f"{coins} coins of {order.coins} are left, worth {amount}.")
+    bonus = withdrawal_bonus(order, coins, held.account.bonus)
+    later = sum(kept(one) for one in held.orders.values() if one.before > order.before)
+    taken = booked(_with(order, name, Withdrawal(coins, bonus, amount, now)), held.account.purchased)
+    return Put(taken, key, Coins(coins + later, bonus))
