@@ -101,4 +101,6 @@ MODERATORS = Access(
 USER = Access("operators and the user", _OPERATOR, _PEOPLE, _user_of_path)
 SENDERS = Access("viewers, creators and operators", _PEOPLE | _OPERATOR, room=_room_of_path)
 WATCHERS = Access("everybody with a token", frozenset(ROLES), room=_room_of_path)
+BUYERS = Access("viewers and creators", _PEOPLE)
+BUYER = Access("operators and the buyer", _PEOPLE | _OPERATOR)
 MEMBERS = Access("everybody with a token", frozenset(ROLES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from gifting.api.services import Services
@@ -11,7 +12,10 @@ NOBODY: Final = Identity(user="", role="viewer", token_id="", expires=0)
 
 
 class Call(NamedTuple):
-    """Who makes it (NOBODY where no token is needed), its values and body, and the server's parts."""
+    """Who makes it (NOBODY where no token is needed), its values and body, and the server's parts.
+
+    ``headers`` are by lower-case name.
+    """
 
     services: Services
     identity: Identity
@@ -20,3 +24,4 @@ class Call(NamedTuple):
     words: dict[str, str]
     body: Any
     base_url: str
+    headers: Mapping[str, str]

@@ -26,6 +26,7 @@ class Endpoint:
         words: texts: name, and what may be said, the first by default; any text, '' by default, where that is empty.
         cost: in messages of the caller's allowance (one is worth about half a ms); 0: free, and nobody is asked who.
         page: items of the query's ``limit`` that cost one message more; 0: they cost nothing.
+        raw: bytes that the body may have, which is then taken as it is, unread; 0: it is JSON, of the usual size.
         act: what the operator's log says was done; '' where nothing is.
     """
 
@@ -41,4 +42,5 @@ class Endpoint:
     status: int = 200
     cost: float = 1
     page: int = 0
+    raw: int = 0
     act: str = ""

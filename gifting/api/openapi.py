@@ -61,6 +61,8 @@ def _operation(noun: str, endpoint: Endpoint, refs: dict[Any, Schema]) -> dict[s
             "required": _is_needed(endpoint.body),
             "content": {"application/json": {"schema": refs[endpoint.body]}},
         }
+    if endpoint.raw:
+        operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": {"type": "string"}}}}
     return operation
 
 

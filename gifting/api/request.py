@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -20,10 +21,28 @@ from gifting.model.money import KEY
 from gifting.wire.codec import UNDECODABLE, why
 from gifting.wire.messages import MAX_INT
 
-PATH_IDS: Final = {"room": valid_id, "user": valid_id, "token_id": valid_token_id}
+PROVIDER: Final = r"\A[a-z]{1,20}\Z"
+CHECKOUT: Final = r"\Acs_[0-9a-f]{32}\Z"
+
+PATH_IDS: Final[Mapping[str, Callable[[str], object]]] = {
+    "room": valid_id,
+    "user": valid_id,
+    "token_id": valid_token_id,
+    "order": re.compile(KEY).match,
+    "provider": re.compile(PROVIDER).match,
+    "checkout": re.compile(CHECKOUT).match,
+}
 """The path parameters that are ids, and what such an id looks like."""
 
-PATH_PATTERNS: Final = {"room": ID, "user": ID, "token_id": TOKEN_ID, "key": KEY}
+PATH_PATTERNS: Final = {
+    "room": ID,
+    "user": ID,
+    "token_id": TOKEN_ID,
+    "key": KEY,
+    "order": KEY,
+    "provider": PROVIDER,
+    "checkout": CHECKOUT,
+}
 """All path parameters, as the OpenAPI document says them."""
 
 
@@ -34,10 +53,10 @@ async def read_call(services: Services, endpoint: Endpoint, request: Request) ->
     asked = read_query(endpoint, request)
     query = {name: read_number(name, asked.get(name), usual, most) for name, usual, most in endpoint.query}
     pay(services.gateway, endpoint, identity, query)
-    body = await read_body(request, endpoint.body, services.settings.message_max)
+    body = await read_body(request, endpoint, services.settings.message_max)
     words = {name: read_word(name, asked.get(name), known) for name, known in endpoint.words}
     base_url = (services.settings.public_url or str(request.base_url)).rstrip("/")
-    call = Call(services, identity, path, query, words, body, base_url)
+    call = Call(services, identity, path, query, words, body, base_url, request.headers)
     if endpoint.access is not None:
         await authorize(endpoint.access, call)
     return call
@@ -82,14 +101,20 @@ def read_word(name: str, text: str | None, known: tuple[str, ...]) -> str:
     return text
 
 
-async def read_body(request: Request, kind: type | None, most: int) -> Any:
-    """The body as ``kind``; None if none is wanted. Raises MessageTooLarge, BadMessage, and ClientDisconnect."""
-    data = bytearray()
+async def read_body(request: Request, endpoint: Endpoint, usual: int) -> Any:
+    """The body as the endpoint wants it, None if it wants none; ``usual`` is how many bytes a body may have.
+
+    Raises:
+        MessageTooLarge, BadMessage, and ClientDisconnect.
+    """
+    data, most = bytearray(), endpoint.raw or usual
     async for chunk in request.stream():
         data += chunk
         if len(data) > most:
             raise MessageTooLarge(f"The body may have {most} bytes.")
-    return None if kind is None else decode_body(bytes(data) or b"{}", kind)
+    if endpoint.raw:
+        return bytes(data)
+    return None if endpoint.body is None else decode_body(bytes(data) or b"{}", endpoint.body)
 
 
 def decode_body(data: bytes, kind: type) -> Any:

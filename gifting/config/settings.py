@@ -138,6 +138,12 @@ class Settings:
         "Who takes payments for coins: sandbox (play money), stripe, apple, google, comma-separated, or none. Empty: "
         "sandbox with a private Redis, none with another.",
     )
+    reconcile_interval: float = _setting(
+        60.0, "Providers are asked this often for what never came by webhook.", least=0.05, most=86400
+    )
+    reconcile_window: float = _setting(
+        3 * 86400.0, "How far back they are asked after a start.", least=60, most=30 * 86400
+    )
     sandbox_delay: float = _setting(
         10.0, "How long the sandbox waits before what its cards do later, such as a refund.", least=0, most=86400
     )

@@ -10,6 +10,7 @@ from gifting.config import Settings
 from gifting.economy.providers.base import Provider
 from gifting.errors import BadSetting, MissingExtra
 from gifting.ledger.ledger import Ledger
+from gifting.model.prices import Prices
 
 KNOWN: Final = ("sandbox", "stripe", "apple", "google")
 
@@ -18,11 +19,14 @@ PLAY: Final = "sandbox"
 
 
 class Parts(NamedTuple):
-    """What a provider is made of. ``secrets`` gives those of the server, of which the first signs."""
+    """What a provider is made of. ``secrets`` gives those of the server, of which the first signs, and ``prices`` those
+    that hold now.
+    """
 
     settings: Settings
     ledger: Ledger
     secrets: Callable[[], Sequence[str]]
+    prices: Callable[[], Prices]
 
 
 def provider_names(settings: Settings) -> tuple[str, ...]:

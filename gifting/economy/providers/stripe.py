@@ -138,6 +138,9 @@ class Stripe:
                 {"idempotency_key": f"gifting-{order.id}-{withdrawal}"},
             )
 
+    async def delivered(self, order: Order) -> None:
+        """Stripe waits for nothing from here."""
+
     async def answer_refund_request(self, request: RefundRequest, facts: Facts) -> None:
         raise ProviderRefused("Stripe asks nothing before it refunds.")
 

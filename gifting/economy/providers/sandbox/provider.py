@@ -106,7 +106,7 @@ class Sandbox:
         raise ProviderRefused("The sandbox asks nothing.")
 
     async def close(self) -> None:
-        pass
+        """There is nothing to let go of."""
 
     # For its page, and for who sends its webhooks.
 
