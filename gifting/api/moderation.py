@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from gifting.api.access import HOST, MODERATORS, moderator
 from gifting.api.call import Call
-from gifting.api.endpoint import Endpoint
+from gifting.api.endpoint import Done, Endpoint
 from gifting.model.house import MUTE_MAX, Person, PersonChange, RoomRules, RulesChange
 
 PAGE_MAX: Final = 1000
@@ -60,7 +60,24 @@ async def list_people(call: Call) -> PeopleReply:
     return PeopleReply(*await ledger.people.page(room, call.query["cursor"], max(call.query["limit"], 1)))
 
 
+async def remove_comment(call: Call) -> Done:
+    ledger = call.services.ledger
+    room = await ledger.rooms.find(call.path["room"])
+    await ledger.comments.remove(room, int(call.path["seq"]), await moderator(call))
+    return Done(True)
+
+
 ENDPOINTS: Final = (
+    Endpoint(
+        "DELETE",
+        "/v1/rooms/{room}/comments/{seq}",
+        "Show a comment no longer, or what was said with a gift",
+        MODERATORS,
+        remove_comment,
+        Done,
+        act="removed a comment",
+        cost=5,
+    ),
     Endpoint(
         "PATCH",
         "/v1/rooms/{room}",

@@ -85,8 +85,10 @@ def describe(event: Event) -> str:
             return _describe_gift(event, who)
         case "like":
             return f"{event['count']:,} likes, {event['total']:,} in all"
-        case "comment":
+        case "comment" if event["text"]:
             return f"{who}: {event['text']}"
+        case "comment_removed":
+            return f"(what was said in {event['comment_id']} was removed)"
         case "share" | "follow" | "member" as what:
             return f"{who} {_DID[what]}"
         case "viewers":

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Self
 
+from gifting.wire.removal import SAID
+
 
 class Room:
     """A joined room and the seq up to which its events were taken."""
@@ -57,6 +59,15 @@ class Inbox:
         if self._limit:
             self._events += fresh
             self._arrived.set()
+            for event in fresh:
+                if event.get("type") == "comment_removed":
+                    self._unsay(event)
+
+    def _unsay(self, removal: dict[str, Any]) -> None:
+        """Whoever has not consumed a comment yet does not see any more what was removed of it."""
+        for event in self._events[self._next :]:
+            if (event.get("id"), event.get("room")) == (removal["comment_id"], removal.get("room")):
+                event.update({name: nothing for name, nothing in SAID.items() if name in event})
 
     async def has_room(self) -> None:
         while len(self._events) - self._next > self._limit:

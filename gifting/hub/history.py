@@ -8,6 +8,7 @@ from typing import Protocol
 from gifting.model.packing import pack
 from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, Totals, split
+from gifting.wire.removal import blank
 
 
 class Log(Protocol):
@@ -41,6 +42,11 @@ class History:
         self._recent_size += len(batch.events)
         while self._recent_size > self._recent_max:
             self._recent_size -= len(self._recent.popleft().events)
+
+    def blank(self, seqs: set[int]) -> None:
+        """What was said in the events with these seqs is not given any more."""
+        self._recent = deque(blank(batch, seqs) for batch in self._recent)
+        self._recent_size = sum(len(batch.events) for batch in self._recent)
 
     def skip_to(self, seq: int) -> None:
         """Go on after ``seq``; of what was before nothing is at hand any more."""

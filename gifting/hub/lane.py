@@ -28,6 +28,7 @@ from gifting.wire.batch import RoomBatch, split
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import Codec
 from gifting.wire.framing import frame
+from gifting.wire.removal import blank
 
 
 class Shared(NamedTuple):
@@ -140,6 +141,11 @@ class Lane(ABC):
             self._since = monotonic()
         self._pending.append(batch)
         self._pacer.mark(self)
+
+    def blank(self, seqs: set[int]) -> None:
+        """What was said in the events with these seqs goes out no more."""
+        self._pending = [blank(batch, seqs) for batch in self._pending]
+        self._memo.clear()
 
     def push_state(self, kind: type, event: bytes) -> None:
         """The wire bytes of a state event: not numbered, not replayed; only the newest of its kind matters."""

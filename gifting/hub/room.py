@@ -19,6 +19,7 @@ from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, Totals
 from gifting.wire.codec import MSGPACK
 from gifting.wire.messages import Lane as LaneName
+from gifting.wire.removal import blank, removals
 from gifting.wire.replies import Snapshot
 
 log = logging.getLogger(__name__)
@@ -152,11 +153,20 @@ class Room:
             lane.dismiss()
 
     def _pass_on(self, batch: RoomBatch) -> None:
+        if removed := removals(batch):
+            batch = self._remove(removed, batch)
         self.history.append(batch)
         for lane in self.lanes.values():
             lane.push(batch)
         if batch.rank:
             self.push_state(RankEvent([Ranked(decode_user(user), coins) for user, coins in batch.rank]))
+
+    def _remove(self, seqs: set[int], batch: RoomBatch) -> RoomBatch:
+        """Give what these events said to nobody any more, the newest batch included."""
+        self.history.blank(seqs)
+        for lane in self.lanes.values():
+            lane.blank(seqs)
+        return blank(batch, seqs)
 
     # State out.
 

@@ -25,6 +25,7 @@ key                             type    holds
 ``{pNN}:streaks``               zset    open streaks (``room\\nuser\\ngift``) by deadline
 ``{pNN}:room:R``                hash    state, host, title, seq, totals, rules
 ``{pNN}:room:R/log``            stream  room batches; the id is ``last seq-count``
+``{pNN}:room:R/removed``        zset    seqs of events of which is shown no longer what was said
 ``{pNN}:room:R/streaks``        hash    open streaks
 ``{pNN}:room:R/top``            zset    user → coins sent
 ``{pNN}:room:R/users``          hash    user → name and picture, as wire bytes
@@ -138,6 +139,10 @@ def room_keys(base: str, room: str) -> list[str]:
     """A room's keys, as ``room.open`` in Lua takes them."""
     key = f"{base}:room:{room}"
     return [key, f"{key}/log", f"{key}/streaks", f"{key}/top", f"{key}/users"]
+
+
+def removed_key(base: str, room: str) -> str:
+    return f"{base}:room:{room}/removed"
 
 
 def people_key(base: str, host: str) -> str:

@@ -13,6 +13,7 @@ from gifting.health import Health
 from gifting.ledger.address import Address
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
+from gifting.ledger.comments import Comments
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.connector import Connector
 from gifting.ledger.deliveries import Deliveries
@@ -42,8 +43,9 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
-    ``wallets``, ``orders``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps
-    its tasks, and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    ``comments``, ``wallets``, ``orders``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``.
+    ``vital`` keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is the process' own
+    clock, in seconds.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Ledger:
         calls = Calls(self.redis, keys, self.halt, now)
         self.rooms = Rooms(calls, settings)
         self.people = People(calls)
+        self.comments = Comments(calls, self.rooms, settings.log_keep)
         self.wallets = Wallets(calls, settings)
         self.sweeper = Sweeper(calls, settings)
         self.orders = Orders(calls)

@@ -42,7 +42,7 @@ class People:
             raise errors.Forbidden("Moderators may change the slow mode only.")
         keys = [self._keys.room(room.host, room.id), people_key(room.base, room.host)]
         options = pack((room.host, by, rules_values(change)))
-        return read_rules(*_allowed(await self._calls.run("room_rules", keys, options, unsure=errors.Unconfirmed)))
+        return read_rules(*allowed(await self._calls.run("room_rules", keys, options, unsure=errors.Unconfirmed)))
 
     async def decide(self, room: RoomRef, user: str, change: PersonChange, by: str = "") -> Person:
         """Decide about a user in all rooms of a room's host. Who is blocked is no moderator any more.
@@ -59,7 +59,7 @@ class People:
         options = (user, *change.values, by, PEOPLE_MAX, MODERATORS_MAX)
         keys = [people_key(room.base, room.host)]
         return read_person(
-            user, *_allowed(await self._calls.timed("person_put", keys, options, unsure=errors.Unconfirmed))
+            user, *allowed(await self._calls.timed("person_put", keys, options, unsure=errors.Unconfirmed))
         )
 
     async def find(self, room: RoomRef, user: str) -> Person:
@@ -80,7 +80,7 @@ class People:
         )
 
 
-def _allowed(reply: bytes) -> Any:
+def allowed(reply: bytes) -> Any:
     """What a script says of what was changed. Raises what it refused for, and Forbidden."""
     found = unpack(reply)
     if found is None:

@@ -11,13 +11,14 @@ from gifting import errors
 from gifting.config import Settings
 from gifting.ledger import listing, scripts
 from gifting.ledger.calls import Calls, check, translated
-from gifting.ledger.keys import presence_key, room_keys
+from gifting.ledger.keys import presence_key, removed_key, room_keys
 from gifting.ledger.listing import Sort
 from gifting.model import events
 from gifting.model.house import NO_RULES, RoomRules, read_rules
 from gifting.model.packing import unpack
 from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, read_batches
+from gifting.wire.removal import blank
 from gifting.wire.replies import Snapshot
 
 ROOMS_CACHED: Final = 20_000
@@ -104,6 +105,7 @@ class Rooms:
         options = (room.id, events.encode_event("stream_end", {}), self._log_keep, self._retention_ms)
         names, live = room_keys(room.base, room.id), self._keys.live(room.base)
         keys = [*names, presence_key(room.base, room.id), self._keys.deadlines(room.base), *live]
+        keys.append(removed_key(room.base, room.id))
         reply = await self._calls.timed("room_end", keys, options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
 
@@ -160,10 +162,17 @@ class Rooms:
         """The logged batches that hold what came after seq ``since``: one, and more until they have ``size`` bytes.
 
         The first may begin before (see :meth:`RoomBatch.after`) or, where the log no longer has it all, later. A batch
-        has 64 KiB and one event at most, but one written by an older version may have more than 1 MiB.
+        has 64 KiB and one event at most, but one written by an older version may have more than 1 MiB. What was removed
+        of them is not shown.
         """
-        log = self._keys.log(room.host, room.id)
-        return read_batches(await self._calls.run("log_page", [log], since, size))
+        batches, removed = await self.log_page(room, since, size)
+        return [blank(batch, removed) for batch in batches] if removed else batches
+
+    async def log_page(self, room: RoomRef, since: int, size: int) -> tuple[list[RoomBatch], set[int]]:
+        """:meth:`replay` as it was logged, and the seqs of those of which is shown no longer what was said."""
+        keys = [self._keys.log(room.host, room.id), removed_key(room.base, room.id)]
+        batches, removed = await self._calls.run("log_page", keys, since, size)
+        return read_batches(batches), set(map(int, removed))
 
     async def presence(self, room: RoomRef, node: str, viewers: int) -> int:
         """Say how many viewers this node has; returns how many there are on all nodes."""

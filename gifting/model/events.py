@@ -17,7 +17,7 @@ from gifting.model.packing import pack
 
 Tier = Literal["small", "medium", "large", "epic"]
 
-Logged = Literal["gift", "like", "comment", "share", "follow", "member", "stream_end"]
+Logged = Literal["gift", "like", "comment", "share", "follow", "member", "comment_removed", "stream_end"]
 """Types of events that are numbered, logged and replayed."""
 
 State = Literal["viewers", "rank"]
@@ -89,6 +89,8 @@ class LikeEvent(_Stamped, frozen=True, tag="like"):
 
 
 class CommentEvent(_Stamped, frozen=True, tag="comment"):
+    """``text`` is '' where it was removed."""
+
     user: User
     text: str
 
@@ -105,6 +107,13 @@ class MemberEvent(_Stamped, frozen=True, tag="member"):
     """A viewer came; where many do, not each has one."""
 
     user: User
+
+
+class CommentRemovedEvent(_Stamped, frozen=True, tag="comment_removed"):
+    """What an earlier event said, a comment or a gift, is to be shown no longer. ``comment_id`` is its ``id``."""
+
+    comment_id: str
+    comment_seq: int
 
 
 class StreamEndEvent(_Stamped, frozen=True, tag="stream_end"):
@@ -144,7 +153,9 @@ class ReminderEvent(Struct, frozen=True, tag="reminder", tag_field="type"):
     coins: int
 
 
-LoggedEvent = GiftEvent | LikeEvent | CommentEvent | ShareEvent | FollowEvent | MemberEvent | StreamEndEvent
+LoggedEvent = (
+    GiftEvent | LikeEvent | CommentEvent | ShareEvent | FollowEvent | MemberEvent | CommentRemovedEvent | StreamEndEvent
+)
 """Numbered by ``seq``, kept in the room's log and replayed."""
 
 UserEvent = WalletEvent | BudgetEvent | ReminderEvent

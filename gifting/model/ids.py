@@ -11,8 +11,12 @@ ID: Final = r"\A[A-Za-z0-9_.:@-]{1,64}\Z"
 TOKEN_ID: Final = r"\A[A-Za-z0-9_.:@~-]{1,128}\Z"  # noqa: S105
 """Token ids: as the others, with a ``~`` between the room and what makes them unique."""
 
+SEQ: Final = r"\A[1-9][0-9]{0,14}\Z"
+"""The number of a room's event, below 2^53."""
+
 _is_id = re.compile(ID).match
 _is_token_id = re.compile(TOKEN_ID).match
+_is_seq = re.compile(SEQ).match
 
 
 def valid_id(text: str) -> bool:
@@ -23,3 +27,8 @@ def valid_id(text: str) -> bool:
 def valid_token_id(text: str) -> bool:
     """Whether ``text`` can be the id of a token."""
     return _is_token_id(text) is not None
+
+
+def valid_seq(text: str) -> bool:
+    """Whether ``text`` can be the number of a room's event."""
+    return _is_seq(text) is not None

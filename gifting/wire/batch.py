@@ -6,8 +6,9 @@ A batch is one msgpack array, made in Lua (``ledger/lua/include/room.lua``)::
 
 ``events`` is the wire bytes of ``count`` events, one after another; the last has seq ``last``. ``index`` has
 ``FIELDS`` integers per event: its length in bytes, its streak (the seq of the streak's first event; 0 if it is no
-gift), its weight (coins of the streak so far) and 1 if it closes the streak. ``coins``, ``diamonds`` and ``likes`` are
-the room's totals after the batch; ``rank`` is the new top 3 if it changed, else nil.
+gift), its weight (coins of the streak so far; of ``comment_removed`` the seq of what it removes) and 1 if it closes the
+streak. ``coins``, ``diamonds`` and ``likes`` are the room's totals after the batch; ``rank`` is the new top 3 if it
+changed, else nil.
 """
 
 from __future__ import annotations

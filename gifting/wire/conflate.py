@@ -14,21 +14,25 @@ _Found = tuple[IndexEntry, RoomBatch]
 
 
 def conflate(batches: Iterable[RoomBatch], top: int, shown: set[int]) -> list[bytes]:
-    """Of every streak the newest event; of these the ``top`` heaviest; and the newest ``top`` other events. In order.
+    """Of every streak the newest event; of these the ``top`` heaviest; the newest ``top`` other events; and every one
+    that removes another. In order.
 
     ``shown`` holds the streaks that this lane has been shown and not yet seen end: the end of one of them is always
     kept, so that no combo counter hangs. It is updated in place and is bounded by the room's open streaks.
     """
     gifts: dict[int, _Found] = {}
     others: list[_Found] = []
+    removing: list[_Found] = []
     for batch in batches:
         for entry in batch.entries():
             if entry.streak:
                 gifts[entry.streak] = (entry, batch)
+            elif entry.weight:
+                removing.append((entry, batch))
             else:
                 others.append((entry, batch))
     kept = [*gifts.values()] if len(gifts) <= top else _heaviest(gifts.values(), top, shown)
-    kept += others[-top:]
+    kept += others[-top:] + removing
     kept.sort(key=lambda found: found[0].seq)
     for entry, _ in kept:
         if entry.closes:

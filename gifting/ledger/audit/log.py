@@ -73,8 +73,8 @@ class LogAudit:
                 self._streaks.follow(entry, event)
                 self._pair(entry.seq, event)
                 return int(event["coins"]), int(event["diamonds"])
-            if entry.streak or entry.weight or entry.closes:
-                self._found("batch_index_wrong", entry.seq, "it is no gift")
+            if entry.streak or entry.weight != event.get("comment_seq", 0) or entry.closes:
+                self._found("batch_index_wrong", entry.seq, "it is no gift, and removes another event or none")
         except UNREADABLE as error:
             self._found("log_entry_broken", entry.seq, repr(error))
             self._lose(entry.seq + 1)

@@ -11,6 +11,7 @@
 --      [8]  the live rooms there, by start
 --      [9]  by viewers
 --      [10] and how many each host has
+--      [11] what is removed of its log
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [room, event bytes of stream_end, log keep, retention ms]
 -- returns   msgpack [status]
@@ -52,7 +53,7 @@ if r.state == 'live' then
   if redis.call('HINCRBY', KEYS[10], r.host, -1) <= 0 then
     redis.call('HDEL', KEYS[10], r.host)
   end
-  for _, key in ipairs({ KEYS[2], KEYS[4], KEYS[5], KEYS[6] }) do
+  for _, key in ipairs({ KEYS[2], KEYS[4], KEYS[5], KEYS[6], KEYS[11] }) do
     redis.call('PEXPIRE', key, retention)
   end
 end

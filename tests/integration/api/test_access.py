@@ -31,6 +31,7 @@ TABLE = """
     GET /v1/rooms/{room}                           yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
     DELETE /v1/rooms/{room}                        yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     PATCH /v1/rooms/{room}                         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    DELETE /v1/rooms/{room}/comments/{seq}         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     GET /v1/rooms/{room}/people                    yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     PATCH /v1/rooms/{room}/people/{user}           yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     PUT /v1/rooms/{room}/moderators/{user}         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
@@ -93,7 +94,7 @@ async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIter
 
 async def ask(server: Server, case: Case) -> str:
     method, path = case.endpoint.split()
-    path = path.format(room="r1", user="host", token_id="r1~made-up", key=new_key())
+    path = path.format(room="r1", user="host", token_id="r1~made-up", seq=1, key=new_key())
     body = BODIES.get(case.endpoint)
     if body is not None and path.endswith(("gifts", "grants")):
         body = {**body, "key": new_key()}

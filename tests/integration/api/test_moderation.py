@@ -107,3 +107,61 @@ async def test_a_moderator_does_not_rise(server: Server) -> None:
                 await moderator.call(method, path, body)
     with pytest.raises(errors.Forbidden):
         await server.caller("host", "overlay", room="r1").call("PATCH", "/v1/rooms/r1", {"gifting": False})
+
+
+async def next_of(client: Client, kind: str) -> dict[str, Any]:
+    async for event in client.events():
+        if event["type"] == kind:
+            return event
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize("lane", ["all", "live"])
+async def test_a_removed_comment_is_told_and_not_replayed(server: Server, lane: str) -> None:
+    """To who watches, to who comes back later, and over HTTP."""
+    host = server.caller("host", "creator")
+    async with Client(server.url, server.token("eve")) as watching, Client(server.url, server.token("ann")) as ann:
+        await watching.join("r1", lane=lane)
+        await ann.join("r1")
+        await ann.comment("r1", "rude")
+        comment = await next_of(watching, "comment")
+        assert comment["text"] == "rude"
+        await host.call("DELETE", f"/v1/rooms/r1/comments/{comment['seq']}")
+        removed = await next_of(watching, "comment_removed")
+        assert (removed["comment_id"], removed["comment_seq"]) == (comment["id"], comment["seq"])
+    async with Client(server.url, server.token("eve")) as again:
+        await again.join("r1", since=0, lane="all")
+        assert (await next_of(again, "comment"))["text"] == ""
+    events = (await host.call("GET", "/v1/rooms/r1/events"))["events"]
+    assert [event["text"] for event in events if event["type"] == "comment"] == [""]
+    assert [event["comment_seq"] for event in events if event["type"] == "comment_removed"] == [comment["seq"]]
+
+
+async def test_who_has_not_read_a_comment_yet_never_does(server: Server) -> None:
+    async with Client(server.url, server.token("eve")) as slow, Client(server.url, server.token("ann")) as ann:
+        await slow.join("r1", lane="all")
+        await ann.comment("r1", "rude")
+        events = (await server.operator.call("GET", "/v1/rooms/r1/events"))["events"]
+        (seq,) = (event["seq"] for event in events if event["type"] == "comment")
+        await server.operator.call("DELETE", f"/v1/rooms/r1/comments/{seq}")
+        await slow.join("r1")  # its reply comes behind the removal
+        assert (await next_of(slow, "comment"))["text"] == ""
+
+
+@pytest.mark.attack
+async def test_who_may_not_remove(server: Server) -> None:
+    async with Client(server.url, server.token("ann")) as ann:
+        await ann.comment("r1", "hello")
+    for caller in (
+        server.caller("ann", "viewer"),
+        server.caller("other", "creator"),
+        server.caller("host", "overlay", room="r1"),
+        server.caller("host", "creator", room="r2"),
+    ):
+        with pytest.raises(errors.Forbidden):
+            await caller.call("DELETE", "/v1/rooms/r1/comments/1")
+    for seq in ("0", "-1", "1.5", "x", "9" * 16):
+        with pytest.raises(errors.BadId):
+            await server.operator.call("DELETE", f"/v1/rooms/r1/comments/{seq}")
+    with pytest.raises(errors.NotFound):
+        await server.operator.call("DELETE", "/v1/rooms/r1/comments/77")

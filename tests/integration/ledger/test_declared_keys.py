@@ -99,8 +99,9 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await ledger.rooms.presence(rooms[0], "node", 3)
     await ledger.people.set_rules(rooms[0], RulesChange(slow_mode=9))
     await ledger.people.decide(rooms[0], "dan", PersonChange(blocked=True))
-    event = encode_event("comment", {"text": "hello"})
+    event = encode_event("comment", {"user": {"id": "ann"}, "text": "hello"})
     await world.told(lambda done: ledger.free.post(rooms[0], event, done, user="ann", spoken=True))
+    await ledger.comments.remove(rooms[0], next(e["seq"] for e in await world.log(rooms[0]) if e["type"] == "comment"))
     await recorder.look()
     await ledger.rooms.live("start", "", 10)
     for room in rooms:

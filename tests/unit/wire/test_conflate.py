@@ -22,7 +22,7 @@ def batch(first: int, events: list[tuple[int, int, int]]) -> RoomBatch:
 def test_conflation_is_bounded_ordered_and_ends_what_it_showed(
     drawn: list[tuple[int, int, int]], top: int, pause: int
 ) -> None:
-    events = [(streak, weight, closes if streak else 0) for streak, weight, closes in drawn]
+    events = [(streak, weight if streak else 0, closes if streak else 0) for streak, weight, closes in drawn]
     shown: set[int] = set()
     hanging: set[int] = set()
     for start in range(0, len(events), pause):

@@ -5,7 +5,8 @@
 --   room.refusal(r, host)                              why nothing may go there, or nil
 --   room.id_head(r, number)                            the wire bytes of an event's id, but for its digits
 --   room.stamp(now)                                    when events happen, as wire bytes
---   room.append(r, stamp, event)                       log an event, given as wire bytes
+--   room.append(r, stamp, event, weight)               log an event, given as wire bytes; `weight` of comment_removed:
+--                                                      the seq of what is removed
 --   room.finish(r, stamp, n, size, streak, weight, closes)
 --                                                      or as those in r.pieces from r.n + 1 to n, so many bytes
 --   room.count(r, user, profile, coins, diamonds)      a gift, for totals and ranking; `profile`: the user, wire bytes
@@ -82,10 +83,10 @@ local function close_batch(r)
 end
 
 -- The pieces are joined once per batch: Lua interns every string that is made, and the longer the slower.
-function room.append(r, stamp, event)
+function room.append(r, stamp, event, weight)
   local n = r.n + 1
   r.pieces[n] = event
-  room.finish(r, stamp, n, #event, 0, 0, 0)
+  room.finish(r, stamp, n, #event, 0, weight or 0, 0)
 end
 
 function room.finish(r, stamp, n, size, streak, weight, closes)

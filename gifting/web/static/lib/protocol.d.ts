@@ -19,10 +19,21 @@ export interface Comment {
   text: string;
 }
 
+/** `text` is '' where it was removed. */
 export interface CommentEvent {
   type: "comment";
   user: User;
   text: string;
+  seq: number;
+  ts: number;
+  id: string;
+}
+
+/** What an earlier event said, a comment or a gift, is to be shown no longer. `comment_id` is its `id`. */
+export interface CommentRemovedEvent {
+  type: "comment_removed";
+  comment_id: string;
+  comment_seq: number;
   seq: number;
   ts: number;
   id: string;
@@ -387,6 +398,7 @@ export type LoggedEvent =
   | ShareEvent
   | FollowEvent
   | MemberEvent
+  | CommentRemovedEvent
   | StreamEndEvent;
 
 /** What concerns the token's user and no room. */
@@ -403,6 +415,7 @@ export type Event =
   | ShareEvent
   | FollowEvent
   | MemberEvent
+  | CommentRemovedEvent
   | StreamEndEvent
   | ViewersEvent
   | RankEvent

@@ -27,6 +27,7 @@ export const DEFAULTS = {
  * @property {object} user
  * @property {object} gift
  * @property {string} message
+ * @property {string} saidIn the event that brought it
  * @property {number} count how many so far
  * @property {number} coins worth of all so far
  * @property {boolean} ended
@@ -60,8 +61,9 @@ export class Alerts {
     this.#options.visible = count;
   }
 
-  /** Take in an event; all but gifts are ignored. @param {Event} event @param {number} now ms */
+  /** Take in an event; all but gifts, and what removes their words, are ignored. @param {Event} event @param {number} now ms */
   push(event, now) {
+    if (event.type === "comment_removed") return this.#unsay(event.comment_id);
     if (event.type !== "gift") return;
     const key = keyOf(event);
     const known = this.#find(key);
@@ -114,12 +116,17 @@ export class Alerts {
     this.#waiting.length = Math.min(this.#waiting.length, this.#options.waiting);
   }
 
+  /** What was said in an event is removed: the card stays. */
+  #unsay(id) {
+    for (const card of [...this.#showing, ...this.#waiting]) if (card.saidIn === id) card.message = "";
+  }
+
   #find(key) {
     return this.#showing.find((card) => card.key === key) ?? this.#waiting.find((card) => card.key === key);
   }
 
   #card(key, { user, gift }) {
-    const nothing = { message: "", count: 0, coins: 0, ended: false, heardAt: 0, shownAt: null, seen: false };
+    const nothing = { message: "", saidIn: "", count: 0, coins: 0, ended: false, heardAt: 0, shownAt: null, seen: false };
     return { key, user, gift, order: this.#arrived++, ...nothing };
   }
 
@@ -191,7 +198,7 @@ function byTier(times, card) {
 function update(card, event, now) {
   card.count = isSingle(card.gift) ? card.count + event.count : Math.max(card.count, event.repeat_count ?? event.count ?? 1);
   card.coins = card.count * (event.gift?.coins ?? card.gift.coins);
-  card.message = event.message || card.message;
+  if (event.message) Object.assign(card, { message: event.message, saidIn: event.id });
   card.ended ||= event.repeat_end !== false;
   card.heardAt = now;
   return card;

@@ -89,14 +89,27 @@ export class Feed {
   /** @param {Event} event */
   add(event) {
     if (event.type === "gift") return this.#gift(event);
-    if (event.type === "comment") {
-      return this.#line("comment", [avatar(event.user), el("div", "body", "", [who(event), typed("span", "said", event.text)])]);
-    }
+    if (event.type === "comment") return event.text ? this.#comment(event) : undefined;
+    if (event.type === "comment_removed") return this.#unsay(event.comment_id);
     if (event.type === "like") {
       return this.#line("quiet", [el("span", "", `♥ ${number(event.count)} ${event.count === 1 ? "like" : "likes"}`)]);
     }
     if (VERBS[event.type]) return this.#line("quiet", [who(event), el("span", "", VERBS[event.type])]);
     return undefined;
+  }
+
+  #comment(event) {
+    const line = this.#line("comment", [avatar(event.user), el("div", "body", "", [who(event), typed("span", "said", event.text)])]);
+    line.dataset.event = event.id;
+  }
+
+  /** A comment goes; of a gift only what was said with it. */
+  #unsay(id) {
+    for (const line of [...this.#list.children]) {
+      if (line.dataset.event !== id) continue;
+      if (line.classList.contains("comment")) line.remove();
+      else line.querySelector(".said")?.remove();
+    }
   }
 
   #gift(event) {
@@ -118,7 +131,9 @@ export class Feed {
     const what = el("span", "what", "sent ", [typed("b", "", event.gift.name), image, el("b", "times")]);
     const body = el("div", "body", "", [who(event), what]);
     if (event.message) body.append(typed("p", "said", event.message));
-    return this.#line("gift-line", [avatar(event.user), body]);
+    const line = this.#line("gift-line", [avatar(event.user), body]);
+    line.dataset.event = event.id;
+    return line;
   }
 
   #line(kind, children) {
