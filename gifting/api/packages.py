@@ -12,7 +12,10 @@ from gifting.api.endpoint import Endpoint
 from gifting.errors import RegionNotAllowed
 from gifting.model.currencies import EXPONENTS
 from gifting.model.prices import Custom, Market, Package
-from gifting.model.promotions import Promotion, Tier
+from gifting.model.promotions import Buyer, Promotion, Tier
+
+NOBODY: Final = Buyer()
+"""Whoever asks, as far as is known: no budget is touched yet."""
 
 
 class Offer(Struct):
@@ -115,7 +118,7 @@ def _package(market: Market, package: Package, promotions: list[Promotion]) -> P
     offers = []
     for promotion in promotions:
         gain = promotion.gain(package.coins, price, market.currency, market.tier)
-        if gain.cost and promotion.includes(package.id):
+        if gain.cost and promotion.includes(package.id) and promotion.covers(gain.cost, NOBODY):
             offers.append(Offer(promotion.id, gain.bonus, price - gain.discount))
     return PackageInfo(package.id, package.coins, price, offers, package.apple, package.google)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations import audit, batcher, connection, disk, fanout, hub, lua
+from tests.mutations import audit, batcher, connection, disk, fanout, hub, lua, prices
 from tests.mutations.mutant import Mutant
 
 __all__ = ["ALL", "Mutant"]
@@ -15,4 +15,5 @@ ALL = (
     *hub.MUTANTS,
     *disk.MUTANTS,
     *audit.MUTANTS,
+    *prices.MUTANTS,
 )

@@ -7,7 +7,7 @@ from tests.mutations.mutant import of
 MUTANTS = (
     *of(
         "gifting/hub/limits.py",
-        "limits attack_frames",
+        "hub/limits attack_frames",
         ("        elif messages_full_at - now >= rates.message_span:\n            return False\n", ""),
         ("        elif bytes_full_at - now >= rates.byte_span:\n            return False\n", ""),
         ("        if messages_full_at < now:\n", "        if messages_full_at < 0:\n"),

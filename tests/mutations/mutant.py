@@ -28,6 +28,7 @@ def of(file: str, tests: str, *changes: tuple[str, str]) -> Iterable[Mutant]:
 
 
 def _node(name: str, *test: str) -> str:
-    """Where the tests of that name are: ``limits`` are in ``tests/unit/hub/test_limits.py``."""
-    (path,) = TESTS.glob(f"**/test_{name.removesuffix('.py')}.py")
+    """Where the tests of that name are: ``hub/limits`` are in ``tests/unit/hub/test_limits.py``."""
+    place = Path(name.removesuffix(".py"))
+    (path,) = TESTS.glob(f"**/{place.with_name(f'test_{place.name}.py')}")
     return f"{path.relative_to(TESTS.parent)}{''.join(test)}"
