@@ -8,6 +8,7 @@ One item of a partition's stream holds the entries of one call, one msgpack arra
 - ``reversal``: ts, key, user, order, paid, bonus, debt — coins of an order are taken back, and what was not there is
   debt; or, below 0, given back;
 - ``debit``: ts, key, user, room, host, gift, gifts, coins — a user of this partition pays;
+- ``account``: ts, key, user, what, value, by — what a user of this partition may spend is changed, coins are not;
 - ``credit``: ts, key, user, room, host, seq, coins, diamonds, rate numerator, rate denominator — a host of this
   partition earns; the remainder of ``coins × numerator / denominator`` is carried, per host and denominator.
 """
@@ -80,14 +81,23 @@ class Credit(Struct, frozen=True, gc=False, tag="credit"):
     denominator: int
 
 
-Entry = Grant | Purchase | Reversal | Debit | Credit
+class AccountChange(Struct, frozen=True, gc=False, tag="account"):
+    ts: int
+    key: bytes
+    user: str
+    what: str
+    value: str
+    by: str
+
+
+Entry = Grant | Purchase | Reversal | Debit | Credit | AccountChange
 """Whoever takes entries apart does it by ``match`` with ``assert_never``, so that no new kind passes for an old one."""
 
 
 def owner(entry: Entry) -> str:
     """Whose partition an entry is in."""
     match entry:
-        case Grant() | Purchase() | Reversal() | Debit():
+        case Grant() | Purchase() | Reversal() | Debit() | AccountChange():
             return entry.user
         case Credit():
             return entry.host
@@ -115,12 +125,17 @@ def _credit(ts: Any, key: Any, user: Any, room: Any, host: Any, *numbers: Any) -
     return Credit(ts, key, user.decode(), room.decode(), host.decode(), *numbers)
 
 
+def _account(ts: Any, key: Any, user: Any, what: Any, value: Any, by: Any) -> AccountChange:
+    return AccountChange(ts, key, user.decode(), what.decode(), value.decode(), by.decode())
+
+
 _READERS: Final[dict[bytes, Callable[..., Entry]]] = {
     b"grant": _grant,
     b"purchase": _purchase,
     b"reversal": _reversal,
     b"debit": _debit,
     b"credit": _credit,
+    b"account": _account,
 }
 
 
@@ -146,6 +161,8 @@ def plausible(entry: Entry) -> bool:
             amounts = (entry.gifts, entry.coins)
         case Credit():
             amounts = (entry.seq, entry.coins, entry.diamonds + 1, entry.numerator, entry.denominator)
+        case AccountChange():
+            amounts = ()
         case _:
             assert_never(entry)
     if type(entry.key) is not bytes or len(entry.key) != 16:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from gifting import errors
 from gifting.config import Settings
 from gifting.health import Health
+from gifting.ledger.accounts import Accounts
 from gifting.ledger.address import Address
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
@@ -43,9 +44,9 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
-    ``comments``, ``wallets``, ``orders``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``.
-    ``vital`` keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is the process' own
-    clock, in seconds.
+    ``comments``, ``wallets``, ``accounts``, ``orders``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries``
+    and ``sweeper``. ``vital`` keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is
+    the process' own clock, in seconds.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Ledger:
         self.people = People(calls)
         self.comments = Comments(calls, self.rooms, settings.log_keep)
         self.wallets = Wallets(calls, settings)
+        self.accounts = Accounts(calls)
         self.sweeper = Sweeper(calls, settings)
         self.orders = Orders(calls)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)

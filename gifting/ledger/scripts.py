@@ -16,6 +16,7 @@ _TABLE = re.compile(r"^local (\w+) = \{(.*)\}\n", re.MULTILINE)
 _LUA = resources.files("gifting.ledger").joinpath("lua")
 
 NAMES = (
+    "account_put",
     "comment_remove",
     "commit",
     "forget",

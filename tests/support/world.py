@@ -20,6 +20,7 @@ from gifting.ledger.status import Status
 from gifting.model.catalog import load_catalog
 from gifting.model.money import key_time, make_key, parse_key
 from gifting.model.packing import pack, unpack
+from gifting.model.terms import UNBOUND, Terms
 from gifting.model.values import Result, RoomRef, Sender
 from gifting.tasks import Vital
 from tests.support.replies import script_replies
@@ -42,22 +43,30 @@ class World:
     def key(self, age: int = 0) -> str:
         return make_key(self.clock[0] - age, bytes(3) + next(self.made).to_bytes(7, "big"))
 
-    def sender(self, user: str) -> Sender:
-        return self.ledger.gifts.sender(user, {"id": user, "name": user, "picture": "", "level": 1})
+    def sender(self, user: str, terms: Terms = UNBOUND) -> Sender:
+        return self.ledger.gifts.sender(user, {"id": user, "name": user, "picture": "", "level": 1}, terms)
 
     async def grant(self, user: str, coins: int, key: str = "") -> tuple[int, bool]:
         return await self.ledger.wallets.grant(user, coins, key or self.key(), "bought", "operator")
 
     async def send(self, user: str = "ann", gift: str = "spark", count: int = 1, **more: Any) -> Result:
         room, key = more.get("room", self.room), more.get("key") or self.key()
-        return await self.ledger.gifts.send(self.sender(user), room, gift, key, count, more.get("message"))
+        sender, confirmed = self.sender(user, more.get("terms", UNBOUND)), more.get("confirmed", False)
+        return await self.ledger.gifts.send(sender, room, gift, key, count, more.get("message"), confirmed)
+
+    async def protect(self, user: str, **record: Any) -> int:
+        """Set the user's record, but for its version and spending; returns its version."""
+        stored = (await self.ledger.accounts.read(user)).record
+        version = 0 if stored is None else unpack(stored).get("v", 0)
+        return await self.ledger.accounts.put(user, pack({**record, "v": version}), what="all", value="", by=user)
 
     async def together(self, *gifts: dict[str, Any]) -> list[Reply]:
         """Many gifts in one call of the script: what it says of each, and so what each is told."""
         outcomes: list[Any] = []
         calls = self.ledger.batcher.batches
         for gift in gifts:
-            sender, room = self.sender(gift.get("user", "ann")), gift.get("room", self.room)
+            sender = self.sender(gift.get("user", "ann"), gift.get("terms", UNBOUND))
+            room = gift.get("room", self.room)
             name, key, count = gift.get("gift", "spark"), gift.get("key") or self.key(), gift.get("count", 1)
             self.ledger.gifts.submit(sender, room, name, key, count, None, outcomes.append)
         with script_replies() as said:

@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from gifting.bench.options import Audit
 from gifting.config import Settings
 from gifting.ledger.connect import connect
-from gifting.ledger.entries import Credit, Debit, Entry, Grant, Purchase, Reversal
+from gifting.ledger.entries import AccountChange, Credit, Debit, Entry, Grant, Purchase, Reversal
 from gifting.ledger.keys import Keys
 from gifting.ledger.stream import Span, read_ledger
 from gifting.load.counters import decode_seqs
@@ -55,7 +55,7 @@ def compare(audit: Audit, told: dict[bytes, Gift], entries: Iterable[Entry]) -> 
                 debits[entry.key] += 1
             case Credit():
                 credits[entry.key].append((entry.room, entry.seq))
-            case Grant() | Purchase() | Reversal():
+            case Grant() | Purchase() | Reversal() | AccountChange():
                 pass
             case _:
                 assert_never(entry)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.report import Findings
-from gifting.ledger.entries import Credit, Debit, Entry, Grant, Purchase, Reversal, owner
+from gifting.ledger.entries import AccountChange, Credit, Debit, Entry, Grant, Purchase, Reversal, owner
 from gifting.ledger.keys import Keys
 from gifting.model.money import diamonds_for
 
@@ -105,6 +105,8 @@ class Books:
                 self._debit(base, entry)
             case Credit():
                 self._credit(entry)
+            case AccountChange():
+                pass
             case _:
                 assert_never(entry)
 

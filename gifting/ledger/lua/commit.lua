@@ -29,15 +29,15 @@
 -- @include debit
 -- @include credit
 -- @include house
+-- @include items
 -- @include room
--- @include terms
 -- @include wire
-local GIFT, LIKE = 1, 3
-local FRESH, DUPLICATE = '\150\0', '\150\1' -- a msgpack array of 6 and its first field
+local ARRAY = '\150' -- of 6
+local FRESH, DUPLICATE = ARRAY .. '\0', ARRAY .. '\1' -- and its first field
 local now = clock(ARGV[1])
 local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, log_keep =
   unpack(cmsgpack.unpack(ARGV[2]))
-local debits = debit.new(now, dedupe_window, key_lead, rate_numerator, rate_denominator)
+local debits = debit.new(now, dedupe_window, key_lead, rate_numerator, rate_denominator, streak_window)
 local credits = credit.new(now, streak_window, rate_numerator, rate_denominator, log_keep)
 local CHAIN_KEPT = 60000 -- ms
 local after, number = ARGV[8], ARGV[9]
@@ -68,86 +68,37 @@ local function add_places(senders, hosts, room_homes, bucket_homes, bucket_numbe
   end
 end
 
--- The readers take the values of a target or an item after the offset where they end. No string is made of a whole
--- item: Lua interns every string, and long ones slowly.
-local function read_target(place, at, room_place, id, host, gift, streakable, about)
-  local target = {
-    number = place, room = id, host = host, about = about, debited = cmsgpack.pack(id, host, gift),
-    credited = cmsgpack.pack(id, host), suffix = streakable == 1 and '\n' .. gift,
-  }
-  credit.add_target(credits, room_place, target)
-  return at, target
-end
-
-local function read_targets(values)
-  local at, targets = 0, {}
-  while at >= 0 and #values > 0 do
-    local place = #targets + 1
-    at, targets[place] = read_target(place, cmsgpack.unpack_limit(values, 6, at))
+-- All that can refuse a gift, before the first change, in the order in which a sender is told of it; and what ends it.
+local function refusal(claim, account)
+  local gift = claim.gift
+  local status, ends = debit.bad_amount(debits, gift), nil
+  if not status then
+    status, ends = credit.closed(credits, gift)
   end
-  return targets
-end
-
-local function read_gift(targets, terms, at, bucket, place, terms_place, user, key, key_time, digest, count, coins,
-  profile, sent, confirmed, shown)
-  local target = targets[place]
-  local gift = {
-    key = key, user = user, count = count, coins = coins, profile = profile, sent = sent, target = target,
-    terms = terms[terms_place], confirmed = confirmed == 1, shown = shown,
-    streak = target.suffix and (shown or user) .. target.suffix,
-  }
-  credit.want(credits, gift)
-  return at, debit.claim(debits, bucket, key_time, digest, gift)
-end
-
-local function read_event(at, place, id, host, event, user, age, spoken)
-  local post = {
-    room = credit.room(credits, place, id), host = host, event = event, user = user, age = age, spoken = spoken,
-  }
-  credit.want_post(credits, post.room, post)
-  return at, post
-end
-
-local function read_like(at, place, id, host, event, count)
-  return at, { room = credit.room(credits, place, id), host = host, event = event, likes = count, user = '' }
-end
-
-local function read_items(kinds, targets, terms, values)
-  local at, items = 0, {}
-  for i = 1, #kinds do
-    local kind = string.byte(kinds, i)
-    if kind == GIFT then
-      at, items[i] = read_gift(targets, terms, cmsgpack.unpack_limit(values, 13, at))
-    elseif kind == LIKE then
-      at, items[i] = read_like(cmsgpack.unpack_limit(values, 5, at))
-    else
-      at, items[i] = read_event(cmsgpack.unpack_limit(values, 7, at))
-    end
+  if not status then
+    status, ends = debit.refusal(debits, claim, account)
   end
-  return items
-end
-
--- All that can refuse a gift, before the first change, in the order in which a sender is told of it.
-local function refusal(gift, account)
-  local refused, ends = debit.bad_amount(debits, gift), 0
-  if not refused then
-    refused, ends = credit.closed(credits, gift)
+  status = status or credit.full(credits, gift)
+  if not status then
+    status, ends = debit.unasked(claim, account)
   end
-  return refused or debit.short(gift, account) or credit.full(credits, gift), ends
+  return status, ends
 end
 
+-- Returns the status, the result, and the share of a limit that is passed.
 local function decide(claim)
-  local gift, account = claim.gift, debit.account(claim)
-  local refused, ends = refusal(gift, account)
+  local account = debit.account(debits, claim)
+  local refused, ends = refusal(claim, account)
   if refused then
-    return pack_refusal(refused, account.coins, ends)
+    return refused, pack_refusal(refused, account.coins, ends)
   end
-  debit.take(debits, claim, account)
-  local seq, repeat_count, streak = credit.give(credits, gift)
-  return pack_result(Status.OK, seq, account.coins, repeat_count, streak)
+  local share = debit.take(debits, claim, account)
+  local seq, repeat_count, streak = credit.give(credits, claim.gift)
+  return Status.OK, pack_result(Status.OK, seq, account.coins, repeat_count, streak), share
 end
 
 local function commit_gift(claim)
+  local share
   local status, stored, keep = debit.check_key(debits, claim)
   if stored then
     return DUPLICATE, stored
@@ -155,9 +106,15 @@ local function commit_gift(claim)
   if status and not keep then
     return FRESH, pack_refusal(status)
   end
-  local result = status and pack_refusal(status) or decide(claim)
-  debit.keep(claim, result)
-  return FRESH, result
+  if status then
+    stored = pack_refusal(status)
+  else
+    status, stored, share = decide(claim)
+  end
+  if status ~= Status.CONFIRM_REQUIRED then -- once confirmed, the gift comes with the same key
+    debit.keep(claim, stored)
+  end
+  return share and share > 0 and ARRAY .. wire[share] or FRESH, stored
 end
 
 local function commit_event(item)
@@ -180,13 +137,13 @@ local function write()
 end
 
 add_places(unpack(cmsgpack.unpack(ARGV[4])))
-local items = read_items(ARGV[3], read_targets(ARGV[5]), read_terms(ARGV[6]), ARGV[7])
+local all = items.read(debits, credits, ARGV[3], ARGV[5], ARGV[6], ARGV[7])
 debit.load(debits)
 credit.load(credits)
 local results = {}
-for i, item in ipairs(items) do
+for i, item in ipairs(all) do
   local commit = item.gift and commit_gift or commit_event
   results[2 * i - 1], results[2 * i] = commit(item)
 end
 debit.guard(debits, write, pack_refusal(Status.OUTCOME_UNKNOWN))
-return string.char(0xdd) .. struct.pack('>I4', #items) .. table.concat(results)
+return string.char(0xdd) .. struct.pack('>I4', #all) .. table.concat(results)

@@ -9,7 +9,7 @@
 -- What is granted are bonus coins, and settles debt first.
 -- @include status
 -- @include clock
--- @include amount
+-- @include is_amount
 -- @include accounts
 -- @include dedupe
 local now = clock(ARGV[1])

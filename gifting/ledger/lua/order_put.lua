@@ -12,7 +12,7 @@
 -- The order is written before the coins: if this breaks off, coins lack, and are not issued again.
 -- @include status
 -- @include clock
--- @include amount
+-- @include is_amount
 -- @include accounts
 local now = clock(ARGV[1])
 local user, version, id, record, due, key, paid, bonus, take_paid, take_bonus, bits, least_paid, least_bonus =

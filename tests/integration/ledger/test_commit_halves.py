@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -17,7 +18,7 @@ from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_about, encode_event, encode_sent
-from gifting.model.money import key_time, parse_key
+from gifting.model.money import MAX_AMOUNT, key_time, parse_key
 from gifting.model.packing import pack, unpack
 from gifting.model.terms import UNBOUND
 from gifting.model.values import RoomRef
@@ -57,6 +58,9 @@ class Scene:
             "profile": self.world.sender(user).user,
             "sent": encode_sent(2, coins, None),
             "streak": streakable and f"{user}\n{gift}",
+            "terms": {**to_builtins(UNBOUND), "day_cap": MAX_AMOUNT, "month_cap": MAX_AMOUNT, "rate": 0, "burst": 0},
+            "confirmed": False,
+            "shown": False,
             "target": {
                 "number": 1,
                 "room": ref.id,
@@ -181,7 +185,7 @@ async def test_the_check_sees_who_leaves(scene: Scene, half: str, code: str) -> 
 DEBIT = """#!lua
 -- @include debit
 local now, number, given, asked = unpack(cmsgpack.unpack(ARGV[1]))
-local debits = debit.new(now, 600000, 60000, 500, 1)
+local debits = debit.new(now, 600000, 60000, 500, 1, 3000)
 local claims, statuses, outbox = {}, {}, {}
 debit.add_bucket(debits, 1, KEYS[7], number)
 for i, gift in ipairs(given) do
@@ -189,9 +193,9 @@ for i, gift in ipairs(given) do
 end
 debit.load(debits)
 for i, claim in ipairs(claims) do
-  local gift, account, closed, full = claim.gift, debit.account(claim), unpack(asked[i])
+  local gift, account, closed, full = claim.gift, debit.account(debits, claim), unpack(asked[i])
   local status = debit.check_key(debits, claim) or debit.bad_amount(debits, gift) or closed
-    or debit.short(gift, account) or full
+    or debit.refusal(debits, claim, account) or full
   if not status then
     debit.take(debits, claim, account)
     outbox[#outbox + 1] = gift

@@ -83,7 +83,7 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     rooms = [await ledger.rooms.open(f"r{number}", f"host{number}", "", "") for number in range(2, 6)]
     for user in ("ann", "bob", "cat"):
         await world.grant(user, 100)
-    await world.redis.hset(f"{world.base('ann')}:accounts", "dan", "")
+    await world.protect("ann", limits={"day": 100})
     order = await ledger.orders.open(draft("ann", world.key()), anyone)
     await recorder.look()
     await ledger.orders.apply(paid(order))

@@ -21,6 +21,7 @@
 -- @include amount
 -- @include hash
 -- @include entries
+-- @include protection
 local accounts = { KEYS = 6 }
 local Frozen = { DEBT = 1, WARNING = 2, DISPUTE = 4, BANNED = 8, GUARDIAN = 16 }
 local RECORD = '<' .. string.rep('d', 19)
@@ -143,8 +144,10 @@ function accounts.unfreeze(a, account, bits)
   accounts.changed(a, account)
 end
 
+-- What was spent when goes first: what breaks off in between counts coins twice, rather than never.
 local function flush_records(a)
   local args = {}
+  protection.flush(a, a.written)
   for i, account in ipairs(a.written) do
     args[2 * i - 1], args[2 * i] = account.user, pack_record(account)
     account.changed = false

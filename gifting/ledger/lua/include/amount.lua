@@ -1,6 +1,2 @@
--- is_amount(value): a whole number from 1 to 2^53 - 1, the largest that a double keeps exact.
+-- amount: MAX_AMOUNT, the largest whole number that a double keeps exact. As a limit: none; as a time: never.
 local MAX_AMOUNT = 9007199254740991
-
-local function is_amount(value)
-  return type(value) == 'number' and value >= 1 and value <= MAX_AMOUNT and value % 1 == 0
-end

@@ -1,17 +1,19 @@
 -- debit: the half of gifts that is in their senders' partitions: key, balance, ledger. Of the room it knows what the
 -- gift says.
---   debit.new(now, window, lead, numerator, denominator)
---                                               the debits of a call: times in ms, diamonds per coin
+--   debit.new(now, window, lead, numerator, denominator, run)
+--                                               the debits of a call: times in ms, diamonds per coin; run: as
+--                                               spending's window
 --   debit.add_bucket(d, at, key, number)        of keys, in the partition whose keys begin at KEYS[at], as
 --                                               accounts.open takes them
 --   debit.claim(d, place, time, digest, gift)   a gift under its key, in the bucket that was added as number `place`;
 --                                               to be made of all gifts before they are loaded
 --   debit.load(d)
 --   debit.check_key(d, claim)                   as dedupe.check
---   debit.account(claim)                        the sender's, as accounts.get gives it
+--   debit.account(d, claim)                     the sender's, as spending.account gives it
 --   debit.bad_amount(d, gift)                   why no gift can cost that: a status, or nil
---   debit.short(gift, account)                  why it can't be paid: likewise
---   debit.take(d, claim, account)               the gift's coins from that account
+--   debit.refusal(d, claim, account)            why it can't be paid: as spending.refusal
+--   debit.unasked(claim, account)               as spending.unasked
+--   debit.take(d, claim, account)               the gift's coins; returns what spending.take does
 --   debit.keep(claim, result)                   what is told to who asks again
 --   debit.flush(d)                              write what was taken
 --   debit.flush_results(d)                      write what is kept
@@ -23,7 +25,8 @@
 --   coins     what they cost
 --   profile   the user, as wire bytes
 --   sent      the event's fields count, coins and message, as wire bytes
---   terms     what holds for the sender: numbers, and the region
+--   terms     what holds for the sender: age, region; gift_cap, streak_cap, confirm_above (0: none), day_cap,
+--             month_cap (MAX_AMOUNT: none), in coins; rate, burst: its velocity (rate 0: any); confirm_first
 --   confirmed whether the sender was asked, and said yes
 --   shown     the pseudonym under which the room knows an anonymous sender, or false
 --   streak    'user\ngift', or false for one that is not streakable
@@ -31,17 +34,17 @@
 --             events of the target begin with; debited, credited: those that say in the ledger where the gift went,
 --             room, host and gift, and room and host
 -- @include status
--- @include amount
--- @include accounts
+-- @include is_amount
+-- @include spending
 -- @include dedupe
 -- @include wire
 local debit = {}
 local DEBIT, OF_KEY = '\153\165debit', '\176' -- an array of 9 and its first field; of a string of 16 bytes
 
-function debit.new(now, window, lead, numerator, denominator)
+function debit.new(now, window, lead, numerator, denominator, run)
   return {
-    now = now, numerator = numerator, denominator = denominator, keys = dedupe.new('keys', window, lead, 60000),
-    partitions = {}, places = {}, buckets = {}, good = {}, entry = DEBIT .. wire[now] .. OF_KEY,
+    now = now, run = run, numerator = numerator, denominator = denominator, entry = DEBIT .. wire[now] .. OF_KEY,
+    keys = dedupe.new('keys', window, lead, 60000), partitions = {}, places = {}, buckets = {}, good = {},
   }
 end
 
@@ -76,8 +79,8 @@ function debit.check_key(d, claim)
   return dedupe.check(d.keys, claim.bucket, claim.gift.key, claim.time, claim.digest, d.now)
 end
 
-function debit.account(claim)
-  return accounts.get(claim.bucket.accounts, claim.gift.user)
+function debit.account(d, claim)
+  return spending.account(claim.bucket.accounts, claim.gift.user, d.now)
 end
 
 function debit.bad_amount(d, gift)
@@ -91,11 +94,12 @@ function debit.bad_amount(d, gift)
   return nil
 end
 
-function debit.short(gift, account)
-  if account.coins < gift.coins then
-    return Status.INSUFFICIENT_COINS
-  end
-  return nil
+function debit.refusal(d, claim, account)
+  return spending.refusal(claim.bucket.accounts, account, claim.gift, d.now, d.run)
+end
+
+function debit.unasked(claim, account)
+  return spending.unasked(account, claim.gift)
 end
 
 function debit.take(d, claim, account)
@@ -105,7 +109,7 @@ function debit.take(d, claim, account)
   e[n + 1], e[n + 2], e[n + 3] = d.entry, gift.key, wire[gift.user]
   e[n + 4], e[n + 5], e[n + 6] = target.debited, wire[gift.count], wire[gift.coins]
   e.n = n + 6
-  accounts.spend(a, account, gift.coins)
+  return spending.take(a, account, gift, d.now, d.run)
 end
 
 function debit.keep(claim, result)

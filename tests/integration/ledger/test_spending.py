@@ -1,0 +1,244 @@
+"""What protects who spends: each rule refuses with its own status, says what ends it, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from gifting import errors
+from gifting.ledger.account import Frozen
+from gifting.ledger.status import Status
+from gifting.model.money import MAX_AMOUNT
+from gifting.model.terms import Terms
+from tests.support.accounts import account_of, add_to_account
+from tests.support.world import START, STREAK, World, a_world
+
+HOUR, DAY = 3_600_000, 86_400_000
+WHY = {"what": "test", "value": "", "by": "operator"}
+
+
+@pytest.fixture
+async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
+    async with a_world(redis_url) as made:
+        await made.grant("ann", 10_000)
+        await made.send()
+        made.clock[0] += STREAK + 1
+        yield made
+
+
+async def refused(world: World, count: int = 1, **more: Any) -> errors.GiftingError:
+    """What a gift is refused for; all there is stays as it is, but for what is kept under its key."""
+    key = more.setdefault("key", world.key())
+    before = await world.state()
+    with pytest.raises(errors.GiftingError) as told:
+        await world.send(count=count, **more)
+    after = await world.state()
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert {name.split(b"}:")[1].split(b":")[0] for name in changed} <= {b"keys"}
+    if not isinstance(told.value, errors.ConfirmRequired):
+        with pytest.raises(type(told.value)):
+            await world.send(count=count, key=key)  # the terms do not matter any more
+    return told.value
+
+
+async def spend(world: World, *counts: int, **more: Any) -> None:
+    for count in counts:
+        await world.send(count=count, **more)
+
+
+async def test_banned(world: World) -> None:
+    await world.ledger.accounts.freeze("ann", Frozen.BANNED, **WHY)
+    assert isinstance(await refused(world), errors.Banned)
+    await world.ledger.accounts.thaw("ann", Frozen.BANNED, **WHY)
+    await spend(world, 1)
+
+
+@pytest.mark.parametrize("why", [Frozen.WARNING, Frozen.DISPUTE, Frozen.WARNING | Frozen.DISPUTE])
+async def test_account_frozen(world: World, why: Frozen) -> None:
+    await world.ledger.accounts.freeze("ann", why | Frozen.GUARDIAN, **WHY)
+    assert isinstance(await refused(world), errors.AccountFrozen)
+    await world.ledger.accounts.thaw("ann", why, **WHY)
+    assert isinstance(await refused(world), errors.GuardianLimit)
+    await world.ledger.accounts.thaw("ann", Frozen.GUARDIAN, **WHY)
+    await spend(world, 1)
+
+
+async def test_account_frozen_by_debt_until_it_is_settled(world: World) -> None:
+    await add_to_account(world.redis, world.base("ann"), "ann", debt=70, frozen=Frozen.DEBT)
+    await world.redis.hset(f"{world.base('ann')}:totals", "debt", 70)
+    assert "70 coins are owed" in (await refused(world)).message
+    assert (await world.grant("ann", 69))[0] == 9_999
+    assert "1 coins are owed" in (await refused(world)).message
+    assert (await world.grant("ann", 11))[0] == 10_009
+    await spend(world, 1)
+
+
+async def test_on_break(world: World) -> None:
+    until = world.clock[0] + HOUR
+    await world.protect("ann", until=until)
+    told = await refused(world)
+    assert isinstance(told, errors.OnBreak)
+    assert told.until == until
+    world.clock[0] = until
+    await spend(world, 1)
+    await world.protect("ann", until=MAX_AMOUNT)
+    assert "no end" in (await refused(world)).message
+
+
+async def test_gift_cap(world: World) -> None:
+    told = await refused(world, 11, terms=Terms(gift_cap=10))
+    assert isinstance(told, errors.GiftCap)
+    assert told.cap == 10
+    await spend(world, 10, 10, terms=Terms(gift_cap=10))
+    await world.protect("ann", caps=(9, 0, 0), guard_caps=(12, 0, 0))
+    assert (await refused(world, 10, terms=Terms(gift_cap=10))).message.startswith("One gift may cost 9 coins.")
+    await spend(world, 9)
+    await world.protect("ann", guard_caps=(8, 0, 0))
+    await refused(world, 9)
+
+
+async def test_gift_cap_is_what_may_be_spent_at_once(world: World) -> None:
+    told = await refused(world, 21, terms=Terms(gift_cap=50, velocity_rate=1, velocity_burst=20))
+    assert isinstance(told, errors.GiftCap)
+    assert told.cap == 20
+
+
+async def test_streak_cap(world: World) -> None:
+    terms = Terms(streak_cap=20)
+    await spend(world, 10, terms=terms)
+    world.clock[0] += STREAK
+    await spend(world, 5, terms=terms)
+    told = await refused(world, 6, terms=terms)
+    assert isinstance(told, errors.StreakCap)
+    assert told.cap == 20
+    await spend(world, 5, terms=terms)
+    world.clock[0] += STREAK + 1
+    await world.protect("ann", caps=(0, 7, 0))
+    await refused(world, 8, terms=terms)
+    await spend(world, 7, terms=terms)
+
+
+async def test_spending_too_fast(world: World) -> None:
+    terms = Terms(velocity_rate=2, velocity_burst=7)
+    await spend(world, 5, 2, terms=terms)
+    told = await refused(world, 4, terms=terms)
+    assert isinstance(told, errors.SpendingTooFast)
+    assert told.until == world.clock[0] + 2_000
+    world.clock[0] = told.until - 1
+    await refused(world, 4, terms=terms)
+    world.clock[0] += 1
+    await spend(world, 4, terms=terms)
+    world.clock[0] += 3_500
+    await spend(world, 7, terms=terms)
+
+
+async def test_spending_limit(world: World) -> None:
+    await world.protect("ann", limits={"h24": 10, "d7": 100})
+    await spend(world, 9)
+    told = await refused(world)
+    assert isinstance(told, errors.SpendingLimit)
+    assert told.until == (world.clock[0] // HOUR + 25) * HOUR
+    assert "less than this gift" in (await refused(world, 11)).message
+    world.clock[0] = told.until - 1
+    await refused(world)
+    world.clock[0] += 1
+    await spend(world, 10)
+    await refused(world)
+
+
+async def test_hours_leave_a_window_one_after_another(world: World) -> None:
+    await world.protect("ann", limits={"h24": 30})
+    world.clock[0] = first = (START // HOUR + 2) * HOUR
+    await spend(world, 10)
+    world.clock[0] += HOUR
+    await spend(world, 19)
+    told = await refused(world, 12)
+    assert isinstance(told, errors.SpendingLimit)
+    assert told.until == first + 26 * HOUR  # what was spent first of all, and these 10, are not enough
+    assert isinstance(await refused(world, 2), errors.SpendingLimit)
+    world.clock[0] = first + 25 * HOUR
+    await refused(world, 12)
+    await spend(world, 11)
+    assert (await account_of(world.redis, world.base("ann"), "ann")).day == 30
+
+
+@pytest.mark.parametrize(("window", "days"), [("d7", 7), ("d30", 30)])
+async def test_what_was_spent_leaves_longer_windows(world: World, window: str, days: int) -> None:
+    await world.protect("ann", limits={window: 10})
+    await spend(world, 9)
+    ends = (world.clock[0] // HOUR + 1) * HOUR + days * DAY
+    told = await refused(world)
+    assert isinstance(told, errors.SpendingLimit)
+    assert told.until == ends
+    world.clock[0] = ends
+    await spend(world, 10)
+
+
+@pytest.mark.parametrize(
+    ("window", "ends"), [("day", 1_700_006_400_000), ("week", 1_700_438_400_000), ("month", 1_701_388_800_000)]
+)
+async def test_a_calendar_window_ends_at_midnight(world: World, window: str, ends: int) -> None:
+    await world.protect("ann", limits={window: 10})
+    await spend(world, 9)
+    told = await refused(world)
+    assert isinstance(told, errors.SpendingLimit)
+    assert told.until == ends
+    world.clock[0] = ends - 1
+    await refused(world)
+    world.clock[0] = ends
+    await spend(world, 10)
+    await refused(world)
+
+
+async def test_guardian_limit(world: World) -> None:
+    await world.protect("ann", limits={"h24": 20}, guard={"week": 10})
+    await spend(world, 9)
+    told = await refused(world, 2)
+    assert isinstance(told, errors.GuardianLimit)
+    assert told.until == 1_700_438_400_000
+    assert isinstance(await refused(world, 21), errors.SpendingLimit)
+
+
+async def test_platform_limit(world: World) -> None:
+    terms = Terms(day_cap=10)
+    await spend(world, 9, terms=terms)
+    told = await refused(world, terms=terms)
+    assert isinstance(told, errors.PlatformLimit)
+    assert told.until == (world.clock[0] // HOUR + 25) * HOUR
+    told = await refused(world, terms=Terms(month_cap=10))
+    assert isinstance(told, errors.PlatformLimit)
+    assert told.until == (world.clock[0] // HOUR + 1) * HOUR + 30 * DAY
+
+
+async def test_confirm_required(world: World) -> None:
+    terms, key = Terms(confirm_above=5), world.key()
+    for _ in range(2):
+        assert isinstance(await refused(world, 6, terms=terms, key=key), errors.ConfirmRequired)
+    done = await world.send(count=6, terms=terms, key=key, confirmed=True)
+    assert (done.duplicate, done.coins) == (False, 9_993)
+    assert (await world.send(count=6, terms=terms, key=key)).duplicate
+    await spend(world, 5, terms=terms)
+    await world.protect("ann", caps=(0, 0, 4))
+    await refused(world, 5, terms=terms)
+
+
+async def test_confirm_required_for_the_first_gift_ever(world: World) -> None:
+    terms = Terms(confirm_first=True)
+    await spend(world, 1, terms=terms)
+    await world.grant("bob", 10)
+    assert isinstance(await refused(world, user="bob", terms=terms), errors.ConfirmRequired)
+    await spend(world, 1, user="bob", terms=terms, confirmed=True)
+    await spend(world, 1, user="bob", terms=terms)
+
+
+async def test_conflict(world: World) -> None:
+    assert await world.protect("ann", limits={"day": 5}) == 1
+    assert await world.protect("ann", limits={"day": 6}) == 2
+    before = await world.state()
+    with pytest.raises(errors.Conflict):
+        await world.ledger.accounts.put("ann", b"\x81\xa1v\x01", **WHY)
+    assert await world.state() == before
+    assert Status.CONFLICT.error is errors.Conflict
