@@ -70,7 +70,7 @@ class Batch:
         self.world.clock[0] += STREAK + 1
         self.gifts.clear()
         sent = [self.gift(0, 0), self.gift(0, 1), self.gift(1, 1), self.gift(1, 0), self.gift(1, 0, coins=1000)]
-        comment = pack((self.rooms[0].id, self.hosts[0], encode_event("share", {})))[1:]
+        comment = pack((self.rooms[0].id, self.hosts[0], encode_event("share", {}), "", 0, 0))[1:]
         likes = pack((self.rooms[1].id, self.hosts[1], encode_event("like", {"count": 2}, decided=1), 2))[1:]
         spots = [room_spot(room.base, room.id, room.host) for room in self.rooms]
         self.items = [
