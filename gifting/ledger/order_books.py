@@ -16,6 +16,7 @@ from gifting.ledger.status import Status
 from gifting.model.consequences import due, frozen
 from gifting.model.orders import Coins, Order, PaymentMismatch, pack_order, unpack_order
 from gifting.model.packing import unpack
+from gifting.model.protection import Protection, read_protection
 
 TRIES: Final = 100
 """How often a change is computed anew because another one came before it."""
@@ -28,11 +29,13 @@ VERSION: Final = b"v"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a user has, at one moment: the account, and all orders by id."""
+    """What a user has, at one moment: the account, what protects it (also as it is kept), and all orders by id."""
 
     user: str
     version: int
     account: Account
+    cold: bytes
+    protection: Protection
     orders: Mapping[str, Order]
 
     @property
@@ -48,11 +51,15 @@ class Held:
 
 
 class Put(NamedTuple):
-    """An order as it is to be. ``key`` is that of the ledger entries; ``least`` the coins that must still be there."""
+    """An order as it is to be. ``key`` is that of the ledger entries; ``least`` the coins that must still be there.
+
+    ``protected``: what protects the user must not have changed either.
+    """
 
     order: Order
     key: bytes = b""
     least: Coins = Coins(0, 0)
+    protected: bool = False
 
 
 class OrderBooks:
@@ -65,13 +72,13 @@ class OrderBooks:
         """What a user has."""
         key, _ = self._calls.keys.orders(user)
         pipe = self._calls.redis.pipeline(transaction=True)
-        pipe.hgetall(key).hget(f"{self._calls.keys.base(user)}:coins", user)
+        base = self._calls.keys.base(user)
+        pipe.hgetall(key).hget(f"{base}:coins", user).hget(f"{base}:accounts", user)
         with translated():
-            found, field = await pipe.execute()
+            found, field, cold = await pipe.execute()
         version = int(found.pop(VERSION, 0))
-        return Held(
-            user, version, read_account(field), {name.decode(): unpack_order(one) for name, one in found.items()}
-        )
+        orders = {name.decode(): unpack_order(one) for name, one in found.items()}
+        return Held(user, version, read_account(field), cold or b"", read_protection(cold), orders)
 
     async def find(self, reference: str) -> Order | None:
         """The order of an id or of a provider's reference."""
@@ -123,18 +130,9 @@ class OrderBooks:
         take = Coins(order.taken.paid - before.taken.paid, order.taken.bonus - before.taken.bonus)
         bits = frozen([one for one in held.orders.values() if one.id != order.id] + [order])
         keys = [*account_keys(self._calls.keys.base(user)), *self._calls.keys.orders(user)]
-        options = (
-            user,
-            held.version,
-            order.id,
-            pack_order(order),
-            due(order),
-            put.key,
-            *issue,
-            *take,
-            bits,
-            *put.least,
-        )
+        written = (order.id, pack_order(order), due(order), put.key)
+        unless = (*put.least, put.protected and held.cold)
+        options = (user, held.version, *written, *issue, *take, bits, *unless)
         status, _ = unpack(await self._calls.timed("order_put", keys, options))
         return int(status)
 

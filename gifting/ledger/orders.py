@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from gifting.errors import KeyReused, NotWithdrawable, OrderNotFound, TooManyOrders
+from gifting.errors import Conflict, KeyReused, NotWithdrawable, OrderNotFound, TooManyOrders
 from gifting.ledger.calls import Calls
 from gifting.ledger.order_books import Held, OrderBooks, Put
 from gifting.model.consequences import OPEN, booked, state
@@ -81,7 +81,7 @@ class Orders:
             if waiting >= OPEN_MAX or len(held.orders) >= ORDERS_MAX:
                 raise TooManyOrders(f"There are {waiting} open ones of {len(held.orders)}.")
             allowed(held)
-            return Put(draft)
+            return Put(draft, protected=True)
 
         order = await self._books.change(draft.user, draft.id, begin)
         if order.digest != draft.digest:
@@ -122,14 +122,17 @@ class Orders:
 
     # Withdrawal, in three steps.
 
-    async def withdraw(self, order_id: str, key: str, now: int) -> tuple[Order, Withdrawal]:
+    async def withdraw(
+        self, order_id: str, key: str, now: int, shown: tuple[int, int] | None = None
+    ) -> tuple[Order, Withdrawal]:
         """Take the coins of an order that are not spent, so that their money can go back; ``key`` names the withdrawal.
 
         The same again gives what was taken then. Next the provider is asked to refund, and then :meth:`withdrawn` or
-        :meth:`withdrawal_failed` says so.
+        :meth:`withdrawal_failed` says so. ``shown``: the coins and the amount that the buyer has agreed to.
 
         Raises:
             BadKey, OrderNotFound.
+            Conflict: it would be something else than what was shown.
             NotWithdrawable: nothing is left of it, or its time is over.
         """
         raw, name = parse_key(key), key.lower()
@@ -137,7 +140,13 @@ class Orders:
 
         def take(held: Held) -> Put | None:
             order = held.order(order_id)
-            return None if name in order.withdrawals else _withdrawing(held, order, name, raw, now)
+            if name in order.withdrawals:
+                return None
+            put = _withdrawing(held, order, name, raw, now)
+            one = put.order.withdrawals[name]
+            if shown not in (None, (one.coins, one.amount)):
+                raise Conflict(f"By now it would be {one.coins} coins for {one.amount}.")
+            return put
 
         order = await self._books.change(user, order_id, take)
         return order, order.withdrawals[name]

@@ -7,7 +7,8 @@
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [user, version that was read, order's id, order, when it is to be looked at (ms; 0 is never), key,
 --           paid and bonus coins to issue, paid and bonus coins to take back (below 0: to give back), bits that the
---           orders freeze the user for, paid and bonus coins that must be there]
+--           orders freeze the user for, paid and bonus coins that must be there, what protects the user as it was
+--           read, or false where that may have changed]
 -- returns   msgpack [status, coins after]
 -- The order is written before the coins: if this breaks off, coins lack, and are not issued again.
 -- @include status
@@ -15,8 +16,8 @@
 -- @include is_amount
 -- @include accounts
 local now = clock(ARGV[1])
-local user, version, id, record, due, key, paid, bonus, take_paid, take_bonus, bits, least_paid, least_bonus =
-  unpack(cmsgpack.unpack(ARGV[2]))
+local user, version, id, record, due, key, paid, bonus, take_paid, take_bonus, bits, least_paid, least_bonus,
+  cold = unpack(cmsgpack.unpack(ARGV[2]))
 local PURCHASE, REVERSAL = '\152\168purchase', '\152\168reversal' -- arrays of 8 and their first fields
 local OF_ORDERS = Frozen.WARNING + Frozen.DISPUTE
 local a = accounts.open(1)
@@ -38,6 +39,9 @@ local function decide()
     return Status.BAD_AMOUNT
   end
   if tonumber(redis.call('HGET', KEYS[7], 'v') or 0) ~= version then
+    return Status.CONFLICT
+  end
+  if cold and (redis.call('HGET', a.cold, user) or '') ~= cold then
     return Status.CONFLICT
   end
   if account.coins - account.bonus < least_paid or account.bonus < least_bonus then

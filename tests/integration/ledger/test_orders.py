@@ -25,6 +25,7 @@ from gifting.model.effects import Effect, Kind, effect_key
 from gifting.model.money import MAX_AMOUNT, parse_key
 from gifting.model.orders import Coins, Order, PaymentMismatch, Withdrawal
 from gifting.model.packing import unpack
+from gifting.model.protection import Protection, write_protection
 from tests.support.accounts import account_of
 from tests.support.orders import anyone, draft, paid, said
 from tests.support.world import START, World, a_world
@@ -130,6 +131,27 @@ async def test_of_orders_begun_at_once_none_passes_a_limit(world: World, redis_u
     assert sorted(type(one).__name__ for one in told) == ["Order"] + ["PurchaseLimit"] * 9
 
 
+async def test_a_limit_that_is_lowered_meanwhile_holds(world: World) -> None:
+    base, asked = world.base("ann"), []
+
+    def limited(held: Held) -> None:
+        asked.append(held.protection.purchases)
+        if held.protection.purchases:
+            raise errors.PurchaseLimit("Enough.")
+
+    books: Any = world.ledger.orders._books
+    refer = books._refer
+
+    async def lowered(*args: Any) -> None:
+        await world.redis.hset(f"{base}:accounts", "ann", write_protection(Protection(purchases={"h24": 1})))
+        await refer(*args)
+
+    books._refer = lowered
+    with pytest.raises(errors.PurchaseLimit):
+        await world.ledger.orders.open(draft("ann", world.key()), limited)
+    assert asked == [{}, {"h24": 1}]
+
+
 # Paying.
 
 
@@ -233,7 +255,7 @@ async def test_a_wallet_that_can_not_hold_more(world: World) -> None:
 @pytest.mark.parametrize("coins", [-1, 1.5, 2**53, float("nan")])
 async def test_the_script_takes_whole_amounts_only(world: World, coins: float) -> None:
     keys = [*account_keys(world.base("ann")), *world.ledger.keys.orders("ann")]
-    options = ("ann", 0, "order", b"order", 0, bytes(16), coins, 0, 0, 0, 0, 0, 0)
+    options = ("ann", 0, "order", b"order", 0, bytes(16), coins, 0, 0, 0, 0, 0, 0, False)
     reply = unpack(await world.raw("order_put", keys, options))
     assert reply == [Status.BAD_AMOUNT, 0]
 
@@ -326,6 +348,16 @@ async def test_unspent_coins_are_withdrawn_in_three_steps(world: World) -> None:
     assert (await account(world)).debt == 0
     with pytest.raises(errors.NotWithdrawable):
         await world.ledger.orders.withdraw(order.id, world.key(), START)
+
+
+async def test_a_withdrawal_is_what_was_shown_or_nothing(world: World) -> None:
+    order, key = await buy(world), world.key()
+    await world.send(count=50)
+    before = await world.state()
+    with pytest.raises(errors.Conflict):
+        await world.ledger.orders.withdraw(order.id, key, START, (100, 1000))
+    assert await world.state() == before
+    assert (await world.ledger.orders.withdraw(order.id, key, START, (70, 700)))[1].coins == 70
 
 
 async def test_a_withdrawal_that_the_provider_refuses_is_given_back(world: World) -> None:

@@ -189,8 +189,13 @@ async def test_conflict(world: World) -> None:
     """An order that is computed from what is no longer so is not written."""
     order = draft("ann", world.key())
     keys = [*account_keys(world.base("ann")), *world.ledger.keys.orders("ann")]
-    for version, least, status in ((1, 0, Status.CONFLICT), (0, 1, Status.CONFLICT), (0, 0, Status.OK)):
-        options = ("ann", version, order.id, b"order", 0, b"", 0, 0, 0, 0, 0, least, 0)
+    for version, least, cold, status in (
+        (1, 0, False, Status.CONFLICT),
+        (0, 1, False, Status.CONFLICT),
+        (0, 0, b"else", Status.CONFLICT),
+        (0, 0, b"", Status.OK),
+    ):
+        options = ("ann", version, order.id, b"order", 0, b"", 0, 0, 0, 0, 0, least, 0, cold)
         assert status_of(await world.raw("order_put", keys, options)) == status
 
 
