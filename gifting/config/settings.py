@@ -153,6 +153,30 @@ class Settings:
     )
     stripe_account: str = _setting("", "The connected account that sells (acct_…). Empty: the key's own.")
     stripe_api: str = _setting("", "Address of Stripe's API, for tests. Empty: the real one.")
+    stores_live: bool = _setting(
+        True, "Take real purchases of Apple's and Google's stores and refuse those of testers; off: the reverse."
+    )
+    apple_bundle: str = _setting("", "Bundle id of the app whose App Store purchases are taken.")
+    apple_app_id: int = _setting(0, "The app's number in the App Store (Apple ID), for real purchases.", least=0)
+    apple_roots: str = _setting(
+        "", "Files with Apple's root certificates (AppleRootCA-G3.cer and others), comma-separated."
+    )
+    apple_key: str = _setting("", "File with the in-app purchase key of App Store Connect (.p8).")
+    apple_key_id: str = _setting("", "Id of that key.")
+    apple_issuer: str = _setting("", "Issuer id of App Store Connect.")
+    apple_online_checks: bool = _setting(True, "Ask Apple whether the certificates of what it signed were revoked.")
+    apple_consent: bool = _setting(
+        False,
+        "All users have agreed that Apple is told how much of a purchase they spent, when they ask it for a refund.",
+    )
+    apple_api: str = _setting("", "Address of Apple's server API, for tests. Empty: the real one.")
+    google_package: str = _setting("", "Package name of the app whose Google Play purchases are taken.")
+    google_service_account: str = _setting(
+        "", "File with the key of a service account (JSON) that may see and manage the app's orders."
+    )
+    google_push_audience: str = _setting("", "The audience that the push subscription of Pub/Sub names.")
+    google_push_account: str = _setting("", "Email address of the service account by which Pub/Sub pushes.")
+    google_api: str = _setting("", "Address of Google's servers, for tests. Empty: the real ones.")
 
     batch_max: int = _setting(512, "Gifts in one ledger call at most.", least=1, most=1000)
     batch_queue: int = _setting(20_000, "Gifts that may wait for the ledger; more are refused as overloaded.", least=1)

@@ -46,7 +46,7 @@ async def play() -> AsyncIterator[Play]:
 def google(play: Play, world: World, *orders: Order, live: bool = True) -> Google:
     url = play.server.url
     api = Api(Remote("Google", url), Access(play.account), PACKAGE)
-    pusher = Pusher(Certificates(Remote("Google", f"{url}/oauth2/v1")), AUDIENCE, PUSHER)
+    pusher = Pusher(Certificates(Remote("Google", url)), AUDIENCE, PUSHER)
     shelf = a_shelf(*(orders or (ORDERED,)))
     return Google(api, pusher, shelf, world.ledger.deliveries, PACKAGE, live=live)
 

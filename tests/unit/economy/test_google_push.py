@@ -19,7 +19,7 @@ from tests.support.play import AUDIENCE, OTHER, PUSHER, Play, certificate, push_
 
 
 def pusher(google: Play) -> Pusher:
-    return Pusher(Certificates(Remote("Google", f"{google.server.url}/oauth2/v1")), AUDIENCE, PUSHER)
+    return Pusher(Certificates(Remote("Google", google.server.url)), AUDIENCE, PUSHER)
 
 
 def now_ms() -> int:

@@ -13,7 +13,9 @@ from gifting.economy.providers.base import Reason, refused
 from gifting.economy.providers.remote import Remote
 from gifting.errors import ProviderFailed
 
-CERTIFICATES: Final = "https://www.googleapis.com/oauth2/v1"
+HOST: Final = "https://www.googleapis.com"
+CERTIFICATES: Final = "/oauth2/v1/certs"
+"""Where Google's certificates are."""
 
 ISSUERS: Final = ("accounts.google.com", "https://accounts.google.com")
 
@@ -62,7 +64,7 @@ class Certificates:
 
     async def _get(self, now: float) -> None:
         try:
-            self._known, self._got = await self._remote.ask("GET", "/certs"), now
+            self._known, self._got = await self._remote.ask("GET", CERTIFICATES), now
         except ProviderFailed:
             if now - self._got > USABLE:
                 self._asked = -USABLE
