@@ -73,7 +73,7 @@ def extra_needed() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "gifting").startswith("gifting"):
             raise
-        raise MissingExtra(f"There is no package {error.name}.") from error
+        raise MissingExtra(f"Measuring needs {error.name}: pip install 'gifting[bench]'.") from error
 
 
 def confirm(url: str, writes: str) -> None:

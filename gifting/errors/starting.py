@@ -74,7 +74,7 @@ class DiskFailed(StartError):
 
 class MissingExtra(StartError):
     code = "missing_extra"
-    help = "Measuring needs more packages: pip install 'gifting[bench]'."
+    help = "Install it in the same environment, then start again."
 
 
 class MissingTool(StartError):

@@ -191,7 +191,6 @@ async def test_a_setting_of_googles_that_is_wrong_is_named(
 
 WITHOUT = """
 import sys
-from typing import Any
 sys.modules[sys.argv[2]] = None
 from gifting import config
 from gifting.economy.providers.registry import Parts, make_providers
@@ -204,4 +203,5 @@ def test_without_its_library_a_store_names_the_extra(name: str, library: str) ->
     """In a process of its own, as a module that is imported once stays."""
     done = subprocess.run([sys.executable, "-c", WITHOUT, name, library], capture_output=True, text=True, check=False)
     assert "MissingExtra" in done.stderr
-    assert f"needs {library}: pip install 'gifting[{name}]'" in done.stderr
+    assert f"The provider {name} needs {library}" in done.stderr
+    assert f"pip install 'gifting[{name}]'." in done.stderr
