@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import Annotated, Any
 
 import typer
 
 from gifting.cli.beside import Reach, reach, run_asking
 from gifting.cli.options import KeyOption, ServerOption, UrlOption
+from gifting.errors import ConfirmRequired
 
 
 def send(
@@ -17,15 +20,29 @@ def send(
     count: Annotated[int, typer.Option(help="How many.", min=1)] = 1,
     message: Annotated[str | None, typer.Option(help="Shown with the gift.")] = None,
     name: Annotated[str, typer.Option(help="Shown name of the user.")] = "",
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Show the room a made-up name.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask where the gift has to be confirmed.")] = False,
     key: KeyOption = "",
     url: UrlOption = None,
     data_dir: ServerOption = None,
 ) -> None:
     """Send a gift as a user. It is paid once, however often it has to be said on the way."""
     to = reach(url, data_dir)
-    sent = run_asking(_send(to, user, name, room=room, gift=gift, count=count, message=message, key=key or None))
+    what = {"room": room, "gift": gift, "count": count, "message": message, "key": key or None}
+    sent = run_asking(_send(to, user, name, **what, anonymous=anonymous, confirm=_yes if yes else _ask))
     left = f"; {sent['coins']:,} coins are left" if "coins" in sent else ""
     print(f"{user} sent {count:,} × {gift} to {room}{left}.{' It was paid before.' if sent['duplicate'] else ''}")
+
+
+async def _yes(error: ConfirmRequired) -> bool:
+    return True
+
+
+async def _ask(error: ConfirmRequired) -> bool:
+    """On a terminal only: whoever can't be asked has not said yes."""
+    if not sys.stdin.isatty():
+        return False
+    return await asyncio.to_thread(typer.confirm, f"{error.detail} Send it?", err=True)
 
 
 async def _send(to: Reach, user: str, name: str, **gift: Any) -> dict[str, Any]:

@@ -140,6 +140,10 @@ class LivelySender(Sender):
         if gift is None:
             tally.complaints.add(f"{self.user} got a reply to message {reply.re}, which waits for none.")
             return
+        if reply.confirm:
+            gift.fields["confirm"] = reply.confirm
+            self._send(gift)
+            return
         if _is_open(reply, gift):
             self._gifts[reply.re] = gift
             self._loop.call_later(AGAIN_AFTER_S, self._send_again, reply.re)

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter, defaultdict
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -26,6 +26,7 @@ PAUSE_WHEN_REFUSED_S: Final = 0.05
 class _Error(msgspec.Struct):
     code: str = ""
     temporary: bool = False
+    confirm: str = ""
 
 
 class Reply(msgspec.Struct):
@@ -37,8 +38,21 @@ class Reply(msgspec.Struct):
     state: str = ""
     error: _Error | None = None
 
+    @property
+    def confirm(self) -> str:
+        """With this the same gift goes through; '' where nothing has to be confirmed."""
+        return self.error.confirm if self.error else ""
+
 
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
+
+
+class _Waiting(NamedTuple):
+    """A gift that has no reply yet. It was due at ``due`` (monotonic ns), and ``sampled`` tells that to who sees it."""
+
+    due: int
+    key: str
+    sampled: bool
 
 
 class SenderTally:
@@ -95,13 +109,11 @@ class Sender(Socket):
         self._tally = tally
         self._id = 0
         self._limit = tally.plan.in_flight
-        self._pending: dict[int, int] = {}
+        self._pending: dict[int, _Waiting] = {}
         self._held = False
         self.user, self.room = user, room
         fields = {"op": "send_gift", "room": room, "gift": tally.plan.gift}
-        body = b"".join(pack(name) + pack(value) for name, value in fields.items()) + pack("id")
-        self._head = bytes((0x80 | 5,)) + body
-        self._sampled_head = bytes((0x80 | 6,)) + body
+        self._body = b"".join(pack(name) + pack(value) for name, value in fields.items()) + pack("id")
 
     def fill(self) -> None:
         """Closed loop: send until ``in_flight`` gifts wait."""
@@ -121,29 +133,34 @@ class Sender(Socket):
 
     def _gift(self, due: int) -> bytes:
         tally = self._tally
-        self._id = number = self._id + 1
-        self._pending[number] = due
         tally.issued += 1
-        sampled = tally.issued % tally.plan.sample == 0
         key = make_key(time.time_ns() // 1_000_000, random.randbytes(10))  # noqa: S311
-        parts = [
-            self._sampled_head if sampled else self._head,
-            b"\xce" + number.to_bytes(4, "big"),
-            b"\xa3key\xd9\x24" + key.encode(),
-        ]
-        if sampled:
-            parts.append(b"\xa7message" + pack(f"t={due}"))
+        return self._say(_Waiting(due, key, tally.issued % tally.plan.sample == 0))
+
+    def _say(self, gift: _Waiting, confirm: str = "") -> bytes:
+        self._id = number = self._id + 1
+        self._pending[number] = gift
+        fields = 5 + gift.sampled + bool(confirm)
+        number_and_key = b"\xce" + number.to_bytes(4, "big") + b"\xa3key\xd9\x24" + gift.key.encode()
+        parts = [bytes((0x80 | fields,)), self._body, number_and_key]
+        if gift.sampled:
+            parts.append(b"\xa7message" + pack(f"t={gift.due}"))
+        if confirm:
+            parts.append(b"\xa7confirm" + pack(confirm))
         return masked(BINARY, b"".join(parts))
 
     def message(self, data: bytes, start: int, end: int) -> None:
         reply = decode_reply(data[start:end])
         tally = self._tally
-        due = self._pending.pop(reply.re, None)
-        if due is None:
+        gift = self._pending.pop(reply.re, None)
+        if gift is None:
             tally.complaints.add(f"{self.user} got a reply to message {reply.re}, which waits for none.")
             return
+        if reply.confirm:
+            self.write(self._say(gift, reply.confirm))
+            return
         if reply.ok:
-            tally.accept(self.user, self.room, reply, due, tally.plan.price)
+            tally.accept(self.user, self.room, reply, gift.due, tally.plan.price)
             if reply.duplicate:
                 tally.complaints.add(f"{self.user} sent a new key and was told it is a duplicate.")
         else:
