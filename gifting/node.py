@@ -88,7 +88,7 @@ class Node:
         )
         self.keeper = KeyKeeper(settings, self.health)
         self.hub = Hub(self.ledger.rooms, settings, self.name)
-        self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring())
+        self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring(), self.rulebook)
         self.keeper.changed = self.gateway.rekey
         self.feed = Feed(
             self.ledger.connector,

@@ -40,9 +40,9 @@ async def send_gift(call: Call) -> GiftReply:
     ledger, identity = call.services.ledger, call.identity
     room = await ledger.rooms.find(call.path["room"])
     body: SendGiftBody = call.body
-    sender = ledger.gifts.sender(identity.user, identity.public())
     gateway = call.services.gateway
-    result = await gateway.giving.send(sender, room, body)
+    sender = ledger.gifts.sender(identity.user, identity.public(), gateway.permits.terms(identity.standing))
+    result = await gateway.giving.send(sender, identity.standing, room, body)
     gateway.given(identity.user, body, result)
     if not result.duplicate:
         gateway.wallets.changed(identity.user, result.coins)

@@ -116,4 +116,6 @@ def error_from_reply(told: Mapping[str, Any]) -> GiftingError:
     code, message = str(told["code"]), str(told["message"])
     error = by_code(code, message.removesuffix(by_code(code).help).rstrip())
     error.until, error.cap, error.confirm = told.get("until", 0), told.get("cap", 0), told.get("confirm", "")
+    if price := told.get("price"):
+        error.price = price["amount"], price["currency"]
     return error

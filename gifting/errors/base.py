@@ -24,6 +24,9 @@ class GiftingError(Exception):
     confirm: str = ""
     """With this the same is done after all; '' where nothing helps."""
 
+    price: tuple[int, str] | None = None
+    """What it would cost: minor units, and their currency."""
+
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
         self.detail = detail

@@ -77,14 +77,25 @@ class PlatformLimit(Protected):
 
 
 class ConfirmRequired(Protected):
-    """``confirm`` is the token with which the same gift goes through, under the same key, before ``until``."""
+    """``confirm`` is the token with which the same gift goes through, under the same key, before ``until``; ``price``
+    is what it costs in money at most, where its sender is.
+    """
 
     code = "confirm_required"
     help = "Ask the user, then send the same gift again with the same key and the `confirm` of this error."
 
-    def __init__(self, detail: str = "", *, until: int = 0, cap: int = 0, confirm: str = "") -> None:
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        until: int = 0,
+        cap: int = 0,
+        confirm: str = "",
+        price: tuple[int, str] | None = None,
+    ) -> None:
         super().__init__(detail, until=until, cap=cap)
         self.confirm = confirm
+        self.price = price
 
 
 class GiftingOff(Protected):

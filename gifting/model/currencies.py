@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
+
 _NONE: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
 _THREE: Final = "BHD IQD JOD KWD LYD OMR TND"
 _TWO: Final = (
@@ -18,3 +20,16 @@ EXPONENTS: Final = {
     code: exponent for exponent, codes in ((0, _NONE), (2, _TWO), (3, _THREE)) for code in codes.split()
 }
 """Decimals of each currency's minor unit: an amount in minor units is money × 10^exponent."""
+
+
+class Money(Struct, frozen=True):
+    """An ``amount`` in minor units of a ``currency``."""
+
+    amount: int
+    currency: str
+
+    def __str__(self) -> str:
+        """As in 4.99 USD."""
+        exponent = EXPONENTS[self.currency]
+        units, rest = divmod(self.amount, 10**exponent)
+        return f"{units}.{rest:0{exponent}} {self.currency}" if exponent else f"{units} {self.currency}"

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from gifting.config import Settings
-from gifting.errors import BadToken, GiftingError, UnknownGift
+from gifting.errors import BadToken, GiftingError, Protected, UnknownGift
 from gifting.hub.hub import Hub
 from gifting.hub.limits import Limits, Rates
 from gifting.hub.meter import Meter
@@ -19,18 +19,21 @@ from gifting.ledger.ledger import Ledger
 from gifting.logs import Refusals
 from gifting.model.events import BudgetEvent
 from gifting.model.values import Result, Sender
+from gifting.rulebook import Rulebook
 from gifting.tasks import end
 from gifting.transport.authentication import Authenticator
 from gifting.transport.giving import Giving, Wish
 from gifting.transport.lobby import Lobby
 from gifting.transport.notices import Notices, Reminders
 from gifting.transport.outgoing import Outgoing
+from gifting.transport.permits import Permits
 from gifting.transport.session import Session
 from gifting.transport.sessions import Sessions
 from gifting.transport.throttle import Throttle
 from gifting.transport.wallets import Wallets
 from gifting.wire.close import CloseCode
 from gifting.wire.keyring import Keyring
+from gifting.wire.tokens import Identity
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +45,14 @@ DRAIN_JITTER: Final = 3.0
 
 
 class Gateway:
-    """All sessions of one process, and what they work with; everything here runs on one event loop."""
+    """All sessions of one process, and what they work with; everything here runs on one event loop.
 
-    def __init__(self, ledger: Ledger, hub: Hub, settings: Settings, keyring: Keyring) -> None:
+    Without a ``rulebook`` it has one of its own.
+    """
+
+    def __init__(
+        self, ledger: Ledger, hub: Hub, settings: Settings, keyring: Keyring, rulebook: Rulebook | None = None
+    ) -> None:
         self.ledger = ledger
         self.hub = hub
         self.settings = settings
@@ -52,7 +60,10 @@ class Gateway:
         self.loop = asyncio.get_running_loop()
         self.time = self.loop.time
         self.authenticator = Authenticator(keyring, ledger.revocations, settings)
-        self.giving = Giving(ledger, lambda: self.authenticator.keyring)
+        rulebook = rulebook or Rulebook(settings)
+        self.permits = Permits(settings, rulebook)
+        rulebook.follow(lambda rules: self._forget_senders())
+        self.giving = Giving(ledger, lambda: self.authenticator.keyring, self.permits.price)
         rates = Rates(settings.message_rate, settings.message_burst, settings.byte_rate, settings.byte_burst)
         self.limits = Limits(rates, settings.user_connections)
         self.refusals = Refusals(hub.counters.refusals, self.time)
@@ -97,7 +108,7 @@ class Gateway:
 
     def sender_of(self, session: Session) -> Sender:
         if session.sender is None:
-            session.sender = self.ledger.gifts.sender(session.identity.user, session.identity.public())
+            session.sender = self._sender(session.identity)
         return session.sender
 
     def given(self, user: str, wish: Wish, result: Result) -> None:
@@ -108,6 +119,25 @@ class Gateway:
             self.reminders.spent(user, self.ledger.catalog[wish.gift].coins * wish.count, self.time())
         if result.notice:
             self.notices.tell(user, BudgetEvent(result.notice))
+
+    def giver_of(self, session: Session) -> Sender:
+        """Who may send gifts. Raises RegionNotAllowed, AgeRequired, AccountNotAllowed."""
+        sender = self.sender_of(session)
+        if not sender.terms:
+            self.permits.check(session.identity.standing)
+        return sender
+
+    def _sender(self, identity: Identity) -> Sender:
+        """Without terms, if it may send no gift."""
+        user, public = identity.user, identity.public()
+        try:
+            return self.ledger.gifts.sender(user, public, self.permits.terms(identity.standing))
+        except Protected:
+            return self.ledger.gifts.sender(user, public)._replace(terms=b"")
+
+    def _forget_senders(self) -> None:
+        for session in self.sessions:
+            session.sender = None
 
     def rekey(self, keyring: Keyring) -> None:
         """Believe these keys from now on. Who is here by another is closed; everybody else stays."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec.structs import astuple
+
 from gifting.errors import ConfirmRequired
 from gifting.ledger.ledger import Ledger
+from gifting.model.currencies import Money
 from gifting.model.money import key_time, parse_key
+from gifting.model.standing import Standing
 from gifting.model.values import Done, Result, RoomRef, Sender
 from gifting.wire.confirm import GOOD_FOR_MS, Confirmed, confirms, make_confirmation
 from gifting.wire.keyring import Keyring
@@ -31,11 +35,16 @@ class Wish(Protocol):
 
 
 class Giving:
-    """``keyring`` gives the keys as they are now; by their secrets a gift is confirmed."""
+    """``keyring`` gives the keys as they are now; by their secrets a gift is confirmed. ``price`` says what so many
+    coins cost where somebody is.
+    """
 
-    def __init__(self, ledger: Ledger, keyring: Callable[[], Keyring]) -> None:
+    def __init__(
+        self, ledger: Ledger, keyring: Callable[[], Keyring], price: Callable[[Standing, int], Money | None]
+    ) -> None:
         self._ledger = ledger
         self._keyring = keyring
+        self._price = price
         self._window = round(ledger.settings.dedupe_window * 1000)
 
     def submit(self, sender: Sender, room: RoomRef, wish: Wish, done: Done) -> None:
@@ -47,20 +56,22 @@ class Giving:
             sender, confirmed = self._meant(sender, room, wish)
         self._ledger.gifts.submit(sender, room, wish.gift, wish.key, wish.count, wish.message, done, confirmed)
 
-    async def send(self, sender: Sender, room: RoomRef, wish: Wish) -> Result:
-        """For those who can wait. Raises what it was refused for."""
+    async def send(self, sender: Sender, standing: Standing, room: RoomRef, wish: Wish) -> Result:
+        """For those who can wait. Raises what it was refused for, as its sender is told."""
         gifts, (giver, confirmed) = self._ledger.gifts, self._meant(sender, room, wish)
         try:
             return await gifts.send(giver, room, wish.gift, wish.key, wish.count, wish.message, confirmed)
         except ConfirmRequired:
-            raise self.ask(sender, room, wish) from None
+            raise self.ask(sender, standing, room, wish) from None
 
-    def ask(self, sender: Sender, room: RoomRef, wish: Wish) -> ConfirmRequired:
+    def ask(self, sender: Sender, standing: Standing, room: RoomRef, wish: Wish) -> ConfirmRequired:
         """The refusal by which the same gift goes through, for some minutes and at most as long as its key does."""
         what = self._confirmed(self._giver(sender, room, wish), room, wish)
         until = min(self._ledger.now_ms() + GOOD_FOR_MS, key_time(what.key) + self._window)
         confirm = make_confirmation(self._keyring().secret, what, until)
-        return ConfirmRequired(f"It costs {what.coins} coins.", until=until, confirm=confirm)
+        price = self._price(standing, what.coins)
+        told = f"It costs {what.coins} coins{f', {price} at most' if price else ''}."
+        return ConfirmRequired(told, until=until, confirm=confirm, price=astuple(price) if price else None)
 
     def _meant(self, sender: Sender, room: RoomRef, wish: Wish) -> tuple[Sender, bool]:
         """Who gives, and whether that is confirmed. A confirmation that is none is as good as nothing."""

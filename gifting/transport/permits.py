@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from gifting.config import Settings
 from gifting.errors import Protected, UnknownPackage
+from gifting.model.currencies import Money
 from gifting.model.standing import AGE_MAX, Standing
 from gifting.model.terms import Terms
-from gifting.model.values import Money
 from gifting.rulebook import Rulebook, Rules
 
 KNOWN_MAX: Final = 4096

@@ -40,13 +40,13 @@ def send_gift(gateway: Gateway, session: Session, message: messages.SendGift) ->
 
 def _send_gift_to(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef) -> None:
     done = partial(_gift_done, gateway, session, message, room)
-    gateway.giving.submit(gateway.sender_of(session), room, message, done)
+    gateway.giving.submit(gateway.giver_of(session), room, message, done)
 
 
 def _gift_done(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef, outcome: Outcome) -> None:
     if isinstance(outcome, errors.GiftingError):
         if isinstance(outcome, errors.ConfirmRequired):
-            outcome = gateway.giving.ask(gateway.sender_of(session), room, message)
+            outcome = gateway.giving.ask(gateway.sender_of(session), session.identity.standing, room, message)
         session.refuse(message.id, outcome)
         return
     session.tell(gift_answer(message.id, room.id, outcome))

@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, defstruct
 from msgspec.structs import astuple, fields
 
 from gifting.errors import GiftingError
+from gifting.model.currencies import Money
 from gifting.model.events import Event, GiftEvent, Host, Ranked
 from gifting.model.house import RoomRules
 from gifting.model.values import Result
@@ -188,7 +189,8 @@ class RoomEvents(Struct, frozen=True):
 
 class Reason(Struct, frozen=True):
     """An error. ``code`` is for programs; ``temporary`` says whether trying the same again can help, ``until`` when it
-    will (ms since 1970), ``cap`` how many coins are allowed; ``confirm`` goes with what is to be said again.
+    will (ms since 1970), ``cap`` how many coins are allowed; ``confirm`` goes with what is to be said again, which
+    costs ``price`` at most.
     """
 
     code: str
@@ -197,6 +199,7 @@ class Reason(Struct, frozen=True):
     until: Uint | UnsetType = UNSET
     cap: Uint | UnsetType = UNSET
     confirm: str | UnsetType = UNSET
+    price: Money | UnsetType = UNSET
 
 
 class Refusal(Struct, frozen=True):
@@ -210,7 +213,7 @@ class Refusal(Struct, frozen=True):
 class Problem(Struct, frozen=True):
     """An error over HTTP (RFC 9457). ``code`` is for programs; ``temporary`` says whether trying again can help,
     ``until`` when it will (ms since 1970), ``cap`` how many coins are allowed; ``confirm`` goes with what is to be
-    said again.
+    said again, which costs ``price`` at most.
     """
 
     type: str
@@ -222,6 +225,7 @@ class Problem(Struct, frozen=True):
     until: Uint | UnsetType = UNSET
     cap: Uint | UnsetType = UNSET
     confirm: str | UnsetType = UNSET
+    price: Money | UnsetType = UNSET
 
 
 def refusal(reply_to: int | None, error: GiftingError) -> Refusal:
@@ -236,5 +240,6 @@ def problem(error: GiftingError, status: int = 0) -> Problem:
     return Problem(*told, *_ways_out(error))
 
 
-def _ways_out(error: GiftingError) -> tuple[int | UnsetType, int | UnsetType, str | UnsetType]:
-    return error.until or UNSET, error.cap or UNSET, error.confirm or UNSET
+def _ways_out(error: GiftingError) -> tuple[int | UnsetType, int | UnsetType, str | UnsetType, Money | UnsetType]:
+    price = Money(*error.price) if error.price else UNSET
+    return error.until or UNSET, error.cap or UNSET, error.confirm or UNSET, price

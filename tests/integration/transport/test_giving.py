@@ -1,4 +1,4 @@
-"""Gifts as people want to give them, over sockets and HTTP: anonymously."""
+"""Gifts as people want to give them, over sockets and HTTP: by whom, and under which name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from typing import Any
 
 import pytest
 
-from gifting import Client
+from gifting import Client, errors
 from tests.support.keys import new_key
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
+
+PRICES = """
+[[package]]
+id = "p"
+coins = 100
+[[market]]
+regions = ["US"]
+currency = "USD"
+tier = "web"
+prices = { p = 140 }
+"""
 
 
 @pytest.fixture
@@ -48,3 +59,51 @@ async def test_an_anonymous_gift_is_seen_and_its_sender_is_not(server: Server) -
         status = await ann.gift_status(key)
         assert (status["state"], status["gift"]) == ("accepted", "skateboard")
     assert (await server.audit())[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"age": 0}, "age_required"),
+        ({"age": 17}, "age_required"),
+        ({"age": 18, "region": "KR"}, "age_required"),
+        ({"account": "business"}, "account_not_allowed"),
+    ],
+)
+async def test_who_may_not_gift_may_comment_and_watch(server: Server, claims: dict[str, Any], code: str) -> None:
+    async with Client(server.url, server.token("ann", **claims)) as ann:
+        await ann.join("r1", lane="all")
+        with pytest.raises(errors.Protected) as refused:
+            await ann.send_gift("r1", "spark")
+        assert refused.value.code == code
+        await ann.comment("r1", "hello")
+        await ann.refresh(server.token("ann"))
+        assert (await ann.send_gift("r1", "spark"))["coins"] == 999, "who has a better token may"
+        await ann.refresh(server.token("ann", **claims))
+        with pytest.raises(errors.Protected):
+            await ann.send_gift("r1", "spark")
+    body = {"gift": "spark", "key": new_key()}
+    with pytest.raises(errors.Protected) as refused:
+        await server.caller("ann", "viewer", **claims).call("POST", "/v1/rooms/r1/gifts", body)
+    assert refused.value.code == code
+    assert await server.operator.wallets(["ann"]) == {"ann": 999}
+
+
+async def test_new_regions_hold_for_who_is_here_already(redis_url: str, redis_client: Any, tmp_path: Path) -> None:
+    regions = tmp_path / "regions.toml"
+    rule = '[[region]]\nid = "US"\nmin_age = 18\nterms = "None."\n[[region]]\nid = "other"\nterms = "None."\n'
+    prices = tmp_path / "prices.toml"
+    regions.write_text(rule)
+    prices.write_text(PRICES)
+    async with Server(tmp_path / "data", redis_url, regions=regions, prices=prices) as server:
+        await server.room("r1")
+        await server.operator.grant_each(["ann"], 10)
+        async with Client(server.url, server.token("ann", age=20)) as ann:
+            await ann.send_gift("r1", "spark")
+            regions.write_text(rule.replace("18", "21"))
+            await server.operator.call("POST", "/v1/admin/reload")
+            with pytest.raises(errors.AgeRequired):
+                await ann.send_gift("r1", "spark")
+            regions.write_text(rule)
+            await server.operator.call("POST", "/v1/admin/reload")
+            assert (await ann.send_gift("r1", "spark"))["coins"] == 8

@@ -47,7 +47,7 @@ def test_an_error_keeps_when_it_ends_and_what_helps() -> None:
     sent = [
         errors.OnBreak("Until tomorrow.", until=1_900_000_000_000),
         errors.GiftCap(cap=500),
-        errors.ConfirmRequired(until=1_900_000_000_000, confirm="abc"),
+        errors.ConfirmRequired(until=1_900_000_000_000, confirm="abc", price=(499, "USD")),
         errors.RoomEnded(),
     ]
     for error in sent:
@@ -57,5 +57,6 @@ def test_an_error_keeps_when_it_ends_and_what_helps() -> None:
         ):
             assert type(found) is type(error)
             assert (found.until, found.cap, found.confirm) == (error.until, error.cap, error.confirm)
+            assert found.price == error.price
             assert str(found) == str(error)
     assert "until" not in msgspec.to_builtins(refusal(1, errors.RoomEnded()).error)

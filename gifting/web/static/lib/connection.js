@@ -26,7 +26,7 @@ const MAX_BUFFERED = 65_536;
 
 /**
  * What went wrong: `code` for programs, `message` for people, `temporary` if the same may work later, `until` when (ms since
- * 1970), `cap` how many coins are allowed; `confirm` goes with what is said again.
+ * 1970), `cap` how many coins are allowed; `confirm` goes with what is said again, which costs `price` at most.
  */
 export class GiftingError extends Error {
   /**
@@ -35,7 +35,7 @@ export class GiftingError extends Error {
    * @param {boolean} temporary
    * @param {Told} [told]
    */
-  constructor(code, message, temporary, { until = 0, cap = 0, confirm = "" } = {}) {
+  constructor(code, message, temporary, { until = 0, cap = 0, confirm = "", price = undefined } = {}) {
     super(message);
     this.name = "GiftingError";
     this.code = code;
@@ -43,6 +43,7 @@ export class GiftingError extends Error {
     this.until = until;
     this.cap = cap;
     this.confirm = confirm;
+    this.price = price;
     /** The gift's key, so that a gift of unknown outcome can be asked about again. @type {string} */
     this.key = "";
   }

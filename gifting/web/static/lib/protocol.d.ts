@@ -206,6 +206,12 @@ export interface MemberEvent {
   id: string;
 }
 
+/** An `amount` in minor units of a `currency`. */
+export interface Money {
+  amount: number;
+  currency: string;
+}
+
 /** Answered with Redis' time, `ts` in ms: keys must be near it. */
 export interface Ping {
   op: "ping";
@@ -221,7 +227,8 @@ export interface PingReply {
 
 /**
  * An error over HTTP (RFC 9457). `code` is for programs; `temporary` says whether trying again can help, `until` when
- * it will (ms since 1970), `cap` how many coins are allowed; `confirm` goes with what is to be said again.
+ * it will (ms since 1970), `cap` how many coins are allowed; `confirm` goes with what is to be said again, which
+ * costs `price` at most.
  */
 export interface Problem {
   type: string;
@@ -233,6 +240,7 @@ export interface Problem {
   until?: number;
   cap?: number;
   confirm?: string;
+  price?: Money;
 }
 
 /** The three that have sent the most, when they have changed. */
@@ -249,7 +257,8 @@ export interface Ranked {
 
 /**
  * An error. `code` is for programs; `temporary` says whether trying the same again can help, `until` when it will (ms
- * since 1970), `cap` how many coins are allowed; `confirm` goes with what is to be said again.
+ * since 1970), `cap` how many coins are allowed; `confirm` goes with what is to be said again, which costs `price` at
+ * most.
  */
 export interface Reason {
   code: ErrorCode;
@@ -258,6 +267,7 @@ export interface Reason {
   until?: number;
   cap?: number;
   confirm?: string;
+  price?: Money;
 }
 
 /** Replace the connection's token by a newer one of the same user, role and room. */
