@@ -17,6 +17,8 @@ from gifting.api.app import make_app, make_metrics_app
 from gifting.api.metrics import Parts, make_registry
 from gifting.api.services import Services
 from gifting.config import Settings
+from gifting.economy.economy import PLAY_MONEY, Economy
+from gifting.economy.providers.sandbox.sender import Address
 from gifting.errors import GiftingError, LedgerHalted
 from gifting.files import count_open, raise_limit
 from gifting.hub.hub import Hub
@@ -26,6 +28,7 @@ from gifting.ledger.ledger import Ledger
 from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
 from gifting.rulebook import Rulebook
+from gifting.running import address, reached_by
 from gifting.serving import Server, all_started, client_server, metrics_server
 from gifting.signing.keeper import KeyKeeper
 from gifting.tasks import Vital, end
@@ -90,6 +93,9 @@ class Node:
         self.hub = Hub(self.ledger.rooms, settings, self.name)
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring(), self.rulebook)
         self.keeper.changed = self.gateway.rekey
+        self.economy = Economy(
+            self.ledger, settings, self.rulebook, lambda: self.keeper.secrets, self.gateway.wallets.changed
+        )
         self.feed = Feed(
             self.ledger.connector,
             self.ledger.keys.channels(),
@@ -110,6 +116,8 @@ class Node:
         regular: list[asyncio.Task[None]] = []
         try:
             await self.ledger.start()
+            if self.economy.sandbox is not None:
+                log.warning(PLAY_MONEY)
             regular += [self.vital.start(name, work) for name, work in self._regular_work().items()]
             await self.vital.until(self.feed.ready())
             gc.collect()
@@ -135,6 +143,9 @@ class Node:
             "halt": self.ledger.halt.watch(),
             "reload": self.rulebook.watch(self.vital.reload),
         }
+        host, port = self._listeners[0].getsockname()[:2]
+        own = Address(address(self.settings, reached_by(host), port), self.settings.tls_cert)
+        works |= self.economy.works(own)
         if not self.settings.allow_unsafe_redis:
             works["safety"] = watch_safety(self.ledger.redis, self.health)
         return works
@@ -153,9 +164,11 @@ class Node:
         await self.gateway.drain(self.settings.drain_timeout)
 
     def _servers(self) -> Iterator[Server]:
-        parts = Parts(self.ledger, self.hub, self.gateway, self.feed, self.keeper)
+        parts = Parts(self.ledger, self.hub, self.gateway, self.feed, self.keeper, self.economy)
         registry = make_registry(parts, self.settings.node_name())
-        services = Services(self.settings, self.ledger, self.gateway, self.health, registry, self.rulebook, self._links)
+        services = Services(
+            self.settings, self.ledger, self.gateway, self.health, registry, self.rulebook, self.economy, self._links
+        )
         protocol = partial(UpgradeProtocol, self.gateway.lobby, partial(Connection, self.gateway))
         yield client_server(make_app(services), protocol, self.settings, self._listeners[0])
         for listener in self._listeners[1:]:
@@ -185,4 +198,5 @@ class Node:
     async def _stop(self) -> None:
         await self.gateway.stop()
         await self.hub.stop()
+        await self.economy.close()
         await self.ledger.stop()

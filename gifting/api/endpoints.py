@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gifting.api import admin, gifts, health, moderation, overlays, packages, rooms, tokens, users
+from gifting.api import (
+    admin,
+    gifts,
+    health,
+    moderation,
+    overlays,
+    packages,
+    purchases,
+    rooms,
+    sandbox,
+    tokens,
+    users,
+    webhooks,
+)
 from gifting.api.endpoint import Endpoint
 
 
@@ -21,6 +34,9 @@ NOUNS: Final = (
     Noun("moderation", moderation.__doc__, moderation.ENDPOINTS),
     Noun("gifts", gifts.__doc__, gifts.ENDPOINTS),
     Noun("packages", packages.__doc__, packages.ENDPOINTS),
+    Noun("purchases", purchases.__doc__, purchases.ENDPOINTS),
+    Noun("sandbox", sandbox.__doc__, sandbox.ENDPOINTS),
+    Noun("webhooks", webhooks.__doc__, webhooks.ENDPOINTS),
     Noun("users", users.__doc__, users.ENDPOINTS),
     Noun("overlays", overlays.__doc__, overlays.ENDPOINTS),
     Noun("tokens", tokens.__doc__, tokens.ENDPOINTS),

@@ -10,11 +10,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from gifting import __version__
+from gifting.economy.economy import Economy
+from gifting.economy.providers.base import Reason
 from gifting.errors import all_errors
 from gifting.histogram import Histogram
 from gifting.hub.hub import Hub
 from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
+from gifting.model.consequences import State
 from gifting.signing.keeper import KeyKeeper
 from gifting.transport.gateway import Gateway
 from gifting.wire.close import CloseCode
@@ -34,6 +37,7 @@ class Parts(NamedTuple):
     gateway: Gateway
     feed: Feed
     keeper: KeyKeeper
+    economy: Economy
 
 
 class Row(NamedTuple):
@@ -58,6 +62,16 @@ def _refusals(parts: Parts) -> dict[str, Value]:
 def _closes(parts: Parts) -> dict[str, Value]:
     found = parts.hub.counters.closes
     return {str(int(code)): found[code] for code in (*CloseCode, *PROTOCOL_CLOSES)}
+
+
+def _webhooks(parts: Parts) -> dict[str, Value]:
+    found = parts.economy.purchases.refused
+    return {str(reason): found[reason] for reason in Reason}
+
+
+def _purchases(parts: Parts) -> dict[str, Value]:
+    found = parts.economy.purchases.reached
+    return {str(state): found[state] for state in State}
 
 
 PROTOCOL_CLOSES = (PROTOCOL_ERROR, INVALID_DATA, TOO_BIG)
@@ -98,6 +112,11 @@ TABLE = (
     Row("gifting_likes", COUNTER, "Likes, as folded.", lambda p: p.ledger.free.likes),
     Row("gifting_coins_issued", COUNTER, "Coins granted, on all nodes.", lambda p: p.ledger.upkeep.coins.issued),
     Row("gifting_coins_spent", COUNTER, "Coins of gifts, on all nodes.", lambda p: p.ledger.upkeep.coins.spent),
+    Row("gifting_purchases", COUNTER, "Orders that came to a state here.", _purchases, "state"),
+    Row("gifting_webhooks_refused", COUNTER, "Webhooks not believed.", _webhooks, "reason"),
+    Row("gifting_payment_mismatches", COUNTER, "Money of no order.", lambda p: p.economy.purchases.mismatches),
+    Row("gifting_payment_surplus", COUNTER, "Orders paid once more.", lambda p: p.economy.purchases.surplus),
+    Row("gifting_reconciled", COUNTER, "Effects no webhook told of.", lambda p: p.economy.reconciliation.found),
     Row("gifting_clock_steps", COUNTER, "Steps of Redis' clock.", lambda p: p.ledger.upkeep.clock.steps),
     Row("gifting_ledger_halted", GAUGE, "1 if the books are closed.", lambda p: bool(p.ledger.halt.why)),
     Row("gifting_revocations", GAUGE, "Revocations known here.", lambda p: len(p.ledger.revocations)),

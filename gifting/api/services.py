@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from gifting.config import Settings
+from gifting.economy.economy import Economy
 from gifting.health import Health
 from gifting.ledger.ledger import Ledger
 from gifting.rulebook import Rulebook
@@ -25,4 +26,5 @@ class Services:
     health: Health
     metrics: CollectorRegistry
     rulebook: Rulebook
+    economy: Economy
     links: Sequence[ShortLink] = ()

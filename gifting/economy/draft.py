@@ -106,6 +106,7 @@ def draft(
         bonus=sold.bonus,
         package=sold.package,
         promotion=sold.promotion,
+        promotion_cost=sold.cost,
         discount=sold.full_price - sold.price,
         created=now,
         expires=now + ORDER_LIFE,
@@ -131,10 +132,5 @@ def buyer(counting: Iterable[Order], used: Mapping[str, int]) -> Buyer:
     for order in counting:
         first = False
         if order.promotion:
-            mine[order.promotion] = mine.get(order.promotion, 0) + promotion_cost(order)
+            mine[order.promotion] = mine.get(order.promotion, 0) + order.promotion_cost
     return Buyer(first=first, used=mine, used_by_all=used)
-
-
-def promotion_cost(order: Order) -> int:
-    """What an order takes of its promotion's budgets, in coins, as it was quoted."""
-    return order.bonus + -(-order.coins * order.discount // (order.price + order.discount))

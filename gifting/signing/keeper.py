@@ -61,6 +61,11 @@ class KeyKeeper:
         self.changed: Callable[[Keyring], None] = lambda keyring: None
         self._say_which()
 
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Those of the server, as they are now: the first signs."""
+        return self._secrets
+
     def keyring(self) -> Keyring:
         """The keys as they are now."""
         return Keyring(self._secrets, self._public, self._ask)

@@ -39,6 +39,11 @@ TABLE = """
     GET /v1/rooms/{room}/events                    yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
     GET /v1/rooms/{room}/top                       yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
     POST /v1/rooms/{room}/gifts                    yyn    yyn     yyn    yyn     yyn    yyn     -nn    -nn
+    POST /v1/purchases                             nnn    nnn     ynn    ynn     ynn    ynn     -nn    -nn
+    GET /v1/purchases                              nnn    nnn     ynn    ynn     ynn    ynn     -nn    -nn
+    GET /v1/purchases/{order}                      ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
+    POST /v1/purchases/{order}/claim               ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
+    POST /v1/purchases/{order}/withdraw            ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     GET /v1/users/{user}/wallet                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/users/{user}/gifts/{key}               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/grants                   ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
@@ -59,6 +64,9 @@ BODIES: dict[str, Any] = {
     "POST /v1/users/{user}/grants": {"coins": 7, "reason": "a test"},
     "POST /v1/rooms/{room}/overlay-tokens": {"ttl": 100},
     "POST /v1/tokens/revocations": {"token_id": "made-up"},
+    "POST /v1/purchases": {"package": "coins-350", "provider": "sandbox"},
+    "POST /v1/purchases/{order}/claim": {"receipt": "made-up"},
+    "POST /v1/purchases/{order}/withdraw": {},
 }
 
 
@@ -94,9 +102,9 @@ async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIter
 
 async def ask(server: Server, case: Case) -> str:
     method, path = case.endpoint.split()
-    path = path.format(room="r1", user="host", token_id="r1~made-up", seq=1, key=new_key())
+    path = path.format(room="r1", user="host", token_id="r1~made-up", seq=1, key=new_key(), order=new_key())
     body = BODIES.get(case.endpoint)
-    if body is not None and path.endswith(("gifts", "grants")):
+    if body is not None and path.endswith(("gifts", "grants", "purchases", "withdraw")):
         body = {**body, "key": new_key()}
     try:
         await server.caller(case.user, case.role, room=case.claim).call(method, path, body)
@@ -118,6 +126,11 @@ def test_the_table_names_every_endpoint_role_and_claim() -> None:
         "/readyz",
         "/v1/catalog",
         "/v1/packages",
+        "/v1/webhooks/{provider}",
+        "/v1/sandbox/checkouts/{checkout}",
+        "/v1/sandbox/checkouts/{checkout}/pay",
+        "/v1/sandbox/checkouts/{checkout}/confirm",
+        "/v1/sandbox/checkouts/{checkout}/cancel",
     }
 
 

@@ -1,0 +1,247 @@
+"""Purchases: coins for money. What an order comes to is what its provider says of the money, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from gifting.api.access import BUYER, BUYERS
+from gifting.api.call import Call
+from gifting.api.endpoint import Endpoint
+from gifting.economy.draft import Wanted
+from gifting.errors import BadMessage, RegionNotAllowed
+from gifting.model.consequences import OPEN, State, money_back, state
+from gifting.model.lots import withdrawable, withdrawable_until
+from gifting.model.money import parse_key
+from gifting.model.orders import Order, Withdrawal
+from gifting.model.text import PLAIN
+from gifting.wire.messages import Key
+
+LISTED_MAX: Final = 200
+
+Region = Annotated[str, Meta(pattern=r"\A([A-Z]{2})?\Z")]
+
+
+class PurchaseBody(Struct):
+    """What to buy: a ``package``, or a free number of ``coins``. ``key`` is a UUIDv7, made once and kept for retries.
+
+    ``currency`` is the region's usual one where none is given; a ``region``, if one is, must be the token's.
+    ``return_url`` is where the buyer comes back to: an address of this server, or of an origin that may use it.
+    """
+
+    key: Key
+    provider: Annotated[str, Meta(pattern=r"\A[a-z]{1,20}\Z")]
+    package: Annotated[str, Meta(max_length=40, pattern=PLAIN)] = ""
+    coins: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    region: Region = ""
+    currency: Annotated[str, Meta(pattern=r"\A([A-Z]{3})?\Z")] = ""
+    return_url: Annotated[str, Meta(max_length=500, pattern=PLAIN)] = ""
+
+
+class ClaimBody(Struct):
+    """``receipt`` is what the store gave the buyer's device."""
+
+    receipt: Annotated[str, Meta(min_length=1, max_length=4000)]
+
+
+class WithdrawBody(Struct):
+    """``key`` is a UUIDv7, made once per withdrawal. Without the ``token`` it is only said what would go back."""
+
+    key: Key
+    token: Annotated[str, Meta(max_length=200)] = ""
+
+
+class ReceiptReply(Struct):
+    """A withdrawal: the coins that were taken, and the money (minor units) that goes back for them."""
+
+    key: str
+    status: Literal["pending", "done", "failed"]
+    coins: int
+    bonus: int
+    amount: int
+    currency: str
+    at: int
+    ended_at: int
+
+
+class WithdrawReply(Struct):
+    """What would go back (``offered``), with the ``token`` to agree until then; or what went, as ``receipt``."""
+
+    offered: bool
+    coins: int
+    bonus: int
+    amount: int
+    currency: str
+    token: str = ""
+    until: int = 0
+    receipt: ReceiptReply | None = None
+
+
+class PurchaseReply(Struct):
+    """An order. Money is in minor units of ``currency``, times are ms since 1970; 0 is never.
+
+    ``url`` is where it is paid, '' where that can't be any more, or is done in an app. ``bonus`` coins come on top of
+    ``coins``; ``taken`` coins were taken back, and ``refunded`` is the money that went back. Unspent coins may go back
+    until ``withdraw_until``, if ``withdrawable`` now; where ``refundable`` is false, never.
+    """
+
+    id: str
+    user: str
+    state: State
+    provider: str
+    package: str
+    coins: int
+    bonus: int
+    price: int
+    discount: int
+    currency: str
+    region: str
+    promotion: str
+    created: int
+    expires: int
+    url: str
+    refundable: bool
+    withdrawable: bool
+    withdraw_until: int
+    taken: int
+    refunded: int
+    terms: str
+    receipts: list[ReceiptReply]
+
+
+class PurchasesReply(Struct):
+    """The newest first."""
+
+    purchases: list[PurchaseReply]
+
+
+async def begin_purchase(call: Call) -> PurchaseReply:
+    body: PurchaseBody = call.body
+    identity = call.identity
+    if bool(body.package) == bool(body.coins):
+        raise BadMessage("Name a package or a number of coins.")
+    if body.region and body.region != identity.standing.region:
+        raise RegionNotAllowed(f"The token is of the region {identity.standing.region or 'unknown'}.")
+    wanted = Wanted(
+        identity.user,
+        identity.standing,
+        parse_key(body.key),
+        body.provider,
+        body.package,
+        body.coins,
+        body.currency,
+        _return_url(call, body.return_url),
+    )
+    return _reply(call, await call.services.economy.purchases.open(wanted, call.base_url))
+
+
+async def purchase(call: Call) -> PurchaseReply:
+    return _reply(call, await _own(call))
+
+
+async def purchases(call: Call) -> PurchasesReply:
+    orders = await call.services.ledger.orders.of_user(call.identity.user)
+    return PurchasesReply([_reply(call, order) for order in orders[: call.query["limit"]]])
+
+
+async def claim_purchase(call: Call) -> PurchaseReply:
+    body: ClaimBody = call.body
+    return _reply(call, await call.services.economy.purchases.claim(await _own(call), body.receipt))
+
+
+async def withdraw_purchase(call: Call) -> WithdrawReply:
+    body: WithdrawBody = call.body
+    order, name, withdrawals = await _own(call), body.key.lower(), call.services.economy.withdrawals
+    if not body.token and name not in order.withdrawals:
+        offer = await withdrawals.offer(order, name)
+        return WithdrawReply(
+            True, offer.coins, offer.bonus, offer.amount, order.currency, token=offer.token, until=offer.until
+        )
+    order, made = await withdrawals.withdraw(order, name, body.token)
+    receipt = _receipt(order, name, made)
+    return WithdrawReply(False, made.coins, made.bonus, made.amount, order.currency, receipt=receipt)
+
+
+async def _own(call: Call) -> Order:
+    user = "" if call.identity.role == "operator" else call.identity.user
+    return await call.services.economy.purchases.find(call.path["order"].lower(), user)
+
+
+def _return_url(call: Call, asked: str) -> str:
+    """Raises BadMessage for an address that the buyer must not be sent to."""
+    if not asked:
+        return f"{call.base_url}/"
+    parts = urlsplit(asked)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    own = urlsplit(call.base_url)
+    if origin not in {f"{own.scheme}://{own.netloc}", *call.services.settings.allowed_origins()}:
+        raise BadMessage("return_url must be an address of this server, or of one of its origins.")
+    return asked
+
+
+def _reply(call: Call, order: Order) -> PurchaseReply:
+    now = call.services.ledger.now_ms()
+    found = state(order)
+    return PurchaseReply(
+        id=order.id,
+        user=order.user,
+        state=found,
+        provider=order.provider,
+        package=order.package,
+        coins=order.coins,
+        bonus=order.bonus,
+        price=order.price,
+        discount=order.discount,
+        currency=order.currency,
+        region=order.region,
+        promotion=order.promotion,
+        created=order.created,
+        expires=order.expires,
+        url=order.url if found in OPEN and now < order.expires else "",
+        refundable=order.refundable,
+        withdrawable=withdrawable(order, now),
+        withdraw_until=withdrawable_until(order),
+        taken=sum(order.taken),
+        refunded=money_back(order),
+        terms=call.services.rulebook.rules.regions.of(order.region).terms,
+        receipts=[_receipt(order, name, one) for name, one in order.withdrawals.items()],
+    )
+
+
+def _receipt(order: Order, name: str, one: Withdrawal) -> ReceiptReply:
+    status: Literal["pending", "done", "failed"] = "failed" if one.failed_at else "done" if one.done_at else "pending"
+    ended = one.failed_at or one.done_at
+    return ReceiptReply(name, status, one.coins, one.bonus, one.amount, order.currency, one.at, ended)
+
+
+_ONE: Final = "/v1/purchases/{order}"
+
+ENDPOINTS: Final = (
+    Endpoint("POST", "/v1/purchases", "Begin a purchase", BUYERS, begin_purchase, PurchaseReply, PurchaseBody, cost=5),
+    Endpoint(
+        "GET",
+        "/v1/purchases",
+        "Your own purchases, the newest first",
+        BUYERS,
+        purchases,
+        PurchasesReply,
+        query=(("limit", 50, LISTED_MAX),),
+        page=50,
+    ),
+    Endpoint("GET", _ONE, "What became of a purchase", BUYER, purchase, PurchaseReply),
+    Endpoint(
+        "POST", f"{_ONE}/claim", "What a store gave for it", BUYER, claim_purchase, PurchaseReply, ClaimBody, cost=5
+    ),
+    Endpoint(
+        "POST",
+        f"{_ONE}/withdraw",
+        "Give unspent coins back: first what would go back, then, with the token, do it",
+        BUYER,
+        withdraw_purchase,
+        WithdrawReply,
+        WithdrawBody,
+        cost=5,
+    ),
+)

@@ -1,0 +1,186 @@
+"""Purchases: begun once per key, paid at a provider, and changed by what providers say, however often they say it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from gifting.economy.draft import Rules, Wanted, draft
+from gifting.economy.providers.base import Facts, Provider, ProviderRefused, RefundRequest, Told
+from gifting.errors import BadWebhook, Conflict, KeyReused, OrderNotFound, UnknownProvider
+from gifting.ledger.ledger import Ledger
+from gifting.ledger.order_books import Held
+from gifting.ledger.orders import Applied
+from gifting.model.consequences import OPEN, state
+from gifting.model.effects import Effect, Kind
+from gifting.model.lots import unspent
+from gifting.model.orders import Order, PaymentMismatch
+from gifting.model.standing import Standing
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS: Final = 10
+"""Times that an order is drafted anew because what the user has did change meanwhile."""
+
+
+class _Changed(Exception):
+    """The draft no longer is what would be drafted."""
+
+
+class Purchases:
+    """Of all users, by way of all ``providers``.
+
+    Args:
+        rules: what holds now for a person.
+        told: is told a user and its coins, when they came or went.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        providers: Mapping[str, Provider],
+        rules: Callable[[Standing], Rules],
+        told: Callable[[str, int], None],
+    ) -> None:
+        self.providers = providers
+        self._ledger = ledger
+        self._rules = rules
+        self._told = told
+        self.refused: Counter[str] = Counter()
+        """Webhooks, by reason."""
+        self.reached: Counter[str] = Counter()
+        """Orders that came to a state here, by state."""
+        self.mismatches = 0
+        """Effects with money that is not what the order asks for: nothing follows from them."""
+        self.surplus = 0
+        """Payments of orders that were paid before."""
+
+    def provider(self, name: str) -> Provider:
+        """Raises UnknownProvider."""
+        try:
+            return self.providers[name]
+        except KeyError:
+            raise UnknownProvider(f"{name[:20]!r} takes no payments here.") from None
+
+    # Buying.
+
+    async def open(self, wanted: Wanted, base_url: str) -> Order:
+        """Begin a purchase and have a checkout made for it, or give the one that was begun with the key.
+
+        What breaks off between order and checkout is made good by the same call; a checkout is asked for under a key of
+        the order's own, so there is never a second. ``base_url`` is this server's, where a provider has its page here.
+
+        Raises:
+            UnknownProvider, KeyReused, TooManyOrders, what :func:`draft` raises, ProviderFailed, Unavailable.
+        """
+        provider = self.provider(wanted.provider)
+        order = await self._begin(wanted)
+        if order.url or state(order) not in OPEN or self._ledger.now_ms() >= order.expires:
+            return order
+        try:
+            checkout = await provider.create(order, wanted.return_url)
+        except ProviderRefused:
+            now = self._ledger.now_ms()
+            await self._apply(Effect(provider.name, order.id, Kind.FAILED, now, order=order.id))
+            raise
+        url = checkout.url if "://" in checkout.url or not checkout.url else f"{base_url}/{checkout.url}"
+        return await self._ledger.orders.attach(order.id, url, checkout.reference, checkout.expires)
+
+    async def _begin(self, wanted: Wanted) -> Order:
+        rules, orders = self._rules(wanted.standing), self._ledger.orders
+        for _ in range(ATTEMPTS):
+            held, now = await orders.held(wanted.user), self._ledger.now_ms()
+            if kept := held.orders.get(wanted.id):
+                if kept.digest != wanted.digest:
+                    raise KeyReused("Another purchase was begun with this key.")
+                return kept
+            made = self._draft(wanted, rules, held, now)
+
+            def allowed(held: Held, made: Order = made, now: int = now) -> None:
+                if self._draft(wanted, rules, held, now) != made:
+                    raise _Changed
+
+            try:
+                order = await orders.open(made, allowed)
+            except _Changed:
+                continue
+            self.reached[state(order)] += 1
+            return order
+        raise Conflict("What this user has changes all the time.")
+
+    def _draft(self, wanted: Wanted, rules: Rules, held: Held, now: int) -> Order:
+        return draft(wanted, rules, held.account, held.orders.values(), held.protection, {}, now)
+
+    async def find(self, order_id: str, user: str = "") -> Order:
+        """An order, of ``user`` unless that is ''. Raises OrderNotFound, also for what is another's."""
+        order = await self._ledger.orders.get(order_id)
+        if user and order.user != user:
+            raise OrderNotFound(f"There is no order {order_id[:64]}.")
+        return order
+
+    async def claim(self, order: Order, receipt: str) -> Order:
+        """What the buyer's device was given for an order. Raises ProviderFailed, OrderNotFound, Unavailable."""
+        await self.take(await self.provider(order.provider).claim(order, receipt))
+        return await self.find(order.id)
+
+    # What providers say.
+
+    async def webhook(self, name: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Take a webhook; for how many orders it was news.
+
+        Raises:
+            BadWebhook: it is not believed; counted by reason.
+            UnknownProvider, OrderNotFound, ProviderFailed, Unavailable: it must be sent again.
+        """
+        try:
+            told = await self.provider(name).verify(body, headers, self._ledger.now_ms())
+        except BadWebhook as error:
+            self.refused[error.reason] += 1
+            log.warning("a webhook of %s is refused as %s: %s", name, error.reason, error)
+            raise
+        return await self.take(told)
+
+    async def take(self, told: Sequence[Told]) -> int:
+        """Make true what a provider says; for how many orders it was news. Raises OrderNotFound, Unavailable."""
+        changed = 0
+        for one in told:
+            if isinstance(one, RefundRequest):
+                await self._answer(one)
+            elif (applied := await self._apply(one)) is not None and applied.changed:
+                changed += 1
+        return changed
+
+    async def _apply(self, effect: Effect) -> Applied | None:
+        try:
+            applied = await self._ledger.orders.apply(effect)
+        except PaymentMismatch as error:
+            self.mismatches += 1
+            log.error("payment_mismatch: %s of %s: %s", effect.kind, effect.order or effect.reference, error)
+            return None
+        if applied.surplus:
+            self.surplus += 1
+            log.error("order %s was paid once more by %s: give that back", applied.order.id, effect.object)
+        if applied.changed:
+            self.reached[state(applied.order)] += 1
+            await self.tell(applied.order.user)
+        if effect.kind is Kind.PAID and applied.order.issued:
+            await self.provider(applied.order.provider).delivered(applied.order)
+        return applied
+
+    async def tell(self, user: str) -> None:
+        """Tell the user's sockets what there is now."""
+        self._told(user, (await self._ledger.wallets.read(user)).coins)
+
+    async def _answer(self, request: RefundRequest) -> None:
+        order = await self._ledger.orders.find(request.order or request.reference)
+        if order is None:
+            raise OrderNotFound(f"There is no order {request.order or request.reference}.")
+        held = await self._ledger.orders.held(order.user)
+        left = unspent(order, held.paid, held.orders.values())
+        facts = Facts(order, left, held.account.purchased)
+        try:
+            await self.provider(request.provider).answer_refund_request(request, facts)
+        except ProviderRefused as error:
+            log.warning("%s does not take the answer about order %s: %s", request.provider, order.id, error)

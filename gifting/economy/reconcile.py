@@ -1,0 +1,102 @@
+"""The reconciliation: asks providers for what never came by webhook, and takes up what broke off half-way.
+
+Every process does it, and may: what is told again changes nothing. It is bounded: each provider is asked for what is
+new since it last answered, and of orders that wait for something a page is looked at in each round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from gifting.config import Settings
+from gifting.economy.providers.base import Provider, RefundRequest, Told
+from gifting.economy.purchases import Purchases
+from gifting.economy.withdrawals import Withdrawals
+from gifting.errors import GiftingError, OrderNotFound
+from gifting.ledger.ledger import Ledger
+from gifting.model.consequences import OPEN, State, state
+from gifting.model.effects import Effect, Kind
+from gifting.model.orders import Order
+
+log = logging.getLogger(__name__)
+
+OVERLAP: Final = 600_000
+"""ms before a provider's last answer from which it is asked again: events are listed late, and clocks differ."""
+
+PAGE: Final = 100
+"""Orders of a partition that one round looks at."""
+
+GRACE: Final = 600_000
+"""ms after which an order that nobody paid is over here: the provider's own word for it comes first."""
+
+
+BANKS: Final = 14 * 86_400_000
+"""ms after which one that somebody did pay is over, though the money has not come."""
+
+
+class Reconciliation:
+    """``rounds`` were done, and ``found`` is what no webhook had told."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, purchases: Purchases, withdrawals: Withdrawals) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._purchases = purchases
+        self._withdrawals = withdrawals
+        self._since: dict[str, int] = {}
+        self.rounds = 0
+        self.found = 0
+
+    async def run(self) -> None:
+        """For ever: a round every ``reconcile_interval``."""
+        while True:
+            await self.round()
+            await asyncio.sleep(self._settings.reconcile_interval)
+
+    async def round(self) -> None:
+        """Ask everybody once, and take up what broke off."""
+        for provider in self._purchases.providers.values():
+            try:
+                await self._ask(provider)
+            except GiftingError as error:
+                log.warning("%s can't be reconciled: %s", provider.name, error)
+        try:
+            await self.resume()
+        except GiftingError as error:
+            log.warning("orders that wait can't be looked at: %s", error)
+        self.rounds += 1
+
+    async def _ask(self, provider: Provider) -> None:
+        now = self._ledger.now_ms()
+        usual = now - round(self._settings.reconcile_window * 1000)
+        for one in await provider.reconcile(self._since.get(provider.name, usual)):
+            await self._take(one)
+        self._since[provider.name] = now - OVERLAP
+
+    async def _take(self, one: Told) -> None:
+        """One that leads nowhere, or can't be answered now, keeps no other from being taken."""
+        try:
+            changed = await self._purchases.take([one])
+        except OrderNotFound as error:
+            log.warning("a provider tells of an order that is not here: %s", error)
+            return
+        if changed and not isinstance(one, RefundRequest):
+            log.warning("no webhook had told of %s for order %s", one.kind, one.order or one.reference)
+        self.found += changed
+
+    async def resume(self) -> None:
+        """Take up what broke off: withdrawals on their way, and orders whose time to be paid is over."""
+        for order in await self._ledger.orders.due(self._ledger.now_ms(), PAGE):
+            try:
+                await self._take_up(order)
+            except GiftingError as error:
+                log.warning("order %s has to wait: %s", order.id, error)
+
+    async def _take_up(self, order: Order) -> None:
+        for name in order.withdrawals:
+            order = await self._withdrawals.finish(order, name)
+        now = self._ledger.now_ms()
+        grace = GRACE if state(order) is State.CREATED else BANKS
+        if state(order) in OPEN and now >= order.expires + grace:
+            await self._purchases.take([Effect(order.provider, order.id, Kind.EXPIRED, now, order=order.id)])
