@@ -68,6 +68,28 @@ async def _host_of_room(call: Call) -> str:
     return (await call.services.ledger.rooms.find(call.path["room"])).host
 
 
+async def _ward_or_guardian(call: Call) -> str:
+    """Of the user and the guardian, who asks."""
+    user, asking = call.path["user"], call.identity.user
+    return user if asking == user else await _guardian(call)
+
+
+async def _guardian(call: Call) -> str:
+    return (await call.services.ledger.protections.read(call.path["user"])).guardian
+
+
+async def _asked_guardian(call: Call) -> str:
+    record = await call.services.ledger.protections.read(call.path["user"])
+    return record.guardian or record.invited
+
+
+async def _unlinker(call: Call) -> str:
+    """The guardian; while nobody has accepted, the user, or who is asked."""
+    user, asking = call.path["user"], call.identity.user
+    record = await call.services.ledger.protections.read(user)
+    return record.guardian or (asking if asking in (user, record.invited) else user)
+
+
 async def _moderates(call: Call) -> bool:
     ledger = call.services.ledger
     return (await ledger.people.find(await ledger.rooms.find(call.path["room"]), call.identity.user)).moderator
@@ -99,6 +121,12 @@ MODERATORS = Access(
     moderators=True,
 )
 USER = Access("operators and the user", _OPERATOR, _PEOPLE, _user_of_path)
+WARD = Access("operators, the user and the user's guardian", _OPERATOR, _PEOPLE, _ward_or_guardian)
+GUARDIAN = Access("operators and the user's guardian", _OPERATOR, _PEOPLE, _guardian)
+ASKED_GUARDIAN = Access("who is asked to be the user's guardian", owners=_PEOPLE, owner=_asked_guardian)
+UNLINKER = Access(
+    "operators and the guardian; while none has accepted, the user and who is asked", _OPERATOR, _PEOPLE, _unlinker
+)
 SENDERS = Access("viewers, creators and operators", _PEOPLE | _OPERATOR, room=_room_of_path)
 WATCHERS = Access("everybody with a token", frozenset(ROLES), room=_room_of_path)
 BUYERS = Access("viewers and creators", _PEOPLE)

@@ -27,10 +27,12 @@ from gifting.ledger.meta import Meta
 from gifting.ledger.orders import Orders
 from gifting.ledger.overlays import Overlays
 from gifting.ledger.people import People
+from gifting.ledger.protections import Protections
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import Rooms
 from gifting.ledger.safety import require_safe
 from gifting.ledger.sandbox import SandboxBooks
+from gifting.ledger.spending import SpendingReader
 from gifting.ledger.sweep import Sweeper
 from gifting.ledger.upkeep import Upkeep
 from gifting.ledger.wallets import Wallets
@@ -44,9 +46,9 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
-    ``comments``, ``wallets``, ``accounts``, ``orders``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries``
-    and ``sweeper``. ``vital`` keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is
-    the process' own clock, in seconds.
+    ``comments``, ``wallets``, ``accounts``, ``protections``, ``spending``, ``orders``, ``overlays``, ``revocations``,
+    ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks, and its health is told what keeps it from
+    serving; ``monotonic`` is the process' own clock, in seconds.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class Ledger:
         self.comments = Comments(calls, self.rooms, settings.log_keep)
         self.wallets = Wallets(calls, settings)
         self.accounts = Accounts(calls)
+        self.protections = Protections(self.accounts, lambda: int(now() or self.now_ms()))
+        self.spending = SpendingReader(calls)
         self.sweeper = Sweeper(calls, settings)
         self.orders = Orders(calls)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)

@@ -67,11 +67,12 @@ def refuse_broken(base: str, item_id: str, why: str) -> NoReturn:
 class _Pages:
     """One partition's items, fetched page by page."""
 
-    def __init__(self, redis: BinaryRedis, base: str, span: Span, rest: float) -> None:
+    def __init__(self, redis: BinaryRedis, base: str, span: Span, rest: float, *, newest_first: bool = False) -> None:
         self.base = base
         self._redis = redis
         self._next, self._last = span
         self._rest = rest
+        self._newest_first = newest_first
         self._items: deque[tuple[bytes, dict[bytes, bytes]]] = deque()
         self._count = PAGE_FIRST
         self._more = True
@@ -94,14 +95,28 @@ class _Pages:
             await asyncio.sleep(self._pause)
         time = asyncio.get_running_loop().time
         began = time()
-        page = await self._redis.xrange(f"{self.base}:ledger", min=self._next, max=self._last, count=self._count)
+        read = self._redis.xrevrange if self._newest_first else self._redis.xrange
+        page = await read(f"{self.base}:ledger", min=self._next, max=self._last, count=self._count)
         self._pause = self._rest * (time() - began)
         self._items.extend(page)
         self._more = len(page) == self._count
         if page:
-            self._next = f"({page[-1][0].decode()}"
+            self._go_on(f"({page[-1][0].decode()}")
             size = sum(len(value) for _, fields in page for value in fields.values())
             self._count = min(max(self._count * PAGE // max(size, 1), 1), 2 * self._count, PAGE_ITEMS)
+
+    def _go_on(self, after: str) -> None:
+        if self._newest_first:
+            self._last = after
+        else:
+            self._next = after
+
+
+async def read_back(redis: BinaryRedis, base: str, span: Span, *, rest: float = 0.0) -> AsyncIterator[Item]:
+    """A partition's items in a span, newest first; see :func:`read_items`."""
+    pages = _Pages(redis, base, span, rest, newest_first=True)
+    while await pages.next_id() is not None:
+        yield pages.pop()
 
 
 async def read_items(redis: BinaryRedis, spans: Mapping[str, Span], *, rest: float = 0.0) -> AsyncIterator[Item]:

@@ -32,7 +32,7 @@ def purchase_refusal(
         return OnBreak(until=record.until)
     if not record.asked:
         return LimitsUnasked()
-    orders = sorted(Bought(*one) for one in bought)
+    orders = list(bought)
     refusals = (_passed(record, window, now, coins, orders) for window in WINDOWS)
     return next((one for one in refusals if one), None)
 
@@ -42,25 +42,29 @@ def purchase_limit_of(record: Protection, window: Window) -> int:
     return min(record.purchases.get(window, UNLIMITED), record.guard_purchases.get(window, UNLIMITED))
 
 
-def bought_in(record: Protection, window: Window, now: int, bought: Iterable[tuple[int, int]]) -> int:
-    """Coins bought in a window; what is stamped after ``now``, by a clock that went back since, counts too."""
-    since = _since(record, window, now)
-    return sum(coins for at, coins in bought if at >= since)
+def bought_in(record: Protection, window: Window, now: int, bought: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Coins bought in a window, and when that next gets less (0: it is nothing). What is stamped after ``now``, by a
+    clock that went back since, counts too.
+    """
+    counted = _counted(record, window, now, bought)
+    coins = sum(one.coins for one in counted)
+    return coins, _frees_at(record, window, now, 1, counted) if coins else 0
 
 
-def _passed(record: Protection, window: Window, now: int, coins: int, orders: list[Bought]) -> PurchaseLimit | None:
-    limit, since = purchase_limit_of(record, window), _since(record, window, now)
-    counted = [one for one in orders if one.at >= since]
+def _counted(record: Protection, window: Window, now: int, bought: Iterable[tuple[int, int]]) -> list[Bought]:
+    since = now - WIDTHS[window] + 1 if window in WIDTHS else _span(record, window, now).start
+    return sorted(Bought(*one) for one in bought if one[0] >= since)
+
+
+def _passed(
+    record: Protection, window: Window, now: int, coins: int, orders: list[tuple[int, int]]
+) -> PurchaseLimit | None:
+    limit, counted = purchase_limit_of(record, window), _counted(record, window, now, orders)
     over = sum(one.coins for one in counted) + coins - limit
     if over <= 0:
         return None
     until = 0 if coins > limit else _frees_at(record, window, now, over, counted)
     return PurchaseLimit(f"The limit of {window} is {limit} coins.", until=until, cap=limit)
-
-
-def _since(record: Protection, window: Window, now: int) -> int:
-    """The first ms that still counts."""
-    return now - WIDTHS[window] + 1 if window in WIDTHS else _span(record, window, now).start
 
 
 def _frees_at(record: Protection, window: Window, now: int, over: int, counted: list[Bought]) -> int:

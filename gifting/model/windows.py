@@ -61,6 +61,14 @@ def spent_in(record: Protection, window: Window, now: int) -> int:
     return sum(coins for hour, coins in record.hours if (hour + 1) * HOUR_MS > since)
 
 
+def falls_at(record: Protection, window: Window, now: int) -> int:
+    """When a window's sum next gets less; 0: it is nothing. Of a record that is rolled."""
+    if window not in WIDTHS:
+        return record.calendar[CALENDAR.index(window)] if spent_in(record, window, now) else 0
+    ends = ((hour + 1) * HOUR_MS + WIDTHS[window] for hour, _ in record.hours)
+    return next((end for end in ends if end > now), 0)
+
+
 def limit_of(record: Protection, window: Window) -> int:
     """The smaller of the user's own limit and the guardian's."""
     return min(record.limits.get(window, UNLIMITED), record.guard.get(window, UNLIMITED))

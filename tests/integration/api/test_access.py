@@ -47,6 +47,15 @@ TABLE = """
     GET /v1/users/{user}/wallet                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/users/{user}/gifts/{key}               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/grants                   ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/users/{user}/limits                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    PUT /v1/users/{user}/limits                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    GET /v1/users/{user}/spending                  ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    POST /v1/users/{user}/break                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    POST /v1/users/{user}/exclusion                ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    PUT /v1/users/{user}/guardian                  ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    POST /v1/users/{user}/guardian/accept          nnn    nnn     nnn    nnn     nnn    nnn     -nn    -nn
+    DELETE /v1/users/{user}/guardian               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    PUT /v1/users/{user}/guardian/limits           ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     POST /v1/rooms/{room}/overlay-tokens           yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     DELETE /v1/rooms/{room}/overlay-tokens/{token_id}
                                                    yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
@@ -62,6 +71,9 @@ BODIES: dict[str, Any] = {
     "POST /v1/rooms": {"room": "r1", "host": "host"},
     "POST /v1/rooms/{room}/gifts": {"gift": "spark"},
     "POST /v1/users/{user}/grants": {"coins": 7, "reason": "a test"},
+    "POST /v1/users/{user}/break": {"hours": 1},
+    "POST /v1/users/{user}/exclusion": {"days": None},
+    "PUT /v1/users/{user}/guardian": {"guardian": "mum"},
     "POST /v1/rooms/{room}/overlay-tokens": {"ttl": 100},
     "POST /v1/tokens/revocations": {"token_id": "made-up"},
     "POST /v1/purchases": {"package": "coins-350", "provider": "sandbox"},
