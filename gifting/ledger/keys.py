@@ -40,6 +40,8 @@ key                             type    holds
 ``{p00}:sandbox/due``           zset    checkouts of which something is to be told → when (ms)
 ``{p00}:sandbox/changed``       zset    checkouts → when they last changed, or will (ms)
 ``{p00}:deliveries``            hash    purchase in a store → when, and what its store must be told by
+``{p00}:promotion:I``           hash    order → what it holds of a promotion's budget; ``used``: their sum
+``{p00}:promotions``            zset    what orders hold (``promotion\\norder``) → when to look at it (ms)
 ``{p00}:revisions``             zset    K and what is revoked → its number in the order of revoking; ``~`` has the last
 ==============================  ======  =====================================================================
 
@@ -95,6 +97,14 @@ class Keys:
         """A user's orders, and those of the partition that are to be looked at."""
         base = self.base(user)
         return [f"{base}:orders:{user}", f"{base}:orders"]
+
+    def promotion(self, promotion: str) -> str:
+        return f"{self.bases[0]}:promotion:{promotion}"
+
+    @property
+    def held(self) -> str:
+        """What orders hold of promotions, by when it is to be looked at."""
+        return f"{self.bases[0]}:promotions"
 
     def references(self, reference: str) -> str:
         return f"{self.base(reference)}:references"

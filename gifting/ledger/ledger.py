@@ -27,6 +27,7 @@ from gifting.ledger.meta import Meta
 from gifting.ledger.orders import Orders
 from gifting.ledger.overlays import Overlays
 from gifting.ledger.people import People
+from gifting.ledger.promotions import Promotions
 from gifting.ledger.protections import Protections
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import Rooms
@@ -46,9 +47,9 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
-    ``comments``, ``wallets``, ``accounts``, ``protections``, ``spending``, ``orders``, ``overlays``, ``revocations``,
-    ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks, and its health is told what keeps it from
-    serving; ``monotonic`` is the process' own clock, in seconds.
+    ``comments``, ``wallets``, ``accounts``, ``protections``, ``spending``, ``promotions``, ``orders``, ``overlays``,
+    ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks, and its health is told what
+    keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class Ledger:
         self.protections = Protections(self.accounts, lambda: int(now() or self.now_ms()))
         self.spending = SpendingReader(calls)
         self.sweeper = Sweeper(calls, settings)
-        self.orders = Orders(calls)
+        self.promotions = Promotions(calls)
+        self.orders = Orders(calls, self.promotions)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)
         self.sandbox = SandboxBooks(calls)
         self.deliveries = Deliveries(calls)

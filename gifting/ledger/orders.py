@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from gifting.errors import Conflict, KeyReused, NotWithdrawable, OrderNotFound, TooManyOrders
+from gifting.errors import Conflict, KeyReused, NotWithdrawable, OrderNotFound, TooManyOrders, Unavailable
 from gifting.ledger.calls import Calls
 from gifting.ledger.order_books import Held, OrderBooks, Put
+from gifting.ledger.promotions import Promotions
 from gifting.model.consequences import OPEN, booked, state
 from gifting.model.effects import Effect, Kind, effect_key
 from gifting.model.lots import kept, unspent, withdrawable, withdrawal_amount, withdrawal_bonus
@@ -36,8 +37,9 @@ class Applied(NamedTuple):
 class Orders:
     """Of all users. Everything raises Unavailable; and what changes an order Conflict, if others never let it."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, promotions: Promotions) -> None:
         self._books = OrderBooks(calls)
+        self._promotions = promotions
 
     async def held(self, user: str) -> Held:
         """The account and all orders of a user, at one moment."""
@@ -62,15 +64,17 @@ class Orders:
         """What is to be looked at, as :meth:`OrderBooks.due`."""
         return await self._books.due(now, count)
 
-    async def open(self, draft: Order, allowed: Callable[[Held], None]) -> Order:
+    async def open(self, draft: Order, allowed: Callable[[Held], None], budget: int = 0) -> Order:
         """Begin an order, or give the one that was begun under the same id.
 
         Args:
             draft: all that is known before a provider is asked; its id is of the user and the key.
             allowed: raises what speaks against it, and is asked of what the user has as long as that changes.
+            budget: of the promotion, over all users, in coins; 0 has no end.
 
         Raises:
             KeyReused: another purchase was begun under the key.
+            PromotionOver: the promotion's budget does not cover it any more.
             TooManyOrders: see :data:`OPEN_MAX` and :data:`ORDERS_MAX`.
         """
 
@@ -83,7 +87,14 @@ class Orders:
             allowed(held)
             return Put(draft, protected=True)
 
-        order = await self._books.change(draft.user, draft.id, begin)
+        if draft.promotion and draft.id not in (await self.held(draft.user)).orders:
+            await self._promotions.hold(draft, budget)
+        try:
+            order = await self._books.change(draft.user, draft.id, begin)
+        except Exception as error:
+            if draft.promotion and not isinstance(error, Unavailable):  # nothing was begun, for certain
+                await self._promotions.release(draft.promotion, draft.id)
+            raise
         if order.digest != draft.digest:
             raise KeyReused("Another purchase was begun with this key.")
         return order
@@ -118,7 +129,22 @@ class Orders:
 
         paid = f"{effect.provider}:{effect.object}" if effect.kind == Kind.PAID else ""
         order = await self._books.change(user, order_id, follow, effect.reference, paid)
+        if order.promotion and order != before[0]:
+            await self._promotions.follow(order)
         return Applied(order, order != before[0], len(order.payments) > max(len(before[0].payments), 1))
+
+    async def settle_promotions(self, now: int, count: int) -> int:
+        """Look at ``count`` holds of promotions whose orders should be over, and were left half done. How many were."""
+        due = await self._promotions.due(now, count)
+        for promotion, order_id in due:
+            order = await self.find(order_id)
+            if order is None:
+                await self._promotions.release(promotion, order_id)
+            elif state(order) in OPEN:
+                await self._promotions.later(promotion, order_id, now)
+            else:
+                await self._promotions.follow(order)
+        return len(due)
 
     # Withdrawal, in three steps.
 

@@ -26,6 +26,7 @@ NAMES = (
     "overlay_issue",
     "person_put",
     "presence",
+    "promotion_reserve",
     "revoke",
     "room_end",
     "room_open",

@@ -47,6 +47,7 @@ class Status(IntEnum):
     LIST_FULL = 37
     CONFLICT = 40
     """What a change was computed from is no longer so."""
+    PROMOTION_OVER = 42
 
     @property
     def error(self) -> type[errors.GiftingError]:
@@ -96,6 +97,7 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.SLOW_MODE: errors.SlowMode,
     Status.LIST_FULL: errors.ListFull,
     Status.CONFLICT: errors.Conflict,
+    Status.PROMOTION_OVER: errors.PromotionOver,
 }
 
 

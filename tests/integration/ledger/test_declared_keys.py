@@ -35,6 +35,7 @@ def shape(key: str) -> str:
     key = re.sub(r":people:.*", ":people:H", key)
     key = re.sub(r":overlays:.*", ":overlays:H", key)
     key = re.sub(r":orders:.*", ":orders:U", key)
+    key = re.sub(r":promotion:.*", ":promotion:I", key)
     key = re.sub(r":revoked:.*", ":revoked:K", key)
     return re.sub(r":(keys|grants):\d+$", r":\1:B", key)
 
@@ -84,7 +85,7 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     for user in ("ann", "bob", "cat"):
         await world.grant(user, 100)
     await world.protect("ann", limits={"day": 100})
-    order = await ledger.orders.open(draft("ann", world.key()), anyone)
+    order = await ledger.orders.open(draft("ann", world.key(), promotion="spring", promotion_cost=20), anyone, 100)
     await recorder.look()
     await ledger.orders.apply(paid(order))
     gifts: list[dict[str, Any]] = [

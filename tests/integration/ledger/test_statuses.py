@@ -199,6 +199,15 @@ async def test_conflict(world: World) -> None:
         assert status_of(await world.raw("order_put", keys, options)) == status
 
 
+async def test_promotion_over(world: World) -> None:
+    costs = [draft("ann", world.key(), promotion="spring", promotion_cost=cost) for cost in (60, 41, 40)]
+    await world.ledger.promotions.hold(costs[0], 100)
+    with pytest.raises(errors.PromotionOver):
+        await world.ledger.promotions.hold(costs[1], 100)
+    await world.ledger.promotions.hold(costs[2], 100)
+    assert await world.ledger.promotions.used(["spring", "summer"]) == {"spring": 100, "summer": 0}
+
+
 def test_every_status_is_asked_for_above() -> None:
     here = Path(__file__)
     text = "".join(path.read_text(encoding="utf-8") for path in (here, here.with_name("test_spending.py")))

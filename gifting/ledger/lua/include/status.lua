@@ -32,4 +32,5 @@ local Status = {
   SLOW_MODE = 36,
   LIST_FULL = 37,
   CONFLICT = 40,
+  PROMOTION_OVER = 42,
 }
