@@ -110,6 +110,9 @@ async def test_of_many_readings_at_once_the_newest_is_in_force(shelf: Shelf) -> 
 
 
 async def test_asked_by_a_signal_the_log_has_the_answer(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    """Once for each time that it was asked."""
+    seen: list[Rules] = []
+    shelf.rulebook.follow(seen.append)
     asked = asyncio.Event()
     watching = asyncio.create_task(shelf.rulebook.watch(asked))
     shelf.paths["prices"].write_text("x = 1")
@@ -121,4 +124,7 @@ async def test_asked_by_a_signal_the_log_has_the_answer(shelf: Shelf, caplog: py
         asked.set()
         while versions(shelf.rulebook.rules) != {2}:
             await asyncio.sleep(0.001)
+    await shelf.rulebook.reload()  # it waits until nobody else reads
+    assert len(seen) == 2
+    assert not asked.is_set()
     watching.cancel()

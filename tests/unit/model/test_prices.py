@@ -171,6 +171,7 @@ def test_the_price_of_a_gift_in_money_is_at_the_dearest_price_for_a_coin() -> No
         ("discount_percent = 15", 21, 0, 22, 3),
         ("discount = { USD = 100 }", 1000, 0, 900, 100),
         ("discount = { USD = 100 }", 83, 0, 99, 0),
+        ("discount = { USD = 100 }", 84, 0, 100, 0),
         ("discount = { EUR = 100 }", 1000, 0, 1000, 0),
     ],
 )
