@@ -11,7 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-_INCLUDE = re.compile(r"^-- @include (\w+)\n", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- @include (\w+)(, late)?\n", re.MULTILINE)
 _TABLE = re.compile(r"^local (\w+) = \{(.*)\}\n", re.MULTILINE)
 _LUA = resources.files("gifting.ledger").joinpath("lua")
 
@@ -52,13 +52,24 @@ def resolve(text: str) -> str:
 
 def _resolve(text: str, seen: set[str]) -> str:
     def include(match: re.Match[str]) -> str:
-        name = match[1]
+        name, late = match[1], match[2]
         if name in seen:
             return ""
         seen.add(name)
-        return _resolve(_LUA.joinpath("include", f"{name}.lua").read_text(encoding="utf-8"), seen)
+        source = _LUA.joinpath("include", f"{name}.lua").read_text(encoding="utf-8")
+        return _late(name, _resolve(source, set(seen))) if late else _resolve(source, seen)
 
     return _INCLUDE.sub(include, text)
+
+
+def _late(name: str, text: str) -> str:
+    """An include that is seldom needed is made when something of it is first called: a function is made anew in each
+    call of a script, and costs it as much as a command of Redis does in a batch.
+    """
+    return (
+        f"local {name} = setmetatable({{}}, {{ __index = function(late, called)\n{text}"
+        f"for each, value in pairs({name}) do\n  late[each] = value\nend\nreturn {name}[called]\nend }})\n"
+    )
 
 
 def _presize(text: str) -> str:

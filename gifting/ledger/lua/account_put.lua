@@ -8,6 +8,7 @@
 -- @include status
 -- @include clock
 -- @include accounts
+-- @include funds
 local now = clock(ARGV[1])
 local user, record, set, clear, key, what, value, by = unpack(cmsgpack.unpack(ARGV[2]))
 local ACCOUNT = '\151\167account' -- an array of 7 and its first field
@@ -23,8 +24,8 @@ if record ~= '' then
     return cmsgpack.pack({ Status.CONFLICT, account.cold.v or 0 })
   end
 end
-accounts.freeze(a, account, set)
-accounts.unfreeze(a, account, clear)
+funds.freeze(a, account, set)
+funds.unfreeze(a, account, clear)
 a.entries[1], a.entries.n = ACCOUNT .. cmsgpack.pack(now, key, user, what, value, by), 1
-accounts.flush_issued(a)
+funds.flush(a)
 return cmsgpack.pack({ Status.OK, version })

@@ -11,6 +11,7 @@
 -- @include clock
 -- @include is_amount
 -- @include accounts
+-- @include funds
 -- @include dedupe
 local now = clock(ARGV[1])
 local window, lead, number, user, key, key_time, digest, coins, reason, operator = unpack(cmsgpack.unpack(ARGV[2]))
@@ -34,13 +35,13 @@ local function decide(account, issued)
 end
 
 local function issue(account)
-  accounts.issue(a, account, 0, coins)
+  funds.issue(a, account, 0, coins)
   a.entries[1], a.entries.n = GRANT .. cmsgpack.pack(now, key, user, coins, reason, operator), 1
 end
 
 -- What was issued goes before what somebody got, and the result last: what breaks off before is not acknowledged.
 local function write()
-  accounts.flush_issued(a)
+  funds.flush(a)
   dedupe.flush(grants)
 end
 

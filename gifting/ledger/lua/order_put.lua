@@ -15,6 +15,7 @@
 -- @include clock
 -- @include is_amount
 -- @include accounts
+-- @include funds
 local now = clock(ARGV[1])
 local user, version, id, record, due, key, paid, bonus, take_paid, take_bonus, bits, least_paid, least_bonus,
   cold = unpack(cmsgpack.unpack(ARGV[2]))
@@ -62,7 +63,7 @@ end
 
 local function issue()
   if paid + bonus > 0 then
-    enter(PURCHASE, paid, bonus, accounts.issue(a, account, paid, bonus))
+    enter(PURCHASE, paid, bonus, funds.issue(a, account, paid, bonus))
   end
 end
 
@@ -71,9 +72,9 @@ local function take_back()
   if take_paid == 0 and take_bonus == 0 then
     return
   end
-  local of_paid, of_bonus, debt = accounts.take_back(a, account, math.max(take_paid, 0), math.max(take_bonus, 0))
+  local of_paid, of_bonus, debt = funds.take_back(a, account, math.max(take_paid, 0), math.max(take_bonus, 0))
   local back_paid, back_bonus = math.max(-take_paid, 0), math.max(-take_bonus, 0)
-  local settled = accounts.give_back(a, account, back_paid, back_bonus)
+  local settled = funds.give_back(a, account, back_paid, back_bonus)
   local bonus_in = math.max(back_bonus - settled, 0)
   local paid_in = back_paid + back_bonus - settled - bonus_in
   enter(REVERSAL, of_paid - paid_in, of_bonus - bonus_in, debt - settled)
@@ -82,8 +83,8 @@ end
 local function freeze()
   local before = bit.band(account.frozen, OF_ORDERS)
   if before ~= bits then
-    accounts.unfreeze(a, account, OF_ORDERS)
-    accounts.freeze(a, account, bits)
+    funds.unfreeze(a, account, OF_ORDERS)
+    funds.freeze(a, account, bits)
   end
 end
 
@@ -98,6 +99,6 @@ if status == Status.OK then
   else
     redis.call('ZREM', KEYS[8], user .. '\n' .. id)
   end
-  accounts.flush_issued(a)
+  funds.flush(a)
 end
 return cmsgpack.pack({ status, account.coins })

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from msgspec import to_builtins
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -27,6 +26,7 @@ from tests.support.world import STREAK, World, a_world
 
 PARTITIONS, COINS = 4, 100
 CATALOG = load_catalog()
+CAPS = ("gift_cap", "streak_cap", "day_cap", "month_cap", "confirm_above")
 DEAR = next(gift.id for gift in CATALOG if not gift.streakable)
 _KEYS = Keys("gifting", PARTITIONS)
 SENDERS = [next(name for n in range(99) if _KEYS.base(name := f"u{n}") == base) for base in _KEYS.bases[:2]]
@@ -58,7 +58,7 @@ class Scene:
             "profile": self.world.sender(user).user,
             "sent": encode_sent(2, coins, None),
             "streak": streakable and f"{user}\n{gift}",
-            "terms": {**to_builtins(UNBOUND), "day_cap": MAX_AMOUNT, "month_cap": MAX_AMOUNT, "rate": 0, "burst": 0},
+            "terms": {**dict.fromkeys(CAPS, MAX_AMOUNT), "age": 0, "region": "", "rate": 0, "confirm_first": False},
             "confirmed": False,
             "shown": False,
             "target": {

@@ -15,7 +15,7 @@ from gifting.model import money
 LUA = Path(scripts.__file__).parent / "lua"
 COMMANDS = sorted(LUA.glob("*.lua"))
 INCLUDES = sorted((LUA / "include").glob("*.lua"))
-INCLUDE = re.compile(r"^-- @include (\w+)$", re.MULTILINE)
+INCLUDE = re.compile(r"^-- @include (\w+)(?:, late)?$", re.MULTILINE)
 
 
 def name_of(path: Path) -> str:

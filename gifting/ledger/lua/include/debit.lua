@@ -25,8 +25,8 @@
 --   coins     what they cost
 --   profile   the user, as wire bytes
 --   sent      the event's fields count, coins and message, as wire bytes
---   terms     what holds for the sender: age, region; gift_cap, streak_cap, confirm_above (0: none), day_cap,
---             month_cap (MAX_AMOUNT: none), in coins; rate, burst: its velocity (rate 0: any); confirm_first
+--   terms     what holds for the sender, as terms.lua reads it: age, region; gift_cap, streak_cap, day_cap, month_cap,
+--             confirm_above, in coins (MAX_AMOUNT: none); rate, burst_ms: its velocity (rate 0: any); confirm_first
 --   confirmed whether the sender was asked, and said yes
 --   shown     the pseudonym under which the room knows an anonymous sender, or false
 --   streak    'user\ngift', or false for one that is not streakable

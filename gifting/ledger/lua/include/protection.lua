@@ -63,13 +63,13 @@ local function left_by_limits(cold, now)
   return math.max(left, 0)
 end
 
-local function apply(account, cold, now)
+local function apply(a, account, cold, now)
   account.day, account.month, account.since = windows.spent(cold, H24, now), windows.spent(cold, D30, now), 0
   account.roll_at = windows.next_roll(cold, now)
   account.left = left_by_limits(cold, now)
   local _, following = shares(cold, now, 0, 0)
   expect_notice(account, following)
-  account.rolled = true
+  a.rolled, account.rolled = true, true
 end
 
 local function apply_caps(account, cold)
@@ -82,7 +82,7 @@ end
 function protection.roll(a, account, now)
   local cold = read(a, account)
   windows.roll(cold, account, now)
-  apply(account, cold, now)
+  apply(a, account, cold, now)
 end
 
 function protection.put(a, account, record, now)
@@ -99,7 +99,7 @@ function protection.put(a, account, record, now)
   record.hours, record.calendar, record.v = old.hours, old.calendar, version + 1
   account.cold = record
   apply_caps(account, record)
-  apply(account, record, now)
+  apply(a, account, record, now)
   return version + 1
 end
 

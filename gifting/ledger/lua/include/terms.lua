@@ -4,12 +4,17 @@
 -- @include least
 local terms = {}
 
+local function limit(cap)
+  return cap > 0 and cap or MAX_AMOUNT
+end
+
 -- What never fits into the bucket is too much for one gift.
 local function read_one(at, age, region, gift_cap, streak_cap, day_cap, month_cap, rate, burst, confirm_above, first)
   return at, {
-    age = age, region = region, gift_cap = least(gift_cap, rate > 0 and burst or 0), streak_cap = streak_cap,
-    day_cap = day_cap > 0 and day_cap or MAX_AMOUNT, month_cap = month_cap > 0 and month_cap or MAX_AMOUNT,
-    rate = rate, burst = burst, confirm_above = confirm_above, confirm_first = first == 1,
+    age = age, region = region, gift_cap = limit(least(gift_cap, rate > 0 and burst or 0)),
+    streak_cap = limit(streak_cap), day_cap = limit(day_cap), month_cap = limit(month_cap),
+    rate = rate, burst_ms = rate > 0 and math.ceil(1000 * burst / rate), confirm_above = limit(confirm_above),
+    confirm_first = first == 1,
   }
 end
 
