@@ -9,13 +9,11 @@ from msgspec import UNSET, Struct, UnsetType
 from gifting.api.access import PUBLIC
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
+from gifting.economy.draft import tier_of
 from gifting.errors import RegionNotAllowed
 from gifting.model.currencies import EXPONENTS
 from gifting.model.prices import Custom, Market, Package
 from gifting.model.promotions import Buyer, Promotion, Tier
-
-NOBODY: Final = Buyer()
-"""Whoever asks, as far as is known: no budget is touched yet."""
 
 
 class Offer(Struct):
@@ -71,8 +69,8 @@ class GiftPrice(Struct):
 class PackagesReply(Struct):
     """What is sold in a region. Money is in minor units of ``currency``, of which 10 ** ``exponent`` are one unit.
 
-    Of several promotions that apply to a purchase the one counts by which a coin is cheapest. ``terms`` are to be shown
-    before paying: what may be given back, within ``withdrawal_days`` days.
+    ``providers`` are those by which it is paid. Of several promotions that apply to a purchase the one counts by which
+    a coin is cheapest. ``terms`` are to be shown before paying: what may be given back, within ``withdrawal_days``.
     """
 
     region: str
@@ -82,6 +80,7 @@ class PackagesReply(Struct):
     min_age: int
     withdrawal_days: int
     terms: str
+    providers: list[str]
     packages: list[PackageInfo]
     promotions: list[PromotionInfo]
     gifts: list[GiftPrice]
@@ -96,6 +95,8 @@ async def packages(call: Call) -> PackagesReply:
         raise RegionNotAllowed(f"That is region {region.id}.")
     market = rules.prices.market(region.id, call.words["currency"], cast("Tier", call.words["tier"]))
     promotions = [one for one in rules.prices.promotions.values() if one.running(region.id, now)]
+    used = await call.services.ledger.promotions.used(one.id for one in promotions if one.total)
+    anybody = Buyer(used_by_all=used)
     return PackagesReply(
         region=region.id,
         currency=market.currency,
@@ -104,7 +105,8 @@ async def packages(call: Call) -> PackagesReply:
         min_age=region.min_age,
         withdrawal_days=region.withdrawal_days,
         terms=region.terms,
-        packages=[_package(market, package, promotions) for package in market.packages],
+        providers=[name for name in call.services.economy.purchases.providers if tier_of(name) == market.tier],
+        packages=[_package(market, package, promotions, anybody) for package in market.packages],
         promotions=[_promotion(one) for one in promotions],
         gifts=[
             GiftPrice(gift.id, gift.coins, rules.prices.worth(gift.coins, market.currency)) for gift in rules.catalog
@@ -113,12 +115,12 @@ async def packages(call: Call) -> PackagesReply:
     )
 
 
-def _package(market: Market, package: Package, promotions: list[Promotion]) -> PackageInfo:
+def _package(market: Market, package: Package, promotions: list[Promotion], anybody: Buyer) -> PackageInfo:
     price = market.price(package.coins)
     offers = []
     for promotion in promotions:
         gain = promotion.gain(package.coins, price, market.currency, market.tier)
-        if gain.cost and promotion.includes(package.id) and promotion.covers(gain.cost, NOBODY):
+        if gain.cost and promotion.includes(package.id) and promotion.covers(gain.cost, anybody):
             offers.append(Offer(promotion.id, gain.bonus, price - gain.discount))
     return PackageInfo(package.id, package.coins, price, offers, package.apple, package.google)
 

@@ -54,7 +54,12 @@ class Wanted(NamedTuple):
 
     @property
     def tier(self) -> Tier:
-        return "store" if self.provider in STORES else "web"
+        return tier_of(self.provider)
+
+
+def tier_of(provider: str) -> Tier:
+    """By whose prices it sells."""
+    return "store" if provider in STORES else "web"
 
 
 class Rules(NamedTuple):

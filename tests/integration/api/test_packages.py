@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gifting import errors
+from gifting import config, errors
+from gifting.ledger.keys import Keys
 from gifting.model.catalog import load_catalog
 from gifting.model.prices import load_prices
 from gifting.model.regions import load_regions
@@ -46,10 +47,11 @@ async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIter
         packaged("prices.toml")
         + promotion("first", "first_only = true\nbonus_percent = 10\nper_user = 70")
         + promotion("sale", 'discount_percent = 20\npackages = ["coins-350"]\nregions = ["US"]')
+        + promotion("scarce", 'bonus_coins = 50\ntotal = 100\nregions = ["JP"]')
         + promotion("over", "bonus_coins = 9", ends=-60)
         + promotion("later", "bonus_coins = 9", begins=60)
     )
-    async with Server(tmp_path / "data", redis_url, prices=prices, regions=regions) as running:
+    async with Server(tmp_path / "data", redis_url, prices=prices, regions=regions, providers="sandbox") as running:
         yield running
 
 
@@ -82,12 +84,14 @@ async def test_what_is_sold_and_what_gifts_cost(server: Server) -> None:
             {"gift": gift.id, "coins": gift.coins, "price": prices.worth(gift.coins, currency)}
             for gift in load_catalog()
         ]
+        assert said["providers"] == ["sandbox"]
         assert said["custom"] == {"least": 20, "most": 100_000}
 
 
 async def test_a_store_has_its_own_prices_and_no_free_number_of_coins(server: Server) -> None:
     web, store = [await ask(server, region="US", tier=tier) for tier in ("web", "store")]
     assert "custom" not in store
+    assert store["providers"] == []
     assert all(one["price"] < other["price"] for one, other in zip(web["packages"], store["packages"], strict=True))
     assert store["packages"][0]["apple"] == "coins.20"
     assert store["gifts"] == web["gifts"], "the dearest price counts, wherever it is asked"
@@ -111,6 +115,17 @@ async def test_the_promotions_that_run_are_named_with_what_they_bring(server: Se
     assert [one["id"] for one in (await ask(server, region="GB"))["promotions"]] == ["first"]
     stores = {one["coins"]: one["offers"] for one in (await ask(server, region="US", tier="store"))["packages"]}
     assert [one["promotion"] for one in stores[350]] == ["first"]
+
+
+async def test_what_is_left_of_a_budget_counts(server: Server, redis_client: Any) -> None:
+    async def offered() -> set[str]:
+        said = await ask(server, region="JP")
+        return {one["promotion"] for one in said["packages"][-1]["offers"]}
+
+    key = Keys(config.load({}, environ={}).key_prefix, 16).promotion("scarce")
+    for used, found in ((0, {"scarce"}), (50, {"scarce"}), (51, set())):
+        await redis_client.hset(key, "used", used)
+        assert await offered() == found
 
 
 async def test_what_is_not_sold_is_said(server: Server) -> None:
