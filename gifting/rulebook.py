@@ -1,4 +1,5 @@
-"""The files that may be replaced while the server runs: the gifts, the prices, the regions.
+"""The files that may be replaced while the server runs: the gifts, the prices, the regions, and
+which comments are held.
 
 They are read together and come into force together. Where one of them is bad, all stay as they were.
 """
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from gifting.config import Settings
 from gifting.errors import StartError
 from gifting.model.catalog import Catalog, load_catalog
+from gifting.model.moderation import Moderation, load_moderation
 from gifting.model.prices import Prices, load_prices
 from gifting.model.regions import Regions, load_regions
 
@@ -25,6 +27,7 @@ class Rules(NamedTuple):
     catalog: Catalog
     prices: Prices
     regions: Regions
+    moderation: Moderation
 
 
 def read_rules(settings: Settings) -> Rules:
@@ -34,7 +37,8 @@ def read_rules(settings: Settings) -> Rules:
         BadFile: with the file, the line and the reason.
     """
     regions = load_regions(settings.regions)
-    return Rules(load_catalog(settings.catalog), load_prices(settings.prices, regions.ids), regions)
+    catalog, prices = load_catalog(settings.catalog), load_prices(settings.prices, regions.ids)
+    return Rules(catalog, prices, regions, load_moderation(settings.moderation))
 
 
 class Rulebook:
@@ -73,7 +77,7 @@ class Rulebook:
             self.rules = rules
             for use in self._followers:
                 use(rules)
-        log.warning("the gifts, prices and regions were read again, and are in force")
+        log.warning("the gifts, prices, regions and moderation were read again, and are in force")
         return rules
 
     async def reload_everywhere(self) -> Rules:
@@ -90,4 +94,4 @@ class Rulebook:
             try:
                 await self.reload()
             except StartError as error:
-                log.error("the gifts, prices and regions stay what they were: %s", error)
+                log.error("the gifts, prices, regions and moderation stay what they were: %s", error)

@@ -12,25 +12,27 @@ from gifting.api.endpoint import Endpoint
 
 
 class ReloadReply(Struct):
-    """How many gifts, packages, promotions and regions are in force now."""
+    """How many gifts, packages, promotions, regions and languages of moderation are in force now."""
 
     gifts: int
     packages: int
     promotions: int
     regions: int
+    languages: int
 
 
 async def reload(call: Call) -> ReloadReply:
     """A file that is bad is refused with its line and the reason, and then nothing has changed."""
-    catalog, prices, regions = await call.services.rulebook.reload_everywhere()
-    return ReloadReply(len(list(catalog)), len(prices.packages), len(prices.promotions), len(list(regions)))
+    catalog, prices, regions, moderation = await call.services.rulebook.reload_everywhere()
+    gifts, packages, promotions = len(list(catalog)), len(prices.packages), len(prices.promotions)
+    return ReloadReply(gifts, packages, promotions, len(list(regions)), len(moderation))
 
 
 ENDPOINTS: Final = (
     Endpoint(
         "POST",
         "/v1/admin/reload",
-        "Read the gifts, prices and regions again",
+        "Read the gifts, prices, regions and moderation again",
         OPERATORS,
         reload,
         ReloadReply,

@@ -87,6 +87,9 @@ class Settings:
     regions: str = _setting(
         "", "TOML file with what holds where: ages, caps, withdrawal. Empty: the one in the package."
     )
+    moderation: str = _setting(
+        "", "TOML file with what comments are held for. Empty: the one in the package. Read again by a reload."
+    )
     public_url: str = _setting(
         "", "Address by which clients reach this server, for links and as an allowed origin. Empty: as a request says."
     )

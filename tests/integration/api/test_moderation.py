@@ -165,3 +165,18 @@ async def test_who_may_not_remove(server: Server) -> None:
             await server.operator.call("DELETE", f"/v1/rooms/r1/comments/{seq}")
     with pytest.raises(errors.NotFound):
         await server.operator.call("DELETE", "/v1/rooms/r1/comments/77")
+
+
+@pytest.mark.attack
+async def test_the_token_says_the_age_and_the_region_not_the_sender(server: Server) -> None:
+    await server.operator.call("PATCH", "/v1/rooms/r1", {"min_age": 21, "regions": ["DE"]})
+    gift = {"gift": "spark"}
+    for claims, error in (
+        ({"age": 20, "region": "DE"}, errors.RoomAge),
+        ({"age": 40, "region": "FR"}, errors.RoomRegion),
+    ):
+        with pytest.raises(error):
+            caller = server.caller("ann", "viewer", **claims)
+            await caller.call("POST", "/v1/rooms/r1/gifts", {**gift, "key": new_key()})
+    caller = server.caller("ann", "viewer", age=40, region="DE")
+    assert (await caller.call("POST", "/v1/rooms/r1/gifts", {**gift, "key": new_key()}))["coins"] == 99

@@ -55,12 +55,15 @@ class Files:
     """The three files of a server, which all say of which version they are: so many coins cost a gift, cents a coin."""
 
     def __init__(self, folder: Path) -> None:
-        self.paths: dict[str, Any] = {name: folder / f"own-{name}.toml" for name in ("catalog", "prices", "regions")}
+        self.paths: dict[str, Any] = {
+            name: folder / f"own-{name}.toml" for name in ("catalog", "prices", "regions", "moderation")
+        }
         self.write(1)
 
     def write(self, version: int, more: str = "") -> None:
         self.paths["catalog"].write_text(GIFTS.format(coins=version) + more)
         self.paths["prices"].write_text(PRICES.format(price=100 * version))
+        self.paths["moderation"].write_text("")
         self.paths["regions"].write_text(REGIONS.format(terms=f"Version {version}."))
 
 
@@ -123,7 +126,13 @@ async def test_no_gift_fails_while_the_files_are_read_again(server: Server, file
             if number % 2:
                 hang_up(server)
             else:
-                assert await reload(server) == {"gifts": 1, "packages": 1, "promotions": 0, "regions": 2}
+                assert await reload(server) == {
+                    "gifts": 1,
+                    "packages": 1,
+                    "promotions": 0,
+                    "regions": 2,
+                    "languages": 0,
+                }
             await reached(server, number)
             had = {user: len(costs) for user, costs in spent.items()}
             while any(len(costs) < had[user] + 3 for user, costs in spent.items()):
@@ -139,7 +148,7 @@ async def test_no_gift_fails_while_the_files_are_read_again(server: Server, file
     assert (await server.audit())[0] == 0
 
 
-@pytest.mark.parametrize("name", ["catalog", "prices", "regions"])
+@pytest.mark.parametrize("name", ["catalog", "prices", "regions", "moderation"])
 @pytest.mark.parametrize("break_it", [lambda path: path.write_text("x = 1\ny = [\n"), Path.unlink], ids=["bad", "gone"])
 async def test_a_bad_file_is_refused_and_all_stays(
     tmp_path: Path, files: Files, name: str, break_it: Callable[[Path], None]

@@ -1,0 +1,83 @@
+"""Text as moderation compares it: what only looks or is spaced differently is the same. Pure; linear in the text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final, NamedTuple
+
+_UNSEEN: Final[dict[int, None]] = dict.fromkeys(
+    (
+        *(0xAD, 0x34F, 0x61C, 0x6DD, 0x70F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x20E3, 0x2800, 0x3164, 0xFEFF),
+        *(0xFDFA, 0xFDFB),
+        *range(0x600, 0x606),
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2070),
+        *range(0xFE00, 0xFE10),
+        *range(0xFFF9, 0xFFFC),
+        *range(0xE0000, 0xE0200),
+    )
+)
+"""What is not seen: format characters, joiners, fillers, variants, the frame of a keycap; and two letters that stand
+for whole sentences, which would make a text eighteen times as long.
+"""
+
+_MARKS: Final[dict[int, None]] = dict.fromkeys((*range(0x300, 0x370), *range(0x64B, 0x660), 0x670, 0x640))
+"""Accents, and the vowel signs and stretching of Arabic. Of scripts whose marks are letters, none."""
+
+_ALIKE: Final[dict[int, str | int]] = {
+    **str.maketrans("авекмнорстухіїјѕԁԛԝһҽӏ", "abekmhopctyxiijsdqwhei"),
+    **str.maketrans("αβεηικνορτυχγ", "abenikvoptuxy"),
+    **str.maketrans("ıłøđħŧɡɑɩʀօսո", "iloohtgairoun"),
+    **{ord(letter): same for letter, same in {"æ": "ae", "œ": "oe", "þ": "th"}.items()},
+    **{
+        ord(letter): same
+        for letter, same in {"ى": "ي", "ة": "ه", "ک": "ك", "ی": "ي", "。": ".", "․": ".", "‧": "."}.items()
+    },
+}
+"""Letters that look like Latin ones, and what is written in two ways."""
+
+_MEANT: Final = str.maketrans("013457892$@!|€", "oieastbgzsaiie")
+"""Digits and signs that stand for letters within a word."""
+
+_DIGIT: Final = re.compile(r"[^\D0-9]")
+_WORD: Final = re.compile(r"[\w$@!|€\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+")
+_AMOUNT: Final = re.compile(r"(\d{2,})?(.*?)(\d{3,})?", re.DOTALL)
+_TWICE: Final = re.compile(r"([^\d ])\1+")
+
+
+def plain(text: str) -> str:
+    """A text in lower case without accents, look-alikes and what is not seen; digits of all scripts are 0 to 9."""
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold()
+    text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).translate(_MARKS)).translate(_ALIKE)
+    return _DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
+
+
+class Folded(NamedTuple):
+    """The words of a text, and all of them in one without anything between."""
+
+    words: list[str]
+    joined: str
+
+
+def fold(text: str) -> Folded:
+    """The words of a :func:`plain` text: digits in them as letters, of which none is there twice; l is as i."""
+    words: list[str] = []
+    for word in _WORD.findall(text):
+        if word.isalpha() or word.isdigit():
+            words.append(word)
+        else:
+            words += _meant(word)
+    line = " ".join(words).replace("l", "i")
+    return Folded(_TWICE.sub(r"\1", line).split(" "), _TWICE.sub(r"\1", line.replace(" ", "")))
+
+
+def _meant(word: str) -> list[str]:
+    """A word with digits and signs, and the amounts that stand before and behind it."""
+    match = _AMOUNT.fullmatch(word)
+    parts = match.groups() if match else ()
+    letters = [part if not part or part.isdigit() else part.translate(_MEANT).replace("_", "") for part in parts]
+    return [part for part in letters if part]
