@@ -11,15 +11,14 @@ from msgspec.structs import asdict
 from gifting.api.access import ASKED_GUARDIAN, GUARDIAN, UNLINKER, USER, WARD
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
-from gifting.errors import BadId, BadMessage
+from gifting.errors import Forbidden
 from gifting.model import limits
-from gifting.model.calendar import DAY_MS, HOUR_MS
-from gifting.model.ids import valid_id
+from gifting.model.calendar import DAY_MS, HOUR_MS, ZONE
+from gifting.model.ids import ID
 from gifting.model.limits import NAMES, RAISE_OPEN
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.protection import UNLIMITED, Protection
 from gifting.model.purchase_limits import move
-from gifting.wire.messages import Id
 
 BREAK_HOURS_MAX: Final = 42 * 24
 EXCLUSION_DAYS_MAX: Final = 3650
@@ -61,7 +60,7 @@ class GuardBody(Struct, forbid_unknown_fields=True):
 class LimitsBody(GuardBody, forbid_unknown_fields=True):
     """What is left out stays as it is; null takes a limit away. ``zone`` is a name of the IANA database."""
 
-    zone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    zone: Annotated[str, Meta(max_length=64, pattern=ZONE)] | UnsetType = UNSET
 
 
 class Windows(Struct):
@@ -128,7 +127,7 @@ class ExclusionBody(Struct):
 class GuardianBody(Struct):
     """Who is asked to be guardian."""
 
-    guardian: Id
+    guardian: Annotated[str, Meta(min_length=1, max_length=64, pattern=ID)]
 
 
 async def read_limits(call: Call) -> LimitsReply:
@@ -167,10 +166,8 @@ async def exclude(call: Call) -> LimitsReply:
 
 async def ask_guardian(call: Call) -> LimitsReply:
     guardian: str = call.body.guardian
-    if not valid_id(guardian):
-        raise BadId(f"{guardian!r} is no user id.")
     if guardian == call.path["user"]:
-        raise BadMessage("Nobody is their own guardian.")
+        raise Forbidden("Nobody is their own guardian.")
     return await _change(call, lambda record, _: limits.invite(record, guardian), "guardian_asked", guardian)
 
 

@@ -9,17 +9,16 @@ from msgspec import Struct
 from gifting.api.access import WARD
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
+from gifting.economy.draft import CAME_TO_NOTHING
 from gifting.ledger.spending import Spent
 from gifting.model.calendar import DAY_MS
-from gifting.model.consequences import State, state
+from gifting.model.consequences import state
 from gifting.model.protection import UNLIMITED, WINDOWS, Protection
 from gifting.model.purchase_limits import bought_in, purchase_limit_of
 from gifting.model.windows import falls_at, limit_of, spent_in
 
 LISTED: Final = 100
 """Rooms, creators and gifts in an answer, of each those with most coins."""
-
-CAME_TO_NOTHING: Final = (State.FAILED, State.EXPIRED)
 
 
 class WindowSpent(Struct):

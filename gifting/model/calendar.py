@@ -22,8 +22,10 @@ WEEK_MS: Final = 7 * DAY_MS
 YEARS: Final = 5
 """How far ahead offsets are known; the last one is then taken to stay, until the zone is set again."""
 
-_is_name: Final = re.compile(r"\A[A-Z][A-Za-z0-9_+/-]{0,63}\Z").match
-"""All of the database begin with a capital; "localtime" and the like are others on each machine."""
+ZONE: Final = r"\A[A-Z][A-Za-z0-9_+/-]{0,63}\Z"
+"""What a zone's name looks like. All of the database begin with a capital; "localtime" is another on each machine."""
+
+_is_name: Final = re.compile(ZONE).match
 
 Calendar = Literal["day", "week", "month"]
 CALENDAR: Final[tuple[Calendar, ...]] = get_args(Calendar)

@@ -16,6 +16,10 @@ from gifting.model.protection import CALENDAR, UNLIMITED, WIDTHS, WINDOWS, Prote
 KEPT: Final = WIDTHS["d30"] + DAY_MS
 """Ms for which hours are kept: a clock that goes a day ahead and back again makes no window forget."""
 
+WRITTEN_WITHIN: Final = 60_000
+"""Ms until a record that is made now is written at the latest. A window that may end meanwhile counts as over for who
+moves, since the one that begins then must not end where it did before the move."""
+
 
 def rolled(record: Protection, since: int, roll_at: int, now: int) -> Protection:
     """The record at ``now``, when ``since`` coins were spent after it was written, all before ``roll_at``."""
@@ -46,9 +50,12 @@ def next_roll(record: Protection, now: int) -> int:
 
 
 def moved(record: Protection, zone: str, now: int) -> Protection:
-    """The record of who lives in another zone from ``now`` on; no running window ends sooner. Raises BadZone."""
+    """The record of who lives in another zone from ``now`` on; no running window ends sooner. Raises BadZone.
+
+    Of ``calendar`` it is the ends that count: what was spent by then, the scripts know.
+    """
     known = offsets(zone, now)
-    record = _renewed(record, now)
+    record = _renewed(record, now + WRITTEN_WITHIN)
     ends = [same_end(end, record.offsets, known) for end in record.calendar[:3]]
     return replace(record, zone=zone, offsets=known, calendar=(*ends, *record.calendar[3:]))
 

@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from gifting.config import Settings
@@ -115,8 +114,11 @@ class Gateway:
         """A user's gift was taken: what protects the user is told, after the reply."""
         if result.duplicate:
             return
-        with suppress(UnknownGift):  # by a catalog that is newer than the gift
-            self.reminders.spent(user, self.ledger.catalog[wish.gift].coins * wish.count, self.time())
+        try:
+            coins = self.ledger.catalog[wish.gift].coins * wish.count
+        except UnknownGift:  # by a catalog that is newer than the gift
+            coins = 0
+        self.reminders.spent(user, coins, self.time())
         if result.notice:
             self.notices.tell(user, BudgetEvent(result.notice))
 

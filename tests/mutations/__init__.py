@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations import audit, batcher, connection, disk, fanout, hub, lua, prices
+from tests.mutations import audit, batcher, connection, disk, fanout, hub, lua, prices, protection
 from tests.mutations.mutant import Mutant
 
 __all__ = ["ALL", "Mutant"]
@@ -16,4 +16,5 @@ ALL = (
     *disk.MUTANTS,
     *audit.MUTANTS,
     *prices.MUTANTS,
+    *protection.MUTANTS,
 )

@@ -79,7 +79,7 @@ async def test_purchases_may_begin_once_a_limit_was_asked_for(ann: Admin, none: 
         ({"limits": {}}, errors.BadMessage),
         ({"caps": {"gift": 0}}, errors.BadMessage),
         ({"zone": "Nowhere/Town"}, errors.BadZone),
-        ({"zone": "../../etc/passwd"}, errors.BadZone),
+        ({"zone": "../../etc/passwd"}, errors.BadMessage),
         ({"zone": ""}, errors.BadMessage),
     ],
 )
@@ -143,7 +143,7 @@ async def test_a_guardian_sees_and_caps_once_both_agreed(server: Server, ann: Ad
 
 
 async def test_who_may_be_asked_to_be_guardian(server: Server, ann: Admin) -> None:
-    for guardian, error in (("ann", errors.BadMessage), ("a b", errors.BadId), ("", errors.BadMessage)):
+    for guardian, error in (("ann", errors.Forbidden), ("a b", errors.BadMessage), ("", errors.BadMessage)):
         with pytest.raises(error):
             await ann.call("PUT", "/v1/users/ann/guardian", {"guardian": guardian})
     await ann.call("PUT", "/v1/users/ann/guardian", {"guardian": "mum"})

@@ -95,6 +95,26 @@ async def test_what_was_spent_stays_whatever_is_set(world: World) -> None:
         world.clock[0] += HOUR_MS
 
 
+async def test_who_moves_as_the_day_ends_gets_no_third_allowance(world: World) -> None:
+    """The record is read before midnight and written after it, when the next day has begun by the older zone."""
+    accounts = world.ledger.accounts
+    await limit(world, day=10)
+    midnight = (world.clock[0] // DAY_MS + 1) * DAY_MS
+    world.clock[0] = midnight - 1
+    await world.send(count=10)
+    stored = read_protection((await accounts.read("ann")).record)
+    world.clock[0] = midnight
+    await world.send(count=1)
+    await accounts.put("ann", write_protection(move(stored, "Etc/GMT+3", midnight - 1)), **WHY)
+    await world.send(count=9)
+    for hours in (23, 24, 26):
+        world.clock[0] = midnight + hours * HOUR_MS
+        with pytest.raises(errors.SpendingLimit):
+            await world.send()
+    world.clock[0] = midnight + 27 * HOUR_MS
+    await world.send(count=10)
+
+
 async def test_many_changes_at_once_are_all_made(world: World) -> None:
     names = [f"{group}.{window}" for group in ("gifts", "purchases") for window in ("h24", "d7", "d30", "day", "week")]
 

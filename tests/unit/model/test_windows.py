@@ -72,8 +72,11 @@ class Spending(RuleBasedStateMachine):
             self.since, self.roll_at, self.left = 0, next_roll(self.record, self.now), left(self.record, self.now)
 
     def put(self, record: Protection) -> None:
-        """What was spent since is counted, and everything looked at again: ``account_put``."""
-        self.record = read_protection(write_protection(rolled(record, self.since, self.roll_at, self.now)))
+        """What was spent stays, and calendar windows end no sooner: ``account_put``."""
+        old = rolled(self.record, self.since, self.roll_at, self.now)
+        ends = map(max, old.calendar[:3], record.calendar[:3])
+        record = replace(record, hours=old.hours, calendar=(*ends, *old.calendar[3:]))
+        self.record = read_protection(write_protection(record))
         self.since = self.roll_at = 0
 
     # What may happen.
