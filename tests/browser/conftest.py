@@ -34,7 +34,9 @@ async def browser(chromium: Chromium) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    async with Server(tmp_path_factory.mktemp("pages") / "data", member_rate=0, streak_window=1) as server:
+    async with Server(
+        tmp_path_factory.mktemp("pages") / "data", member_rate=0, streak_window=1, sandbox_delay=0.1
+    ) as server:
         yield server
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from gifting import Client
+from gifting.errors import ConfirmRequired
 from gifting.wire.tokens import Role
 from tests.support.browser import Browser, Tab
 from tests.support.server import Server
 
 SENDERS = ("ann", "bob", "cleo", "dov", "eda")
+
+
+async def yes(error: ConfirmRequired) -> bool:
+    """Whatever has to be confirmed, is."""
+    return True
 
 
 class Scene:
@@ -37,7 +43,7 @@ class Scene:
 
     async def send(self, who: str, gift: str, count: int = 1, message: str | None = None, **claims: Any) -> None:
         async with self.client(who, **claims) as client:
-            await client.send_gift(self.room, gift, count, message)
+            await client.send_gift(self.room, gift, count, message, confirm=yes)
 
     async def coins(self, name: str) -> int:
         return (await self.operator.wallets([self.user(name)]))[self.user(name)]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
-from tests.browser.scene import SENDERS, Scene
+from tests.browser.scene import SENDERS, Scene, yes
 from tests.support.browser import Browser, Tab, require_browser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -27,7 +27,7 @@ async def perform(scene: Scene) -> None:
     """A light load of everything that pages show."""
     async with scene.client("ann", name="Zoë 李") as ann:
         for gift in ("spark", "crown", "fireworks", "castle"):
-            await ann.send_gift(scene.room, gift, 2, "for the encore")
+            await ann.send_gift(scene.room, gift, 2, "for the encore", confirm=yes)
         for number in range(8):
             await ann.comment(scene.room, f"hello {number}")
         await ann.like(scene.room, 3)
@@ -39,6 +39,13 @@ async def test_the_room_page(browser: Browser, scene: Scene, size: tuple[int, in
     page = await scene.viewer(browser, "ann", *size, reduced_motion="reduce")
     await perform(scene)
     await page.page.locator("[data-gift=galaxy]").click()
+    await page.wait_for("document.querySelector('dialog.question')")
+    assert await violations(page) == []
+    await page.page.locator("dialog.question .yes").click()
+    await page.page.locator("#buy").click()
+    await page.wait_for("document.querySelectorAll('#shop li').length > 4")
+    assert await violations(page) == []
+    await page.page.locator("#shop .answers button").click()
     await page.wait_for("document.querySelectorAll('#feed .gift-line').length >= 6")
     await page.wait_for("document.querySelector('#top .given')")
     assert await violations(page) == []

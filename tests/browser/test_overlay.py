@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gifting import Client
-from tests.browser.scene import SENDERS, Scene
+from tests.browser.scene import SENDERS, Scene, yes
 from tests.support.browser import Browser, require_browser
 from tests.support.proxy import Proxy
 from tests.support.server import Server
@@ -207,7 +207,9 @@ async def test_a_narrow_source_shows_name_gift_and_count(browser: Browser, scene
     page = await scene.overlay(browser, width=width, height=400)
     async with scene.client("ann", name="Alexandra") as ann:
         for _ in range(3):
-            await ann.send_gift(scene.room, "galaxy", 3, "a message that is long enough to take more than one line")
+            await ann.send_gift(
+                scene.room, "galaxy", 3, "a message that is long enough to take more than one line", confirm=yes
+            )
     await page.wait_for("document.querySelector('.combo')?.textContent === '×9'")
     await page.evaluate("document.querySelector('.card').getAnimations()[0].finished.then(() => 0)")
     hidden = await page.evaluate("""['.name', '.gift-name', '.combo', 'img.gift'].filter((part) => {

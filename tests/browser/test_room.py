@@ -72,9 +72,9 @@ async def test_the_room_page_says_what_is_wrong(browser: Browser, scene: Scene) 
 
 
 async def test_a_viewer_is_told_nothing_in_the_words_of_developers(browser: Browser, scene: Scene) -> None:
-    page = await browser.open(f"{scene.url}/static/room/words.js")
+    page = await browser.open(f"{scene.url}/static/words.js")
     every = json.dumps([{"code": error.code, "temporary": error.temporary} for error in errors.all_errors()])
-    told = await page.evaluate(f"import('/static/room/words.js').then(({{ words }}) => {every}.map(words))")
+    told = await page.evaluate(f"import('/static/words.js').then(({{ words }}) => {every}.map(words))")
     assert all(told)
     assert not [text for text in told if re.search(r"(?i)\b(keys?|token|id|uuid|json|op|message|GET|http)\b|_|`", text)]
 

@@ -22,7 +22,7 @@ const client = new GiftingClient({ url: "wss://gifts.example.org/v1/ws", token: 
 client.on("event", ({ room, event }) => {
   if (event.type === "gift") show(room, event);
 });
-client.on("user", ({ event }) => event.coins.toFixed());
+client.on("user", ({ event }) => event.type === "wallet" && event.coins.toFixed());
 client.on("refused", ({ error }: { error: GiftingError }) => error.temporary);
 const show = (room: string, { gift, repeat_count }: GiftEvent) => `${room} ${gift.name} ${repeat_count + 1}`;
 const status: "accepted" | "open" | "refused" | "unknown" = (await client.giftStatus("key")).state;

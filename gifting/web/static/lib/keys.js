@@ -23,7 +23,7 @@ export function uuid7(now) {
 /**
  * The claims inside a JWT. Nothing is verified: the server does that.
  * @param {string} token
- * @returns {{sub?: string, room?: string, role?: string, name?: string, exp?: number}} empty if it is no JWT
+ * @returns {{sub?: string, room?: string, role?: string, name?: string, exp?: number, region?: string}} empty if it is no JWT
  */
 export function claims(token) {
   try {

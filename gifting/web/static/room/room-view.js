@@ -105,7 +105,7 @@ export class Feed {
 
   /** A comment goes; of a gift only what was said with it. */
   #unsay(id) {
-    for (const line of [...this.#list.children]) {
+    for (const line of /** @type {HTMLElement[]} */ ([...this.#list.children])) {
       if (line.dataset.event !== id) continue;
       if (line.classList.contains("comment")) line.remove();
       else line.querySelector(".said")?.remove();
@@ -170,19 +170,22 @@ function who(event) {
 }
 
 /**
- * The shelf of gifts.
+ * The shelf of gifts, each with what it costs in money, where that is known.
  * @param {import("../lib/protocol.js").GiftInfo[]} gifts
+ * @param {Map<string, string>} prices
  * @param {(gift: import("../lib/protocol.js").GiftInfo, button: HTMLButtonElement) => void} send
  */
-export function showGifts(gifts, send) {
+export function showGifts(gifts, prices, send) {
   const buttons = gifts.map((gift) => {
+    const price = prices.get(gift.id);
     const button = el("button", "", "", [
       picture(gift.image, "gift", el("span", "gift", "🎁")),
       typed("span", "gift-name", gift.name),
       el("span", "price", number(gift.coins)),
+      ...(price ? [el("span", "money", price)] : []),
     ]);
     button.type = "button";
-    button.title = `${gift.name}, ${coins(gift.coins)}`;
+    button.title = [gift.name, coins(gift.coins), ...(price ? [price] : [])].join(", ");
     button.dataset.gift = gift.id;
     button.addEventListener("click", () => send(gift, button));
     return button;

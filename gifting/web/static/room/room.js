@@ -1,11 +1,17 @@
 /** A viewer's page: /rooms/{room}#token=… */
 
+/** @import { GiftingError } from "../lib/gifting.js" */
+
+import { Api } from "../ask.js";
+import { ask } from "../dialog.js";
+import { coins, pop } from "../dom.js";
 import { at } from "../lib/base.js";
-import { pop } from "../dom.js";
-import { GiftingClient, GiftingError } from "../lib/gifting.js";
+import { GiftingClient } from "../lib/gifting.js";
 import { claims, takeToken } from "../lib/keys.js";
-import { words } from "./words.js";
+import { money } from "../money.js";
+import { words } from "../words.js";
 import { Feed, showBalance, showGifts, showNotice, showSnapshot, showState, showTotals, Top } from "./room-view.js";
+import { Shop } from "./shop.js";
 
 const LIKE_PAUSE = 400;
 const LIKES_MAX = 500;
@@ -20,9 +26,11 @@ const field = (id) => /** @type {HTMLInputElement} */ (byId(id));
 const room = decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
 const token = takeToken();
 const client = new GiftingClient({ token, rooms: [{ room, lane: "live" }] });
+const api = new Api(token);
+const shop = new Shop(/** @type {HTMLDialogElement} */ (byId("shop")), api, claims(token), () => client.now());
 const feed = new Feed();
 const top = new Top();
-/** Gifts of unknown outcome, by gift. @type {Map<string, {key: string, note: string}>} */
+/** Gifts of unknown outcome, by gift. @type {Map<string, {key: string, note: string, anonymous: boolean}>} */
 const unsure = new Map();
 let ended = false;
 let likes = 0;
@@ -42,13 +50,6 @@ function say(text, kind = "error") {
 function stay(text, kind = "error") {
   clearTimeout(noticeTimer);
   showNotice(text, kind);
-}
-
-async function get(path) {
-  const reply = await fetch(at(path), { headers: token ? { Authorization: `Bearer ${token}` } : {} });
-  const body = await reply.json();
-  if (!reply.ok) throw new GiftingError(body.code ?? "", body.detail ?? "", body.temporary ?? reply.status >= 500);
-  return body;
 }
 
 function onEvent({ event }) {
@@ -80,7 +81,7 @@ async function refreshTop() {
   topTimer = 0;
   if (document.hidden) return;
   try {
-    top.reset((await get(`/v1/rooms/${encodeURIComponent(room)}/top`)).top);
+    top.reset((await api.get(`/v1/rooms/${encodeURIComponent(room)}/top`)).top);
   } catch {
     // The next change asks again.
   }
@@ -90,7 +91,8 @@ function end() {
   ended = true;
   showState("ended");
   stay("This stream has ended. Thank you for watching!", "info");
-  for (const control of document.querySelectorAll("button")) control.disabled = true;
+  const active = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("main button:not(.own button)"));
+  for (const control of active) control.disabled = true;
   for (const input of document.querySelectorAll("input")) input.disabled = true;
 }
 
@@ -112,19 +114,34 @@ function onRefused({ error }) {
  * knows whether it was sent, the next press of the same gift asks about that one, by its key.
  */
 async function sendGift(gift, button) {
-  const { key, note } = unsure.get(gift.id) ?? { key: "", note: field("note").value.trim() };
+  const fresh = { key: "", note: field("note").value.trim(), anonymous: field("anonymous").checked };
+  const { key, note, anonymous } = unsure.get(gift.id) ?? fresh;
   unsure.delete(gift.id);
   if (!key) field("note").value = "";
   pop(button);
   try {
-    const reply = await client.sendGift(room, gift.id, 1, note, { key });
+    const confirm = (error) => isMeant(gift, error);
+    const reply = await client.sendGift(room, gift.id, 1, note, { key, anonymous, confirm });
     if (reply.coins !== undefined) tellBalance(reply.coins);
     if (key) say(`The ${gift.name} was sent, and paid once.`, "info");
   } catch (error) {
-    if (error.code === "outcome_unknown") return keepUnsure(gift, error.key, note);
+    if (error.code === "outcome_unknown") return keepUnsure(gift, { key: error.key, note, anonymous });
     field("note").value ||= note;
+    if (error.code === "confirm_required") return;
     say(words(error));
+    if (error.code === "insufficient_coins") shop.open(words(error));
   }
+}
+
+/**
+ * A gift that is large, or the first: is it meant?
+ * @param {import("../lib/protocol.js").GiftInfo} gift
+ * @param {GiftingError} error
+ */
+function isMeant(gift, { price }) {
+  const costs = price ? `${coins(gift.coins)}, ${money(price.amount, price.currency)} at most` : coins(gift.coins);
+  const lines = [`You are about to send ${gift.name}. It costs ${costs}.`];
+  return ask({ title: `Send ${gift.name}?`, lines, yes: `Send for ${coins(gift.coins)}` });
 }
 
 function tellBalance(coins) {
@@ -137,7 +154,7 @@ async function askBalance() {
   const { sub, role } = claims(token);
   if (!sub || role === "overlay") return;
   const seen = balancesSeen;
-  const { coins } = await get(`/v1/users/${encodeURIComponent(sub)}/wallet`);
+  const { coins } = await api.get(`/v1/users/${encodeURIComponent(sub)}/wallet`);
   if (seen === balancesSeen) tellBalance(coins);
 }
 
@@ -150,8 +167,8 @@ function onUser({ event }) {
   }
 }
 
-function keepUnsure(gift, key, note) {
-  unsure.set(gift.id, { key, note });
+function keepUnsure(gift, what) {
+  unsure.set(gift.id, what);
   stay(`Nobody knows yet whether the ${gift.name} was sent. Press it again to find out; it is paid once at most.`);
 }
 
@@ -186,17 +203,31 @@ async function sendLikes() {
 
 async function load() {
   try {
-    showGifts((await get("/v1/catalog")).gifts, sendGift);
-    await askBalance();
+    const [{ gifts }] = await Promise.all([api.get("/v1/catalog"), shop.load()]);
+    showGifts(gifts, shop.prices, sendGift);
+    await Promise.all([askBalance(), tellPurchase()]);
   } catch (error) {
     say(words(error));
   }
+}
+
+/** Back from a checkout: what came of it. The coins themselves come as news of the balance. */
+async function tellPurchase() {
+  const told = await shop.outcome();
+  if (told) say(told, "info");
+}
+
+/** Another page of this viewer, which leads back here. @param {string} page */
+function goTo(page) {
+  location.assign(at(`/${page}?room=${encodeURIComponent(room)}#token=${token}`));
 }
 
 function start() {
   top.reset([]);
   byId("talk").addEventListener("submit", comment);
   byId("like").addEventListener("click", like);
+  byId("buy").addEventListener("click", () => shop.open());
+  for (const page of ["purchases", "limits"]) byId(page).addEventListener("click", () => goTo(page));
   if (!token) return stay("This link is not whole. Open the stream again from where you came.");
   client.on("event", onEvent);
   client.on("snapshot", onSnapshot);
