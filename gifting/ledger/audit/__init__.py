@@ -3,8 +3,9 @@
 Live or stopped. One MULTI/EXEC takes a consistent cut: all balances, the state and ranking of each live room, and
 where each stream ends; the streams are then read up to there, in pages. What must hold: balances, diamonds and
 remainders follow from the entries; keys are unique, and kept as long as they could be used again; each debit has its
-credit, each credit its event, each event its price; nothing is negative or too large; coins are conserved; room logs
-are gapless, and their streaks count right and end once.
+credit, each credit its event, each event its price; each order is issued and taken back as its own facts ask for;
+nothing is negative or too large; coins are conserved; room logs are gapless, and their streaks count right and end
+once.
 
 What it costs: the cut holds Redis for as long as it takes to copy all balances and the rankings of live rooms. This
 process keeps about 150 bytes per gift and the books of all users, and computes some 30 µs per gift. It needs one Redis:
@@ -21,6 +22,7 @@ from gifting.ledger.audit.causes import Problem
 from gifting.ledger.audit.cut import take_cut
 from gifting.ledger.audit.find import find_books
 from gifting.ledger.audit.kept import audit_kept
+from gifting.ledger.audit.orders import audit_orders
 from gifting.ledger.audit.report import AuditReport, Findings
 from gifting.ledger.audit.rooms import audit_rooms
 from gifting.ledger.connect import BinaryRedis
@@ -51,6 +53,7 @@ async def audit(redis: BinaryRedis, keys: Keys) -> AuditReport:
         books.enter(base, entry)
     books.close()
     compare(keys, books.balances, cut.balances, findings)
+    await audit_orders(redis, keys, cut, books, findings)
     await audit_kept(redis, keys, cut, books, findings)
     await audit_rooms(redis, keys, cut, books.rooms, findings)
     findings.users = len(cut.balances.coins.keys() | cut.balances.diamonds.keys())

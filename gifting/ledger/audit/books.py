@@ -150,7 +150,8 @@ class Books:
 
     def _debt_wrong(self, base: str, entry: Purchase | Reversal, what: str) -> None:
         sentence = f"Order {entry.order} of {entry.user}: {what}."
-        self._findings.found("debt_wrong", sentence, about.order(entry.order), shakes=_paid(base, entry))
+        tags = (about.order(entry.order), about.stream(base))
+        self._findings.found("debt_wrong", sentence, *tags, shakes=_paid(base, entry))
 
     def _debit(self, base: str, debit: Debit) -> None:
         key = debit.key + self._numbers[base]

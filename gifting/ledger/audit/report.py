@@ -22,6 +22,7 @@ class AuditReport:
 
     grants: int
     gifts: int
+    orders: int
     users: int
     rooms: int
     events: int
@@ -75,6 +76,7 @@ class AuditReport:
 _SHOWN: Final = {
     "grants": "grants",
     "gifts": "gifts",
+    "orders": "orders",
     "users": "users",
     "rooms": "rooms",
     "events": "logged events",
@@ -96,6 +98,7 @@ class Findings:
 
     grants: int = 0
     gifts: int = 0
+    orders: int = 0
     users: int = 0
     rooms: int = 0
     events: int = 0

@@ -20,6 +20,7 @@ local now = clock(ARGV[1])
 local user, version, id, record, due, key, paid, bonus, take_paid, take_bonus, bits, least_paid, least_bonus,
   cold = unpack(cmsgpack.unpack(ARGV[2]))
 local PURCHASE, REVERSAL = '\152\168purchase', '\152\168reversal' -- arrays of 8 and their first fields
+local ACCOUNT = '\151\167account' -- an array of 7
 local OF_ORDERS = Frozen.WARNING + Frozen.DISPUTE
 local a = accounts.open(1)
 accounts.want(a, user)
@@ -58,12 +59,12 @@ end
 
 local function enter(kind, ...)
   a.entries.n = a.entries.n + 1
-  a.entries[a.entries.n] = kind .. cmsgpack.pack(now, key, user, id, ...)
+  a.entries[a.entries.n] = kind .. cmsgpack.pack(now, key, user, ...)
 end
 
 local function issue()
   if paid + bonus > 0 then
-    enter(PURCHASE, paid, bonus, funds.issue(a, account, paid, bonus))
+    enter(PURCHASE, id, paid, bonus, funds.issue(a, account, paid, bonus))
   end
 end
 
@@ -77,7 +78,7 @@ local function take_back()
   local settled = funds.give_back(a, account, back_paid, back_bonus)
   local bonus_in = math.max(back_bonus - settled, 0)
   local paid_in = back_paid + back_bonus - settled - bonus_in
-  enter(REVERSAL, of_paid - paid_in, of_bonus - bonus_in, debt - settled)
+  enter(REVERSAL, id, of_paid - paid_in, of_bonus - bonus_in, debt - settled)
 end
 
 local function freeze()
@@ -85,6 +86,7 @@ local function freeze()
   if before ~= bits then
     funds.unfreeze(a, account, OF_ORDERS)
     funds.freeze(a, account, bits)
+    enter(ACCOUNT, 'frozen', bits .. '', id)
   end
 end
 

@@ -123,7 +123,7 @@ async def test_the_json_says_the_same(world: World) -> None:
     report = await audit(world.redis, world.ledger.keys)
     said = report.as_json()
     assert list(said) == ["clean", "counts", "discrepancies", "following", "groups"]
-    assert list(said["counts"]) == ["grants", "gifts", "users", "rooms", "events", "keys", "doubts"]
+    assert list(said["counts"]) == ["grants", "gifts", "orders", "users", "rooms", "events", "keys", "doubts"]
     assert (said["clean"], said["discrepancies"], said["following"]) == (False, 1, report.total - 1)
     (cause,) = said["groups"]
     assert list(cause) == ["name", "count", "examples", "follows"]

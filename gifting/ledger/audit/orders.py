@@ -1,0 +1,205 @@
+"""Orders against the books: each was issued and taken back as the entries tell, and as its own facts ask for.
+
+Orders are read after the cut, in pages, without holding Redis; each with its user's account, at one moment. What is
+then ahead of the books must be what they tell after the cut.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from copy import copy
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from gifting.ledger.account import read_account
+from gifting.ledger.audit import about
+from gifting.ledger.audit.books import Books, Movement, OrderBook
+from gifting.ledger.audit.cut import Cut, text
+from gifting.ledger.audit.report import Findings
+from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.entries import Purchase, Reversal
+from gifting.ledger.keys import Keys
+from gifting.ledger.stream import Span, read_ledger
+from gifting.model.consequences import DISPUTED, WARNED, change, frozen
+from gifting.model.orders import Order, unpack_order
+
+PAGE: Final = 100
+"""Users whose orders are read at a time."""
+
+_OF_ORDERS: Final = WARNED | DISPUTED
+
+
+class _Place(NamedTuple):
+    """Where a user's orders are."""
+
+    base: str
+    user: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.base}:orders:{self.user}"
+
+
+class _Kept(NamedTuple):
+    """What an order says that it was issued, and of it taken back."""
+
+    base: str
+    user: str
+    issued: Movement | None
+    taken: int
+
+
+async def audit_orders(redis: BinaryRedis, keys: Keys, cut: Cut, books: Books, findings: Findings) -> None:
+    """Compare all orders with the books, which must be as of the cut."""
+    reader = _Reader(redis, keys, findings)
+    async for page in _pages(redis, keys):
+        await reader.read(page)
+    later = await _later(redis, keys, cut)
+    for order_id, kept in reader.kept.items():
+        book = books.orders.get(order_id, OrderBook(kept.user))
+        if not any(_same(kept, then) for then in _forward(book, later[order_id])):
+            told = f"issued {book.issued} in {book.times} entries and {book.taken} taken back by the ledger"
+            sentence = f"Order {order_id} of {kept.user}: {told}; it says {kept.issued} and {kept.taken}."
+            _found(findings, "order_differs", sentence, order_id, kept.base, kept.user)
+    for order_id, book in books.orders.items():
+        if order_id not in reader.kept and order_id not in reader.broken:
+            sentence = f"{book.user} has no order {order_id}, of which the ledger tells."
+            _found(findings, "order_missing", sentence, order_id, keys.base(book.user), book.user)
+    await _audit_promotions(redis, keys, findings)
+
+
+async def _pages(redis: BinaryRedis, keys: Keys) -> AsyncIterator[list[_Place]]:
+    bases, form = set(keys.bases), re.compile(r"(.*?\{p\d+\}):orders:(.+)", re.DOTALL)
+    prefix = re.sub(r"([*?\[\]\\])", r"\\\1", keys.bases[0].rpartition("{")[0])
+    page: list[_Place] = []
+    async for name in redis.scan_iter(match=f"{prefix}{{p*:orders:*", count=1000):
+        found = form.fullmatch(text(name))
+        if found and found[1] in bases:
+            page.append(_Place(found[1], found[2]))
+        if len(page) == PAGE:
+            yield page
+            page = []
+    yield page
+
+
+class _Reader:
+    """What all orders say, and what in them is wrong by itself."""
+
+    def __init__(self, redis: BinaryRedis, keys: Keys, findings: Findings) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._findings = findings
+        self.kept: dict[str, _Kept] = {}
+        self.broken: set[str] = set()
+
+    async def read(self, page: list[_Place]) -> None:
+        pipe = self._redis.pipeline(transaction=True)
+        for place in page:
+            pipe.hgetall(place.key).hget(f"{place.base}:coins", place.user)
+        replies = iter(await pipe.execute())
+        for place in page:
+            orders = list(self._orders(place, next(replies)))
+            self._check_freeze(place, orders, next(replies))
+            await self._check_references(place, orders)
+
+    def _orders(self, place: _Place, found: dict[bytes, bytes]) -> Iterator[Order]:
+        if self._keys.base(place.user) != place.base:
+            sentence = f"{place.key} belongs elsewhere."
+            self._findings.found("wrong_partition", sentence, about.wallet(place.user))
+        for name, value in found.items():
+            if name == b"v":
+                continue
+            self._findings.orders += 1
+            order = self._order(place, text(name), value)
+            if order is not None:
+                yield order
+
+    def _order(self, place: _Place, name: str, value: bytes) -> Order | None:
+        try:
+            order = unpack_order(value)
+        except msgspec.MsgspecError as error:
+            why = str(error)
+        else:
+            why = "" if (order.id, order.user) == (name, place.user) else f"it is {order.id} of {order.user}"
+        if why:
+            self.broken.add(name)
+            self._told("order_broken", f"Order {name} of {place.user} can't be: {why}.", name, place)
+            return None
+        issued = Movement(order.coins, order.bonus, order.before) if order.issued else None
+        self.kept[name] = _Kept(place.base, place.user, issued, sum(order.taken))
+        if behind := change(order):
+            told = f"by what is known of it {behind.issue} must be issued and {behind.take} taken back"
+            self._told("order_behind", f"Order {name} of {place.user}: {told}.", name, place)
+        return order
+
+    def _check_freeze(self, place: _Place, orders: list[Order], field: bytes | None) -> None:
+        try:
+            kept = read_account(field).frozen & _OF_ORDERS
+        except ValueError:
+            return  # it is named with the balances
+        due = frozen(orders)
+        if kept != due:
+            sentence = f"{place.user} is frozen for {kept}, its orders say {due}."
+            self._findings.found("freeze_differs", sentence, about.wallet(place.user))
+
+    async def _check_references(self, place: _Place, orders: list[Order]) -> None:
+        wanted = [(name, order.id) for order in orders for name in (order.id, *order.references)]
+        pipe = self._redis.pipeline(transaction=False)
+        for name, _ in wanted:
+            pipe.hget(self._keys.references(name), name)
+        for (name, order_id), found in zip(wanted, await pipe.execute(), strict=True):
+            if found != f"{place.user}\n{order_id}".encode():
+                sentence = f"{name} does not lead to the order {order_id} of {place.user}."
+                self._told("reference_differs", sentence, order_id, place)
+
+    def _told(self, name: str, sentence: str, order_id: str, place: _Place) -> None:
+        _found(self._findings, name, sentence, order_id, place.base, place.user)
+
+
+def _found(findings: Findings, name: str, sentence: str, order_id: str, base: str, user: str) -> None:
+    shakes = (about.wallet(user), about.totals(base))
+    findings.found(name, sentence, about.order(order_id), about.stream(base), shakes=shakes)
+
+
+async def _later(redis: BinaryRedis, keys: Keys, cut: Cut) -> dict[str, list[Movement | int]]:
+    """What is told of orders after the cut."""
+    later: dict[str, list[Movement | int]] = defaultdict(list)
+    spans = {base: Span.after(cut.ledger_ends.get(base, "0-0")) for base in keys.bases}
+    purchased = copy(cut.balances.purchased)
+    async for _, _, entry in read_ledger(redis, spans, broken=lambda *_: None):
+        if isinstance(entry, Purchase):
+            later[entry.order].append(Movement(entry.paid, entry.bonus, purchased[entry.user]))
+            purchased[entry.user] += entry.paid
+        elif isinstance(entry, Reversal):
+            later[entry.order].append(entry.paid + entry.bonus + entry.debt)
+    return later
+
+
+def _forward(book: OrderBook, moves: list[Movement | int]) -> Iterator[OrderBook]:
+    """The book as of the cut, and after each entry since."""
+    book = copy(book)
+    yield book
+    for moved in moves:
+        book.add(moved)
+        yield book
+
+
+def _same(kept: _Kept, book: OrderBook) -> bool:
+    return book.times <= 1 and (book.user, book.issued, book.taken) == (kept.user, kept.issued, kept.taken)
+
+
+async def _audit_promotions(redis: BinaryRedis, keys: Keys, findings: Findings) -> None:
+    """What is used of a budget is what orders hold of it."""
+    prefix = keys.promotion("")
+    pattern = re.sub(r"([*?\[\]\\])", r"\\\1", prefix)
+    async for name in redis.scan_iter(match=f"{pattern}*", count=1000):
+        found: dict[bytes, Any] = await redis.hgetall(name)
+        used = found.pop(b"used", b"0")
+        held = sum(int(cost[1:]) for cost in found.values() if cost[1:].isdigit())
+        if used != str(held).encode():
+            promotion = text(name).removeprefix(prefix)
+            sentence = f"Promotion {promotion}: {text(used)} coins are used, but orders hold {held}."
+            findings.found("promotion_differs", sentence, f"promotion {promotion}")
