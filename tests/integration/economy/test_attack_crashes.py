@@ -1,0 +1,153 @@
+"""Somebody is killed at every step of a purchase: it is resumed to the right end, and coins are issued exactly once.
+
+The table names a step of the code and who dies there: the server (with its sender of webhooks), or its Redis. The buyer
+does what a good client does, asks again with the same key; the server is started again where it died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from redis.asyncio import Redis
+
+from gifting.client.admin import Admin
+from gifting.economy.providers.sandbox.cards import CARDS, Fate
+from gifting.errors import GiftingError
+from gifting.ledger.keys import Keys
+from gifting.model.protection import Protection, write_protection
+from tests.support.keys import new_key
+from tests.support.paths import ROOT
+from tests.support.server import Server
+
+pytestmark = [pytest.mark.attack, pytest.mark.slow]
+
+Found = TypeVar("Found")
+
+CRASHING = ROOT / "tests" / "support" / "crashing"
+WITHIN = 40.0
+"""Seconds for a whole purchase, with somebody's death in it."""
+
+ORDERS, SANDBOX = "gifting.ledger.orders:Orders", "gifting.economy.providers.sandbox.provider:Sandbox"
+PURCHASES, SENDER = "gifting.economy.purchases:Purchases", "gifting.economy.providers.sandbox.sender:Sender"
+
+STEPS = """
+    begin: the order          {ORDERS}.open         before after
+    begin: the checkout       {SANDBOX}.create      before after
+    begin: its address        {ORDERS}.attach       before after
+    begin: told               {PURCHASES}.open      after
+    paid: at the sandbox      {SANDBOX}.change      before after
+    webhook: sent             {SENDER}._take        after
+    webhook: heard, not noted {SENDER}._send        after
+    webhook: believed         {PURCHASES}.webhook   before after
+    webhook: the coins        {ORDERS}.apply        before after
+    webhook: the buyer told   {PURCHASES}.tell      before
+    withdrawn: the coins      {ORDERS}.withdraw     before after
+    withdrawn: the money      {SANDBOX}.refund      before after
+    withdrawn: noted          {ORDERS}.withdrawn    before after
+"""
+
+
+def points() -> list[Any]:
+    found = []
+    for line in STEPS.format(ORDERS=ORDERS, SANDBOX=SANDBOX, PURCHASES=PURCHASES, SENDER=SENDER).strip().splitlines():
+        label, step, *whens = re.split(r" {2,}| (?=gifting\.)| (?=after)", line.strip())
+        found += [
+            pytest.param(f"{step}:{when}:{who}", id=f"{label}, {when}, {who}")
+            for when in whens
+            for who in ("server", "redis")
+        ]
+    return found
+
+
+class Life:
+    """A server that may die, on a Redis of its own, and a buyer who does not give up."""
+
+    def __init__(self, folder: Path, crash_at: str) -> None:
+        self.server = Server(folder / "data", providers="sandbox", sandbox_delay=0.2, reconcile_interval=0.3)
+        self.note = folder / "died"
+        self.server.env |= {
+            "CRASH_AT": crash_at,
+            "CRASH_NOTE": str(self.note),
+            "PYTHONPATH": os.pathsep.join([str(CRASHING), str(ROOT)]),
+        }
+        self.end = time.monotonic() + WITHIN
+        self.deaths = 0
+
+    async def insist(self, step: Callable[[], Awaitable[Found]], good: Callable[[Found], bool] = bool) -> Found:
+        """What the step comes to, asked again until it is good; the server is started where it has died."""
+        while True:
+            try:
+                if good(found := await step()):
+                    return found
+            except GiftingError as error:
+                assert error.temporary or error.code in {"no_server"}, error
+            except OSError:
+                pass
+            assert time.monotonic() < self.end, "it came to no end"
+            assert self.server.process is not None
+            if self.server.process.returncode is not None:
+                self.deaths += 1
+                await self.server.stop()
+                await self.server.start()
+            await asyncio.sleep(0.02)
+
+    async def call(self, buyer: Admin, method: str, path: str, body: Any = None, **good: Any) -> Any:
+        wanted: Callable[[Any], bool] = lambda found: all(found[name] in is_ for name, is_ in good.items())  # noqa: E731
+        return await self.insist(lambda: buyer.call(method, path, body), wanted)
+
+
+async def buy_and_withdraw(life: Life) -> None:
+    """A whole life of an order: begun, paid, withdrawn, refunded."""
+    url = f"unix://{life.server.data_dir.resolve()}/redis.sock"
+    base = Keys("gifting", 16).base("ann")
+    async with Redis.from_url(url) as redis:
+        await redis.hset(f"{base}:accounts", "ann", write_protection(Protection(asked=1)))
+    buyer = life.server.caller("ann", "viewer", region="DE", age=30)
+    key, card = new_key(), next(card.number for card in CARDS if card.fate is Fate.PAYS)
+    body = {"package": "coins-350", "provider": "sandbox", "key": key}
+    order = await life.call(buyer, "POST", "/v1/purchases", body)
+    assert order["url"] and order["state"] == "created"
+    path, checkout = f"/v1/purchases/{order['id']}", order["url"].rpartition("/")[2]
+    await life.call(buyer, "POST", f"/v1/sandbox/checkouts/{checkout}/pay", {"card": card}, status=["paid"])
+    paid = await life.call(buyer, "GET", path, state=["paid"])
+    coins = paid["coins"] + paid["bonus"]
+    assert (await life.call(buyer, "GET", "/v1/users/ann/wallet"))["coins"] == coins
+    again = await life.call(buyer, "POST", "/v1/purchases", body)
+    assert again["id"] == order["id"], "a key is one order, for ever"
+    withdrawal = new_key()
+    offer = await life.call(buyer, "POST", f"{path}/withdraw", {"key": withdrawal})
+    assert offer["offered"] and offer["amount"] == paid["price"]
+    agreed = {"key": withdrawal, "token": offer["token"]}
+    gone = await life.call(buyer, "POST", f"{path}/withdraw", agreed, offered=[False])
+    assert gone["receipt"]["coins"] == paid["coins"]
+    done = await life.call(buyer, "GET", path, state=["refunded"])
+    assert [one["status"] for one in done["receipts"]] == ["done"] and done["refunded"] == paid["price"]
+    assert (await life.call(buyer, "GET", "/v1/users/ann/wallet"))["coins"] == 0
+    assert len((await life.call(buyer, "GET", "/v1/purchases"))["purchases"]) == 1
+
+
+@pytest.mark.parametrize("crash_at", points())
+async def test_whoever_dies_and_wherever_the_coins_come_once(tmp_path: Path, crash_at: str) -> None:
+    life = Life(tmp_path, crash_at)
+    async with life.server:
+        await buy_and_withdraw(life)
+        assert life.note.exists(), "nobody died: the step is not on the way any more"
+        assert life.deaths == crash_at.endswith("server")
+    status, said = await life.server.audit()
+    assert status == 0, said
+
+
+async def test_where_no_webhook_ever_comes_the_reconciliation_finds_it_all(tmp_path: Path) -> None:
+    life = Life(tmp_path, "mute")
+    async with life.server:
+        await buy_and_withdraw(life)
+        assert "no webhook had told of paid" in life.server.log_text()
+    status, said = await life.server.audit()
+    assert status == 0, said
