@@ -16,6 +16,7 @@ from gifting.model.consequences import OPEN, State, money_back, state
 from gifting.model.lots import withdrawable, withdrawable_until
 from gifting.model.money import parse_key
 from gifting.model.orders import Order, Withdrawal
+from gifting.model.prices import PRICE_MAX
 from gifting.model.text import PLAIN
 from gifting.wire.messages import Key
 
@@ -28,7 +29,8 @@ class PurchaseBody(Struct):
     """What to buy: a ``package``, or a free number of ``coins``. ``key`` is a UUIDv7, made once and kept for retries.
 
     ``currency`` is the region's usual one where none is given; a ``region``, if one is, must be the token's.
-    ``return_url`` is where the buyer comes back to: an address of this server, or of an origin that may use it.
+    ``promotion`` and ``price`` (minor units) are what the buyer was shown, where it must be so still. ``return_url`` is
+    where the buyer comes back to: an address of this server, or of an origin that may use it.
     """
 
     key: Key
@@ -37,6 +39,8 @@ class PurchaseBody(Struct):
     coins: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     region: Region = ""
     currency: Annotated[str, Meta(pattern=r"\A([A-Z]{3})?\Z")] = ""
+    promotion: Annotated[str, Meta(max_length=40, pattern=PLAIN)] = ""
+    price: Annotated[int, Meta(ge=0, le=PRICE_MAX)] = 0
     return_url: Annotated[str, Meta(max_length=500, pattern=PLAIN)] = ""
 
 
@@ -133,6 +137,8 @@ async def begin_purchase(call: Call) -> PurchaseReply:
         body.coins,
         body.currency,
         _return_url(call, body.return_url),
+        body.promotion,
+        body.price,
     )
     return _reply(call, await call.services.economy.purchases.open(wanted, call.base_url))
 

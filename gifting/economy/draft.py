@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from gifting.errors import AccountFrozen, Banned, WalletMax
+from gifting.errors import AccountFrozen, Banned, Conflict, PromotionOver, WalletMax
 from gifting.ledger.account import Account, Frozen
 from gifting.model.consequences import OPEN, State, state
 from gifting.model.effects import order_id
@@ -32,7 +32,10 @@ CAME_TO_NOTHING: Final = (State.EXPIRED, State.FAILED)
 
 
 class Wanted(NamedTuple):
-    """What is asked for. ``key`` has 16 bytes; ``package`` is '' for a free number of ``coins``."""
+    """What is asked for. ``key`` has 16 bytes; ``package`` is '' for a free number of ``coins``.
+
+    ``promotion`` and ``price`` (minor units) are what the buyer was shown; '' and 0 where that does not matter.
+    """
 
     user: str
     standing: Standing
@@ -42,6 +45,8 @@ class Wanted(NamedTuple):
     coins: int
     currency: str
     return_url: str
+    promotion: str = ""
+    price: int = 0
 
     @property
     def id(self) -> str:
@@ -50,7 +55,15 @@ class Wanted(NamedTuple):
     @property
     def digest(self) -> bytes:
         """Of all that must be the same when a key comes again."""
-        return content_digest(self.provider, self.package, str(self.coins), self.currency, self.return_url)
+        return content_digest(
+            self.provider,
+            self.package,
+            str(self.coins),
+            self.currency,
+            self.return_url,
+            self.promotion,
+            str(self.price),
+        )
 
     @property
     def tier(self) -> Tier:
@@ -84,6 +97,7 @@ def draft(
 
     Raises:
         RegionNotAllowed, AgeRequired, AccountNotAllowed, Banned, AccountFrozen: who asks may not buy.
+        PromotionOver, Conflict: it is not sold any more as the buyer was shown.
         OnBreak, LimitsUnasked, PurchaseLimit: what protects the user.
         UnknownPackage, BadAmount: it is not sold.
         WalletMax: the wallet would hold too much.
@@ -94,6 +108,10 @@ def draft(
     sold = quote(
         rules.prices, region.id, wanted.currency, wanted.tier, now, mine, package=wanted.package, coins=wanted.coins
     )
+    if wanted.promotion not in {"", sold.promotion}:
+        raise PromotionOver(f"{wanted.promotion} does not apply.")
+    if wanted.price not in {0, sold.price}:
+        raise Conflict(f"It costs {sold.price} {sold.currency} now.")
     if refusal := purchase_refusal(record, now, sold.coins, [(order.created, order.coins) for order in counting]):
         raise refusal
     waiting = sum(order.coins + order.bonus for order in counting if state(order) in OPEN)

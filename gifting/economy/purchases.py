@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from gifting.economy.draft import Rules, Wanted, draft
 from gifting.economy.providers.base import Facts, Provider, ProviderRefused, RefundRequest, Told
-from gifting.errors import BadWebhook, Conflict, KeyReused, OrderNotFound, UnknownProvider
+from gifting.errors import BadWebhook, Conflict, KeyReused, OrderNotFound, PromotionOver, UnknownProvider
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.order_books import Held
 from gifting.ledger.orders import Applied
@@ -96,22 +97,22 @@ class Purchases:
                 if kept.digest != wanted.digest:
                     raise KeyReused("Another purchase was begun with this key.")
                 return kept
-            made = self._draft(wanted, rules, held, now)
+            used = await self._ledger.promotions.used(rules.prices.promotions)
+            begin = partial(_draft, wanted, rules, used, now)
+            made = begin(held)
 
-            def allowed(held: Held, made: Order = made, now: int = now) -> None:
-                if self._draft(wanted, rules, held, now) != made:
+            def allowed(held: Held, made: Order = made, begin: Callable[[Held], Order] = begin) -> None:
+                if begin(held) != made:
                     raise _Changed
 
+            budget = rules.prices.promotions[made.promotion].total if made.promotion else 0
             try:
-                order = await orders.open(made, allowed)
-            except _Changed:
+                order = await orders.open(made, allowed, budget)
+            except (_Changed, PromotionOver):
                 continue
             self.reached[state(order)] += 1
             return order
         raise Conflict("What this user has changes all the time.")
-
-    def _draft(self, wanted: Wanted, rules: Rules, held: Held, now: int) -> Order:
-        return draft(wanted, rules, held.account, held.orders.values(), held.protection, {}, now)
 
     async def find(self, order_id: str, user: str = "") -> Order:
         """An order, of ``user`` unless that is ''. Raises OrderNotFound, also for what is another's."""
@@ -184,3 +185,7 @@ class Purchases:
             await self.provider(request.provider).answer_refund_request(request, facts)
         except ProviderRefused as error:
             log.warning("%s does not take the answer about order %s: %s", request.provider, order.id, error)
+
+
+def _draft(wanted: Wanted, rules: Rules, used: Mapping[str, int], now: int, held: Held) -> Order:
+    return draft(wanted, rules, held.account, held.orders.values(), held.protection, used, now)

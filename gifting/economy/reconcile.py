@@ -86,7 +86,8 @@ class Reconciliation:
         self.found += changed
 
     async def resume(self) -> None:
-        """Take up what broke off: withdrawals on their way, and orders whose time to be paid is over."""
+        """Take up what broke off: withdrawals, orders that nobody will pay, and what they held of promotions."""
+        await self._ledger.orders.settle_promotions(self._ledger.now_ms(), PAGE)
         for order in await self._ledger.orders.due(self._ledger.now_ms(), PAGE):
             try:
                 await self._take_up(order)

@@ -23,7 +23,9 @@ SEED = 7
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_schemathesis_finds_nothing(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
-    async with Server(tmp_path / "data", redis_url, message_rate=10_000, message_burst=10_000) as server:
+    async with Server(
+        tmp_path / "data", redis_url, message_rate=10_000, message_burst=10_000, providers="sandbox"
+    ) as server:
         for room in ("r1", "r2", "r3"):
             await server.room(room)
         await server.operator.grant_each(["op"], 1_000_000)
