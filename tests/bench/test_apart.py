@@ -48,7 +48,7 @@ def without(package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_bench_without_its_extra_says_which(package: str) -> None:
     done = without(package, "bench", "--duration", "0.5")
     assert done.returncode == 2
-    assert f"missing_extra: There is no package {package}" in done.stderr
+    assert f"missing_extra: Measuring needs {package}" in done.stderr
     assert "pip install 'gifting[bench]'" in done.stderr
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations import audit, batcher, connection, disk, fanout, hub, lua, prices, protection
+from tests.mutations import audit, batcher, connection, disk, fanout, hub, lua, prices, protection, stores
 from tests.mutations.mutant import Mutant
 
 __all__ = ["ALL", "Mutant"]
@@ -15,6 +15,7 @@ ALL = (
     *hub.MUTANTS,
     *disk.MUTANTS,
     *audit.MUTANTS,
+    *stores.MUTANTS,
     *prices.MUTANTS,
     *protection.MUTANTS,
 )
