@@ -96,11 +96,12 @@ class Store:
         leaf_mark: str = LEAF_MARK,
         issuer_mark: str = ISSUER_MARK,
         leaf_ends: timedelta = 365 * DAY,
+        issuer_ends: timedelta = 365 * DAY,
         ocsp: str = "",
     ) -> None:
         self.environment = environment
         self.root = root or Certificate("Test Root")
-        self.issuer = Certificate("Test Issuer", self.root, mark=issuer_mark, ocsp=ocsp)
+        self.issuer = Certificate("Test Issuer", self.root, mark=issuer_mark, ends=issuer_ends, ocsp=ocsp)
         self.leaf = Certificate("Test Leaf", self.issuer, mark=leaf_mark, ends=leaf_ends, ocsp=ocsp)
 
     def sign(self, payload: dict[str, Any], *, algorithm: str = "ES256", **head: Any) -> str:

@@ -114,8 +114,10 @@ def test_a_key_that_is_not_the_certificates_is_refused() -> None:
 
 
 @pytest.mark.parametrize("way", [PUSHED, HANDED_IN])
-def test_the_key_of_a_certificate_that_is_over_signs_nothing_though_it_names_an_old_date(way: Way) -> None:
-    over = Store(root=STORE.root, leaf_ends=timedelta(days=-1))
+@pytest.mark.parametrize("which", ["leaf", "issuer"])
+def test_the_key_of_a_certificate_that_is_over_signs_nothing_though_it_names_an_old_date(way: Way, which: str) -> None:
+    ends = {"leaf_ends" if which == "leaf" else "issuer_ends": timedelta(days=-1)}
+    over = Store(root=STORE.root, **ends)  # type: ignore[arg-type]
     old = over.notification("TEST")
     old["signedDate"] = now_ms() - 2 * 86_400_000
     assert refusal(over.sign(old), way=way) == Reason.STALE
