@@ -95,7 +95,7 @@ class Prices:
         for market in self._markets.get(region, ()):
             if market.tier == tier and currency in {"", market.currency}:
                 return market
-        raise UnknownPackage(f"Nothing is sold in {currency or 'any currency'} in region {region} ({tier}).")
+        raise UnknownPackage(f"In region {region} nothing is sold in {currency[:8]!r} ({tier}).")
 
     def product(self, store: str, product: str) -> Package:
         """The package that is a product of ``store``, apple or google. Raises UnknownPackage."""
