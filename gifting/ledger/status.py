@@ -37,6 +37,8 @@ class Status(IntEnum):
     GUARDIAN_LIMIT = 20
     PLATFORM_LIMIT = 21
     CONFIRM_REQUIRED = 22
+    AGE_REQUIRED = 23
+    """Of this age only who has a guardian may."""
     GIFTING_OFF = 30
     BLOCKED = 31
     ROOM_AGE = 32
@@ -88,6 +90,7 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.GUARDIAN_LIMIT: errors.GuardianLimit,
     Status.PLATFORM_LIMIT: errors.PlatformLimit,
     Status.CONFIRM_REQUIRED: errors.ConfirmRequired,
+    Status.AGE_REQUIRED: errors.AgeRequired,
     Status.GIFTING_OFF: errors.GiftingOff,
     Status.BLOCKED: errors.Blocked,
     Status.ROOM_AGE: errors.RoomAge,
@@ -150,6 +153,7 @@ _ENDS: dict[Status, Callable[[int], errors.GiftingError]] = {
     Status.GUARDIAN_LIMIT: _limit(errors.GuardianLimit, "The guardian's limit"),
     Status.PLATFORM_LIMIT: _limit(errors.PlatformLimit, "The limit for this region and age"),
     Status.CONFIRM_REQUIRED: _unasked,
+    Status.AGE_REQUIRED: lambda _: errors.AgeRequired("At this age a guardian is needed."),
     Status.ROOM_AGE: lambda age: errors.RoomAge(f"This stream is for people of {age} years and older."),
     Status.ROOM_MAX_GIFT: lambda coins: errors.RoomMaxGift(f"A gift may cost {coins} coins here.", cap=coins),
     Status.MUTED: lambda until: errors.Muted(f"This user may comment again at {until} (ms since 1970).", until=until),

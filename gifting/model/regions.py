@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from gifting.errors import AccountNotAllowed, AgeRequired, BadRegions, RegionNotAllowed
+from gifting.errors import AccountNotAllowed, AgeRequired, BadRegions, Protected, RegionNotAllowed
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.standing import ACCOUNT, AGE_MAX, Standing
 from gifting.model.terms import Terms
@@ -92,6 +92,14 @@ class Region(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if standing.account not in (self.accounts or accounts):
             raise AccountNotAllowed
 
+    def admits_guarded(self, standing: Standing, accounts: frozenset[str]) -> bool:
+        """Whether someone of such ``standing`` may who has a guardian."""
+        try:
+            self.check(standing, accounts, guarded=True)
+        except Protected:
+            return False
+        return True
+
 
 NO_CAPS: Final = Caps()
 
@@ -110,8 +118,10 @@ class Regions:
     def ids(self) -> frozenset[str]:
         return frozenset(self._regions)
 
-    def terms(self, standing: Standing, *, confirm_first: bool = False) -> Terms:
-        """What holds for whoever is of such ``standing`` and sends; ``confirm_first`` as the settings have it."""
+    def terms(self, standing: Standing, *, confirm_first: bool = False, guarded: bool = False) -> Terms:
+        """What holds for whoever is of such ``standing`` and sends; ``confirm_first`` as the settings have it.
+        ``guarded``: for those only who have a guardian.
+        """
         region = self.of(standing.region)
         caps = region.caps_at(standing.age)
         return Terms(
@@ -125,6 +135,7 @@ class Regions:
             velocity_burst=region.velocity_burst,
             confirm_above=region.confirm_above,
             confirm_first=confirm_first,
+            guarded=guarded,
         )
 
     def of(self, code: str) -> Region:

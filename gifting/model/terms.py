@@ -19,7 +19,8 @@ class Terms(Struct, frozen=True):
 
     ``day_cap`` and ``month_cap`` are over rolling 24 hours and 30 days. ``velocity_burst`` coins may be spent at once,
     and ``velocity_rate`` a second after that. A gift of more than ``confirm_above``, and with ``confirm_first`` the
-    first gift ever of a user, must be confirmed. ``age`` 0 and ``region`` '' are not known.
+    first gift ever of a user, must be confirmed. ``age`` 0 and ``region`` '' are not known. ``guarded``: too young, but
+    for those who have a guardian.
     """
 
     age: int = 0
@@ -32,6 +33,7 @@ class Terms(Struct, frozen=True):
     velocity_burst: int = 0
     confirm_above: int = 0
     confirm_first: bool = False
+    guarded: bool = False
 
     @property
     def packed(self) -> bytes:
@@ -45,5 +47,5 @@ UNBOUND: Final = Terms()
 
 @lru_cache(TERMS_CACHED)
 def _pack(terms: Terms) -> bytes:
-    *caps, confirm_first = astuple(terms)
-    return pack((*caps, int(confirm_first)))[1:]
+    *caps, confirm_first, guarded = astuple(terms)
+    return pack((*caps, int(confirm_first), int(guarded)))[1:]

@@ -53,12 +53,15 @@ class Permits:
             return None
 
     def _decide(self, standing: Standing) -> Terms | Protected:
-        regions = self._rulebook.rules.regions
+        regions, vouched = self._rulebook.rules.regions, self._vouched(standing)
+        region, guarded = regions.of(standing.region), False
         try:
-            regions.of(standing.region).check(self._vouched(standing), self._accounts)
+            region.check(vouched, self._accounts)
         except Protected as error:
-            return error
-        return regions.terms(standing, confirm_first=self._confirm_first)
+            if not region.admits_guarded(vouched, self._accounts):
+                return error
+            guarded = True
+        return regions.terms(standing, confirm_first=self._confirm_first, guarded=guarded)
 
     def _vouched(self, standing: Standing) -> Standing:
         """Where ages are not asked for, an unknown one is old enough; its caps are still those of the youngest."""

@@ -88,6 +88,19 @@ async def test_on_break(world: World) -> None:
     assert "no end" in (await refused(world)).message
 
 
+async def test_age_required_but_of_who_has_a_guardian(world: World) -> None:
+    terms = Terms(age=16, guarded=True)
+    assert isinstance(await refused(world, terms=terms), errors.AgeRequired)
+    await world.protect("ann", invited="mum")
+    assert isinstance(await refused(world, terms=terms), errors.AgeRequired)
+    await world.protect("ann", guardian="mum")
+    await spend(world, 1, terms=terms)
+    world.clock[0] += HOUR
+    await spend(world, 1, terms=terms)
+    await world.protect("ann")
+    assert isinstance(await refused(world, terms=terms), errors.AgeRequired)
+
+
 async def test_gift_cap(world: World) -> None:
     told = await refused(world, 11, terms=Terms(gift_cap=10))
     assert isinstance(told, errors.GiftCap)

@@ -21,6 +21,11 @@ min_age = 19
 terms = "None."
 gift_cap_is = 0
 [[region]]
+id = "GB"
+guardian_age = 16
+min_age = 18
+terms = "None."
+[[region]]
 id = "XX"
 allowed = false
 terms = "None."
@@ -103,6 +108,13 @@ def test_the_terms_are_those_of_the_region_and_age(tmp_path: Path) -> None:
     assert (old.gift_cap, old.day_cap, old.velocity_burst, old.velocity_rate) == (0, 0, 100, 10)
     assert young.confirm_first
     assert not Book(tmp_path, confirm_first_gift=False).permits.terms(Standing(18)).confirm_first
+
+
+def test_who_is_too_young_may_on_terms_of_a_guardian_where_the_region_knows_them(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    assert [book.permits.terms(Standing(age, "GB")).guarded for age in (16, 17, 18)] == [True, True, False]
+    for standing in (Standing(15, "GB"), Standing(0, "GB"), Standing(17, "GB", "business"), Standing(17, "FR")):
+        assert book.refusal(standing) == "age_required"
 
 
 async def test_new_regions_hold_at_once(tmp_path: Path) -> None:

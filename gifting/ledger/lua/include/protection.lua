@@ -9,6 +9,7 @@
 --                                         0: never); `left` says that there is one
 --   protection.platform(a, account, day_cap, month_cap, coins)
 --                                         likewise, of caps over 24 hours and 30 days
+--   protection.guarded(a, account)        whether the user has a guardian
 --   protection.flush(a, written)          write the records of those accounts that have changed
 -- @include status
 -- @include chunks
@@ -23,6 +24,10 @@ local function read(a, account)
     account.cold = packed and cmsgpack.unpack(packed) or {}
   end
   return account.cold
+end
+
+function protection.guarded(a, account)
+  return (read(a, account).guardian or '') ~= ''
 end
 
 local function both_limits(cold, window)

@@ -65,6 +65,8 @@ function spending.refusal(a, account, gift, now, window)
     return frozen(account)
   elseif now < account.blocked_until then
     return Status.ON_BREAK, account.blocked_until
+  elseif terms.guarded and not protection.guarded(a, account) then
+    return Status.AGE_REQUIRED
   elseif account.coins < coins then
     return Status.INSUFFICIENT_COINS
   end
