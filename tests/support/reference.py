@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from gifting.model.catalog import Gift
 from gifting.model.money import MAX_AMOUNT, diamonds_for, key_time, parse_key
+from gifting.model.terms import UNBOUND, Terms
+from tests.support.reference_account import Account, Refusal
 from tests.support.reference_room import Event, Room, Streak, User
 
 
@@ -37,7 +39,9 @@ BUCKETS = {"gift": 60_000, "grant": 86_400_000}
 
 @dataclass(frozen=True)
 class Sent:
-    """A gift on its way; ``shown`` is what the room sees of a user who sends anonymously."""
+    """A gift on its way; ``shown`` is what the room sees of a user who sends anonymously. ``terms`` and ``confirmed``
+    are no part of what it is.
+    """
 
     user: User
     room: str
@@ -46,6 +50,8 @@ class Sent:
     count: int
     message: str | None
     shown: User | None = None
+    terms: Terms = UNBOUND
+    confirmed: bool = False
 
     @property
     def seen(self) -> User:
@@ -53,9 +59,11 @@ class Sent:
 
 
 class Reply(NamedTuple):
-    """What a key's first use is told, and every later one, as a duplicate. ``streak`` is its first event's seq."""
+    """What a key's first use is told (``how`` 0, or the share of a limit that it passed), and every later one (1).
+    ``seq``, of a refusal, is what ends it; ``streak`` is its first event's seq.
+    """
 
-    duplicate: bool
+    how: int
     status: str
     seq: int = 0
     coins: int = 0
@@ -73,11 +81,12 @@ class Reference:
     def __init__(self, rules: Rules, partition: Callable[[str], Hashable] = lambda user: 0) -> None:
         self.rules = rules
         self.partition = partition
-        self.coins: Counter[str] = Counter()
+        self.accounts: dict[str, Account] = {}
         self.diamonds: Counter[str] = Counter()
         self.carry: Counter[tuple[str, int]] = Counter()
         self.issued: Counter[Hashable] = Counter()
         self.spent: Counter[Hashable] = Counter()
+        self.taken: Counter[Hashable] = Counter()
         self.rooms: dict[str, Room] = {}
         self._keys: dict[Hashable, tuple[Hashable, Reply]] = {}
         self._floors: Counter[str] = Counter()
@@ -88,13 +97,18 @@ class Reference:
             floor = (now - self.rules.window(kind)) // width * width
             self._floors[kind] = max(self._floors[kind], floor)
 
+    def account(self, user: str) -> Account:
+        return self.accounts.get(user, Account())
+
     def grant(self, now: int, user: str, coins: int, key: str, reason: str) -> Reply:
         def run() -> Reply:
-            if max(self.coins[user], self.issued[home]) + coins > MAX_AMOUNT:
-                return Reply(False, "wallet_full", coins=self.coins[user])
-            self.coins[user] += coins
+            account = self.account(user)
+            if max(account.coins, self.issued[home]) + coins > MAX_AMOUNT:
+                return Reply(0, "wallet_full", coins=account.coins)
+            self.accounts[user] = account.issue(coins)
             self.issued[home] += coins
-            return Reply(False, "ok", coins=self.coins[user])
+            self.taken[home] += min(account.debt, coins)
+            return Reply(0, "ok", coins=self.account(user).coins)
 
         home = self.partition(user)
         return self._once(now, ("grant", home, key), (user, coins, reason), run)
@@ -109,24 +123,27 @@ class Reference:
         kind, _, key = name
         made = key_time(parse_key(key))
         if made < self._floors[kind]:
-            return Reply(False, "key_expired")
+            return Reply(0, "key_expired")
         if name in self._keys:
             kept, reply = self._keys[name]
-            return reply._replace(duplicate=True) if kept == content else Reply(False, "key_reused")
+            return reply._replace(how=1) if kept == content else Reply(0, "key_reused")
         if made - now > self.rules.key_lead:
-            return Reply(False, "key_in_future")
+            return Reply(0, "key_in_future")
         expired = now - made > self.rules.window(kind)
-        self._keys[name] = (content, Reply(False, "key_expired") if expired else run())
-        return self._keys[name][1]
+        reply = Reply(0, "key_expired") if expired else run()
+        if reply.status != "confirm_required":
+            self._keys[name] = (content, reply)
+        return reply
 
     def _gift(self, now: int, sent: Sent) -> Reply:
         user, host, coins = sent.user["id"], sent.host["id"], sent.gift.coins * sent.count
         carrying = (host, self.rules.rate[1])
         diamonds, carry = diamonds_for(coins, self.rules.rate, self.carry[carrying])
-        if refused := self._refusal(sent, user, host, coins, diamonds):
-            return Reply(False, refused, coins=self.coins[user])
+        before = self.account(user).rolled(now)
+        if refused := self._refusal(now, sent, before, coins, diamonds):
+            return Reply(0, refused[0], refused[1], before.coins)
         room = self.rooms[sent.room]
-        self.coins[user] -= coins
+        self.accounts[user] = before.take(coins, sent.terms, now, self.rules.streak_window)
         self.spent[self.partition(user)] += coins
         self.diamonds[host] += diamonds
         self.carry[carrying] = carry
@@ -134,20 +151,22 @@ class Reference:
         room.diamonds += diamonds
         room.spent[sent.seen["id"]] += coins
         room.users.setdefault(sent.seen["id"], sent.seen)
-        return self._log(now, room, sent, coins, diamonds)
+        notice = self.accounts[user].notice(before)
+        return self._log(now, room, sent, coins, diamonds)._replace(how=notice)
 
-    def _refusal(self, sent: Sent, user: str, host: str, coins: int, diamonds: int) -> str | None:
-        numerator, denominator = self.rules.rate
+    def _refusal(self, now: int, sent: Sent, account: Account, coins: int, diamonds: int) -> Refusal | None:
+        host, (numerator, denominator) = sent.host["id"], self.rules.rate
         if coins * numerator + denominator > MAX_AMOUNT:
-            return "bad_amount"
+            return "bad_amount", 0
         if closed := self._closed(sent.room, host):
-            return closed
-        if user == host:
-            return "own_room"
-        if self.coins[user] < coins:
-            return "insufficient_coins"
-        full = max(self.diamonds[host] + diamonds, self.rooms[sent.room].coins + coins) > MAX_AMOUNT
-        return "wallet_full" if full else None
+            return closed, 0
+        if sent.user["id"] == host:
+            return "own_room", 0
+        if refused := account.refusal(coins, sent.terms, now, self.rules.streak_window):
+            return refused
+        if max(self.diamonds[host] + diamonds, self.rooms[sent.room].coins + coins) > MAX_AMOUNT:
+            return "wallet_full", 0
+        return None if sent.confirmed else account.unasked(coins, sent.terms)
 
     def _closed(self, name: str, host: str) -> str | None:
         room = self.rooms.get(name)
@@ -169,17 +188,17 @@ class Reference:
             room.streaks[name] = streak
         event = room.event(streak, ends, sent.count, coins, diamonds) | static | {"message": sent.message}
         seq = room.append(now, event, streak.first, streak.coins, ends)
-        return Reply(False, "ok", seq, self.coins[sent.user["id"]], streak.repeats, streak.first)
+        return Reply(0, "ok", seq, self.account(sent.user["id"]).coins, streak.repeats, streak.first)
 
     def post(self, now: int, name: str, host: str, event: Event) -> Reply:
         """A free event: it needs an open room, and no key."""
         if closed := self._closed(name, host):
-            return Reply(False, closed)
-        return Reply(False, "ok", self.rooms[name].append(now, event))
+            return Reply(0, closed)
+        return Reply(0, "ok", self.rooms[name].append(now, event))
 
     def like(self, now: int, name: str, host: str, count: int) -> Reply:
         if closed := self._closed(name, host):
-            return Reply(False, closed)
+            return Reply(0, closed)
         room = self.rooms[name]
         room.likes = min(room.likes + count, MAX_AMOUNT)
         return self.post(now, name, host, {"type": "like", "count": count, "total": room.likes})

@@ -19,8 +19,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from msgspec import to_builtins
+from msgspec.structs import replace as with_fields
 
 from gifting import config, errors
+from gifting.ledger.account import Frozen
 from gifting.ledger.audit import audit
 from gifting.ledger.commit import RawReply
 from gifting.ledger.floors import HOLD_MAX
@@ -30,8 +32,11 @@ from gifting.model.catalog import Catalog, parse_catalog
 from gifting.model.events import encode_event, encode_host
 from gifting.model.money import MAX_AMOUNT, make_key
 from gifting.model.packing import unpack
+from gifting.model.protection import WINDOWS, Protection, read_protection, write_protection
 from gifting.model.pseudonym import profile, pseudonym
+from gifting.model.terms import UNBOUND, Terms
 from gifting.model.values import Outcome, Result, RoomRef
+from gifting.model.windows import moved
 from tests.support.reference import Reference, Reply, Rules, Sent
 from tests.support.reference_room import Logged
 from tests.support.replies import script_replies
@@ -71,13 +76,29 @@ RATES = ("1/2", "1/3", "7/3000", "900", "1000")
 START = 1_700_000_000_000
 WINDOW, LEAD, STREAK = 600_000, 60_000, 3_000
 GRANT_WINDOW = 30 * 86_400_000
-PASSES = (1, 700, STREAK, STREAK, STREAK + 1, STREAK + 1, 60_000, WINDOW, WINDOW + 1, -500)
+PASSES = (1, 700, STREAK, STREAK, STREAK + 1, STREAK + 1, 60_000, WINDOW, WINDOW + 1, 3_600_000, 86_400_000, -500)
 STEPS = (-GRANT_WINDOW, -780_000, -WINDOW, -LEAD - 1, LEAD + 1, WINDOW, 780_000, GRANT_WINDOW, 400 * 86_400_000)
 """What a clock may jump by: 780 s is the window and more."""
 KEY_AGES = (0, 0, 0, 0, 1, 59_999, WINDOW, WINDOW + 1, -LEAD, -LEAD - 1)
 GRANT_AGES = (0, 0, 0, GRANT_WINDOW, GRANT_WINDOW + 1, -LEAD, -LEAD - 1)
 AMOUNTS = st.one_of(st.integers(1, 3000), st.sampled_from([10**12, 2**52, MAX_AMOUNT - 1, MAX_AMOUNT]))
 COUNTS = st.sampled_from([1, 1, 2, 3, 5, 9_999])
+TERMS = st.sampled_from(
+    [
+        UNBOUND,
+        UNBOUND,
+        Terms(gift_cap=500, streak_cap=1_000),
+        Terms(velocity_rate=3, velocity_burst=10),
+        Terms(velocity_rate=1_000_000, velocity_burst=10**9),
+        Terms(day_cap=2_000, month_cap=3_000),
+        Terms(confirm_above=10, confirm_first=True),
+    ]
+)
+SOME = st.sampled_from([3, 10, 20, 100, 501, 3_000, 10**9])
+LIMITS: st.SearchStrategy[dict[str, int]] = st.dictionaries(st.sampled_from(WINDOWS), SOME, max_size=3)
+CAPS = st.one_of(st.just((0, 0, 0)), st.tuples(*[st.sampled_from([0, 0, 5, 600])] * 3))
+ZONES = st.sampled_from(["UTC", "UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Kiritimati"])
+PAUSES = st.sampled_from([-1, 0, 1, 60_000])
 PURSES = (2_000, 10**12, 2_000, 10_000)
 
 
@@ -188,7 +209,36 @@ class LedgerMachine(RuleBasedStateMachine):
         except errors.GiftingError as error:
             assert error.code == expected.status
         else:
-            assert (balance, duplicate, "ok") == (expected.coins, expected.duplicate, expected.status)
+            assert (balance, duplicate, "ok") == (expected.coins, expected.how, expected.status)
+
+    @rule(data=st.data(), limits=LIMITS, guard=LIMITS, caps=CAPS, guard_caps=CAPS, zone=ZONES, pause=PAUSES)
+    def protect(self, data: st.DataObject, zone: str, pause: int, **wanted: Any) -> None:
+        """A user, or the guardian, sets something else. An old record is refused."""
+        user = self.someone(data)
+        record = read_protection(self.run(self.ledger.accounts.read(user)).record)
+        record = with_fields(moved(record, zone, self.clock), until=self.clock + pause, **wanted)
+        self.put(user, record)
+        with pytest.raises(errors.Conflict):
+            self.put(user, record)
+        self.reference.accounts[user] = self.reference.account(user).put(record, self.clock)
+
+    def put(self, user: str, record: Protection) -> None:
+        self.run(self.ledger.accounts.put(user, write_protection(record), what="all", value="", by=user))
+
+    def someone(self, data: st.DataObject) -> str:
+        group = data.draw(st.sampled_from(self.groups))
+        return data.draw(st.sampled_from((group[1],) * 4 + group))
+
+    @rule(data=st.data(), why=st.sampled_from(list(Frozen)))
+    def freeze(self, data: st.DataObject, why: Frozen) -> None:
+        """And thaw after some gifts."""
+        user = self.someone(data)
+        for change in (self.ledger.accounts.freeze, self.ledger.accounts.thaw):
+            self.run(change(user, why, what="frozen", value=str(why), by="operator"))
+            account = self.reference.account(user)
+            frozen = account.frozen ^ why
+            self.reference.accounts[user] = replace(account, frozen=frozen)
+            self.send(data, 4)
 
     @rule(data=st.data(), host_number=st.integers(0, 1), again=st.booleans())
     def open_room(self, data: st.DataObject, host_number: int, again: bool) -> None:
@@ -232,8 +282,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def draw_item(self, data: st.DataObject, group: tuple[str, ...]) -> tuple[str, Sent]:
         kind = data.draw(st.sampled_from(["new", "new", "new", "new", "again", "reused", "comment"]))
         used = [(key, sent) for key, sent in self.sent if sent.user["id"] in group]
+        terms, confirmed = data.draw(TERMS), data.draw(st.sampled_from([False, True]))
         if kind == "again" and used:
-            return data.draw(st.sampled_from(used[-8:]))
+            before, sent = data.draw(st.sampled_from(used[-8:]))
+            return before, replace(sent, terms=terms, confirmed=confirmed)
         rooms = [name for name, room in self.reference.rooms.items() if room.host["id"] in group]
         name = data.draw(st.sampled_from(sorted(rooms)))
         host = self.reference.rooms[name].host["id"]
@@ -249,6 +301,8 @@ class LedgerMachine(RuleBasedStateMachine):
             data.draw(COUNTS),
             data.draw(st.sampled_from([None, "", "hi"])),
             profile(pseudonym(self.ledger.meta.salt, name, user)) if masked else None,
+            terms,
+            confirmed,
         )
         if kind == "comment":
             return "", sent
@@ -267,10 +321,12 @@ class LedgerMachine(RuleBasedStateMachine):
         outcomes: list[Outcome] = []
         for key, sent in batch:
             if key:
-                sender = self.ledger.gifts.sender(sent.user["id"], dict(sent.user))
+                sender = self.ledger.gifts.sender(sent.user["id"], dict(sent.user), sent.terms)
                 ref, message = self.ref(sent), sent.message
                 sender = self.ledger.gifts.masked(sender, ref) if sent.shown else sender
-                self.ledger.gifts.submit(sender, ref, sent.gift.id, key, sent.count, message, outcomes.append)
+                self.ledger.gifts.submit(
+                    sender, ref, sent.gift.id, key, sent.count, message, outcomes.append, sent.confirmed
+                )
             else:
                 event = encode_event("comment", {"user": dict(sent.user), "text": "hello"})
                 self.ledger.free.post(self.ref(sent), event, outcomes.append)
@@ -341,11 +397,16 @@ class LedgerMachine(RuleBasedStateMachine):
     async def compare_books(self) -> None:
         ledger, reference = self.ledger, self.reference
         for user in (user for group in self.groups for user in group):
-            assert await ledger.wallets.read(user) == (reference.coins[user], reference.diamonds[user])
+            account, kept = reference.account(user), (await ledger.accounts.read(user)).account
+            assert await ledger.wallets.read(user) == (account.coins, reference.diamonds[user])
+            assert (kept.coins, kept.bonus, kept.debt) == (account.coins, account.bonus, account.debt)
+            assert (kept.sent, kept.frozen, kept.since) == (account.sent, account.frozen, account.since)
+            assert (kept.day, kept.month) == (account.spent("h24"), account.spent("d30"))
         for base in ledger.keys.bases:
             found = await ledger.redis.hgetall(f"{base}:totals")
             assert int(found.get(b"issued", 0)) == reference.issued[base]
             assert int(found.get(b"spent", 0)) == reference.spent[base]
+            assert int(found.get(b"taken", 0)) == reference.taken[base]
         for name, room in reference.rooms.items():
             found = to_builtins(await ledger.rooms.snapshot(await ledger.rooms.find(name)))
             found["streaks"].sort(key=lambda event: event["seq"])
@@ -375,8 +436,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def as_reply(said: RawReply) -> Reply:
-    duplicate, status, *numbers = said
-    return Reply(bool(duplicate), Status(status).name.lower(), *numbers)
+    how, status, *numbers = said
+    return Reply(how, Status(status).name.lower(), *numbers)
 
 
 def told(outcome: Outcome | Reply) -> str | Result:
@@ -385,8 +446,8 @@ def told(outcome: Outcome | Reply) -> str | Result:
         return outcome.code
     if isinstance(outcome, Result):
         return outcome
-    duplicate, status, *numbers = outcome
-    return Result(duplicate, *numbers) if status == "ok" else status
+    how, status, seq, coins, repeat_count, streak = outcome
+    return Result(how == 1, seq, coins, repeat_count, streak, how if how > 1 else 0) if status == "ok" else status
 
 
 SHRINKING = pytest.mark.timeout(400)

@@ -38,7 +38,7 @@ end
 
 -- When the bucket will be full again.
 local function full_at(account, coins, terms, now)
-  return math.ceil(math.max(account.velocity, now) + 1000 * coins / terms.rate)
+  return math.max(account.velocity, now) + math.ceil(1000 * coins / terms.rate)
 end
 
 local function passes(coins, cap, own)
