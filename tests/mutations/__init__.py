@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations import audit, batcher, connection, disk, fanout, hub, lua, prices, protection, stores
+from tests.mutations import audit, batcher, connection, disk, fanout, giving, hub, lua, prices, protection, stores
 from tests.mutations.mutant import Mutant
 
 __all__ = ["ALL", "Mutant"]
@@ -18,4 +18,5 @@ ALL = (
     *stores.MUTANTS,
     *prices.MUTANTS,
     *protection.MUTANTS,
+    *giving.MUTANTS,
 )

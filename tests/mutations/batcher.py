@@ -127,18 +127,15 @@ MUTANTS = (
             '        if not 1 <= count <= MAX_COUNT:\n            raise BadAmount(f"count',
             '        if count > MAX_COUNT:\n            raise BadAmount(f"count',
         ),
-        ("        coins = gift.coins * count\n", "        coins = gift.coins\n"),
-        ("gift_id, count)) if message is None else None", "gift_id, count))"),
-        ("        if message is None:\n            _remember", "        if True:\n            _remember"),
+        ("(*told), gift.coins * count)", "(*told), gift.coins)"),
+        ("gift_id, count)) if message is None and not confirmed", "gift_id, count)) if not confirmed"),
+        (
+            "        if message is None and not confirmed:\n            _remember",
+            "        if True:\n            _remember",
+        ),
         ("get((sender, room, gift_id, count))", "get((sender, room, gift_id, 1))"),
-        (
-            'money.content_digest(sender.id, room.id, gift_id, str(count), message or "")',
-            "money.content_digest(sender.id, room.id, gift_id, str(count))",
-        ),
-        (
-            'money.content_digest(sender.id, room.id, gift_id, str(count), message or "")',
-            'money.content_digest(sender.id, gift_id, str(count), message or "")',
-        ),
+        ('str(count), message or "", *filter', "str(count), *filter"),
+        ("told = (sender.id, room.id, gift_id", "told = (sender.id, gift_id"),
     ),
     *of(
         "gifting/ledger/wallets.py",
