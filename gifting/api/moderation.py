@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from gifting.api.access import HOST, MODERATORS, moderator
 from gifting.api.call import Call
 from gifting.api.endpoint import Done, Endpoint
-from gifting.model.house import MUTE_MAX, Person, PersonChange, RoomRules, RulesChange
+from gifting.model.house import MUTE_MAX, HeldComment, Person, PersonChange, RoomRules, RulesChange
 
 PAGE_MAX: Final = 1000
 
@@ -26,6 +26,22 @@ class PeopleReply(Struct):
 
     people: list[Person]
     cursor: int
+
+
+class HeldReply(Struct):
+    held: list[HeldComment]
+
+
+class DecideBody(Struct):
+    """``post``: it is posted as its author's; else it is dropped."""
+
+    post: bool
+
+
+class DecidedReply(Struct):
+    """``seq`` of the comment in the room; 0 if it was dropped."""
+
+    seq: int
 
 
 async def change_rules(call: Call) -> RoomRules:
@@ -60,6 +76,18 @@ async def list_people(call: Call) -> PeopleReply:
     return PeopleReply(*await ledger.people.page(room, call.query["cursor"], max(call.query["limit"], 1)))
 
 
+async def list_held(call: Call) -> HeldReply:
+    ledger = call.services.ledger
+    return HeldReply(await ledger.held.of_room(await ledger.rooms.find(call.path["room"])))
+
+
+async def decide_held(call: Call) -> DecidedReply:
+    ledger = call.services.ledger
+    room = await ledger.rooms.find(call.path["room"])
+    post = call.body.post
+    return DecidedReply(await ledger.held.decide(room, call.path["held"], await moderator(call), post=post))
+
+
 async def remove_comment(call: Call) -> Done:
     ledger = call.services.ledger
     room = await ledger.rooms.find(call.path["room"])
@@ -68,6 +96,26 @@ async def remove_comment(call: Call) -> Done:
 
 
 ENDPOINTS: Final = (
+    Endpoint(
+        "GET",
+        "/v1/rooms/{room}/held",
+        "Comments that wait for the host, the oldest first",
+        MODERATORS,
+        list_held,
+        HeldReply,
+        cost=4,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/rooms/{room}/held/{held}",
+        "Post a comment that waits, or drop it",
+        MODERATORS,
+        decide_held,
+        DecidedReply,
+        DecideBody,
+        act="decided about a comment",
+        cost=2,
+    ),
     Endpoint(
         "DELETE",
         "/v1/rooms/{room}/comments/{seq}",

@@ -154,9 +154,10 @@ class Client:
         """
         await self._connection.request("like", {"room": room, "count": count})
 
-    async def comment(self, room: str, text: str) -> None:
-        """Say ``text`` to the room; raises as :meth:`like`."""
-        await self._connection.request("comment", {"room": room, "text": text})
+    async def comment(self, room: str, text: str) -> bool:
+        """Say ``text`` to the room; False: it is held, and waits for the host. Raises as :meth:`like`."""
+        reply = await self._connection.request("comment", {"room": room, "text": text})
+        return not reply["held"]
 
     async def share(self, room: str) -> None:
         """Tell the room that its stream was shared; raises as :meth:`like`."""

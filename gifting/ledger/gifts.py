@@ -119,15 +119,16 @@ class Gifts:
         message: str | None,
         done: Done,
         confirmed: bool = False,
+        silent: bool = False,
     ) -> None:
         """Debit the sender, credit the host, log and publish; ``done`` gets the result or why not. ``confirmed``: the
-        sender was asked.
+        sender was asked. ``silent``: the message belongs to the gift, but is not shown.
 
         Raises:
             UnknownGift, BadKey, BadAmount, Overloaded, Unavailable: at once; ``done`` is not called then.
         """
         order = self._orders.get((sender, room, gift_id, count)) if message is None and not confirmed else None
-        order = order or self._order(sender, room, gift_id, count, message, confirmed)
+        order = order or self._order(sender, room, gift_id, count, message, confirmed, silent)
         raw_key = money.parse_key(key)
         made = money.key_time(raw_key)
         bucket = bucket_spot(sender.base, made // BUCKET_MS)
@@ -137,10 +138,17 @@ class Gifts:
         self._batcher.submit(GIFT, bucket, order.target.room, order.target.packed, fields, done, sender.terms)
 
     def _order(
-        self, sender: Sender, room: RoomRef, gift_id: str, count: int, message: str | None, confirmed: bool
+        self,
+        sender: Sender,
+        room: RoomRef,
+        gift_id: str,
+        count: int,
+        message: str | None,
+        confirmed: bool,
+        silent: bool,
     ) -> Order:
         digest, coins = self.content(sender, room, gift_id, count, message)
-        sent = events.encode_sent(count, coins, message)
+        sent = events.encode_sent(count, coins, None if silent else message)
         after = pack((digest, count, coins, sender.user, sent, int(confirmed), sender.shown or False))[1:]
         target = self._targets.get((room, gift_id)) or self._add_target(room, gift_id)
         order = Order(target, pack(sender.id), after, sold=coins > 0)
@@ -170,18 +178,7 @@ class Gifts:
         confirmed: bool = False,
     ) -> Result:
         """:meth:`submit` for those who can wait. Raises what it was refused for."""
-        waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-
-        def done(outcome: Outcome) -> None:
-            if waiting.done():
-                return
-            if isinstance(outcome, GiftingError):
-                waiting.set_exception(outcome)
-            else:
-                waiting.set_result(outcome)
-
-        self.submit(sender, room, gift_id, key, count, message, done, confirmed)
-        return await waiting
+        return await outcome_of(lambda done: self.submit(sender, room, gift_id, key, count, message, done, confirmed))
 
     async def status(self, user: str, key: str) -> GiftStatusReply:
         """What became of a user's gift, as the protocol says it; without limit of time. See :meth:`Lookup.status`."""
@@ -189,6 +186,22 @@ class Gifts:
             return await self._lookup.status(user, key)
         except REDIS_ERRORS:
             raise LedgerUnavailable from None
+
+
+async def outcome_of(submit: Callable[[Done], None]) -> Result:
+    """What ``submit`` tells. Raises what it was refused for."""
+    waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+    def done(outcome: Outcome) -> None:
+        if waiting.done():
+            return
+        if isinstance(outcome, GiftingError):
+            waiting.set_exception(outcome)
+        else:
+            waiting.set_result(outcome)
+
+    submit(done)
+    return await waiting
 
 
 def _refuse_unsold(gift_id: str, done: Done, outcome: Outcome) -> None:

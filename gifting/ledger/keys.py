@@ -31,6 +31,7 @@ key                             type    holds
 ``{pNN}:room:R/users``          hash    user → name and picture, as wire bytes
 ``{pNN}:room:R/presence``       hash    node → viewers and when
 ``{pNN}:room:R/pace``           zset    user → when it commented last (ms), as long as slow mode makes it wait
+``{pNN}:held:H``                stream  comments that wait for the host: room, user, why, event (wire bytes)
 ``{pNN}:people:H``              hash    user → what the host has decided about it, as ``lua/include/house.lua`` says
 ``{p00}:chain:C``               string  number of the last commit call of node C that another could follow
 ``{p00}:meta``                  hash    what can't change once data exists
@@ -149,6 +150,10 @@ def room_keys(base: str, room: str) -> list[str]:
     """A room's keys, as ``room.open`` in Lua takes them."""
     key = f"{base}:room:{room}"
     return [key, f"{key}/log", f"{key}/streaks", f"{key}/top", f"{key}/users"]
+
+
+def held_key(base: str, host: str) -> str:
+    return f"{base}:held:{host}"
 
 
 def removed_key(base: str, room: str) -> str:

@@ -21,6 +21,7 @@ from gifting.ledger.deliveries import Deliveries
 from gifting.ledger.free_events import FreeEvents
 from gifting.ledger.gifts import Gifts
 from gifting.ledger.halt import Halt
+from gifting.ledger.held import Held
 from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.meta import Meta
@@ -75,6 +76,7 @@ class Ledger:
         calls = Calls(self.redis, keys, self.halt, now)
         self.rooms = Rooms(calls, settings)
         self.people = People(calls)
+        self.held = Held(calls, settings.log_keep)
         self.comments = Comments(calls, self.rooms, settings.log_keep)
         self.wallets = Wallets(calls, settings)
         self.accounts = Accounts(calls)

@@ -17,6 +17,8 @@ _LUA = resources.files("gifting.ledger").joinpath("lua")
 
 NAMES = (
     "account_put",
+    "comment_decide",
+    "comment_hold",
     "comment_remove",
     "commit",
     "forget",

@@ -6,6 +6,8 @@ from typing import Annotated, Final, NamedTuple
 
 from msgspec import Meta, Struct
 
+from gifting.model.events import User
+from gifting.model.moderation import Reason
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.standing import AGE_MAX
 
@@ -95,6 +97,16 @@ class Person(Struct, frozen=True):
     blocked: bool
     muted_until: int
     moderator: bool
+
+
+class HeldComment(Struct, frozen=True):
+    """A comment that waits for the host: ``ts`` is when it was said, ``why`` what it is held for."""
+
+    id: str
+    ts: int
+    user: User
+    text: str
+    why: Reason
 
 
 class PersonChange(NamedTuple):

@@ -14,9 +14,13 @@ TOKEN_ID: Final = r"\A[A-Za-z0-9_.:@~-]{1,128}\Z"  # noqa: S105
 SEQ: Final = r"\A[1-9][0-9]{0,14}\Z"
 """The number of a room's event, below 2^53."""
 
+HELD_ID: Final = r"\A[0-9]{1,16}-[0-9]{1,9}\Z"
+"""What a comment that is held is called: when it was said (ms), and a number."""
+
 _is_id = re.compile(ID).match
 _is_token_id = re.compile(TOKEN_ID).match
 _is_seq = re.compile(SEQ).match
+_is_held_id = re.compile(HELD_ID).match
 
 
 def valid_id(text: str) -> bool:
@@ -32,3 +36,8 @@ def valid_token_id(text: str) -> bool:
 def valid_seq(text: str) -> bool:
     """Whether ``text`` can be the number of a room's event."""
     return _is_seq(text) is not None
+
+
+def valid_held_id(text: str) -> bool:
+    """Whether ``text`` can be the id of a comment that is held."""
+    return _is_held_id(text) is not None

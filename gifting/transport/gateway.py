@@ -23,6 +23,7 @@ from gifting.tasks import end
 from gifting.transport.authentication import Authenticator
 from gifting.transport.giving import Giving, Wish
 from gifting.transport.lobby import Lobby
+from gifting.transport.moderating import Moderating
 from gifting.transport.notices import Notices, Reminders
 from gifting.transport.outgoing import Outgoing
 from gifting.transport.permits import Permits
@@ -62,7 +63,8 @@ class Gateway:
         rulebook = rulebook or Rulebook(settings)
         self.permits = Permits(settings, rulebook)
         rulebook.follow(lambda rules: self._forget_senders())
-        self.giving = Giving(ledger, lambda: self.authenticator.keyring, self.permits.price)
+        self.moderating = Moderating(ledger, rulebook, self.spawn)
+        self.giving = Giving(ledger, self.moderating, lambda: self.authenticator.keyring, self.permits.price)
         rates = Rates(settings.message_rate, settings.message_burst, settings.byte_rate, settings.byte_burst)
         self.limits = Limits(rates, settings.user_connections)
         self.refusals = Refusals(hub.counters.refusals, self.time)

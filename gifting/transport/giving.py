@@ -8,11 +8,13 @@ from typing import Protocol
 from msgspec.structs import astuple
 
 from gifting.errors import ConfirmRequired
+from gifting.ledger.gifts import outcome_of
 from gifting.ledger.ledger import Ledger
 from gifting.model.currencies import Money
 from gifting.model.money import key_time, parse_key
 from gifting.model.standing import Standing
 from gifting.model.values import Done, Result, RoomRef, Sender
+from gifting.transport.moderating import Moderating
 from gifting.wire.confirm import GOOD_FOR_MS, Confirmed, confirms, make_confirmation
 from gifting.wire.keyring import Keyring
 
@@ -40,9 +42,14 @@ class Giving:
     """
 
     def __init__(
-        self, ledger: Ledger, keyring: Callable[[], Keyring], price: Callable[[Standing, int], Money | None]
+        self,
+        ledger: Ledger,
+        moderating: Moderating,
+        keyring: Callable[[], Keyring],
+        price: Callable[[Standing, int], Money | None],
     ) -> None:
         self._ledger = ledger
+        self._moderating = moderating
         self._keyring = keyring
         self._price = price
         self._window = round(ledger.settings.dedupe_window * 1000)
@@ -54,13 +61,20 @@ class Giving:
         confirmed = False
         if wish.anonymous or wish.confirm is not None:
             sender, confirmed = self._meant(sender, room, wish)
-        self._ledger.gifts.submit(sender, room, wish.gift, wish.key, wish.count, wish.message, done, confirmed)
+        self._submit(sender, room, wish, done, confirmed)
+
+    def _submit(self, sender: Sender, room: RoomRef, wish: Wish, done: Done, confirmed: bool) -> None:
+        """Words that have to wait are not shown with the gift."""
+        message, silent = wish.message, False
+        if message and (why := self._moderating.why(room, sender.id, message)):
+            silent, done = True, self._moderating.with_gift(sender, room, message, why, done)
+        self._ledger.gifts.submit(sender, room, wish.gift, wish.key, wish.count, message, done, confirmed, silent)
 
     async def send(self, sender: Sender, standing: Standing, room: RoomRef, wish: Wish) -> Result:
         """For those who can wait. Raises what it was refused for, as its sender is told."""
-        gifts, (giver, confirmed) = self._ledger.gifts, self._meant(sender, room, wish)
+        giver, confirmed = self._meant(sender, room, wish)
         try:
-            return await gifts.send(giver, room, wish.gift, wish.key, wish.count, wish.message, confirmed)
+            return await outcome_of(lambda done: self._submit(giver, room, wish, done, confirmed))
         except ConfirmRequired:
             raise self.ask(sender, standing, room, wish) from None
 

@@ -8,13 +8,14 @@ from typing import Final
 from gifting import errors
 from gifting.hub.meter import Meter
 from gifting.model.events import Logged, encode_post
+from gifting.model.moderation import Reason
 from gifting.model.text import PLAIN_MEANS, plain
 from gifting.model.values import Outcome, RoomRef
 from gifting.transport.gateway import Gateway
 from gifting.transport.pending import check_pending, in_room, spawn
 from gifting.transport.session import Session
 from gifting.wire import messages
-from gifting.wire.replies import EventReply, gift_answer
+from gifting.wire.replies import CommentReply, EventReply, gift_answer
 
 Post = messages.Comment | messages.Share | messages.Follow
 
@@ -85,18 +86,33 @@ def post(gateway: Gateway, session: Session, message: Post) -> None:
 
 def _post_in(gateway: Gateway, session: Session, message: Post, room: RoomRef) -> None:
     text = message.text if isinstance(message, messages.Comment) else None
-    sender = gateway.sender_of(session)
+    sender, age = gateway.sender_of(session), session.identity.standing.age
+    if text and (why := gateway.moderating.why(room, sender.id, text)):
+        check_pending(session)
+        spawn(gateway, session, message, _hold(gateway, session, message.id, room, text, why))
+        return
     event = encode_post(KINDS[type(message)], sender.user, text)
-    done = partial(_event_done, session, message.id)
-    gateway.ledger.free.post(
-        room, event, done, user=sender.id, age=session.identity.standing.age, spoken=text is not None
-    )
+    done = partial(_event_done if text is None else _comment_done, session, message.id)
+    gateway.ledger.free.post(room, event, done, user=sender.id, age=age, spoken=text is not None)
+
+
+async def _hold(gateway: Gateway, session: Session, reply_to: int, room: RoomRef, text: str, why: Reason) -> None:
+    sender, age = gateway.sender_of(session), session.identity.standing.age
+    await gateway.ledger.held.hold(room, sender, text, why, age)
+    session.reply(reply_to, CommentReply(0, held=True))
 
 
 def _take(gateway: Gateway, session: Session, meter: Meter, amount: int) -> None:
     """What is free has a bound per user, whatever token or connection it comes by. Raises RateLimited."""
     if not meter.take(session.identity.user, gateway.time(), amount):
         raise errors.RateLimited
+
+
+def _comment_done(session: Session, reply_to: int, outcome: Outcome) -> None:
+    if isinstance(outcome, errors.GiftingError):
+        session.refuse(reply_to, outcome)
+    else:
+        session.reply(reply_to, CommentReply(outcome.seq, held=False))
 
 
 def _event_done(session: Session, reply_to: int, outcome: Outcome) -> None:

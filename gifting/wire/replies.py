@@ -95,6 +95,13 @@ class EventReply(Struct, frozen=True):
     seq: int
 
 
+class CommentReply(Struct, frozen=True):
+    """``seq`` of the comment. Where it is ``held``, that is 0: it waits until the host, or a moderator, has seen it."""
+
+    seq: int
+    held: bool
+
+
 class RefreshReply(Struct, frozen=True):
     """``expires`` is in seconds since 1970."""
 
@@ -113,7 +120,7 @@ REPLIES: Final[dict[str, type[Struct]]] = {
     "send_gift": GiftReply,
     "gift_status": GiftStatusReply,
     "like": EventReply,
-    "comment": EventReply,
+    "comment": CommentReply,
     "share": EventReply,
     "follow": EventReply,
     "refresh": RefreshReply,

@@ -31,6 +31,8 @@ TABLE = """
     GET /v1/rooms/{room}                           yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
     DELETE /v1/rooms/{room}                        yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     PATCH /v1/rooms/{room}                         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/rooms/{room}/held                      yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/rooms/{room}/held/{held}              yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     DELETE /v1/rooms/{room}/comments/{seq}         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     GET /v1/rooms/{room}/people                    yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     PATCH /v1/rooms/{room}/people/{user}           yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
@@ -68,6 +70,7 @@ TABLE = """
 """
 
 BODIES: dict[str, Any] = {
+    "POST /v1/rooms/{room}/held/{held}": {"post": True},
     "POST /v1/rooms": {"room": "r1", "host": "host"},
     "POST /v1/rooms/{room}/gifts": {"gift": "spark"},
     "POST /v1/users/{user}/grants": {"coins": 7, "reason": "a test"},
@@ -114,7 +117,7 @@ async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIter
 
 async def ask(server: Server, case: Case) -> str:
     method, path = case.endpoint.split()
-    path = path.format(room="r1", user="host", token_id="r1~made-up", seq=1, key=new_key(), order=new_key())
+    path = path.format(room="r1", user="host", token_id="r1~made-up", seq=1, held="1-1", key=new_key(), order=new_key())
     body = BODIES.get(case.endpoint)
     if body is not None and path.endswith(("gifts", "grants", "purchases", "withdraw")):
         body = {**body, "key": new_key()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,62 @@ async def test_the_token_says_the_age_and_the_region_not_the_sender(server: Serv
             await caller.call("POST", "/v1/rooms/r1/gifts", {**gift, "key": new_key()})
     caller = server.caller("ann", "viewer", age=40, region="DE")
     assert (await caller.call("POST", "/v1/rooms/r1/gifts", {**gift, "key": new_key()}))["coins"] == 99
+
+
+async def test_a_comment_is_held_until_the_host_has_seen_it(server: Server) -> None:
+    host = server.caller("host", "creator")
+    async with (
+        Client(server.url, server.token("ann")) as ann,
+        Client(server.url, server.token("host", "creator")) as own,
+    ):
+        await ann.join("r1", lane="all")
+        assert not await ann.comment("r1", "free coins at my profile")
+        assert not await ann.comment("r1", "or at example.com")
+        assert await own.comment("r1", "my shop is example.com")
+        promise, link = (await host.call("GET", "/v1/rooms/r1/held"))["held"]
+        assert (promise["text"], promise["why"], promise["user"]["id"]) == (
+            "free coins at my profile",
+            "free_coins",
+            "ann",
+        )
+        assert link["why"] == "link"
+        assert (await host.call("POST", f"/v1/rooms/r1/held/{promise['id']}", {"post": False}))["seq"] == 0
+        assert (await host.call("POST", f"/v1/rooms/r1/held/{link['id']}", {"post": True}))["seq"] > 0
+        assert [(await next_of(ann, "comment"))["text"] for _ in range(2)] == ["my shop is example.com", link["text"]]
+    assert (await host.call("GET", "/v1/rooms/r1/held"))["held"] == []
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("way", ["socket", "http", "anonymous"])
+async def test_a_gift_is_no_way_to_say_what_is_held(server: Server, way: str) -> None:
+    """The gift is taken without its words, which wait; said again with the same key they don't wait twice."""
+    words, key = "free coins at my profile", new_key()
+    async with Client(server.url, server.token("ann")) as ann:
+        await ann.join("r1", lane="all")
+        for again in (False, True):
+            if way == "http":
+                body = {"gift": "spark", "key": key, "message": words}
+                reply = await server.caller("ann", "viewer").call("POST", "/v1/rooms/r1/gifts", body)
+            else:
+                reply = await ann.send_gift("r1", "spark", message=words, key=key, anonymous=way == "anonymous")
+            assert (reply["coins"], reply["duplicate"]) == (99, again)
+        gift = await next_of(ann, "gift")
+        assert (gift["message"], gift["coins"]) == (None, 1)
+    async with asyncio.timeout(5):
+        while not (held := (await server.operator.call("GET", "/v1/rooms/r1/held"))["held"]):
+            await asyncio.sleep(0.01)
+    assert [(one["text"], one["user"]["id"] == "ann") for one in held] == [(words, way != "anonymous")]
+
+
+@pytest.mark.attack
+async def test_who_may_not_decide_about_what_is_held(server: Server) -> None:
+    async with Client(server.url, server.token("ann")) as ann:
+        await ann.comment("r1", "free coins at my profile")
+    (one,) = (await server.operator.call("GET", "/v1/rooms/r1/held"))["held"]
+    for caller in (server.caller("ann", "viewer"), server.caller("other", "creator"), server.caller("mod", "viewer")):
+        with pytest.raises(errors.Forbidden):
+            await caller.call("GET", "/v1/rooms/r1/held")
+        with pytest.raises(errors.Forbidden):
+            await caller.call("POST", f"/v1/rooms/r1/held/{one['id']}", {"post": True})
+    with pytest.raises(errors.NotFound):
+        await server.caller("other", "creator").call("POST", f"/v1/rooms/r2/held/{one['id']}", {"post": True})

@@ -32,6 +32,7 @@ def shape(key: str) -> str:
     """A key as the table in keys.py writes it."""
     key = re.sub(r"^gifting:{p\d\d}", "{pNN}", key)
     key = re.sub(r":room:[^/]+", ":room:R", key)
+    key = re.sub(r":held:.*", ":held:H", key)
     key = re.sub(r":people:.*", ":people:H", key)
     key = re.sub(r":overlays:.*", ":overlays:H", key)
     key = re.sub(r":orders:.*", ":orders:U", key)
@@ -102,6 +103,10 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await ledger.people.decide(rooms[0], "dan", PersonChange(blocked=True))
     event = encode_event("comment", {"user": {"id": "ann"}, "text": "hello"})
     await world.told(lambda done: ledger.free.post(rooms[0], event, done, user="ann", spoken=True))
+    await ledger.held.hold(rooms[0], world.sender("bob"), "see example.com", "link", 30)
+    (held,) = await ledger.held.of_room(rooms[0])
+    await recorder.look()
+    await ledger.held.decide(rooms[0], held.id, post=True)
     await ledger.comments.remove(rooms[0], next(e["seq"] for e in await world.log(rooms[0]) if e["type"] == "comment"))
     await recorder.look()
     await ledger.rooms.live("start", "", 10)

@@ -16,7 +16,9 @@ from gifting.model.catalog import parse_catalog
 from gifting.model.house import PersonChange
 from gifting.model.standing import Standing
 from gifting.model.terms import Terms
+from gifting.rulebook import Rulebook
 from gifting.transport.giving import Giving
+from gifting.transport.moderating import Moderating
 from gifting.wire.confirm import CONFIRMATION, GOOD_FOR_MS
 from gifting.wire.keyring import Keyring
 from gifting.wire.messages import SendGift
@@ -149,7 +151,8 @@ class Asking:
     def __init__(self, world: World) -> None:
         self.world = world
         self.secrets = [SECRET]
-        self.giving = Giving(world.ledger, lambda: Keyring(self.secrets), lambda standing, coins: None)
+        moderating = Moderating(world.ledger, Rulebook(world.ledger.settings), asyncio.ensure_future)
+        self.giving = Giving(world.ledger, moderating, lambda: Keyring(self.secrets), lambda standing, coins: None)
         self.sender = world.sender("ann", Terms(confirm_first=True))
         world.ledger.now_ms = lambda: world.clock[0]  # type: ignore[method-assign]
 

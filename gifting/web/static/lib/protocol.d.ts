@@ -39,6 +39,14 @@ export interface CommentRemovedEvent {
   id: string;
 }
 
+/** `seq` of the comment. Where it is `held`, that is 0: it waits until the host, or a moderator, has seen it. */
+export interface CommentReply {
+  re: number;
+  ok: true;
+  seq: number;
+  held: boolean;
+}
+
 /** `seq` of the event that this became: of likes, of the one they were folded into. */
 export interface EventReply {
   re: number;
@@ -533,7 +541,7 @@ export interface Replies {
   send_gift: GiftReply;
   gift_status: GiftStatusReply;
   like: EventReply;
-  comment: EventReply;
+  comment: CommentReply;
   share: EventReply;
   follow: EventReply;
   refresh: RefreshReply;

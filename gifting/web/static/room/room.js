@@ -177,8 +177,9 @@ async function comment(submit) {
   const text = field("text").value.trim();
   if (!text) return;
   try {
-    await client.request("comment", { room, text });
+    const { held } = await client.request("comment", { room, text });
     field("text").value = "";
+    if (held) say("Your comment waits until the host has seen it.", "info");
   } catch (error) {
     say(words(error));
   }
