@@ -27,6 +27,7 @@ from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
+from gifting.model.packing import unpack
 from gifting.rulebook import Rulebook
 from gifting.running import address, reached_by
 from gifting.serving import Server, all_started, client_server, metrics_server
@@ -93,9 +94,7 @@ class Node:
         self.hub = Hub(self.ledger.rooms, settings, self.name)
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring(), self.rulebook)
         self.keeper.changed = self.gateway.rekey
-        self.economy = Economy(
-            self.ledger, settings, self.rulebook, lambda: self.keeper.secrets, self.gateway.wallets.changed
-        )
+        self.economy = Economy(self.ledger, settings, self.rulebook, lambda: self.keeper.secrets)
         self.feed = Feed(
             self.ledger.connector,
             self.ledger.keys.channels(),
@@ -103,6 +102,7 @@ class Node:
             settings.heartbeat_timeout,
             self.hub.receive,
             self.hub.resync,
+            {self.ledger.keys.balances: lambda told: self.gateway.wallets.changed(*unpack(told))},
         )
         self.health.check("feed", lambda: "" if self.feed.healthy else "No events are heard from Redis.")
 

@@ -21,7 +21,7 @@ PLAY_MONEY: Final = "purchases are paid with play money: the sandbox takes payme
 
 
 class Economy:
-    """``secrets`` gives those of the server; ``told`` is told a user and its coins, when they came or went.
+    """``secrets`` gives those of the server.
 
     Raises:
         BadSetting, MissingExtra: a provider lacks something.
@@ -33,7 +33,6 @@ class Economy:
         settings: Settings,
         rulebook: Rulebook,
         secrets: Callable[[], Sequence[str]],
-        told: Callable[[str, int], None],
     ) -> None:
         accounts = frozenset(settings.gifting_accounts.split(","))
 
@@ -43,7 +42,7 @@ class Economy:
 
         self._ledger = ledger
         providers = make_providers(Parts(settings, ledger, secrets, lambda: rulebook.rules.prices))
-        self.purchases = Purchases(ledger, providers, rules, told)
+        self.purchases = Purchases(ledger, providers, rules)
         self.withdrawals = Withdrawals(ledger, self.purchases, lambda: secrets()[0])
         self.reconciliation = Reconciliation(ledger, settings, self.purchases, self.withdrawals)
         found = providers.get(PLAY)

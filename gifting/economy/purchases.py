@@ -10,7 +10,7 @@ from typing import Final
 
 from gifting.economy.draft import Rules, Wanted, draft
 from gifting.economy.providers.base import Facts, Provider, ProviderRefused, RefundRequest, Told
-from gifting.errors import BadWebhook, Conflict, KeyReused, OrderNotFound, PromotionOver, UnknownProvider
+from gifting.errors import BadWebhook, Conflict, KeyReused, OrderNotFound, PromotionOver, Unavailable, UnknownProvider
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.order_books import Held
 from gifting.ledger.orders import Applied
@@ -31,24 +31,17 @@ class _Changed(Exception):
 
 
 class Purchases:
-    """Of all users, by way of all ``providers``.
-
-    Args:
-        rules: what holds now for a person.
-        told: is told a user and its coins, when they came or went.
-    """
+    """Of all users, by way of all ``providers``. ``rules`` gives what holds now for a person."""
 
     def __init__(
         self,
         ledger: Ledger,
         providers: Mapping[str, Provider],
         rules: Callable[[Standing], Rules],
-        told: Callable[[str, int], None],
     ) -> None:
         self.providers = providers
         self._ledger = ledger
         self._rules = rules
-        self._told = told
         self.refused: Counter[str] = Counter()
         """Webhooks, by reason."""
         self.reached: Counter[str] = Counter()
@@ -171,8 +164,11 @@ class Purchases:
         return applied
 
     async def tell(self, user: str) -> None:
-        """Tell the user's sockets what there is now."""
-        self._told(user, (await self._ledger.wallets.read(user)).coins)
+        """Tell the user's sockets what there is now, wherever they are; the coins have come all the same."""
+        try:
+            await self._ledger.wallets.announce(user)
+        except Unavailable as error:
+            log.info("nobody was told what %s has: %s", user, error)
 
     async def _answer(self, request: RefundRequest) -> None:
         order = await self._ledger.orders.find(request.order or request.reference)

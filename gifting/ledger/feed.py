@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -29,7 +30,10 @@ _ASK_HELD: Final = command("CLIENT", "INFO")
 
 
 class Feed:
-    """Feeds ``receive`` with all that is published on ``channels``; calls ``resync`` when some may have been missed."""
+    """Feeds ``receive`` with all that is published on ``channels``; calls ``resync`` when some may have been missed.
+
+    ``beside`` are channels with a receiver of their own; what is missed of them is gone.
+    """
 
     def __init__(
         self,
@@ -39,19 +43,21 @@ class Feed:
         heartbeat_timeout: float,
         receive: Callable[[bytes], None],
         resync: Callable[[], None],
+        beside: Mapping[str, Callable[[bytes], None]] = MappingProxyType({}),
     ) -> None:
         self._connector = connector
         self._heartbeat = heartbeat_channel.encode()
         self._beat = command("PUBLISH", heartbeat_channel, b"")
         self._timeout = heartbeat_timeout
         self._receive = receive
+        self._beside = {channel.encode(): hear for channel, hear in beside.items()}
         self._resync = resync
         self._time = asyncio.get_running_loop().time
         self._heard_at = 0.0
         self._unanswered = 0
         self._ready = asyncio.Event()
         self.reconnects = -1
-        connector.subscribe((*channels, heartbeat_channel), self._hear)
+        connector.subscribe((*channels, *beside, heartbeat_channel), self._hear)
         connector.came_up.append(self._begin)
 
     @property
@@ -87,7 +93,7 @@ class Feed:
             self._heard_at = self._time()
             return
         try:
-            self._receive(payload)
+            self._beside.get(channel, self._receive)(payload)
         except Exception:
             log.exception("what was published can't be read, or a room failed: all rooms look into their logs")
             self._resync()

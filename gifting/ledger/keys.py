@@ -46,7 +46,8 @@ key                             type    holds
 ``{p00}:revisions``             zset    K and what is revoked → its number in the order of revoking; ``~`` has the last
 ==============================  ======  =====================================================================
 
-``{pNN}:events`` is the channel on which the partition's room batches are published.
+``{pNN}:events`` is the channel on which the partition's room batches are published, ``{p00}:balances`` that of balances
+which no gift has changed.
 """
 
 from __future__ import annotations
@@ -112,6 +113,10 @@ class Keys:
 
     def overlays(self, host: str) -> str:
         return f"{self.base(host)}:overlays:{host}"
+
+    @property
+    def balances(self) -> str:
+        return f"{self.bases[0]}:balances"
 
     def channels(self) -> list[str]:
         return [f"{base}:events" for base in self.bases]

@@ -8,7 +8,7 @@ from gifting.ledger.account import read_account
 from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.keys import DAY_MS, account_keys
 from gifting.model.money import MAX_AMOUNT, content_digest, key_time, parse_key
-from gifting.model.packing import unpack
+from gifting.model.packing import pack, unpack
 from gifting.model.values import Granted, Wallet
 
 
@@ -56,3 +56,9 @@ class Wallets:
         with translated():
             coins, diamonds = await pipe.execute()
         return Wallet(read_account(coins).coins, int(diamonds or 0))
+
+    async def announce(self, user: str) -> None:
+        """Tell all processes what a user has by now. Raises Unavailable."""
+        coins = (await self.read(user)).coins
+        with translated():
+            await self._calls.redis.publish(self._calls.keys.balances, pack((user, coins)))
