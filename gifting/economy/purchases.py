@@ -10,13 +10,23 @@ from typing import Final
 
 from gifting.economy.draft import Rules, Wanted, draft
 from gifting.economy.providers.base import Facts, Provider, ProviderRefused, RefundRequest, Told
-from gifting.errors import BadWebhook, Conflict, KeyReused, OrderNotFound, PromotionOver, Unavailable, UnknownProvider
+from gifting.errors import (
+    BadWebhook,
+    Conflict,
+    KeyInFuture,
+    KeyReused,
+    OrderNotFound,
+    PromotionOver,
+    Unavailable,
+    UnknownProvider,
+)
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.order_books import Held
 from gifting.ledger.orders import Applied
 from gifting.model.consequences import OPEN, state
 from gifting.model.effects import Effect, Kind
 from gifting.model.lots import unspent
+from gifting.model.money import key_time
 from gifting.model.orders import Order, PaymentMismatch
 from gifting.model.standing import Standing
 
@@ -42,6 +52,7 @@ class Purchases:
         self.providers = providers
         self._ledger = ledger
         self._rules = rules
+        self._lead_ms = round(ledger.settings.key_lead * 1000)
         self.refused: Counter[str] = Counter()
         """Webhooks, by reason."""
         self.reached: Counter[str] = Counter()
@@ -84,6 +95,8 @@ class Purchases:
 
     async def _begin(self, wanted: Wanted) -> Order:
         rules, orders = self._rules(wanted.standing), self._ledger.orders
+        if key_time(wanted.key) > self._ledger.now_ms() + self._lead_ms:
+            raise KeyInFuture
         for _ in range(ATTEMPTS):
             held, now = await orders.held(wanted.user), self._ledger.now_ms()
             if kept := held.orders.get(wanted.id):

@@ -95,15 +95,15 @@ Told = Effect | RefundRequest
 
 
 class Provider(Protocol):
-    """One way to pay. Calls go over a network: each is bounded in time, and raises ProviderFailed.
+    """One way to pay. Calls go over a network: each is bounded in time, and raises ProviderFailed."""
 
-    Args:
-        name: as in settings, paths and references.
-        live: whether it is real money.
-    """
+    @property
+    def name(self) -> str:
+        """As in settings, paths and references."""
 
-    name: str
-    live: bool
+    @property
+    def live(self) -> bool:
+        """Whether it is real money."""
 
     async def create(self, order: Order, return_url: str) -> Checkout:
         """Where this order is paid. Asked twice for one order, it gives the same checkout, or one that is as good:

@@ -45,9 +45,6 @@ TIMEOUT: Final = 10.0
 EVENTS_MAX: Final = 10_000
 """Events that one reconciliation reads."""
 
-LIFE_LEAST: Final = 31 * 60_000
-"""ms that a new session must live: Stripe asks for 30 minutes, by its own clock."""
-
 
 class Stripe:
     """``account`` is the connected account that sells, '' for the key's own."""

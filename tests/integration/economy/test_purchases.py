@@ -21,6 +21,7 @@ from gifting.client.admin import Admin
 from gifting.economy.providers.sandbox.cards import CARDS, Fate
 from gifting.economy.providers.signature import sign
 from gifting.ledger.keys import Keys
+from gifting.model.money import make_key
 from gifting.model.protection import Protection, write_protection
 from gifting.wire.codec import JSON
 from tests.support.keys import new_key
@@ -279,6 +280,8 @@ async def test_what_is_anothers_is_not_there(shop: Shop) -> None:
         ({"return_url": "https://evil.example/"}, {}, errors.BadMessage),
         ({"return_url": "javascript:alert(1)"}, {}, errors.BadMessage),
         ({"price": 1}, {}, errors.Conflict),
+        ({"key": make_key(4_000_000_000_000, bytes(10))}, {}, errors.KeyInFuture),
+        ({"key": "x"}, {}, errors.BadKey),
     ],
 )
 async def test_what_is_refused_leaves_every_byte_as_it_was(
@@ -359,17 +362,28 @@ async def test_a_provider_that_gives_nothing_back_has_the_coins_given_back(shop:
     assert (await shop.server.audit())[0] == 0
 
 
-async def test_the_buyers_sockets_hear_of_the_coins(shop: Shop) -> None:
-    buyer = await shop.buyer()
-    socket = await Raw.upgraded(shop.server, shop.server.token("ann", region="DE", age=30))
-    await pay(buyer, await begin(buyer))
-    async with asyncio.timeout(10):
-        while True:
-            opcode, payload = await socket.frame()
-            if opcode == TEXT and (events := JSON.decode_any(payload).get("events")):
-                assert events == [{"type": "wallet", "coins": 350}]
-                break
-    socket.writer.close()
+async def balance(socket: Raw) -> int:
+    """The next that the socket hears of."""
+    while True:
+        opcode, payload = await socket.frame()
+        if opcode == TEXT and (events := JSON.decode_any(payload).get("events")):
+            (event,) = events
+            assert event["type"] == "wallet"
+            return int(event["coins"])
+
+
+async def test_the_buyers_sockets_hear_of_the_coins_wherever_they_are(
+    shop: Shop, tmp_path: Path, redis_url: str
+) -> None:
+    async with Server(tmp_path / "other", redis_url, providers="sandbox") as other:
+        token = shop.server.token("ann", region="DE", age=30)
+        sockets = [await Raw.upgraded(server, token) for server in (shop.server, other)]
+        buyer = await shop.buyer()
+        await pay(buyer, await begin(buyer))
+        async with asyncio.timeout(10):
+            assert [await balance(socket) for socket in sockets] == [350, 350]
+        for socket in sockets:
+            socket.writer.close()
 
 
 async def test_play_money_is_said_at_the_start(shop: Shop) -> None:

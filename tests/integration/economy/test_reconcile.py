@@ -1,0 +1,205 @@
+"""The reconciliation: what it finds, what it takes up again, and that one who fails keeps nobody from anything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from redis.asyncio import Redis
+
+from gifting import config
+from gifting.economy.draft import Rules, Wanted
+from gifting.economy.providers.base import ProviderRefused, Told
+from gifting.economy.providers.registry import Parts
+from gifting.economy.providers.sandbox import checkout as checkouts
+from gifting.economy.providers.sandbox.cards import CARDS, Fate
+from gifting.economy.providers.sandbox.provider import Sandbox
+from gifting.economy.purchases import Purchases
+from gifting.economy.reconcile import BANKS, GRACE, Reconciliation
+from gifting.economy.withdrawals import Withdrawals
+from gifting.errors import KeyReused, ProviderFailed
+from gifting.model.consequences import State, state
+from gifting.model.effects import Effect, Kind
+from gifting.model.money import parse_key
+from gifting.model.orders import Order
+from gifting.model.prices import load_prices
+from gifting.model.protection import Protection, write_protection
+from gifting.model.regions import load_regions
+from gifting.model.standing import Standing
+from tests.support.world import World, a_world
+
+NUMBERS = {card.fate: card.number for card in CARDS}
+SECRET = "a secret of 32 bytes or more, for tests"
+
+
+class Flaky(Sandbox):
+    """A sandbox that can be out of reach. ``seen``: from when on it was asked for news."""
+
+    down = False
+    refuses = False
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self.seen: list[int] = []
+
+    async def create(self, order: Order, return_url: str) -> Any:
+        self._reach()
+        if self.refuses:
+            raise ProviderRefused("No.")
+        return await super().create(order, return_url)
+
+    async def reconcile(self, since_ms: int) -> Sequence[Told]:
+        self._reach()
+        self.seen.append(since_ms)
+        return await super().reconcile(since_ms)
+
+    async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
+        self._reach()
+        await super().refund(order, amount, withdrawal)
+
+    def _reach(self) -> None:
+        if self.down:
+            raise ProviderFailed("It does not answer.")
+
+
+class Books:
+    """The economy of one process, by the world's clock."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.world.ledger.upkeep.clock.now_ms = lambda: world.clock[0]  # type: ignore[method-assign]
+        settings = config.load({"sandbox_delay": 1.0}, environ={})
+        regions = load_regions()
+        self.prices = load_prices("", regions.ids)
+        rules = Rules(self.prices, replace(regions.of("DE"), wallet_max=0), frozenset({"personal"}), True)
+        self.provider = Flaky(Parts(settings, world.ledger, lambda: [SECRET], lambda: self.prices))
+        self.purchases = Purchases(world.ledger, {"sandbox": self.provider}, lambda standing: rules)
+        self.withdrawals = Withdrawals(world.ledger, self.purchases, lambda: SECRET)
+        self.reconciliation = Reconciliation(world.ledger, settings, self.purchases, self.withdrawals)
+
+    def wanted(self, key: str = "", **more: Any) -> Wanted:
+        raw = parse_key(key or self.world.key())
+        return Wanted("ann", Standing(30, "DE"), raw, "sandbox", "coins-350", 0, "", "")._replace(**more)
+
+    async def begin(self, wanted: Wanted | None = None) -> Order:
+        return await self.purchases.open(wanted or self.wanted(), "https://here.example")
+
+    async def pay(self, order: Order, fate: Fate = Fate.PAYS) -> None:
+        checkout = checkouts.checkout_id(order.id)
+        await self.provider.change(checkout, lambda known, now: checkouts.pay(known, NUMBERS[fate], now))
+
+    async def state(self, order: Order) -> State:
+        return state(await self.world.ledger.orders.get(order.id))
+
+    async def coins(self) -> int:
+        return (await self.world.ledger.wallets.read("ann")).coins
+
+
+@pytest.fixture
+async def books(redis_client: Redis, redis_url: str) -> AsyncIterator[Books]:
+    async with a_world(redis_url) as world:
+        await world.redis.hset(f"{world.base('ann')}:accounts", "ann", write_protection(Protection(asked=1)))
+        yield Books(world)
+
+
+async def test_what_no_webhook_told_is_found_once(books: Books) -> None:
+    order = await books.begin()
+    await books.pay(order)
+    for _ in range(3):
+        await books.reconciliation.round()
+    assert (await books.state(order), await books.coins(), books.reconciliation.found) == (State.PAID, 350, 1)
+
+
+async def test_a_provider_is_asked_from_its_last_answer_on_and_what_it_missed_is_asked_again(books: Books) -> None:
+    began = books.world.clock[0]
+    await books.reconciliation.round()
+    books.provider.down = True
+    books.world.clock[0] += 10 * 3_600_000
+    await books.reconciliation.round()
+    books.provider.down = False
+    await books.reconciliation.round()
+    await books.reconciliation.round()
+    hours = 10 * 3_600_000
+    assert books.provider.seen == [began - 3 * 86_400_000, began - 600_000, began + hours - 600_000]
+
+
+async def test_one_that_leads_nowhere_keeps_no_other_from_being_taken(books: Books) -> None:
+    order = await books.begin()
+    await books.pay(order)
+    await books.world.redis.hdel(books.world.ledger.keys.references(order.id), order.id)
+    other = await books.begin()
+    await books.pay(other)
+    await books.reconciliation.round()
+    assert await books.coins() == 350 and await books.state(other) == State.PAID
+
+
+async def test_a_checkout_that_could_not_be_made_is_made_with_the_same_key(books: Books) -> None:
+    wanted = books.wanted()
+    books.provider.down = True
+    with pytest.raises(ProviderFailed):
+        await books.begin(wanted)
+    books.provider.down = False
+    order = await books.begin(wanted)
+    assert order.url == f"https://here.example/checkout/{checkouts.checkout_id(order.id)}"
+    with pytest.raises(KeyReused):
+        await books.begin(wanted._replace(package="coins-70"))
+
+
+async def test_a_provider_that_says_no_ends_the_order(books: Books) -> None:
+    wanted = books.wanted()
+    books.provider.refuses = True
+    with pytest.raises(ProviderRefused):
+        await books.begin(wanted)
+    books.provider.refuses = False
+    order = await books.begin(wanted)
+    assert state(order) == State.FAILED and not order.url
+
+
+async def test_an_order_that_nobody_pays_is_over_and_one_whose_bank_is_slow_later(books: Books) -> None:
+    order, slow = await books.begin(), await books.begin()
+    said = Effect("sandbox", "cs_slow", Kind.PAYING, books.world.clock[0], slow.id)
+    await books.purchases.take([said])
+    books.world.clock[0] = order.expires + GRACE - 1
+    await books.reconciliation.resume()
+    assert await books.state(order) == State.CREATED
+    books.world.clock[0] += 1
+    await books.reconciliation.resume()
+    assert (await books.state(order), await books.state(slow)) == (State.EXPIRED, State.PAYING)
+    books.world.clock[0] = slow.expires + BANKS
+    await books.reconciliation.resume()
+    assert await books.state(slow) == State.EXPIRED
+
+
+async def test_a_withdrawal_that_broke_off_is_taken_up_until_the_provider_answers(books: Books) -> None:
+    order = await books.begin()
+    await books.pay(order)
+    await books.reconciliation.round()
+    order, name = await books.world.ledger.orders.get(order.id), books.world.key()
+    offer = await books.withdrawals.offer(order, name)
+    books.provider.down = True
+    order, made = await books.withdrawals.withdraw(order, name, offer.token)
+    assert (made.done_at, made.failed_at, await books.coins()) == (0, 0, 0), "the coins are taken, the money waits"
+    await books.reconciliation.resume()
+    assert not (await books.world.ledger.orders.get(order.id)).withdrawals[name].done_at
+    books.provider.down = False
+    await books.reconciliation.round()
+    books.world.clock[0] += 1
+    await books.reconciliation.round()
+    found = await books.world.ledger.orders.get(order.id)
+    assert found.withdrawals[name].done_at and state(found) == State.REFUNDED
+    assert await books.coins() == 0, "the refund that carries it out takes nothing once more"
+
+
+async def test_a_refund_that_fails_later_gives_the_coins_back(books: Books) -> None:
+    order = await books.begin()
+    await books.pay(order, Fate.REFUND_FAILS)
+    await books.reconciliation.round()
+    order, name = await books.world.ledger.orders.get(order.id), books.world.key()
+    await books.withdrawals.withdraw(order, name, (await books.withdrawals.offer(order, name)).token)
+    await books.reconciliation.round()
+    assert await books.coins() == 0
+    books.world.clock[0] += 1000
+    await books.reconciliation.round()
+    assert await books.coins() == 350 and await books.state(order) == State.PAID
