@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.mutations import audit, batcher, connection, disk, fanout, giving, hub, lua, prices, protection, stores
+from tests.mutations import (
+    audit,
+    batcher,
+    connection,
+    disk,
+    fanout,
+    giving,
+    hub,
+    lua,
+    prices,
+    protection,
+    spending,
+    stores,
+)
 from tests.mutations.mutant import Mutant
 
 __all__ = ["ALL", "Mutant"]
@@ -19,4 +32,5 @@ ALL = (
     *prices.MUTANTS,
     *protection.MUTANTS,
     *giving.MUTANTS,
+    *spending.MUTANTS,
 )

@@ -122,17 +122,16 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/gifts.py",
-        f"gifts {LEDGER}",
+        f"gifts spending {LEDGER}",
         (
             '        if not 1 <= count <= MAX_COUNT:\n            raise BadAmount(f"count',
             '        if count > MAX_COUNT:\n            raise BadAmount(f"count',
         ),
-        ("(*told), gift.coins * count)", "(*told), gift.coins)"),
-        ("gift_id, count)) if message is None and not confirmed", "gift_id, count)) if not confirmed"),
-        (
-            "        if message is None and not confirmed:\n            _remember",
-            "        if True:\n            _remember",
-        ),
+        ("gift.coins * count)\n", "gift.coins)\n"),
+        ("count)) if message is None and not confirmed else None", "count)) if not confirmed else None"),
+        ("count)) if message is None and not confirmed else None", "count)) if message is None else None"),
+        ("        if message is None and not confirmed:\n", "        if not confirmed:\n"),
+        ("        if message is None and not confirmed:\n", "        if message is None:\n"),
         ("get((sender, room, gift_id, count))", "get((sender, room, gift_id, 1))"),
         ('str(count), message or "", *filter', "str(count), *filter"),
         ("told = (sender.id, room.id, gift_id", "told = (sender.id, gift_id"),
