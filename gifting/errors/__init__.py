@@ -17,6 +17,7 @@
     │   ├── UnknownGift             unknown_gift
     │   ├── UnknownPackage          unknown_package
     │   ├── UnknownProvider         unknown_provider
+    │   ├── BadReceipt              bad_receipt
     │   └── BadZone                 bad_zone
     ├── Denied                    this token may not do that
     │   ├── BadToken                bad_token

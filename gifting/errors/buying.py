@@ -18,6 +18,11 @@ class UnknownProvider(BadRequest):
     help = "Choose one of the providers that GET /v1/packages names."
 
 
+class BadReceipt(BadRequest):
+    code = "bad_receipt"
+    help = "Hand in what the store gave to the app for this very purchase, in the way that docs/providers.md says."
+
+
 class BadZone(BadRequest):
     code = "bad_zone"
     help = "Send the name of a time zone of the IANA database, such as Europe/Berlin."

@@ -111,8 +111,8 @@ class Provider(Protocol):
         """
 
     async def claim(self, order: Order, receipt: str) -> Sequence[Told]:
-        """What the buyer's device says it was given for the order, checked with the provider. Raises ProviderRefused,
-        also where nothing is claimed that way.
+        """What the buyer's device says it was given for the order, checked with the provider. Raises BadReceipt, also
+        where nothing is claimed that way.
         """
 
     async def verify(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> Sequence[Told]:

@@ -28,7 +28,7 @@ from gifting.economy.providers.base import Checkout, Facts, ProviderRefused, Rea
 from gifting.economy.providers.registry import Parts
 from gifting.economy.providers.signature import check_age, read_header, signed_at
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL, Event, effects, read_event
-from gifting.errors import BadSetting, ProviderFailed
+from gifting.errors import BadReceipt, BadSetting, ProviderFailed
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
 
@@ -72,7 +72,7 @@ class Stripe:
         return Checkout(session.url or "", f"{NAME}:{session.id}", session.expires_at * 1000)
 
     async def claim(self, order: Order, receipt: str) -> Sequence[Told]:
-        raise ProviderRefused("Stripe hands out no receipts; it says itself what was paid.")
+        raise BadReceipt("Stripe hands out no receipts; it says itself what was paid.")
 
     async def verify(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> Sequence[Told]:
         header = read_header(headers)

@@ -19,7 +19,7 @@ from gifting.economy.providers.google.provider import VOIDED_BACK, Google
 from gifting.economy.providers.google.push import Certificates, Pusher
 from gifting.economy.providers.google.told import ANSWER_WITHIN
 from gifting.economy.providers.remote import Remote
-from gifting.errors import BadSetting, BadWebhook, ProviderFailed
+from gifting.errors import BadReceipt, BadSetting, BadWebhook, ProviderFailed
 from gifting.model.effects import Effect, Kind
 from gifting.model.orders import Order, Withdrawal, add
 from tests.support.play import AUDIENCE, PACKAGE, PUSHER, Play, a_purchase, bought_push, push, push_token
@@ -170,7 +170,7 @@ async def test_what_is_not_what_was_ordered_issues_nothing(
     play.purchases["t1"] = a_purchase(**more)
     by = google(play, world, order)
     assert await refusal(by, bought_push()) == Reason.MISMATCH
-    with pytest.raises(ProviderRefused, match="mismatch"):
+    with pytest.raises(BadReceipt, match="mismatch"):
         await by.claim(order, "t1")
     assert await world.ledger.deliveries.waiting("google") == {}
 
@@ -194,7 +194,7 @@ async def test_test_purchases_are_of_test_mode_only(play: Play, world: World) ->
     assert await refusal(google(play, world, live=False), bought_push()) == Reason.MODE
     play.purchases["t1"] = a_purchase(testPurchaseContext={"fopType": "TEST"})
     assert await refusal(google(play, world), bought_push()) == Reason.MODE
-    with pytest.raises(ProviderRefused, match="mode"):
+    with pytest.raises(BadReceipt, match="mode"):
         await google(play, world).claim(ORDERED, "t1")
     assert await google(play, world, live=False).claim(ORDERED, "t1") == [PAID]
     play.purchases["t1"] = a_purchase(testPurchaseContext={})
@@ -237,7 +237,7 @@ async def test_a_push_that_makes_no_sense_is_refused(play: Play, world: World, b
 
 @pytest.mark.parametrize("receipt", ["", "..", "t9", "../t1", "t1?x=1", "x" * 3000])
 async def test_a_receipt_is_one_part_of_a_path(play: Play, world: World, receipt: str) -> None:
-    with pytest.raises(ProviderRefused):
+    with pytest.raises(BadReceipt):
         await google(play, world).claim(ORDERED, receipt)
 
 

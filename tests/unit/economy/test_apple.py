@@ -18,7 +18,7 @@ from gifting.economy.providers.apple.signed import App, Signed
 from gifting.economy.providers.apple.told import ANSWER_WITHIN
 from gifting.economy.providers.base import Facts, ProviderRefused, Reason, RefundRequest, Told
 from gifting.economy.providers.remote import Remote
-from gifting.errors import BadWebhook, ProviderFailed
+from gifting.errors import BadReceipt, BadWebhook, ProviderFailed
 from gifting.model.effects import Effect, Kind
 from gifting.model.orders import Order, add
 from tests.support.apple import APP, BUNDLE, Store, now_ms
@@ -117,7 +117,7 @@ async def test_what_is_not_what_was_ordered_issues_nothing(kind: str, order: Ord
     with pytest.raises(BadWebhook) as caught:
         await told(kind, order, **more)
     assert caught.value.reason == Reason.MISMATCH
-    with pytest.raises(ProviderRefused, match="mismatch"):
+    with pytest.raises(BadReceipt, match="mismatch"):
         await apple(order).claim(order, STORE.sign(BOUGHT | more))
 
 
@@ -129,7 +129,7 @@ async def test_a_body_that_is_none_is_refused(sent: bytes) -> None:
 
 
 async def test_a_receipt_of_another_store_is_refused() -> None:
-    with pytest.raises(ProviderRefused, match="unsigned"):
+    with pytest.raises(BadReceipt, match="unsigned"):
         await apple().claim(an_order("apple"), Store().sign(BOUGHT))
 
 

@@ -22,7 +22,7 @@ from gifting.economy.providers.apple.told import NAME, SIGNIFICANT, of_notificat
 from gifting.economy.providers.base import Checkout, Facts, ProviderRefused, Reason, RefundRequest, Told, refused
 from gifting.economy.providers.shelf import Shelf
 from gifting.economy.providers.threads import Threads
-from gifting.errors import BadWebhook
+from gifting.errors import BadReceipt, BadWebhook
 from gifting.model.effects import WHOLE
 from gifting.model.lots import consumed
 from gifting.model.orders import Order
@@ -69,7 +69,7 @@ class Apple:
             bought = await self._threads.run(lambda: self._signed.transaction(receipt, HANDED_IN, _now()))
             return of_transaction(bought, order, self._shelf.product(order.package))
         except BadWebhook as error:
-            raise ProviderRefused(f"The receipt is not believed ({error.reason}).") from None
+            raise BadReceipt(f"The receipt is not believed ({error.reason}).") from None
 
     async def verify(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> Sequence[Told]:
         try:

@@ -30,7 +30,7 @@ from gifting.economy.providers.google.told import (
     reference,
 )
 from gifting.economy.providers.shelf import Shelf
-from gifting.errors import BadWebhook
+from gifting.errors import BadReceipt, BadWebhook
 from gifting.ledger.deliveries import Deliveries
 from gifting.model.effects import WHOLE, Kind
 from gifting.model.lots import consumed
@@ -74,7 +74,9 @@ class Google:
             bought = read_purchase(await self._play.purchase(receipt))
             return [await self._bought(bought, receipt, order, _now())]
         except BadWebhook as error:
-            raise ProviderRefused(f"The receipt is not believed ({error.reason}).") from None
+            raise BadReceipt(f"The receipt is not believed ({error.reason}).") from None
+        except ProviderRefused as error:
+            raise BadReceipt(error.detail) from None
 
     async def verify(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> Sequence[Told]:
         await self._pusher.check(headers.get("authorization", ""), now_ms)

@@ -22,7 +22,7 @@ from gifting.economy.providers.sandbox import checkout as checkouts
 from gifting.economy.providers.sandbox.checkout import Checkout
 from gifting.economy.providers.sandbox.history import due, event_body, history
 from gifting.economy.providers.stripe_events import effects, read_event
-from gifting.errors import Conflict, OrderNotFound
+from gifting.errors import BadReceipt, Conflict, OrderNotFound
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
 
@@ -74,7 +74,7 @@ class Sandbox:
         return Opened(f"{PAGE}/{made.id}", f"{PLAY}:{made.id}", made.expires)
 
     async def claim(self, order: Order, receipt: str) -> Sequence[Told]:
-        raise ProviderRefused("The sandbox hands out no receipts.")
+        raise BadReceipt("The sandbox hands out no receipts.")
 
     async def verify(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> Sequence[Told]:
         signature.verify(body, headers, self.secrets, now_ms)

@@ -464,6 +464,7 @@ export type ErrorCode =
   | "bad_key"
   | "bad_message"
   | "bad_origin"
+  | "bad_receipt"
   | "bad_token"
   | "bad_webhook"
   | "bad_zone"
