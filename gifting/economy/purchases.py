@@ -9,7 +9,8 @@ from functools import partial
 from typing import Final
 
 from gifting.economy.draft import Rules, Wanted, draft
-from gifting.economy.providers.base import Facts, Provider, ProviderRefused, RefundRequest, Told
+from gifting.economy.providers.base import Provider, ProviderRefused, RefundRequest, Told
+from gifting.economy.questions import Questions
 from gifting.errors import (
     BadWebhook,
     Conflict,
@@ -25,7 +26,6 @@ from gifting.ledger.order_books import Held
 from gifting.ledger.orders import Applied
 from gifting.model.consequences import OPEN, state
 from gifting.model.effects import Effect, Kind
-from gifting.model.lots import unspent
 from gifting.model.money import key_time
 from gifting.model.orders import Order, PaymentMismatch
 from gifting.model.standing import Standing
@@ -53,6 +53,7 @@ class Purchases:
         self._ledger = ledger
         self._rules = rules
         self._lead_ms = round(ledger.settings.key_lead * 1000)
+        self._questions = Questions(ledger, self.provider)
         self.refused: Counter[str] = Counter()
         """Webhooks, by reason."""
         self.reached: Counter[str] = Counter()
@@ -154,7 +155,7 @@ class Purchases:
         changed = 0
         for one in told:
             if isinstance(one, RefundRequest):
-                await self._answer(one)
+                await self._questions.answer(one)
             elif (applied := await self._apply(one)) is not None and applied.changed:
                 changed += 1
         return changed
@@ -182,18 +183,6 @@ class Purchases:
             await self._ledger.wallets.announce(user)
         except Unavailable as error:
             log.info("nobody was told what %s has: %s", user, error)
-
-    async def _answer(self, request: RefundRequest) -> None:
-        order = await self._ledger.orders.find(request.order or request.reference)
-        if order is None:
-            raise OrderNotFound(f"There is no order {request.order or request.reference}.")
-        held = await self._ledger.orders.held(order.user)
-        left = unspent(order, held.paid, held.orders.values())
-        facts = Facts(order, left, held.account.purchased)
-        try:
-            await self.provider(request.provider).answer_refund_request(request, facts)
-        except ProviderRefused as error:
-            log.warning("%s does not take the answer about order %s: %s", request.provider, order.id, error)
 
 
 def _draft(wanted: Wanted, rules: Rules, used: Mapping[str, int], now: int, held: Held) -> Order:

@@ -134,4 +134,12 @@ MUTANTS = (
         ('.get("state") not in _REFUNDED', '.get("state") in _REFUNDED'),
         ("self._access.token(refused=token)", "self._access.token()"),
     ),
+    *of(
+        "gifting/economy/questions.py",
+        "questions",
+        ("        if name in self._answered:\n            return\n", ""),
+        ("if self._ledger.now_ms() >= request.until:", "if False:"),
+        ("        if len(self._answered) > REMEMBERED:\n", "        if False:\n"),
+        ("unspent(order, held.paid, held.orders.values())", "order.coins"),
+    ),
 )

@@ -1,4 +1,4 @@
-"""The App Store Server API, as far as it is needed: what was notified, what was refunded, what was used up."""
+"""The App Store Server API, as far as it is needed: what was notified, and what was used up."""
 
 from __future__ import annotations
 
@@ -40,17 +40,16 @@ class Api:
     async def notifications(self, since_ms: int, until_ms: int) -> AsyncIterator[str]:
         """All that Apple sent or tried to send, as it was signed."""
         body = {"startDate": since_ms, "endDate": until_ms}
-        async for page in self._pages("POST", "/inApps/v1/notifications/history", "paginationToken", body):
-            for item in _list(page, "notificationHistory"):
+        params: dict[str, str] = {}
+        for _ in range(PAGES_MAX):
+            page = await self._ask("POST", "/inApps/v1/notifications/history", params=params, body=body)
+            for item in page.get("notificationHistory") or ():
                 if isinstance(item, dict) and isinstance(signed := item.get("signedPayload"), str):
                     yield signed
-
-    async def refunds(self, transaction: str) -> AsyncIterator[str]:
-        """All refunded transactions of who made this one, as they were signed."""
-        async for page in self._pages("GET", f"/inApps/v2/refund/lookup/{transaction}", "revision", None):
-            for signed in _list(page, "signedTransactions"):
-                if isinstance(signed, str):
-                    yield signed
+            if not page.get("hasMore"):
+                return
+            params = {"paginationToken": str(page.get("paginationToken", ""))}
+        raise ProviderFailed(f"Apple tells more than {PAGES_MAX} pages.")
 
     async def consumption(self, transaction: str, body: Answer) -> None:
         """Answer a request for consumption."""
@@ -58,16 +57,6 @@ class Api:
 
     async def close(self) -> None:
         await self._remote.close()
-
-    async def _pages(self, method: str, path: str, token: str, body: Answer | None) -> AsyncIterator[Answer]:
-        params: dict[str, str] = {}
-        for _ in range(PAGES_MAX):
-            page = await self._ask(method, path, params=params, body=body)
-            yield page
-            if not page.get("hasMore"):
-                return
-            params = {token: str(page.get(token, ""))}
-        raise ProviderFailed(f"Apple tells more than {PAGES_MAX} pages.")
 
     async def _ask(self, method: str, path: str, **sent: Any) -> Answer:
         return await self._remote.ask(method, path, headers={"Authorization": f"Bearer {self._token()}"}, **sent)
@@ -77,8 +66,3 @@ class Api:
         claims = {"iss": self._key.issuer, "iat": now, "exp": now + TOKEN_LIFE, "aud": "appstoreconnect-v1"}
         named = {"kid": self._key.id}
         return jwt.encode({**claims, "bid": self._bundle}, self._key.pem, algorithm="ES256", headers=named)
-
-
-def _list(page: Answer, name: str) -> list[object]:
-    found = page.get(name)
-    return found if isinstance(found, list) else []
