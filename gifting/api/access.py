@@ -127,6 +127,7 @@ ASKED_GUARDIAN = Access("who is asked to be the user's guardian", owners=_PEOPLE
 UNLINKER = Access(
     "operators and the guardian; while none has accepted, the user and who is asked", _OPERATOR, _PEOPLE, _unlinker
 )
+REPORTERS = Access("viewers, creators and operators", _PEOPLE | _OPERATOR, room=_room_of_body)
 SENDERS = Access("viewers, creators and operators", _PEOPLE | _OPERATOR, room=_room_of_path)
 WATCHERS = Access("everybody with a token", frozenset(ROLES), room=_room_of_path)
 BUYERS = Access("viewers and creators", _PEOPLE)

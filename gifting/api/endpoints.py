@@ -14,6 +14,7 @@ from gifting.api import (
     packages,
     purchases,
     rooms,
+    safety,
     sandbox,
     spending,
     tokens,
@@ -34,6 +35,7 @@ class Noun(NamedTuple):
 NOUNS: Final = (
     Noun("rooms", rooms.__doc__, rooms.ENDPOINTS),
     Noun("moderation", moderation.__doc__, moderation.ENDPOINTS),
+    Noun("safety", safety.__doc__, safety.ENDPOINTS),
     Noun("gifts", gifts.__doc__, gifts.ENDPOINTS),
     Noun("packages", packages.__doc__, packages.ENDPOINTS),
     Noun("purchases", purchases.__doc__, purchases.ENDPOINTS),

@@ -41,6 +41,11 @@ class Comments:
         options = (room.id, room.host, seq, by, event, self._log_keep)
         allowed(await self._calls.timed("comment_remove", keys, options, unsure=errors.Unconfirmed))
 
+    async def said(self, room: RoomRef, seq: int) -> tuple[str, str]:
+        """Who said something in an event, and what, also where it is removed. Raises NotFound."""
+        event = await self._said(room, seq)
+        return event["user"]["id"], event.get("text") or event["message"]
+
     async def _said(self, room: RoomRef, seq: int) -> dict[str, Any]:
         """The event with this seq, as it was logged; it says something."""
         batches, _ = await self._rooms.log_page(room, seq - 1, 1)

@@ -37,6 +37,11 @@ key                             type    holds
 ``{p00}:meta``                  hash    what can't change once data exists
 ``{pNN}:overlays:H``            zset    token id → when it expires (ms): all that the host's rooms issued
 ``{p00}:revoked:K``             zset    what is revoked → when that may be forgotten (ms); K: t(oken), o(verlay), u(ser)
+``{p00}:banned``                zset    users who are banned → number in the order of that; ``~`` has the last
+``{p00}:unbanned``              zset    users who are so no longer → number, of the same order
+``{p00}:reports``               hash    id → what a user reported
+``{p00}:reports/open``          zset    their ids, by when they came (ms)
+``{p00}:reporters``             hash    user → how many of its reports are open
 ``{p00}:sandbox``               hash    checkout of the sandbox → what it knows of it
 ``{p00}:sandbox/due``           zset    checkouts of which something is to be told → when (ms)
 ``{p00}:sandbox/changed``       zset    checkouts → when they last changed, or will (ms)
@@ -90,6 +95,18 @@ class Keys:
     def chain(self) -> str:
         """What the key of a node's chain of commit calls begins with."""
         return f"{self.bases[0]}:chain"
+
+    @property
+    def banned(self) -> str:
+        return f"{self.bases[0]}:banned"
+
+    @property
+    def unbanned(self) -> str:
+        return f"{self.bases[0]}:unbanned"
+
+    def reports(self) -> list[str]:
+        """What users reported, as the scripts take it."""
+        return [f"{self.bases[0]}:{part}" for part in ("reports", "reports/open", "reporters")]
 
     @property
     def revisions(self) -> str:

@@ -12,6 +12,7 @@ from gifting.config import Settings
 from gifting.health import Health
 from gifting.ledger.accounts import Accounts
 from gifting.ledger.address import Address
+from gifting.ledger.bans import Bans
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
 from gifting.ledger.comments import Comments
@@ -30,6 +31,7 @@ from gifting.ledger.overlays import Overlays
 from gifting.ledger.people import People
 from gifting.ledger.promotions import Promotions
 from gifting.ledger.protections import Protections
+from gifting.ledger.reports import Reports
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import Rooms
 from gifting.ledger.safety import require_safe
@@ -76,10 +78,12 @@ class Ledger:
         calls = Calls(self.redis, keys, self.halt, now)
         self.rooms = Rooms(calls, settings)
         self.people = People(calls)
+        self.reports = Reports(calls)
         self.held = Held(calls, settings.log_keep)
         self.comments = Comments(calls, self.rooms, settings.log_keep)
         self.wallets = Wallets(calls, settings)
         self.accounts = Accounts(calls)
+        self.bans = Bans(calls, self.accounts)
         self.protections = Protections(self.accounts, lambda: int(now() or self.now_ms()))
         self.spending = SpendingReader(calls)
         self.sweeper = Sweeper(calls, settings)
@@ -111,6 +115,7 @@ class Ledger:
         except REDIS_ERRORS as error:
             raise errors.NoRedis(f"Redis can't be used: {str(error).rstrip('.')}.") from None
         await self.revocations.sync()  # no revoked token is let in, from the first
+        await self.bans.sync()
         self._connecting = self._vital.start("ledger: connection", self.connector.run(), self.batcher.fall)
 
     def check_rate(self, catalog: Catalog) -> None:

@@ -17,6 +17,7 @@ _LUA = resources.files("gifting.ledger").joinpath("lua")
 
 NAMES = (
     "account_put",
+    "ban",
     "comment_decide",
     "comment_hold",
     "comment_remove",
@@ -29,6 +30,8 @@ NAMES = (
     "person_put",
     "presence",
     "promotion_reserve",
+    "report_close",
+    "report_put",
     "revoke",
     "room_end",
     "room_open",

@@ -17,6 +17,9 @@ SEQ: Final = r"\A[1-9][0-9]{0,14}\Z"
 HELD_ID: Final = r"\A[0-9]{1,16}-[0-9]{1,9}\Z"
 """What a comment that is held is called: when it was said (ms), and a number."""
 
+REPORT_ID: Final = r"\A[0-9a-f]{16}\Z"
+"""What a report is called: a digest of it."""
+
 _is_id = re.compile(ID).match
 _is_token_id = re.compile(TOKEN_ID).match
 _is_seq = re.compile(SEQ).match

@@ -155,6 +155,7 @@ class Gateway:
         while True:
             await asyncio.sleep(interval)
             try:
+                await self.ledger.bans.sync()
                 if await self.authenticator.sync():
                     await self.close_revoked()
             except GiftingError as error:

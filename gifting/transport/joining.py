@@ -65,8 +65,8 @@ def _enter_room(
 
 
 def _announce(gateway: Gateway, session: Session, room: Room) -> None:
-    """Log that a viewer came, unless too many do, or it is blocked."""
-    if room.members.take(gateway.time()):
+    """Log that a viewer came, unless too many do, or it is blocked or banned."""
+    if not gateway.ledger.bans.covers(session.identity.user) and room.members.take(gateway.time()):
         sender = gateway.sender_of(session)
         gateway.ledger.free.post(room.ref, encode_post("member", sender.user), lambda outcome: None, user=sender.id)
 

@@ -103,7 +103,9 @@ async def _hold(gateway: Gateway, session: Session, reply_to: int, room: RoomRef
 
 
 def _take(gateway: Gateway, session: Session, meter: Meter, amount: int) -> None:
-    """What is free has a bound per user, whatever token or connection it comes by. Raises RateLimited."""
+    """What is free has a bound per user, whatever token or connection it comes by. Raises Banned, RateLimited."""
+    if gateway.ledger.bans.covers(session.identity.user):
+        raise errors.Banned
     if not meter.take(session.identity.user, gateway.time(), amount):
         raise errors.RateLimited
 

@@ -31,6 +31,12 @@ TABLE = """
     GET /v1/rooms/{room}                           yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
     DELETE /v1/rooms/{room}                        yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     PATCH /v1/rooms/{room}                         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/reports                               yyn    yyn     yyn    yyn     yyn    yyn     -nn    -nn
+    GET /v1/reports                                ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    DELETE /v1/reports/{report}                    ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/users/{user}/ban                      ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/users/{user}/unban                    ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/bans                                   ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     GET /v1/rooms/{room}/held                      yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     POST /v1/rooms/{room}/held/{held}              yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     DELETE /v1/rooms/{room}/comments/{seq}         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
@@ -70,6 +76,9 @@ TABLE = """
 """
 
 BODIES: dict[str, Any] = {
+    "POST /v1/reports": {"kind": "spam", "room": "r1"},
+    "POST /v1/users/{user}/ban": {"reason": "a test"},
+    "POST /v1/users/{user}/unban": {"reason": "a test"},
     "POST /v1/rooms/{room}/held/{held}": {"post": True},
     "POST /v1/rooms": {"room": "r1", "host": "host"},
     "POST /v1/rooms/{room}/gifts": {"gift": "spark"},
@@ -117,7 +126,16 @@ async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIter
 
 async def ask(server: Server, case: Case) -> str:
     method, path = case.endpoint.split()
-    path = path.format(room="r1", user="host", token_id="r1~made-up", seq=1, held="1-1", key=new_key(), order=new_key())
+    path = path.format(
+        room="r1",
+        user="banned" if path.endswith("ban") else "host",  # whose tokens are revoked then
+        token_id="r1~made-up",
+        seq=1,
+        held="1-1",
+        report="0" * 16,
+        key=new_key(),
+        order=new_key(),
+    )
     body = BODIES.get(case.endpoint)
     if body is not None and path.endswith(("gifts", "grants", "purchases", "withdraw")):
         body = {**body, "key": new_key()}

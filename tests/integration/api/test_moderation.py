@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 
 from gifting import errors
 from gifting.client import Client
+from gifting.wire.tokens import issue
 from tests.support.keys import new_key
-from tests.support.server import Server
+from tests.support.server import SECRET, Server
 
 
 @pytest.fixture
@@ -240,3 +242,50 @@ async def test_who_may_not_decide_about_what_is_held(server: Server) -> None:
             await caller.call("POST", f"/v1/rooms/r1/held/{one['id']}", {"post": True})
     with pytest.raises(errors.NotFound):
         await server.caller("other", "creator").call("POST", f"/v1/rooms/r2/held/{one['id']}", {"post": True})
+
+
+async def test_a_report_has_what_was_said_also_when_it_is_removed(server: Server) -> None:
+    async with Client(server.url, server.token("ann")) as ann:
+        await ann.comment("r1", "rude")
+    await server.operator.call("DELETE", "/v1/rooms/r1/comments/1")
+    eve = server.caller("eve", "viewer", room="r1")
+    made = await eve.call("POST", "/v1/reports", {"kind": "harassment", "room": "r1", "seq": 1, "text": "look"})
+    (report,) = (await server.operator.call("GET", "/v1/reports"))["reports"]
+    told = {name: report[name] for name in ("id", "by", "kind", "room", "user", "seq", "said", "text")}
+    assert told == {
+        "id": made["id"],
+        "by": "eve",
+        "kind": "harassment",
+        "room": "r1",
+        "user": "ann",
+        "seq": 1,
+        "said": "rude",
+        "text": "look",
+    }
+    for body in ({"kind": "spam"}, {"kind": "spam", "user": "ann", "seq": 1}, {"kind": "dislike", "room": "r1"}):
+        with pytest.raises(errors.BadMessage):
+            await server.caller("eve", "viewer").call("POST", "/v1/reports", body)
+    with pytest.raises(errors.NotFound):
+        await server.caller("eve", "viewer").call("POST", "/v1/reports", {"kind": "spam", "room": "r1", "seq": 9})
+    await server.operator.call("DELETE", f"/v1/reports/{made['id']}")
+
+
+@pytest.mark.attack
+async def test_a_ban_closes_the_sockets_and_new_tokens_are_no_way_back(server: Server) -> None:
+    async with Client(server.url, server.token("ann")) as ann:
+        await ann.join("r1")
+        await server.operator.call("POST", "/v1/users/ann/ban", {"reason": "scam"})
+        with pytest.raises((errors.TokenRevoked, ConnectionError)):
+            async for _ in ann.events():
+                pass
+    later = issue(SECRET, "ann", "viewer", now=time.time() + 5, ttl=1000)  # within the leeway of clocks
+    async with Client(server.url, later) as again:
+        await again.join("r1")
+        for say in (again.comment("r1", "hello"), again.share("r1"), again.like("r1"), again.send_gift("r1", "spark")):
+            with pytest.raises(errors.Banned):
+                await say
+    assert (await server.operator.call("GET", "/v1/bans"))["users"] == ["ann"]
+    await server.operator.call("POST", "/v1/users/ann/unban", {"reason": "a mistake"})
+    async with Client(server.url, later) as free:
+        assert await free.comment("r1", "hello")
+        assert (await free.send_gift("r1", "spark"))["coins"] == 99

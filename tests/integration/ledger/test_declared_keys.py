@@ -15,6 +15,7 @@ from gifting.ledger import commit_call, keys, scripts
 from gifting.ledger.commit import Packed, PendingCommit, pack_batch
 from gifting.model.events import encode_event
 from gifting.model.house import PersonChange, RulesChange
+from gifting.model.reports import Report
 from tests.support.lua import hook
 from tests.support.orders import anyone, draft, paid
 from tests.support.world import STREAK, WINDOW, World, a_world
@@ -125,6 +126,11 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await world.forget()
     await ledger.overlays.note(rooms[0], "r2~token", 60)
     await ledger.revocations.revoke_user("ann")
+    await ledger.bans.ban("dan", "a test", "op")
+    name = await ledger.reports.add(Report(by="ann", kind="spam", room="r2", user="", seq=0, said="", text=""))
+    await recorder.look()
+    await ledger.reports.close(name)
+    await ledger.bans.unban("dan", "a test", "op")
     assert await ledger.sandbox.write("cs_1", b"", b"known", world.clock[0], world.clock[0])
     await ledger.deliveries.note("google:GPA.1", world.clock[0], ["coins.20", "token"])
     await recorder.look()
