@@ -110,6 +110,7 @@ class OrderBooks:
             Conflict: others have written each time.
             PaymentMismatch: a reference leads to another order.
         """
+        self._calls.halt.check()  # what broke off must not be told of as known
         for tried in range(TRIES):
             held = await self.held(user)
             put = decide(held)
