@@ -19,7 +19,7 @@ from gifting.api.services import Services
 from gifting.config import Settings
 from gifting.economy.economy import PLAY_MONEY, Economy
 from gifting.economy.providers.sandbox.sender import Address
-from gifting.errors import GiftingError, LedgerHalted
+from gifting.errors import BadCatalog, BadSetting, GiftingError, LedgerHalted
 from gifting.files import count_open, raise_limit
 from gifting.hub.hub import Hub
 from gifting.ledger.embedded import EmbeddedRedis
@@ -28,7 +28,7 @@ from gifting.ledger.ledger import Ledger
 from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
 from gifting.model.packing import unpack
-from gifting.rulebook import Rulebook
+from gifting.rulebook import Rulebook, Rules
 from gifting.running import address, reached_by
 from gifting.serving import Server, all_started, client_server, metrics_server
 from gifting.signing.keeper import KeyKeeper
@@ -87,9 +87,7 @@ class Node:
         self.health = vital.health
         self.rulebook = Rulebook(settings, tell_others)
         self.ledger = Ledger(url, settings, self.rulebook.rules.catalog, vital=self.vital)
-        self.rulebook.follow(
-            lambda rules: self.ledger.use_catalog(rules.catalog), lambda rules: self.ledger.check_rate(rules.catalog)
-        )
+        self.rulebook.follow(lambda rules: self.ledger.use_catalog(rules.catalog), self._check_rules)
         self.keeper = KeyKeeper(settings, self.health)
         self.hub = Hub(self.ledger.rooms, settings, self.name)
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring(), self.rulebook)
@@ -105,6 +103,13 @@ class Node:
             {self.ledger.keys.balances: lambda told: self.gateway.wallets.changed(*unpack(told))},
         )
         self.health.check("feed", lambda: "" if self.feed.healthy else "No events are heard from Redis.")
+
+    def _check_rules(self, rules: Rules) -> None:
+        """Raises BadCatalog."""
+        try:
+            self.ledger.check_rate(rules.catalog)
+        except BadSetting as error:
+            raise BadCatalog(error.detail) from None
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until the process should end, then drain. ``ready`` is called when clients may come.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gifting.errors import GiftingError, NotCharged, StartError, all_errors
+from gifting.errors import BadFile, GiftingError, NotCharged, StartError, all_errors
 
 Schema = dict[str, Any]
 
@@ -25,10 +25,13 @@ def components(types: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Schem
     return dict(zip(distinct, schemas, strict=True)), {name: _as_browsers_read(named[name]) for name in sorted(named)}
 
 
+_NO_ANSWERS: Final = (StartError, NotCharged)
+
+
 def error_codes() -> list[str]:
     """The codes that a server may answer with."""
-    own = (StartError, NotCharged)
-    return sorted({GiftingError.code, *(error.code for error in all_errors() if not issubclass(error, own))})
+    answers = (error for error in all_errors() if issubclass(error, BadFile) or not issubclass(error, _NO_ANSWERS))
+    return sorted({GiftingError.code, *(error.code for error in answers)})
 
 
 def ecma(pattern: str) -> str:

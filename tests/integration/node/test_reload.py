@@ -174,7 +174,7 @@ async def test_a_bad_file_is_refused_and_all_stays(
 async def test_a_catalog_that_does_not_fit_the_diamond_rate_is_refused(tmp_path: Path, files: Files) -> None:
     async with Server(tmp_path / "data", diamonds_per_coin="999.999999", **files.paths) as server:
         files.write(1_000_000)
-        with pytest.raises(errors.BadSetting):
+        with pytest.raises(errors.BadCatalog, match="no longer exact"):
             await reload(server)
         assert await version(server) == 1
 
