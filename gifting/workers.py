@@ -89,8 +89,8 @@ class _Workers:
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         """Until it has ended."""
         assert process.stdout is not None
-        async for line in process.stdout:
-            if line == RELOAD:
+        while said := await process.stdout.read(4096):
+            if RELOAD in said:
                 self._vital.reload.set()
         await process.wait()
 

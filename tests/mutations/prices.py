@@ -61,7 +61,7 @@ MUTANTS = (
     *of(
         "gifting/workers.py",
         "reload",
-        ("            if line == RELOAD:\n                self._vital.reload.set()\n", ""),
+        ("            if RELOAD in said:\n                self._vital.reload.set()\n", ""),
         ("                    process.stdin.write(RELOAD)\n", ""),
     ),
 )  # fmt: skip
