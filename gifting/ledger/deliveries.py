@@ -10,6 +10,9 @@ from gifting.model.packing import pack, unpack
 PAGE: Final = 1000
 """Deliveries that one reading gives at most."""
 
+Note = tuple[int, list[str]]
+"""When it was bought (ms), and what its store is told by."""
+
 
 class Deliveries:
     """By the purchase's name at its provider (``google:GPA.…``). Everything raises LedgerUnavailable."""
@@ -23,7 +26,7 @@ class Deliveries:
         with translated():
             await self._redis.hsetnx(self._key, reference, pack([at, details]))
 
-    async def get(self, reference: str) -> tuple[int, list[str]] | None:
+    async def get(self, reference: str) -> Note | None:
         with translated():
             kept = await self._redis.hget(self._key, reference)
         return None if kept is None else _read(kept)
@@ -33,9 +36,9 @@ class Deliveries:
         with translated():
             await self._redis.hdel(self._key, reference)
 
-    async def waiting(self, provider: str) -> dict[str, tuple[int, list[str]]]:
+    async def waiting(self, provider: str) -> dict[str, Note]:
         """Those of one provider, :data:`PAGE` of them at most."""
-        found: dict[str, tuple[int, list[str]]] = {}
+        found: dict[str, Note] = {}
         with translated():
             async for name, kept in self._redis.hscan_iter(self._key, match=f"{provider}:*", count=PAGE):
                 found[name.decode()] = _read(kept)
@@ -44,6 +47,6 @@ class Deliveries:
         return found
 
 
-def _read(kept: bytes) -> tuple[int, list[str]]:
+def _read(kept: bytes) -> Note:
     at, details = unpack(kept)
     return at, details

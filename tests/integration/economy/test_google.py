@@ -125,6 +125,27 @@ async def test_a_consumption_that_is_refused_stays_noted_while_there_is_time(
     assert len(await world.ledger.deliveries.waiting("google")) == noted
 
 
+@pytest.mark.parametrize("first", ["GPA.1", "GPA.2"])
+async def test_of_an_order_that_is_paid_twice_google_hears_of_one_and_gives_the_other_back(
+    play: Play, world: World, first: str
+) -> None:
+    """Whichever came first here: else the buyer would have paid twice for coins that are issued once."""
+    play.purchases["t2"] = a_purchase(orderId="GPA.2", purchaseCompletionTime="2026-11-26T20:00:01Z")
+    by = google(play, world)
+    order = ORDERED
+    for token in ("t1", "t2") if first == "GPA.1" else ("t2", "t1"):
+        for effect in await by.claim(order, token):
+            order = add(order, effect)  # type: ignore[arg-type]
+        for _ in range(2):
+            await by.delivered(order)
+    assert len(order.payments) == 2
+    assert (play.consumed("t1"), play.consumed("t2")) == (first == "GPA.1", first == "GPA.2")
+    play.orders = {"GPA.1": "PROCESSED", "GPA.2": "PROCESSED"}
+    await by.refund(order, 199, "w1")
+    assert play.orders[first] == "REFUNDED"
+    assert list(play.orders.values()).count("REFUNDED") == 1
+
+
 async def test_what_google_gave_back_is_waited_for_no_more(play: Play, world: World) -> None:
     by = google(play, world)
     await by.claim(ORDERED, "t1")

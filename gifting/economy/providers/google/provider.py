@@ -31,7 +31,7 @@ from gifting.economy.providers.google.told import (
 )
 from gifting.economy.providers.shelf import Shelf
 from gifting.errors import BadReceipt, BadWebhook
-from gifting.ledger.deliveries import Deliveries
+from gifting.ledger.deliveries import Deliveries, Note
 from gifting.model.effects import WHOLE, Kind
 from gifting.model.lots import consumed
 from gifting.model.orders import Order
@@ -99,17 +99,18 @@ class Google:
         """All of it, or nothing: that is what Google does for others."""
         if amount != order.price:
             raise ProviderRefused("Google Play gives back the whole price, or the buyer asks Google.")
-        for purchase in _purchases(order):
-            await self._play.refund(purchase)
+        purchase, _ = await self._counting(order)
+        await self._play.refund(purchase)
 
     async def delivered(self, order: Order) -> None:
         """A no of Google's is left to the worker, and to whoever reads the log: what was issued stays issued."""
-        for purchase in _purchases(order):
-            if (noted := await self._deliveries.get(reference(purchase))) is not None:
-                try:
-                    await self._consume(purchase, *noted[1])
-                except ProviderRefused as error:
-                    log.error("%s is not consumed: %s", purchase, error)
+        purchase, noted = await self._counting(order)
+        if noted is None:
+            return
+        try:
+            await self._consume(purchase, *noted[1])
+        except ProviderRefused as error:
+            log.error("%s is not consumed: %s", purchase, error)
 
     async def close(self) -> None:
         await self._play.close()
@@ -154,6 +155,15 @@ class Google:
         """The order of a purchase; other products of the same application have none."""
         return await self._shelf.order(reference(purchase))
 
+    async def _counting(self, order: Order) -> tuple[str, Note | None]:
+        """The purchase that the coins are for, and its note: one that Google has heard of, else the first.
+
+        Google never hears of another, which it gives back by itself.
+        """
+        paid = sorted((at, name) for name, at in order.payments.items() if name not in order.refunds)
+        noted = [(name, await self._deliveries.get(reference(name))) for _, name in paid]
+        return next((one for one in noted if one[1] is None), (noted or [("", None)])[0])
+
     async def _undelivered(self, now: int) -> list[Told]:
         """The payments that Google waits to hear of, told again so that it does. What is too late is forgotten."""
         told: list[Told] = []
@@ -179,10 +189,6 @@ class Google:
             return read_purchase(await self._play.purchase(token)).consumed
         except BadWebhook:
             return False
-
-
-def _purchases(order: Order) -> list[str]:
-    return [name.removeprefix(f"{NAME}:") for name in order.references if name.startswith(f"{NAME}:")]
 
 
 def _now() -> int:
