@@ -20,6 +20,7 @@ from gifting.ledger.ledger import Ledger
 from gifting.model import events
 from gifting.model.catalog import load_catalog
 from gifting.model.house import NO_RULES
+from gifting.model.standing import Standing
 from gifting.model.values import RoomRef, Sender
 from gifting.transport.connection import Connection
 from gifting.transport.gateway import Gateway
@@ -141,7 +142,8 @@ class Stage:
         connection.connection_made(transport)
         self.transports.append(transport)
         connection.codec = codec
-        identity = Identity(samples.USER_ID, "viewer", "token", time.time() + TTL, name="Ann", level=12)
+        expires, standing = time.time() + TTL, Standing(30, "US")
+        identity = Identity(samples.USER_ID, "viewer", "token", expires, name="Ann", level=12, standing=standing)
         user = Identity(f"user-{self.gateway.limits.connected}", "viewer", "token", 0)
         allowance = self.gateway.limits.enter(user, self.gateway.time())
         connection.session = Session(connection, self.hub, identity, allowance)

@@ -22,13 +22,15 @@ from gifting.ledger.stream import Span, read_ledger
 from gifting.model.events import encode_event
 from gifting.model.money import key_time, parse_key
 from gifting.model.packing import pack
+from gifting.model.protection import read_protection
 from gifting.model.values import RoomRef
 from tests.support.lua import hook
-from tests.support.world import STREAK, World, a_world
+from tests.support.world import World, a_world
 
 pytestmark = pytest.mark.attack
 
 PRICE, COINS = 7, 100
+HOUR = 3_600_000
 CALLS_MAX = 150
 
 
@@ -67,7 +69,7 @@ class Batch:
             await self.world.grant(user, COINS)
         first = self.gift(0, 0)
         await self.world.raw_commit(first)
-        self.world.clock[0] += STREAK + 1
+        self.world.clock[0] += HOUR  # what was spent before is counted as of that hour, in the same call
         self.gifts.clear()
         sent = [self.gift(0, 0), self.gift(0, 1), self.gift(1, 1), self.gift(1, 0), self.gift(1, 0, coins=1000)]
         comment = pack((self.rooms[0].id, self.hosts[0], encode_event("share", {}), "", 0, 0))[1:]
@@ -153,6 +155,10 @@ async def check(batch: Batch, before: list[int], earned: list[int]) -> bool:
     """What is left. Whether anything was written."""
     after, now_earned = await batch.coins(), await batch.diamonds()
     assert all(was - now in (0, 2 * PRICE) for was, now in zip(before, after, strict=True))
+    for user in batch.users:
+        account, record = await batch.world.ledger.accounts.read(user)
+        counted = account.since + sum(coins for _, coins in read_protection(record).hours)
+        assert counted >= account.sent, "limits would forget what was spent"
     debited = [was - now == 2 * PRICE for was, now in zip(before, after, strict=True)]
     credited = [now > was for was, now in zip(earned, now_earned, strict=True)]
     entries = await batch.entries()

@@ -12,7 +12,9 @@ from gifting import errors
 from gifting.ledger.account import Frozen
 from gifting.ledger.status import Status
 from gifting.model.money import MAX_AMOUNT
+from gifting.model.protection import read_protection, write_protection
 from gifting.model.terms import Terms
+from gifting.model.windows import moved
 from tests.support.accounts import account_of, add_to_account
 from tests.support.world import START, STREAK, World, a_world
 
@@ -224,6 +226,58 @@ async def test_platform_limit(world: World) -> None:
     told = await refused(world, terms=Terms(month_cap=10))
     assert isinstance(told, errors.PlatformLimit)
     assert told.until == (world.clock[0] // HOUR + 1) * HOUR + 30 * DAY
+
+
+async def test_a_share_of_a_limit_is_told_once_with_the_gift_that_passes_it(world: World) -> None:
+    await world.protect("ann", limits={"h24": 11, "month": 41})
+    shares = [(await world.send(count=count)).notice for count in (4, 1, 2, 1, 2)]  # beside the one of before
+    assert shares == [0, 50, 0, 80, 100]
+    await world.protect("ann", limits={"h24": 101, "month": 22})
+    assert [(await world.send(count=count)).notice for count in (6, 1, 4)] == [0, 80, 100]
+    await world.protect("ann", limits={"h24": 10**6})
+    again = await world.send(count=5, key=(key := world.key()))
+    assert (again.notice, (await world.send(count=5, key=key)).notice) == (0, 0)
+
+
+async def test_shares_are_told_anew_once_what_was_spent_has_left_the_window(world: World) -> None:
+    await world.protect("ann", limits={"h24": 10})
+    assert (await world.send(count=9)).notice == 100
+    world.clock[0] += 26 * HOUR
+    assert [(await world.send(count=count)).notice for count in (4, 1)] == [0, 50]
+
+
+async def test_gifts_of_one_call_pass_shares_and_limits_one_after_another(world: World) -> None:
+    await world.protect("ann", limits={"h24": 11})
+    said = await world.together(*({"count": 2} for _ in range(7)))
+    assert [reply.how for reply in said] == [0, 0, 50, 80, 100, 0, 0]
+    assert [Status(reply.status) for reply in said] == [Status.OK] * 5 + [Status.SPENDING_LIMIT] * 2
+
+
+async def test_a_balance_of_an_older_version_is_spent_as_granted_coins(world: World) -> None:
+    await world.redis.hset(f"{world.base('old')}:coins", "old", "500")
+    assert (await world.send("old", count=20)).coins == 480
+    account = await account_of(world.redis, world.base("old"), "old")
+    assert (account.coins, account.bonus, account.sent, account.day) == (480, 480, 20, 20)
+    await world.protect("older", limits={"day": 5})
+    assert (await world.ledger.wallets.read("older")).coins == 0
+
+
+async def test_a_zone_that_is_changed_ends_no_window_sooner(world: World) -> None:
+    """Afreeca's cap began anew at midnight, wherever that was."""
+    await world.protect("ann", limits={"day": 10})
+    await spend(world, 9)
+    record = read_protection((await world.ledger.accounts.read("ann")).record)
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        record = moved(record, zone, world.clock[0])
+        await world.ledger.accounts.put("ann", write_protection(record), **WHY)
+        told = await refused(world)
+        assert isinstance(told, errors.SpendingLimit)
+        record = read_protection((await world.ledger.accounts.read("ann")).record)
+    assert told.until == 1_700_046_000_000  # when that day is over in the last of them
+    world.clock[0] = told.until - 1
+    await refused(world)
+    world.clock[0] += 1
+    await spend(world, 10)
 
 
 async def test_confirm_required(world: World) -> None:
