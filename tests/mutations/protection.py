@@ -34,7 +34,7 @@ MUTANTS = (
     ),
     *of(
         f"{MODEL}/calendar.py",
-        "calendar windows",
+        "calendar",
         ("return max(end, _first_at(", "return min(end, _first_at("),
         ("+ 7 - day.weekday())", "+ 6 - day.weekday())"),
         ("max(one.start, midnight - one.ahead)", "midnight - one.ahead"),

@@ -204,6 +204,13 @@ async def test_what_is_on_record_tells_on_what_it_was_spent(world: World) -> Non
     assert (await world.ledger.spending.read("nobody", 0)).coins == 0
 
 
+async def test_what_others_spend_in_the_same_call_is_theirs(world: World) -> None:
+    near = next(f"ann{number}" for number in range(1000) if world.base(f"ann{number}") == world.base("ann"))
+    await world.grant(near, 100)
+    await world.together({"count": 3}, {"user": near, "count": 50})
+    assert [(await world.ledger.spending.read(user, 0)).coins for user in ("ann", near)] == [3, 50]
+
+
 @pytest.mark.parametrize(("bound", "most"), [("READ_MAX", 400), ("ENTRIES_MAX", 3)])
 async def test_what_is_too_much_to_read_is_complete_from_a_later_time_on(
     world: World, monkeypatch: pytest.MonkeyPatch, bound: str, most: int

@@ -35,14 +35,15 @@ def test_a_guardians_limits_act_at_once_beside_the_users_own() -> None:
 
 def test_a_guardian_is_named_by_one_and_accepts_itself() -> None:
     asked = invite(NOTHING, "mum")
-    with pytest.raises(Forbidden):
-        accept(asked, "stranger")
+    for record in (NOTHING, asked):
+        with pytest.raises(Forbidden):
+            accept(record, "stranger")
     linked = accept(asked, "mum")
     assert (linked.guardian, linked.invited) == ("mum", "")
     assert accept(linked, "mum") is linked
     with pytest.raises(Conflict):
         invite(linked, "dad")
-    assert unlink(ask_as_guardian(linked, {"gifts.day": 1})) == NOTHING
+    assert unlink(ask_as_guardian(linked, {"gifts.day": 1, "purchases.day": 1, "caps.gift": 1})) == NOTHING
 
 
 def test_a_break_only_gets_longer() -> None:
