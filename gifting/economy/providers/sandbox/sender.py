@@ -21,7 +21,7 @@ from gifting.errors import GiftingError
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY: Final = 0.25
+LOOK_EVERY: Final = 0.5
 """Seconds between two looks at what is due; what this process did to a checkout is told at once."""
 
 AT_ONCE: Final = 8
