@@ -14,6 +14,7 @@ from tests.mutations import (
     orders,
     prices,
     protection,
+    purchases,
     spending,
     stores,
 )
@@ -33,6 +34,7 @@ ALL = (
     *stores.MUTANTS,
     *prices.MUTANTS,
     *protection.MUTANTS,
+    *purchases.MUTANTS,
     *giving.MUTANTS,
     *spending.MUTANTS,
 )
