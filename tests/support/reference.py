@@ -15,6 +15,7 @@ from gifting.model.catalog import Gift
 from gifting.model.money import MAX_AMOUNT, diamonds_for, key_time, parse_key
 from gifting.model.terms import UNBOUND, Terms
 from tests.support.reference_account import Account, Refusal
+from tests.support.reference_house import House, Person
 from tests.support.reference_room import Event, Room, Streak, User
 
 
@@ -88,6 +89,7 @@ class Reference:
         self.spent: Counter[Hashable] = Counter()
         self.taken: Counter[Hashable] = Counter()
         self.rooms: dict[str, Room] = {}
+        self.people: dict[str, dict[str, Person]] = {}
         self._keys: dict[Hashable, tuple[Hashable, Reply]] = {}
         self._floors: Counter[str] = Counter()
 
@@ -162,6 +164,9 @@ class Reference:
             return closed, 0
         if sent.user["id"] == host:
             return "own_room", 0
+        asked = sent.user["id"], sent.terms.age, sent.terms.region, coins, sent.message
+        if unwanted := self.rooms[sent.room].house.no_gift(now, *asked):
+            return unwanted
         if refused := account.refusal(coins, sent.terms, now, self.rules.streak_window):
             return refused
         if max(self.diamonds[host] + diamonds, self.rooms[sent.room].coins + coins) > MAX_AMOUNT:
@@ -190,6 +195,15 @@ class Reference:
         seq = room.append(now, event, streak.first, streak.coins, ends)
         return Reply(0, "ok", seq, self.account(sent.user["id"]).coins, streak.repeats, streak.first)
 
+    def comment(self, now: int, name: str, host: str, event: Event, age: int) -> Reply:
+        """By whom the event says, if the room's host lets it."""
+        house, user = self.rooms[name].house if name in self.rooms else None, event["user"]["id"]
+        if house and not self._closed(name, host):
+            if refused := house.no_comment(now, user, age):
+                return Reply(0, refused[0], refused[1])
+            house.comment(now, user)
+        return self.post(now, name, host, event)
+
     def post(self, now: int, name: str, host: str, event: Event) -> Reply:
         """A free event: it needs an open room, and no key."""
         if closed := self._closed(name, host):
@@ -208,7 +222,8 @@ class Reference:
             hosted = (room for room in self.rooms.values() if room.live and room.host["id"] == host["id"])
             if sum(1 for _ in hosted) >= self.rules.creator_rooms:
                 return "too_many_live_rooms"
-        room = self.rooms.setdefault(name, Room(name, host, title))
+        people = self.people.setdefault(host["id"], {})
+        room = self.rooms.setdefault(name, Room(name, host, title, House(host["id"], people)))
         if room.host["id"] != host["id"]:
             return "room_taken"
         return "ok" if room.live else "room_ended"

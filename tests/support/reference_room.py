@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tests.support.reference_house import House
+
 Event = dict[str, Any]
 User = Mapping[str, Any]
 """A user or host as the room sees them: a map with an ``id``."""
@@ -37,6 +39,7 @@ class Room:
     id: str
     host: User
     title: str
+    house: House
     live: bool = True
     coins: int = 0
     diamonds: int = 0

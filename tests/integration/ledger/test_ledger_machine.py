@@ -30,6 +30,7 @@ from gifting.ledger.ledger import Ledger
 from gifting.ledger.status import Status
 from gifting.model.catalog import Catalog, parse_catalog
 from gifting.model.events import encode_event, encode_host
+from gifting.model.house import PersonChange, RulesChange
 from gifting.model.money import MAX_AMOUNT, make_key
 from gifting.model.packing import unpack
 from gifting.model.protection import WINDOWS, Protection, read_protection, write_protection
@@ -38,6 +39,7 @@ from gifting.model.terms import UNBOUND, Terms
 from gifting.model.values import Outcome, Result, RoomRef
 from gifting.model.windows import moved
 from tests.support.reference import Reference, Reply, Rules, Sent
+from tests.support.reference_house import Person
 from tests.support.reference_room import Logged
 from tests.support.replies import script_replies
 
@@ -87,6 +89,8 @@ TERMS = st.sampled_from(
     [
         UNBOUND,
         UNBOUND,
+        Terms(age=17, region="GB"),
+        Terms(age=18, region="FR"),
         Terms(gift_cap=500, streak_cap=1_000),
         Terms(velocity_rate=3, velocity_burst=10),
         Terms(velocity_rate=1_000_000, velocity_burst=10**9),
@@ -98,6 +102,23 @@ SOME = st.sampled_from([3, 10, 20, 100, 501, 3_000, 10**9])
 LIMITS: st.SearchStrategy[dict[str, int]] = st.dictionaries(st.sampled_from(WINDOWS), SOME, max_size=3)
 CAPS = st.one_of(st.just((0, 0, 0)), st.tuples(*[st.sampled_from([0, 0, 5, 600])] * 3))
 ZONES = st.sampled_from(["UTC", "UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Kiritimati"])
+NOTHING_RULED = RulesChange(gifting=True, min_age=0, regions=[], max_gift=0, slow_mode=0)
+RULES = st.sampled_from(
+    [
+        RulesChange(gifting=False),
+        RulesChange(min_age=18),
+        RulesChange(regions=["GB", "US"]),
+        RulesChange(max_gift=7),
+        RulesChange(slow_mode=3),
+        RulesChange(slow_mode=60, max_gift=500),
+    ]
+)
+CHANGES = st.builds(
+    PersonChange,
+    blocked=st.sampled_from([None, None, False, False, True]),
+    mute=st.sampled_from([None, 0, 1, 3_000, 60_000]),
+    moderator=st.sampled_from([None, False, True]),
+)
 PAUSES = st.sampled_from([-1, 0, 1, 60_000])
 PURSES = (2_000, 10**12, 2_000, 10_000)
 
@@ -256,6 +277,46 @@ class LedgerMachine(RuleBasedStateMachine):
             assert expected == "ok"
             assert (ref.id, ref.host) == (room, host)
 
+    @rule(data=st.data(), rules=RULES)
+    def rule_room(self, data: st.DataObject, rules: RulesChange) -> None:
+        """And let anybody in again after some gifts and comments."""
+        name = data.draw(st.sampled_from(sorted(self.reference.rooms)))
+        room = self.reference.rooms[name]
+        for change in (rules, NOTHING_RULED):
+            try:
+                self.run(self.ledger.people.set_rules(self.run(self.ledger.rooms.find(name)), change))
+            except errors.RoomEnded:
+                assert not room.live
+                return
+            assert room.live
+            house = room.house
+            house.gifting = house.gifting if change.gifting is None else change.gifting
+            house.min_age = house.min_age if change.min_age is None else change.min_age
+            house.regions = house.regions if change.regions is None else change.regions
+            house.max_gift = house.max_gift if change.max_gift is None else change.max_gift
+            house.pause = house.pause if change.slow_mode is None else 1000 * change.slow_mode
+            self.send(data, 8)
+
+    @rule(data=st.data(), change=CHANGES)
+    def decide(self, data: st.DataObject, change: PersonChange) -> None:
+        """A host blocks or mutes somebody, or makes it a moderator."""
+        group = data.draw(st.sampled_from(self.groups))
+        name = data.draw(st.sampled_from(sorted(n for n, r in self.reference.rooms.items() if r.host["id"] in group)))
+        host, user = self.reference.rooms[name].host["id"], data.draw(st.sampled_from((group[1],) * 4 + group))
+        room = self.run(self.ledger.rooms.find(name))
+        if user == host:
+            with pytest.raises(errors.OwnRoom):
+                self.run(self.ledger.people.decide(room, user, change))
+            return
+        person = self.reference.people[host].setdefault(user, Person())
+        person.blocked = person.blocked if change.blocked is None else change.blocked
+        person.moderator = (person.moderator if change.moderator is None else change.moderator) and not person.blocked
+        person.muted_until = person.muted_until if change.mute is None else self.clock + change.mute
+        found = self.run(self.ledger.people.decide(room, user, change))
+        until = person.muted_until if person.muted_until > self.clock else 0
+        assert (found.blocked, found.muted_until, found.moderator) == (person.blocked, until, person.moderator)
+        self.send(data, 4)
+
     def busy(self) -> list[str]:
         return sorted(name for name, room in self.reference.rooms.items() if len(room.log) >= 12)
 
@@ -315,7 +376,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if key:
             return self.reference.gift(self.clock, key, sent)
         event = {"type": "comment", "user": sent.user, "text": "hello"}
-        return self.reference.post(self.clock, sent.room, sent.host["id"], event)
+        return self.reference.comment(self.clock, sent.room, sent.host["id"], event, sent.terms.age)
 
     async def submit(self, batch: list[tuple[str, Sent]]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -329,7 +390,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 )
             else:
                 event = encode_event("comment", {"user": dict(sent.user), "text": "hello"})
-                self.ledger.free.post(self.ref(sent), event, outcomes.append)
+                by: dict[str, Any] = {"user": sent.user["id"], "age": sent.terms.age, "spoken": True}
+                self.ledger.free.post(self.ref(sent), event, outcomes.append, **by)
         await self.ledger.batcher.drain()
         return outcomes
 
