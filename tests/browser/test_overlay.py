@@ -255,3 +255,15 @@ async def test_the_page_is_transparent_but_for_its_cards(browser: Browser, scene
     }})""")
     assert alpha[0] == 0, "the page above the cards"
     assert alpha[1] > 0, "a card"
+
+
+async def test_what_was_said_with_a_gift_leaves_its_card_when_it_is_removed(browser: Browser, scene: Scene) -> None:
+    page = await scene.overlay(browser)
+    await scene.send("ann", "castle", 1, "rude")
+    await page.wait_for("document.querySelector('.message')?.textContent === 'rude'")
+    events = (await scene.operator.call("GET", f"/v1/rooms/{scene.room}/events"))["events"]
+    (seq,) = (event["seq"] for event in events if event.get("message") == "rude")
+    await scene.operator.call("DELETE", f"/v1/rooms/{scene.room}/comments/{seq}")
+    await page.wait_for("document.querySelector('.message')?.textContent === ''")
+    [card] = await page.evaluate(CARDS)
+    assert (card["name"], card["message"]) == ("ann", "")

@@ -131,3 +131,24 @@ async def test_what_is_read_further_up_stays_where_it_is(browser: Browser, scene
     await page.evaluate(fill.format("last", 1))
     assert await page.evaluate("document.querySelectorAll('#lines li').length") == 120
     await expect(page.page.locator("#lines li").last).to_be_in_viewport()
+
+
+async def test_what_is_removed_leaves_the_room_page(browser: Browser, scene: Scene) -> None:
+    """A comment goes, of a gift its words; and who holds a comment says so to its author."""
+    page = await scene.viewer(browser, "ann")
+    async with scene.client("bob", name="Bo") as bob:
+        await bob.send_gift(scene.room, "kite", 1, "rude")
+        await bob.comment(scene.room, "ruder")
+        await bob.comment(scene.room, "nice")
+    await page.wait_for("document.querySelectorAll('#feed .comment').length === 2")
+    events = (await scene.operator.call("GET", f"/v1/rooms/{scene.room}/events"))["events"]
+    for event in events:
+        if (event.get("message") or event.get("text")) in ("rude", "ruder"):
+            await scene.operator.call("DELETE", f"/v1/rooms/{scene.room}/comments/{event['seq']}")
+    await page.wait_for("document.querySelectorAll('#feed .said').length === 1")
+    assert await page.evaluate("document.querySelector('#feed .said').textContent") == "nice"
+    assert await page.evaluate("document.querySelectorAll('#feed .gift-line').length") == 1
+    await page.evaluate("document.querySelector('#text').value = 'free coins at my profile'")
+    await page.evaluate("document.querySelector('#talk').requestSubmit()")
+    await page.wait_for("document.body.textContent.includes('waits until the host has seen it')")
+    assert page.errors == []

@@ -15,6 +15,7 @@ from gifting.model.moderation import Moderation, load_moderation, read_moderatio
 from gifting.model.numbers import cpf, iban, luhn
 from gifting.model.tomlfile import TomlFile
 from gifting.wire.messages import COMMENT_TEXT_MAX
+from tests.support.paths import ROOT
 from tests.support.phrasings import DISGUISES, HARMLESS, LINKS, PERSONAL, PROMISES, UNSEEN
 
 RULES = load_moderation()
@@ -82,6 +83,14 @@ def test_of_what_the_rules_were_not_made_for_most_is_judged_well() -> None:
     wrong = [text for text in UNSEEN[False] if RULES.look(text) is not None]
     assert len(missed) <= 4, missed
     assert len(wrong) <= 2, wrong
+
+
+def test_the_documentation_counts_them() -> None:
+    held = len(FREE_COINS) + len(DISGUISES) + len(LINKS) + len(PERSONAL)
+    through = sum(map(len, HARMLESS.values()))
+    told = (ROOT / "docs" / "moderation.md").read_text()
+    assert f"| {held} of {held} | {through} of {through} |" in told
+    assert f"| {len(UNSEEN[True])} of {len(UNSEEN[True])} | {len(UNSEEN[False])} of {len(UNSEEN[False])} |" in told
 
 
 @pytest.mark.attack

@@ -1,0 +1,125 @@
+"""Mutants of what hosts decide: rules, people, comments that are removed or held."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+LUA = "gifting/ledger/lua"
+
+MUTANTS = (
+    *of(
+        f"{LUA}/include/house.lua",
+        "people comments",
+        ("  elseif rules and not rules.gifting then\n", "  elseif false then\n"),
+        ("  if rules.age > gift.terms.age then\n", "  if rules.age >= gift.terms.age then\n"),
+        ("gift.coins > rules.coins then", "gift.coins >= rules.coins then"),
+        ("' ' .. gift.terms.region .. ' '", "gift.terms.region"),
+        ("  if person and person.muted > now then\n", "  if person and person.muted >= now then\n"),
+        ("string.byte(gift.sent, -1) ~= NO_MESSAGE", "true"),
+        ("  if now - last < r.rules.pause then\n", "  if now - last <= r.rules.pause then\n"),
+        ("r.commented[user] or redis.call", "redis.call"),
+        ("  if post.user == r.host or not (rules or person) then\n", "  if not (rules or person) then\n"),
+        (" and not (person and person.moderator) then", " then"),
+        ("  elseif post.spoken ~= 1 then\n    return nil\n", ""),
+        ("    redis.call('PEXPIRE', r.pace_key, pause)\n", ""),
+    ),
+    *of(
+        f"{LUA}/include/credit.lua",
+        "people",
+        ("    house.want(r, gift.user)\n", ""),
+        ("  if r and post.user ~= '' then\n", "  if false then\n"),
+        ("    refused, ends = house.no_post(r, post, c.now)\n", ""),
+        ("  house.commented(r, post, c.now)\n", ""),
+    ),
+    *of(
+        f"{LUA}/room_rules.lua",
+        "people",
+        (" or found[2] ~= host then", " then"),
+        ("elseif by ~= '' and not house", "elseif false and not house"),
+        ("elseif found[1] ~= 'live' then\n", "elseif false then\n"),
+    ),
+    *of(
+        f"{LUA}/person_put.lua",
+        "people",
+        ("if by ~= '' and (person.moderator or not", "if by ~= '' and (not"),
+        (" or not find(by).moderator) then", ") then"),
+        ("  after.moderator = after.moderator and not after.blocked\n", ""),
+        (" and not person.moderator and tonumber", " and tonumber"),
+        ("    redis.call('HINCRBY', KEYS[1], COUNT, step)\n", ""),
+        ("if redis.call('HEXISTS', KEYS[1], user) == 0 and not has_room()", "if not has_room()"),
+        ("person.muted <= now and not (person.blocked or person.moderator) then", "person.muted <= now then"),
+    ),
+    *of(
+        f"{LUA}/comment_remove.lua",
+        "comments",
+        ("if not r or r.host ~= host then", "if not r then"),
+        ("if by ~= '' and not house", "if false and not house"),
+        ("  forget_old()\n", ""),
+        ("  if r.state == 'live' then\n", "  if true then\n"),
+        ("room.append(r, room.stamp(now), event, seq)", "room.append(r, room.stamp(now), event)"),
+    ),
+    *of(
+        f"{LUA}/comment_hold.lua",
+        "comments",
+        ("  redis.call('XTRIM', KEYS[8], 'MINID', now - kept)\n", ""),
+        ("  for i = 1, n - user_max + 1 do\n", "  for i = 1, 0 do\n"),
+        ("  refused, ends = house.no_post(r, post, now)\n", ""),
+        ("  add('*')\n", ""),
+        ("house.flush(r, now)\n", ""),
+    ),
+    *of(
+        f"{LUA}/comment_decide.lua",
+        "comments",
+        ("  if item and item[2][2] == id then\n", "  if item then\n"),
+        ("    refused = Status.BLOCKED\n", ""),
+        ("elseif by ~= '' and comment and comment.user == by then\n", "elseif false then\n"),
+        ("  redis.call('XDEL', KEYS[8], held)\n  room", "  room"),
+    ),
+    *of(
+        f"{LUA}/ban.lua",
+        "safety_lists",
+        ("ZCARD', KEYS[1]) > banned_max", "ZCARD', KEYS[1]) > banned_max + 1"),
+        ("(banned == 1 or moved == 1)", "true"),
+        ("local moved = redis.call('ZREM', from, user)\n", "local moved = 1\n"),
+    ),
+    *of(
+        f"{LUA}/report_put.lua",
+        "safety_lists",
+        ("if own >= user_max or", "if"),
+        (" or redis.call('ZCARD', KEYS[2]) >= reports_max then", " then"),
+        ("if redis.call('HEXISTS', KEYS[1], id) == 1 then\n", "if false then\n"),
+    ),
+    *of(
+        "gifting/model/moderation.py",
+        "model/moderation",
+        ("            return self._lured(said) and not", "            return not"),
+        ("        return self._disguised(text)\n", "        return False\n"),
+        ("abs(one - other) <= NEAR", "abs(one - other) <= 1"),
+        (" or has_number(self._spelled(said), asked=True):", ":"),
+    ),
+    *of(
+        "gifting/model/folding.py",
+        "model/moderation",
+        ("text.translate(_UNSEEN)", "text"),
+        (".translate(_ALIKE)\n", "\n"),
+        ('.replace("l", "i")', ""),
+    ),
+    *of(
+        "gifting/model/contacts.py",
+        "model/moderation",
+        ("    labels = host[-HOST_MAX:].split", "    labels = host.split"),
+        ("for start in range(len(labels) - 1))", "for start in range(1))"),
+    ),
+    *of(
+        "gifting/wire/removal.py",
+        "wire/removal",
+        ("if entry.weight and not entry.streak", "if entry.weight"),
+        ("            index[place * FIELDS] = len(event)\n", ""),
+        ("        if entry.seq in seqs:\n", "        if True:\n"),
+    ),
+    *of(
+        "gifting/hub/room.py",
+        "hub/hub",
+        ("            batch = self._remove(removed, batch)\n", "            pass\n"),
+    ),
+)
