@@ -121,7 +121,7 @@ class Node:
         regular: list[asyncio.Task[None]] = []
         try:
             await self.ledger.start()
-            if self.economy.sandbox is not None:
+            if self.economy.sandbox is not None and not self._links:  # a demo says it in words of its own
                 log.warning(PLAY_MONEY)
             regular += [self.vital.start(name, work) for name, work in self._regular_work().items()]
             await self.vital.until(self.feed.ready())

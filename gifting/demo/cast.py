@@ -6,13 +6,14 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from gifting.client import Client
-from gifting.errors import GiftingError
+from gifting.demo.purse import Purse, Till
+from gifting.errors import ConfirmRequired, GiftingError, InsufficientCoins
 from gifting.load.latency import Latencies
 from gifting.load.mix import Mix
 from gifting.model.catalog import load_catalog
@@ -62,24 +63,25 @@ class Tally:
     deliveries: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     latency: Latencies = field(default_factory=Latencies)
+    till: Till = field(default_factory=Till)
 
     def count_error(self, error: Exception) -> None:
         self.errors[getattr(error, "code", type(error).__name__)] += 1
 
 
-async def play(url: str, make_token: Callable[[Viewer], str], room: str, viewer: Viewer, tally: Tally) -> None:
-    """For as long as the server lets it: be ``viewer`` in ``room`` of the server at ``url``."""
+async def play(url: str, token: str, room: str, purse: Purse, tally: Tally) -> None:
+    """For as long as the server lets it: be in ``room`` of the server at ``url``, as whom the token says."""
     dice = random.Random()  # noqa: S311
     mix = Mix(load_catalog(), dice)
     await asyncio.sleep(dice.uniform(0, 2))
     try:
-        async with Client(url, make_token(viewer)) as client:
+        async with Client(url, token) as client:
             await client.join(room, lane="all" if dice.random() < 0.1 else "live")
             listening = asyncio.create_task(_listen(client, tally))
             try:
                 while True:
                     await asyncio.sleep(dice.expovariate(1 / 4))
-                    await _act(client, room, mix, tally, dice)
+                    await _act(client, room, mix, purse, tally, dice)
             finally:
                 listening.cancel()
     except (GiftingError, OSError, TimeoutError) as error:
@@ -92,7 +94,7 @@ async def _listen(client: Client, tally: Tally) -> None:
             tally.deliveries += 1
 
 
-async def _act(client: Client, room: str, mix: Mix, tally: Tally, dice: random.Random) -> None:
+async def _act(client: Client, room: str, mix: Mix, purse: Purse, tally: Tally, dice: random.Random) -> None:
     try:
         drawn = dice.random()
         if drawn < 0.25:
@@ -100,16 +102,26 @@ async def _act(client: Client, room: str, mix: Mix, tally: Tally, dice: random.R
         elif drawn < 0.35:
             await client.comment(room, mix.comment())
         else:
-            await _send(client, room, mix, tally)
+            await _send(client, room, mix, purse, tally)
     except (GiftingError, OSError, TimeoutError) as error:
         tally.count_error(error)
 
 
-async def _send(client: Client, room: str, mix: Mix, tally: Tally) -> None:
+async def _send(client: Client, room: str, mix: Mix, purse: Purse, tally: Tally) -> None:
+    """A streak. Who runs out of coins in it buys, and goes on."""
     burst = mix.streak()
     for gap in burst.gaps:
         began = time.perf_counter()
-        await client.send_gift(room, burst.gift.id)
+        try:
+            await client.send_gift(room, burst.gift.id, confirm=_yes)
+        except InsufficientCoins:
+            await purse.fill(burst.gift.coins)
+            continue
         tally.latency.add(int((time.perf_counter() - began) * 1e9))
         tally.gifts[room] += 1
         await asyncio.sleep(gap)
+
+
+async def _yes(error: ConfirmRequired) -> bool:
+    """What is large is meant."""
+    return True

@@ -18,6 +18,7 @@ from gifting import config
 from gifting.client.admin import Admin
 from gifting.demo.cast import STAGES, YOU, Stage, Tally, Viewer, play, viewers
 from gifting.demo.leftovers import guarded, throwaway_dir
+from gifting.demo.purse import Purse
 from gifting.demo.screen import Rates, Snapshots, as_line, as_table, open_console, where_to_look
 from gifting.errors import GiftingError
 from gifting.health import Health
@@ -30,7 +31,9 @@ from gifting.web.front import ShortLink
 from gifting.wire.tokens import Role, issue
 
 HOST: Final = "127.0.0.1"
-COINS: Final = 200_000
+COINS: Final = 10
+"""What a viewer begins with: enough for a streak; what more it takes is bought."""
+
 YOUR_COINS: Final = 10_000
 SOCKETS: Final = 5_000
 """More than the viewers, and no more than most machines let a process open."""
@@ -61,6 +64,7 @@ def run_demo(options: DemoOptions) -> int:
             {"port": options.port, "data_dir": data_dir, "redis": "", "workers": 1, "host": HOST}
             | {"connections": SOCKETS, "tls_cert": "", "tls_key": "", "root_path": "", "public_url": ""}
             | {"token_issuer": "", "token_audience": "", "confirm_first_gift": False}
+            | {"providers": "", "prices": "", "regions": "", "catalog": ""}
         )
         listeners = [stack.enter_context(listener) for listener in listen(settings)]
         if options.data_dir:
@@ -124,11 +128,13 @@ class Demo:
         for line in where_to_look(self._url, self._links):
             self._console.print(line, soft_wrap=True)  # one line each, so that a terminal can open them
         self._console.print()
+        tokens = {viewer.user: self._token(viewer) for viewer in cast}
+        purses = {user: Purse(self._url, user, token, self._tally.till) for user, token in tokens.items()}
         async with asyncio.TaskGroup() as group:
             playing = [
-                group.create_task(play(self._url, self._token, stage.room, viewer, self._tally))
+                group.create_task(play(self._url, token, stage.room, purses[user], self._tally))
                 for stage in STAGES
-                for viewer in cast
+                for user, token in tokens.items()
             ]
             await self._report(admin)
             for task in playing:

@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gifting.demo.cast import STAGES, Tally
+from gifting.demo.purse import Till
+from gifting.model.currencies import Money
 from gifting.web.front import ShortLink
 
 WIDE: Final = 72
@@ -53,7 +55,8 @@ class Rates:
 def as_line(tally: Tally, rates: tuple[float, float], rooms: Snapshots) -> str:
     """How it goes in one line, for where there is no terminal."""
     watching = " + ".join(str(room["viewers"]) for room in rooms.values())
-    return f"{time.strftime('%H:%M:%S')} {tally.gifts.total():,} gifts, {watching} watching, {_summary(tally, rates)}"
+    now, how = time.strftime("%H:%M:%S"), f"{_bought(tally.till)}, {_summary(tally, rates)}"
+    return f"{now} {tally.gifts.total():,} gifts, {watching} watching, {how}"
 
 
 def as_table(tally: Tally, rates: tuple[float, float], rooms: Snapshots, width: int) -> RenderableType:
@@ -69,12 +72,23 @@ def as_table(tally: Tally, rates: tuple[float, float], rooms: Snapshots, width: 
         cells = [stage.room, f"{room['viewers']:,}", f"{tally.gifts[stage.room]:,}", f"{room['coins']:,}"]
         table.add_row(*map(Text, cells), *([Text(_ranking(room))] if width >= WIDE else []))
     below = [] if width >= WIDE else [Text(f"{stage.short}: {_ranking(rooms[stage.room])}") for stage in STAGES]
-    return Group(table, *below, Text(_summary(tally, rates)), Text("Ctrl-C stops it.", style="dim"))
+    return Group(
+        table,
+        *below,
+        Text(f"play money: {_bought(tally.till)}"),
+        Text(_summary(tally, rates)),
+        Text("Ctrl-C stops it.", style="dim"),
+    )
 
 
 def _ranking(room: Mapping[str, Any]) -> str:
     top = [f"{one['user']['name'] or one['user']['id']} {one['coins']:,}" for one in room["top"][:TOP]]
     return ", ".join(top) or "nobody yet"
+
+
+def _bought(till: Till) -> str:
+    money = " and ".join(str(Money(amount, currency)) for currency, amount in till.money.items())
+    return f"{till.purchases:,} purchases, {till.coins:,} coins for {money or 'nothing'}"
 
 
 def _summary(tally: Tally, rates: tuple[float, float]) -> str:

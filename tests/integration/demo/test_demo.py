@@ -114,6 +114,27 @@ async def test_short_links_are_for_who_sits_at_this_machine(tmp_path: Path) -> N
     assert await asyncio.wait_for(process.wait(), STOP_WITHIN) == 0
 
 
+async def test_who_runs_out_of_coins_buys_some_in_the_sandbox(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    process = await start_demo(tmp_path, "--data-dir", str(data))
+    assert process.stdout is not None
+    async with asyncio.timeout(3 * START_WITHIN):
+        line = ""
+        while not re.search(r" [1-9]\d* purchases, [1-9][\d,]* coins for \d+\.\d\d USD, ", line):
+            line = (await process.stdout.readline()).decode()
+            assert line, "it has ended"
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(process.communicate(), STOP_WITHIN)
+    assert process.returncode == 0
+    assert line.rstrip().endswith(" no errors")
+    audit = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gifting", "audit", "--data-dir", str(data)), stdout=asyncio.subprocess.PIPE
+    )
+    report, _ = await audit.communicate()
+    assert audit.returncode == 0, report.decode()
+    assert re.search(r"[1-9]\d* orders", report.decode())
+
+
 async def test_kept_data_passes_the_audit(tmp_path: Path) -> None:
     data = tmp_path / "data"
     process = await start_demo(tmp_path, "--seconds", "3", "--data-dir", str(data))

@@ -41,6 +41,16 @@ def test_errors_are_counted_by_their_codes() -> None:
         tally.count_error(error)
     line = as_line(tally, Rates().measure(tally), snapshots())
     assert line.endswith(
-        "0 gifts, 40 + 40 watching, 0 gifts/s, 0 deliveries/s, p50 0.0 ms, p99 0.0 ms, "
-        "2 TimeoutError, 1 ConnectionResetError"
+        "0 gifts, 40 + 40 watching, 0 purchases, 0 coins for nothing, 0 gifts/s, 0 deliveries/s, p50 0.0 ms, "
+        "p99 0.0 ms, 2 TimeoutError, 1 ConnectionResetError"
     )
+
+
+def test_what_was_bought_is_told_in_money() -> None:
+    tally = Tally()
+    tally.till.purchases, tally.till.coins = 3, 1_050
+    tally.till.money.update({"USD": 1_137})
+    assert "3 purchases, 1,050 coins for 11.37 USD" in as_line(tally, (0.0, 0.0), snapshots())
+    out = StringIO()
+    Console(file=out, width=50, markup=False).print(as_table(tally, (0.0, 0.0), snapshots(), 50))
+    assert "play money: 3 purchases, 1,050 coins for 11.37 USD" in " ".join(out.getvalue().split())
