@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -70,9 +71,15 @@ async def test_what_is_sent_twice_is_seen_once(page: Tab, stage: Stage) -> None:
 
 async def test_what_concerns_the_user_is_told_apart_from_rooms(page: Tab, stage: Stage) -> None:
     await page.evaluate("(window.told = [], client.on('user', ({ event }) => told.push(event)), 0)")
-    await stage.tell_wallet(12)
-    await page.wait_for("told.length")
-    assert await page.evaluate("[told, seen, client.seq('r1')]") == [[{"type": "wallet", "coins": 12}], [], 0]
+    news: list[dict[str, Any]] = [
+        {"type": "wallet", "coins": 12},
+        {"type": "budget", "percent": 80},
+        {"type": "reminder", "minutes": 60, "coins": 5},
+    ]
+    for event in [{"type": "of_another_version"}, *news]:
+        await stage.tell_user(event)
+    await page.wait_for("told.length === 3")
+    assert await page.evaluate("[told, seen, client.seq('r1')]") == [news, [], 0]
 
 
 async def test_a_room_may_be_joined_from_what_was_seen_before(page: Tab, stage: Stage) -> None:

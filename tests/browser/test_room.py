@@ -89,6 +89,16 @@ async def test_the_balance_is_the_same_in_all_tabs_of_a_viewer(browser: Browser,
         await expect(tab.page.locator("#balance")).to_have_text("1,000,000 coins left")
 
 
+async def test_a_viewer_hears_that_a_limit_comes_near_and_what_it_refuses(browser: Browser, scene: Scene) -> None:
+    page = await scene.viewer(browser, "ann")
+    await scene.operator.call("PUT", f"/v1/users/{scene.user('ann')}/limits", {"gifts": {"d7": 198}})
+    for said in ("50 % of a limit", "100 % of a limit", "limit"):
+        await page.page.locator("[data-gift=crown]").click()
+        await expect(page.page.locator("#notice")).to_contain_text(said)
+    assert await scene.coins("ann") == 1_000_000 - 198
+    assert page.errors == []
+
+
 async def test_a_refusal_is_in_sight_wherever_the_page_is(browser: Browser, scene: Scene) -> None:
     """On a phone the gifts are far below the top."""
     page = await scene.viewer(browser, "poor", 390, 844, has_touch=True, is_mobile=True)

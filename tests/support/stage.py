@@ -46,10 +46,10 @@ class Stage:
         for ws in tuple(self._sockets):
             await ws.send_json({"room": "r1", "seq": self.seq, "events": events})
 
-    async def tell_wallet(self, coins: int) -> None:
-        """Send everybody a balance, which belongs to no room."""
+    async def tell_user(self, event: dict[str, Any]) -> None:
+        """Send everybody what concerns the user."""
         for ws in tuple(self._sockets):
-            await ws.send_json({"room": "", "seq": 0, "events": [{"type": "wallet", "coins": coins}]})
+            await ws.send_json({"room": "", "seq": 0, "events": [event]})
 
     async def drop(self, code: int) -> None:
         for ws in tuple(self._sockets):
