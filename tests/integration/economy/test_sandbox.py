@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from gifting.errors import BadSetting, BadWebhook, OrderNotFound
 from gifting.ledger import sandbox as books
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
+from tests.support.certificate import make_certificate
 from tests.support.world import START, World, a_world
 
 SECRETS = ["the first secret, of 32 bytes or more", "the second"]
@@ -78,10 +81,10 @@ class Ears:
 
 
 @asynccontextmanager
-async def ears() -> AsyncIterator[Ears]:
+async def ears(tls: ssl.SSLContext | None = None) -> AsyncIterator[Ears]:
     made = Ears()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls)
+    made.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield made
     finally:
@@ -143,6 +146,19 @@ async def test_nobody_who_listens_is_as_good_as_a_no(till: Till) -> None:
         till.world.clock[0] += 500
         assert await sender(till, heard).round() == 1
         assert len(heard.bodies) == 1
+
+
+async def test_over_tls_the_servers_own_certificate_is_believed_and_no_other(till: Till, tmp_path: Path) -> None:
+    await till.buy()
+    (tmp_path / "other").mkdir()
+    (own, key), (other, _) = make_certificate(tmp_path), make_certificate(tmp_path / "other")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own, key)
+    async with ears(context) as heard:
+        for certificate, times in ((other, 0), (own, 1)):
+            await Sender(till.sandbox, Address(heard.url, str(certificate)), lambda: till.world.clock[0]).round()
+            assert len(heard.bodies) == times
+            till.world.clock[0] += 500
 
 
 async def test_of_several_processes_one_sends(till: Till) -> None:
