@@ -14,7 +14,7 @@ from gifting.config import Settings
 from gifting.economy.providers.base import Provider, RefundRequest, Told
 from gifting.economy.purchases import Purchases
 from gifting.economy.withdrawals import Withdrawals
-from gifting.errors import GiftingError, OrderNotFound
+from gifting.errors import GiftingError, OrderNotFound, ProviderFailed
 from gifting.ledger.ledger import Ledger
 from gifting.model.consequences import OPEN, State, state
 from gifting.model.effects import Effect, Kind
@@ -69,21 +69,25 @@ class Reconciliation:
 
     async def _ask(self, provider: Provider) -> None:
         now = self._ledger.now_ms()
-        usual = now - round(self._settings.reconcile_window * 1000)
-        for one in await provider.reconcile(self._since.get(provider.name, usual)):
-            await self._take(one)
-        self._since[provider.name] = now - OVERLAP
+        longest = now - round(self._settings.reconcile_window * 1000)
+        told = await provider.reconcile(max(self._since.get(provider.name, 0), longest))
+        if all([await self._take(one) for one in told]):
+            self._since[provider.name] = now - OVERLAP
 
-    async def _take(self, one: Told) -> None:
-        """One that leads nowhere, or can't be answered now, keeps no other from being taken."""
+    async def _take(self, one: Told) -> bool:
+        """Whether it is done with. One that leads nowhere, or must be told again, keeps no other from being taken."""
         try:
             changed = await self._purchases.take([one])
         except OrderNotFound as error:
             log.warning("a provider tells of an order that is not here: %s", error)
-            return
+            return True
+        except ProviderFailed as error:
+            log.warning("a provider must be told or asked once more: %s", error)
+            return False
         if changed and not isinstance(one, RefundRequest):
             log.warning("no webhook had told of %s for order %s", one.kind, one.order or one.reference)
         self.found += changed
+        return True
 
     async def resume(self) -> None:
         """Take up what broke off: withdrawals, orders that nobody will pay, and what they held of promotions."""

@@ -39,6 +39,7 @@ class Flaky(Sandbox):
 
     down = False
     refuses = False
+    deaf: tuple[str, ...] = ()
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
@@ -54,6 +55,10 @@ class Flaky(Sandbox):
         self._reach()
         self.seen.append(since_ms)
         return await super().reconcile(since_ms)
+
+    async def delivered(self, order: Order) -> None:
+        if order.id in self.deaf:
+            raise ProviderFailed("It did not hear that the coins are there.")
 
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
         self._reach()
@@ -133,6 +138,21 @@ async def test_one_that_leads_nowhere_keeps_no_other_from_being_taken(books: Boo
     await books.pay(other)
     await books.reconciliation.round()
     assert await books.coins() == 350 and await books.state(other) == State.PAID
+
+
+async def test_a_provider_that_must_be_told_once_more_is_asked_from_there_again(books: Books) -> None:
+    began, orders = books.world.clock[0], [await books.begin() for _ in range(2)]
+    for order in orders:
+        await books.pay(order)
+    books.provider.deaf = (orders[0].id, orders[1].id)
+    await books.reconciliation.round()
+    assert await books.coins() == 700, "the first keeps the second from nothing"
+    books.world.clock[0] += 3_600_000
+    books.provider.deaf = ()
+    await books.reconciliation.round()
+    await books.reconciliation.round()
+    then = books.world.clock[0]
+    assert books.provider.seen == [began - 3 * 86_400_000, then - 3 * 86_400_000, then - 600_000]
 
 
 async def test_a_checkout_that_could_not_be_made_is_made_with_the_same_key(books: Books) -> None:

@@ -206,7 +206,11 @@ async def test_a_dispute_is_placed_by_its_payment_which_alone_names_the_order() 
 
 
 async def test_an_answer_that_does_not_come_is_no_no(provider: Stripe) -> None:
-    for status, error in (("400 Bad Request", ProviderRefused), ("401 Unauthorized", ProviderFailed)):
+    for status, error in (
+        ("400 Bad Request", ProviderRefused),
+        ("401 Unauthorized", ProviderFailed),
+        ("409 Conflict", ProviderFailed),
+    ):
         async with an_api({"error": {"code": "nope"}}, status) as (address, _), a_stripe(api=address) as asked:
             with pytest.raises(ProviderFailed) as caught:
                 await asked.create(order(), "https://here.example/")
