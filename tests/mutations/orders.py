@@ -7,7 +7,7 @@ from tests.mutations.mutant import of
 MUTANTS = (
     *of(
         "gifting/model/consequences.py",
-        "model/orders lots orders_machine",
+        "model/orders lots",
         (
             "return _clamp(named + max(plain, unnamed) - _surplus(order), order.price)",
             "return named + max(plain, unnamed)",
@@ -21,7 +21,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/model/orders.py",
-        "model/orders orders_machine",
+        "model/orders ledger/orders",
         ("        return self.at > self.failed_at\n", "        return self.at >= self.failed_at\n"),
         ("        return self.lost_at > self.won_at\n", "        return bool(self.lost_at)\n"),
         ("    if effect.provider != order.provider:\n", "    if False:\n"),
@@ -29,7 +29,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/model/lots.py",
-        "lots orders_machine",
+        "lots ledger/orders",
         ("        paid -= here\n", ""),
         ("    return max(min(gone, order.price) - money_promised(order), 0)\n", "    return min(gone, order.price)\n"),
         ("    return min(max(share, 0), bonus)\n", "    return max(share, 0)\n"),
@@ -37,7 +37,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/lua/order_put.lua",
-        "ledger/orders orders_machine statuses audit_orders economy_example",
+        "ledger/orders statuses economy_example",
         ("if tonumber(redis.call('HGET', KEYS[7], 'v') or 0) ~= version then", "if false then"),
         ("account.coins - account.bonus < least_paid or account.bonus < least_bonus", "account.bonus < least_bonus"),
         ("if cold and (redis.call('HGET', a.cold, user) or '') ~= cold then", "if false then"),
