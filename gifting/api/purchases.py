@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from gifting.api.access import BUYER, BUYERS
+from gifting.api.access import BUYER, BUYERS, OPERATORS
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.economy.draft import Wanted
 from gifting.errors import BadMessage, RegionNotAllowed
 from gifting.model.consequences import OPEN, State, money_back, state
+from gifting.model.effects import Effect, Kind
 from gifting.model.lots import withdrawable, withdrawable_until
 from gifting.model.money import parse_key
 from gifting.model.orders import Order, Withdrawal
@@ -170,6 +171,14 @@ async def withdraw_purchase(call: Call) -> WithdrawReply:
     return WithdrawReply(False, made.coins, made.bonus, made.amount, order.currency, receipt=receipt)
 
 
+async def clear_warning(call: Call) -> PurchaseReply:
+    """Its time is no earlier than the warning's, also where the provider's clock is ahead."""
+    purchases, order = call.services.economy.purchases, await _own(call)
+    at = max(call.services.ledger.now_ms(), order.warned_at)
+    await purchases.take([Effect(order.provider, order.id, Kind.WARNING_CLEARED, at, order.id)])
+    return _reply(call, await purchases.find(order.id))
+
+
 async def _own(call: Call) -> Order:
     user = "" if call.identity.role == "operator" else call.identity.user
     return await call.services.economy.purchases.find(call.path["order"].lower(), user)
@@ -249,5 +258,13 @@ ENDPOINTS: Final = (
         WithdrawReply,
         WithdrawBody,
         cost=5,
+    ),
+    Endpoint(
+        "POST",
+        f"{_ONE}/clear",
+        "The fraud warning of it was looked into: its user may spend again",
+        OPERATORS,
+        clear_warning,
+        PurchaseReply,
     ),
 )

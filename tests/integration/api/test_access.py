@@ -52,6 +52,7 @@ TABLE = """
     GET /v1/purchases/{order}                      ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     POST /v1/purchases/{order}/claim               ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     POST /v1/purchases/{order}/withdraw            ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
+    POST /v1/purchases/{order}/clear               ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     GET /v1/users/{user}/wallet                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/users/{user}/gifts/{key}               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/grants                   ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn

@@ -158,6 +158,22 @@ async def test_every_card_comes_to_its_end_by_webhooks_alone(shop: Shop, fate: F
     assert (await shop.server.audit())[0] == 0
 
 
+async def test_a_warning_freezes_until_an_operator_has_cleared_it(shop: Shop) -> None:
+    buyer = await shop.buyer()
+    order = await begin(buyer)
+    await pay(buyer, order, Fate.WARNING)
+    await reaches(buyer, order, "fraud_warning")
+    with pytest.raises(errors.GiftingError, match="forbidden"):
+        await buyer.call("POST", f"/v1/purchases/{order['id']}/clear", {})
+    with pytest.raises(errors.GiftingError, match="account_frozen"):
+        await begin(buyer)
+    for _ in range(2):
+        cleared = await shop.server.operator.call("POST", f"/v1/purchases/{order['id']}/clear", {})
+        assert cleared["state"] == "paid"
+    await begin(buyer)
+    assert (await shop.server.audit())[0] == 0
+
+
 async def test_a_card_may_ask_and_be_declined_and_nothing_is_issued_before_it_is_paid(shop: Shop) -> None:
     buyer = await shop.buyer()
     order = await begin(buyer)
