@@ -50,7 +50,7 @@ async def run_workers(
 
 
 class _Workers:
-    """The processes. A line to one's stdin has it read the files again; one that was asked to says so on its stdout."""
+    """The processes. One that has read the files again says so on its stdout; the others are told to on their stdin."""
 
     def __init__(self, settings: Settings, listeners: Sequence[socket.socket], vital: Vital) -> None:
         self._settings = settings
@@ -89,19 +89,23 @@ class _Workers:
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         """Until it has ended."""
         assert process.stdout is not None
-        while said := await process.stdout.read(4096):
-            if RELOAD in said:
-                self._vital.reload.set()
+        async for line in process.stdout:
+            if line == RELOAD:
+                self._tell(but=process)
         await process.wait()
 
     async def pass_on(self) -> None:
-        """For ever: when the files should be read again, tell every worker, also one that has only just begun."""
+        """For ever: when the files should be read again, tell every worker."""
         while True:
             await self._vital.reload.wait()
             self._vital.reload.clear()
-            for process in self._processes:
-                if process.stdin is not None and not process.stdin.is_closing():
-                    process.stdin.write(RELOAD)
+            self._tell()
+
+    def _tell(self, but: asyncio.subprocess.Process | None = None) -> None:
+        """Also one that has only just begun: it finds the line when it can read the files."""
+        for process in self._processes - {but}:
+            if process.stdin is not None and not process.stdin.is_closing():
+                process.stdin.write(RELOAD)
 
 
 async def _stop(process: asyncio.subprocess.Process, timeout: float) -> None:

@@ -9,7 +9,6 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -80,7 +79,7 @@ async def _serve(
             if settings.workers > 1:
                 await run_workers(settings, url, listeners, vital, ready)
             else:
-                others = partial(_ask, vital, worker) if worker else lambda: None
+                others = _tell_parent if worker else lambda: None
                 await Node(settings, url, listeners, vital, tell_others=others).run(ready)
     finally:
         for listener in listeners:
@@ -101,12 +100,11 @@ def _hang_up(vital: Vital, worker: bool, in_terminal: bool) -> None:
     if in_terminal and not os.isatty(STDIN):
         vital.stop.set()
     else:
-        _ask(vital, worker)
-
-
-def _ask(vital: Vital, worker: bool) -> None:
-    """Have all processes of this server read the files again: a worker asks its parent, who tells all."""
-    if worker:
-        print("reload", flush=True)
-    else:
         vital.reload.set()
+        if worker:
+            _tell_parent()
+
+
+def _tell_parent() -> None:
+    """This worker has been asked to read the files again: the parent tells the others."""
+    print("reload", flush=True)

@@ -61,7 +61,7 @@ MUTANTS = (
     *of(
         "gifting/workers.py",
         "reload",
-        ("            if RELOAD in said:\n                self._vital.reload.set()\n", ""),
-        ("                    process.stdin.write(RELOAD)\n", ""),
+        ("                self._tell(but=process)\n", "                pass\n"),
+        ("                process.stdin.write(RELOAD)\n", "                pass\n"),
     ),
 )  # fmt: skip

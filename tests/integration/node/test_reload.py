@@ -98,6 +98,13 @@ async def reached(server: Server, wanted: int) -> None:
             seen = seen + 1 if await version(server) == wanted else 0
 
 
+async def all_have_read(server: Server, times: int) -> None:
+    """Each process says so once each time; nobody reads any more what is about to be written."""
+    async with asyncio.timeout(WAIT):
+        while server.log_text().count("are in force") < times:
+            await asyncio.sleep(0.01)
+
+
 async def reload(server: Server) -> Any:
     return await server.operator.call("POST", "/v1/admin/reload")
 
@@ -119,6 +126,9 @@ async def test_no_gift_fails_while_the_files_are_read_again(server: Server, file
                 costs.append(left - now)
                 left = now
 
+    workers = int(server.env["GIFTING_WORKERS"])
+    if workers > 1:
+        await workers_of(server)
     giving = [asyncio.create_task(give(user)) for user in ("ann", "bob", "cid")]
     async with asyncio.timeout(60):
         for number in range(1, 12):
@@ -133,6 +143,7 @@ async def test_no_gift_fails_while_the_files_are_read_again(server: Server, file
                     "regions": 2,
                     "languages": 0,
                 }
+            await all_have_read(server, number * workers)
             await reached(server, number)
             had = {user: len(costs) for user, costs in spent.items()}
             while any(len(costs) < had[user] + 3 for user, costs in spent.items()):
