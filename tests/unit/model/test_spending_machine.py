@@ -183,4 +183,4 @@ def within(spent: Iterable[tuple[int, int]], since: int) -> int:
 
 
 TestSpending = Spending.TestCase
-TestSpending.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestSpending.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
