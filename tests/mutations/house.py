@@ -10,7 +10,7 @@ MUTANTS = (
     *of(
         f"{LUA}/include/house.lua",
         "people comments",
-        ("  elseif rules and not rules.gifting then\n", "  elseif false then\n"),
+        ("  if rules and not rules.gifting then\n", "  if false then\n"),
         ("  if rules.age > gift.terms.age then\n", "  if rules.age >= gift.terms.age then\n"),
         ("gift.coins > rules.coins then", "gift.coins >= rules.coins then"),
         ("' ' .. gift.terms.region .. ' '", "gift.terms.region"),
@@ -26,7 +26,7 @@ MUTANTS = (
     *of(
         f"{LUA}/include/credit.lua",
         "people",
-        ("    house.want(r, gift.user)\n", ""),
+        ("      house.want(r, gift.user)\n", ""),
         ("  if r and post.user ~= '' then\n", "  if false then\n"),
         ("    refused, ends = house.no_post(r, post, c.now)\n", ""),
         ("  house.commented(r, post, c.now)\n", ""),

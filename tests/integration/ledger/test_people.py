@@ -127,6 +127,7 @@ async def test_slow_mode(world: World) -> None:
     refused = await say(world, "ann")
     assert isinstance(refused, errors.SlowMode)
     assert str(world.clock[0] + 5000) in refused.message
+    assert 0 < await world.redis.pttl(f"{world.room.base}:room:r1/pace") <= 5000
     assert await changed_but_for_kept_keys(world, before) == set()
     for user in ("bob", "host", "host", "cat", "cat"):
         assert isinstance(await say(world, user), Result), user
@@ -135,7 +136,7 @@ async def test_slow_mode(world: World) -> None:
     assert isinstance(await say(world, "ann"), errors.SlowMode)
     world.clock[0] += 1
     assert isinstance(await say(world, "ann"), Result)
-    assert await world.redis.zrange("gifting:{p" + world.room.base[-3:-1] + "}:room:r1/pace", 0, -1) == [b"ann"]
+    assert await world.redis.zrange(f"{world.room.base}:room:r1/pace", 0, -1) == [b"ann"]
 
 
 async def test_slow_mode_within_one_call(world: World) -> None:
@@ -205,11 +206,12 @@ async def test_a_moderator_gains_nothing_beyond_its_grant(world: World) -> None:
 
 @pytest.mark.attack
 async def test_moderators_of_another_host_are_nobody_here(world: World) -> None:
-    theirs = await world.ledger.rooms.open("r9", "zoe", "Zoe", "")
+    neighbour = next(name for name in map("zoe{}".format, range(999)) if world.base(name) == world.base("host"))
+    theirs = await world.ledger.rooms.open("r9", neighbour, "Zoe", "")
     await world.ledger.people.decide(theirs, "mod", PersonChange(moderator=True))
     with pytest.raises(errors.Forbidden):
         await decide(world, "ann", "mod", blocked=True)
-    disguised = world.room._replace(host="zoe", base=theirs.base)
+    disguised = world.room._replace(host=neighbour)
     with pytest.raises(errors.RoomNotFound):
         await world.ledger.people.set_rules(disguised, RulesChange(slow_mode=1), "mod")
 
@@ -226,6 +228,7 @@ async def test_lists_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) 
     await decide(world, "mod", moderator=True)
     with pytest.raises(errors.ListFull):
         await decide(world, "second", moderator=True)
+    await decide(world, "mod", moderator=True)  # once more is no other
     await decide(world, "a", blocked=True)
     await decide(world, "b", mute=MINUTE)
     with pytest.raises(errors.ListFull):

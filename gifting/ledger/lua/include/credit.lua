@@ -72,7 +72,9 @@ end
 function credit.want(c, gift)
   local r = c.targets[gift.target.number].room
   if r then
-    house.want(r, gift.user)
+    if r.people[gift.user] == nil then
+      house.want(r, gift.user)
+    end
     if gift.streak then
       streaks.want(r, gift.streak)
     end
@@ -103,7 +105,11 @@ function credit.closed(c, gift)
   elseif gift.user == target.host then
     return Status.OWN_ROOM, 0
   end
-  return house.no_gift(to.room, gift, c.now)
+  local r = to.room
+  if r.rules or r.people[gift.user] then
+    return house.no_gift(r, gift, c.now)
+  end
+  return nil
 end
 
 function credit.full(c, gift)

@@ -3,7 +3,8 @@
 --   house.person(record)           blocked, muted until and moderator, as a field of the people, or none, has them
 --   house.want(r, user)            this user will do something there; to be said of all before they are loaded
 --   house.load(r)
---   house.no_gift(r, gift, now)    why the room takes no such gift: a status and what ends it, or nil
+--   house.no_gift(r, gift, now)    why the room takes no such gift: a status and what ends it, or nil; to be asked if
+--                                  there are rules, or something is decided about the user
 --   house.no_post(r, post, now)    why it takes no such event: likewise. `post`: user, age, spoken 0|1
 --   house.commented(r, post, now)  such an event was taken
 --   house.flush(r, now)            write who commented
@@ -67,9 +68,7 @@ end
 
 function house.no_gift(r, gift, now)
   local rules, person = r.rules, r.people[gift.user]
-  if not (rules or person) then
-    return nil
-  elseif rules and not rules.gifting then
+  if rules and not rules.gifting then
     return Status.GIFTING_OFF, 0
   elseif person and person.blocked then
     return Status.BLOCKED, 0
