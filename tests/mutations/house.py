@@ -121,5 +121,7 @@ MUTANTS = (
         "gifting/hub/room.py",
         "hub/hub",
         ("            batch = self._remove(removed, batch)\n", "            pass\n"),
+        ("        self.history.blank(seqs)\n", ""),
+        ("            lane.blank(seqs)\n", "            pass\n"),
     ),
 )

@@ -21,6 +21,7 @@ from gifting.hub.room import Room
 from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from gifting.model.events import encode_post
 from gifting.model.money import make_key
 from gifting.model.packing import unpack
 from gifting.wire.batch import RoomBatch
@@ -317,3 +318,31 @@ async def test_a_lane_that_fails_fails_alone_and_leaves_no_hole(world: World, ca
             await asyncio.sleep(0)
     assert (lost.closed, fed.closed) == (CloseCode.RESYNC, None)
     assert "no frame" in caplog.text
+
+
+async def test_what_is_removed_is_given_to_nobody_any_more(world: World) -> None:
+    """Neither what is at hand for who comes late, nor what has come and has not gone out yet."""
+
+    async def say(text: str) -> int:
+        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        event = encode_post("comment", world.ledger.gifts.sender("ann", {"id": "ann"}).user, text)
+        world.ledger.free.post(world.room.ref, event, waiting.set_result, user="ann", spoken=True)
+        return int((await waiting).seq)
+
+    def told(socket: Socket) -> list[str]:
+        return [event.get("text", event["type"]) for event in socket.events]
+
+    quick, _ = world.join("all")
+    live, _ = world.join("live")
+    first = await say("rude")
+    await world.feed()
+    for seq in (first, await say("ruder")):
+        await world.ledger.comments.remove(world.room.ref, seq)
+    published, _ = await world.ledger.rooms.log_page(world.room.ref, first, 4096)
+    for batch in published:  # as they come by pub/sub, all before the lanes write
+        world.room.receive(batch)
+    await world.feed()
+    late, _ = world.join("all")
+    assert told(quick) == ["rude", "", "comment_removed", "comment_removed"]
+    assert told(live) == ["rude", "", "comment_removed", "comment_removed"]
+    assert told(late) == ["", "", "comment_removed", "comment_removed"]
