@@ -89,7 +89,8 @@ class PurchaseReply(Struct):
 
     ``url`` is where it is paid, '' where that can't be any more, or is done in an app. ``bonus`` coins come on top of
     ``coins``; ``taken`` coins were taken back, and ``refunded`` is the money that went back. Unspent coins may go back
-    until ``withdraw_until``, if ``withdrawable`` now; where ``refundable`` is false, never.
+    for ``withdraw_days`` after it is paid, until ``withdraw_until``, and just now if ``withdrawable``; where
+    ``refundable`` is false, never. ``terms`` are the region's own words for it.
     """
 
     id: str
@@ -108,6 +109,7 @@ class PurchaseReply(Struct):
     expires: int
     url: str
     refundable: bool
+    withdraw_days: int
     withdrawable: bool
     withdraw_until: int
     taken: int
@@ -216,6 +218,7 @@ def _reply(call: Call, order: Order) -> PurchaseReply:
         expires=order.expires,
         url=order.url if found in OPEN and now < order.expires else "",
         refundable=order.refundable,
+        withdraw_days=order.withdraw_days,
         withdrawable=withdrawable(order, now),
         withdraw_until=withdrawable_until(order),
         taken=sum(order.taken),

@@ -117,6 +117,7 @@ async def test_from_the_key_to_the_coins(shop: Shop) -> None:
     buyer = await shop.buyer()
     order = await begin(buyer)
     assert order["state"] == "created" and order["url"].startswith(shop.server.url)
+    assert (order["refundable"], order["withdraw_days"], bool(order["terms"])) == (True, 14, True), "said before paying"
     assert (await pay(buyer, order))["status"] == "paid"
     paid = await reaches(buyer, order, "paid")
     assert await shop.wallet() == paid["coins"] + paid["bonus"] > 0
