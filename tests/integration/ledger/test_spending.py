@@ -180,6 +180,16 @@ async def test_hours_leave_a_window_one_after_another(world: World) -> None:
     assert (await account_of(world.redis, world.base("ann"), "ann")).day == 30
 
 
+async def test_what_has_left_a_window_is_not_waited_for(world: World) -> None:
+    await spend(world, 8)
+    world.clock[0] += 3 * DAY
+    await world.protect("ann", limits={"h24": 10})
+    await spend(world, 9)
+    told = await refused(world, 2)
+    assert isinstance(told, errors.SpendingLimit)
+    assert told.until == (world.clock[0] // HOUR + 25) * HOUR
+
+
 @pytest.mark.parametrize(("window", "days"), [("d7", 7), ("d30", 30)])
 async def test_what_was_spent_leaves_longer_windows(world: World, window: str, days: int) -> None:
     await world.protect("ann", limits={window: 10})
