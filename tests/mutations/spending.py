@@ -20,7 +20,7 @@ MUTANTS = (
         ("  return coins > cap or own > 0 and coins > own\n", "  return coins > cap\n"),
         ("  return coins > cap or own > 0 and coins > own\n", "  return coins >= cap or own > 0 and coins > own\n"),
         ("    if good_at > now then\n", "    if good_at >= now then\n"),
-        ("math.max(account.velocity, now) + math.ceil", "now + math.ceil"),
+        ("  return from + ceil(", "  return now + ceil("),
         ("  elseif coins > account.left then\n", "  elseif coins >= account.left then\n"),
         ("account.day + coins > terms.day_cap or account.month", "account.month"),
         (" or account.month + coins > terms.month_cap then", " then"),

@@ -13,6 +13,7 @@
 -- @include least
 -- @include protection
 local spending = {}
+local ceil = math.ceil
 
 function spending.account(a, user, now)
   local account = a.users[user] or accounts.get(a, user)
@@ -38,7 +39,8 @@ end
 
 -- When the bucket will be full again.
 local function full_at(account, coins, terms, now)
-  return math.max(account.velocity, now) + math.ceil(1000 * coins / terms.rate)
+  local from = account.velocity > now and account.velocity or now
+  return from + ceil(1000 * coins / terms.rate)
 end
 
 local function passes(coins, cap, own)
@@ -95,7 +97,10 @@ end
 
 function spending.take(a, account, gift, now, window)
   local coins, terms = gift.coins, gift.terms
-  account.run_coins, account.run_last = run_of(account, now, window) + coins, math.max(account.run_last, now)
+  account.run_coins = run_of(account, now, window) + coins
+  if now > account.run_last then
+    account.run_last = now
+  end
   if terms.rate > 0 then
     account.velocity = full_at(account, coins, terms, now)
   end
