@@ -89,10 +89,8 @@ MUTANTS = (
         ("issued - AHEAD <= now < ends + AHEAD", "issued - AHEAD <= now"),
         ("issued - AHEAD <= now < ends + AHEAD", "now < ends + AHEAD"),
         (" and now - self._asked > PAUSE", ""),
-        (
-            "        if now - self._got > USABLE:\n            raise ProviderFailed",
-            "        if False:\n            raise ProviderFailed",
-        ),
+        ("            if now - self._got > USABLE:\n", "            if False:\n"),
+        ("time.monotonic() - self._got <= FRESH", "True"),
         ("not 0 < len(token) <= TOKEN_MAX", "not token"),
     ),
     *of(

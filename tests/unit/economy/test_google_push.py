@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from gifting.economy.providers.google import push
 from gifting.economy.providers.google.push import AHEAD, LIFE_MAX, TOKEN_MAX, Certificates, Pusher
 from gifting.economy.providers.remote import Remote
 from gifting.errors import BadWebhook, ProviderFailed
+from tests.support.http_server import Answer, Asked
 from tests.support.play import AUDIENCE, OTHER, PUSHER, Play, certificate, push_token
 
 
@@ -148,3 +150,27 @@ async def test_old_certificates_are_believed_while_there_are_no_new_ones_and_not
         monkeypatch.setattr(push, "USABLE", -1.0)
         with pytest.raises(ProviderFailed):
             await by.check(push_token(), now_ms())
+
+
+async def test_who_names_a_key_that_there_is_not_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Google's certificates are asked for meanwhile, and that may take long."""
+    monkeypatch.setattr(push, "PAUSE", -1.0)
+    async with Play() as google:
+        by = pusher(google)
+        await by.check(push_token(), now_ms())
+        answer, held = google.server.answer, asyncio.Event()
+
+        async def slow(asked: Asked) -> Answer:
+            await held.wait()
+            made = answer(asked)
+            return made if isinstance(made, tuple) else await made
+
+        google.server.answer = slow
+        stranger = asyncio.create_task(by.check(push_token(OTHER, "g9"), now_ms()))
+        while len(google.asked("/certs")) < 2:
+            await asyncio.sleep(0.01)
+        await by.check(push_token(), now_ms())
+        assert not stranger.done()
+        held.set()
+        with pytest.raises(BadWebhook):
+            await stranger

@@ -49,15 +49,17 @@ class Certificates:
 
     async def known(self, key_id: str) -> Mapping[str, Any]:
         """Raises ProviderFailed where there are none to go by."""
-        async with self._getting:
-            now = time.monotonic()
-            old = now - self._got > FRESH or key_id not in self._known
-            if old and now - self._asked > PAUSE:
-                self._asked = now
-                await self._get(now)
-        if now - self._got > USABLE:
-            raise ProviderFailed("Google's certificates can't be had.")
+        if not self._serves(key_id):
+            async with self._getting:
+                now = time.monotonic()
+                if not self._serves(key_id) and now - self._asked > PAUSE:
+                    self._asked = now
+                    await self._get(now)
         return self._known
+
+    def _serves(self, key_id: str) -> bool:
+        """So that who names keys that there are not holds up nobody else."""
+        return key_id in self._known and time.monotonic() - self._got <= FRESH
 
     async def close(self) -> None:
         await self._remote.close()
