@@ -16,14 +16,14 @@ MUTANTS = (
     ),
     *of(
         "gifting/transport/giving.py",
-        "transport/confirming",
+        "transport/confirm_times",
         ("        until = min(self._ledger.now_ms() + GOOD_FOR_MS, key_time(what.key) + self._window)\n", "        until = self._ledger.now_ms() + GOOD_FOR_MS\n"),
         ("confirms(secrets, wish.confirm, what, self._ledger.now_ms())", "True"),
         ("self._keyring().secrets, self", "[self._keyring().secret], self"),
     ),
     *of(
         "gifting/ledger/gifts.py",
-        "ledger/anonymous transport/confirming",
+        "ledger/anonymous",
         (", *filter(None, (sender.shown,)))", ")"),
         ("sender.shown or False", "False"),
         ("user=events.encode_user(profile(shown)), ", ""),
