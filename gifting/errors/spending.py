@@ -131,3 +131,7 @@ class Muted(Protected):
 class SlowMode(Limited):
     code = "slow_mode"
     help = "Comments in this stream need a pause between them; wait, then send it again."
+
+    def __init__(self, detail: str = "", *, until: int = 0) -> None:
+        super().__init__(detail)
+        self.until = until

@@ -156,7 +156,7 @@ _ENDS: dict[Status, Callable[[int], errors.GiftingError]] = {
     Status.AGE_REQUIRED: lambda _: errors.AgeRequired("At this age a guardian is needed."),
     Status.ROOM_AGE: lambda age: errors.RoomAge(f"This stream is for people of {age} years and older."),
     Status.ROOM_MAX_GIFT: lambda coins: errors.RoomMaxGift(f"A gift may cost {coins} coins here.", cap=coins),
-    Status.MUTED: lambda until: errors.Muted(f"This user may comment again at {until} (ms since 1970).", until=until),
-    Status.SLOW_MODE: lambda until: errors.SlowMode(f"The next comment is taken at {until} (ms since 1970)."),
+    Status.MUTED: lambda until: errors.Muted(f"It ends at {_time(until)}.", until=until),
+    Status.SLOW_MODE: lambda until: errors.SlowMode(f"The next is taken at {_time(until)}.", until=until),
 }
 """Those that say what ends them."""

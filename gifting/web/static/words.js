@@ -31,6 +31,7 @@ const WORDS = {
   room_max_gift: "The host takes no gifts this large. Nothing was charged.",
   blocked: "You can't send gifts or comments in this stream.",
   muted: "You can't comment in this stream for a while.",
+  list_full: "There is no room for more of these. Take something off the list first.",
   slow_mode: "Comments need a pause between them here. Wait a moment, then try again.",
   unknown_package: "This offer is no longer there. Reload the page for the newest ones.",
   limits_unasked: "Before you buy for the first time, please choose a limit for yourself, or none.",
