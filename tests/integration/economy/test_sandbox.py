@@ -69,12 +69,15 @@ class Ears:
         self.headers: dict[str, str] = {}
         self.status = "200 OK"
         self.url = ""
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")[1:-2]
         headers = dict(line.split(": ", 1) for line in head)
         self.headers = headers
         self.bodies.append(await reader.readexactly(int(headers["content-length"])))
+        await self.answers.wait()
         writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\n\r\n".encode())
         await writer.drain()
         writer.close()
@@ -95,6 +98,21 @@ async def ears(tls: ssl.SSLContext | None = None) -> AsyncIterator[Ears]:
 async def till(redis_client: Redis, redis_url: str) -> AsyncIterator[Till]:
     async with a_world(redis_url) as world:
         yield Till(world)
+
+
+def all_read_before_any_writes(till: Till, count: int, patch: pytest.MonkeyPatch) -> None:
+    """The next ``count`` who read what is kept have all read it before one goes on."""
+    barrier, left = asyncio.Barrier(count), [count]
+    read = till.world.ledger.sandbox.read
+
+    async def together(checkout: str) -> bytes:
+        known = await read(checkout)
+        if left[0]:
+            left[0] -= 1
+            await barrier.wait()
+        return known
+
+    patch.setattr(till.world.ledger.sandbox, "read", together)
 
 
 def sender(till: Till, heard: Ears) -> Sender:
@@ -161,10 +179,17 @@ async def test_over_tls_the_servers_own_certificate_is_believed_and_no_other(til
             till.world.clock[0] += 500
 
 
-async def test_of_several_processes_one_sends(till: Till) -> None:
+async def test_of_several_processes_one_sends(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     await till.buy()
+    all_read_before_any_writes(till, 5, monkeypatch)
     async with ears() as heard:
-        await asyncio.gather(*(sender(Till(till.world), heard).round() for _ in range(5)))
+        heard.answers.clear()
+        rounds = [asyncio.create_task(sender(Till(till.world), heard).round()) for _ in range(5)]
+        async with asyncio.timeout(5):
+            while sum(one.done() for one in rounds) < 4:
+                await asyncio.sleep(0)
+        heard.answers.set()
+        await asyncio.gather(*rounds)
         assert len(heard.bodies) == 1
 
 
@@ -189,7 +214,10 @@ async def told_of(till: Till, one: Any) -> list[Told]:
     return list(await till.sandbox.verify(body, header, till.world.clock[0]))
 
 
-async def test_an_order_has_one_checkout_however_often_and_at_once_it_is_asked_for(till: Till) -> None:
+async def test_an_order_has_one_checkout_however_often_and_at_once_it_is_asked_for(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_read_before_any_writes(till, 20, monkeypatch)
     opened = await asyncio.gather(*(till.sandbox.create(ORDER, "") for _ in range(20)))
     assert len(set(opened)) == 1
     checkout = await till.buy()
@@ -198,8 +226,9 @@ async def test_an_order_has_one_checkout_however_often_and_at_once_it_is_asked_f
         await till.sandbox.change(checkout, lambda known, now: checkouts.pay(known, NUMBERS[Fate.PAYS], now))
 
 
-async def test_twenty_who_pay_at_once_pay_once(till: Till) -> None:
+async def test_twenty_who_pay_at_once_pay_once(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     await till.sandbox.create(ORDER, "")
+    all_read_before_any_writes(till, 20, monkeypatch)
     paying: Callable[[], Any] = lambda: till.sandbox.change(  # noqa: E731
         checkouts.checkout_id(ORDER.id), lambda known, now: checkouts.pay(known, NUMBERS[Fate.PAYS], now)
     )
