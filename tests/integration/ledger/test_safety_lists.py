@@ -47,6 +47,7 @@ async def test_bans_are_the_same_however_often_they_are_said(world: World, other
     for _ in range(2):
         await world.ledger.bans.unban("bob", "a mistake", "op")
     await world.ledger.bans.unban("dan", "was never", "op")
+    assert await world.redis.zscore(world.ledger.keys.unbanned, "dan") is None
     await other.ledger.bans.sync()
     assert [user for user in ("ann", "bob", "cat", "dan") if other.ledger.bans.covers(user)] == ["ann", "cat"]
     await world.ledger.bans.ban("bob", "again", "op")
