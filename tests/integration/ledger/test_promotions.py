@@ -48,6 +48,14 @@ async def test_a_paid_order_keeps_what_it_holds_and_others_give_it_back(world: W
     assert await world.ledger.promotions.due(orders[1].expires, 10) == []
 
 
+async def test_what_is_settled_stays_so(world: World) -> None:
+    one = await begin(world)
+    await world.ledger.orders.apply(paid(one))
+    await world.ledger.promotions.release(one.promotion, one.id)
+    assert await used(world) == 20
+    assert await world.ledger.promotions.due(2**53, 10) == []
+
+
 async def test_what_is_begun_again_holds_once(world: World) -> None:
     one = of_spring(world)
     for _ in range(3):
