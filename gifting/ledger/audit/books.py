@@ -53,18 +53,20 @@ class Movement(NamedTuple):
 
 @dataclass(slots=True)
 class OrderBook:
-    """What the entries tell of an order: what was issued, how often, and the coins taken back, debt included."""
+    """What the entries tell of an order: what was issued, at last, and the coins taken back, debt included.
+
+    Of an order that is issued twice the second has more paid coins before it, so it is not what the order says.
+    """
 
     user: str
     issued: Movement | None = None
-    times: int = 0
     taken: int = 0
 
     def add(self, moved: Movement | int) -> None:
         if isinstance(moved, int):
             self.taken += moved
         else:
-            self.issued, self.times = moved, self.times + 1
+            self.issued = moved
 
 
 class Books:

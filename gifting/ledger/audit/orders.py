@@ -61,7 +61,7 @@ async def audit_orders(redis: BinaryRedis, keys: Keys, cut: Cut, books: Books, f
     for order_id, kept in reader.kept.items():
         book = books.orders.get(order_id, OrderBook(kept.user))
         if not any(_same(kept, then) for then in _forward(book, later[order_id])):
-            told = f"issued {book.issued} in {book.times} entries and {book.taken} taken back by the ledger"
+            told = f"issued {book.issued} and {book.taken} taken back by the ledger"
             sentence = f"Order {order_id} of {kept.user}: {told}; it says {kept.issued} and {kept.taken}."
             _found(findings, "order_differs", sentence, order_id, kept.base, kept.user)
     for order_id, book in books.orders.items():
@@ -188,7 +188,7 @@ def _forward(book: OrderBook, moves: list[Movement | int]) -> Iterator[OrderBook
 
 
 def _same(kept: _Kept, book: OrderBook) -> bool:
-    return book.times <= 1 and (book.user, book.issued, book.taken) == (kept.user, kept.issued, kept.taken)
+    return (book.user, book.issued, book.taken) == (kept.user, kept.issued, kept.taken)
 
 
 async def _audit_promotions(redis: BinaryRedis, keys: Keys, findings: Findings) -> None:
