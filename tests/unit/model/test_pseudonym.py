@@ -26,7 +26,7 @@ def test_a_pseudonym_is_the_same_for_a_user_in_a_room_and_no_users_id(salt: byte
 
 
 def test_another_room_user_or_salt_is_another_pseudonym() -> None:
-    salts, ids = (SALT, bytes(16)), ("a", "b", "ab", "a.b", "A")
+    salts, ids = (SALT, bytes(16)), ("a", "b", "aa", "ab", "a.b", "A")
     made = {pseudonym(*what) for what in product(salts, ids, ids)}
     assert len(made) == len(salts) * len(ids) ** 2
 
