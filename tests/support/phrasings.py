@@ -120,6 +120,7 @@ DISGUISES: Final = [
     "ⓕⓡⓔⓔ ⓒⓞⓘⓝⓢ dm",
     "fréé cöïns dm me",
     "freeeeee coinsssss dm",
+    "free colns dm",
     "f-r-e-e_c-o-i-n-s",
     "free\u00adcoins",
     "fr\u2060ee-c\u2060oi\u2060ns dm",
@@ -227,6 +228,8 @@ HARMLESS: Final[dict[str, list[str]]] = {
         "see you @ 8",
         "free palestine",
         "nice profile pic",
+        "free parking for a few coins",
+        "so many coins for free lol",
         "he plays 24/7",
     ],
     "es": [
