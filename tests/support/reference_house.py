@@ -68,6 +68,6 @@ class House:
 
     def comment(self, now: int, user: str) -> None:
         """Only where there is a pause, anybody's last comment is remembered, and as long as that pause."""
-        self.commented = {name: at for name, at in self.commented.items() if now - at < self.pause}
         if self.pause:
+            self.commented = {name: at for name, at in self.commented.items() if now - at < self.pause}
             self.commented[user] = now
