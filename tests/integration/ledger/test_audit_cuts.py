@@ -66,8 +66,7 @@ def done(kind: str, report: AuditReport) -> bool:
 
 
 async def state(redis: Any) -> dict[bytes, bytes]:
-    """Everything that is kept, but keys of gifts and grants and that the ledger is halted."""
-    names = [
-        name async for name in redis.scan_iter() if not any(part in name for part in (b":keys", b":grants", b":meta"))
-    ]
+    """Everything that is kept, but keys of gifts and grants, that the ledger is halted, and whose hour is counted."""
+    besides = (b":keys", b":grants", b":meta", b":accounts")
+    names = [name async for name in redis.scan_iter() if not any(part in name for part in besides)]
     return {name: await redis.dump(name) for name in sorted(names)}

@@ -20,7 +20,7 @@ from msgspec import to_builtins
 from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
-from gifting.api import asyncapi, openapi
+from gifting.api import asyncapi, openapi, purchases, sandbox, webhooks
 from gifting.api.endpoints import ENDPOINTS
 from gifting.model import events
 from gifting.model.events import LoggedEvent, Ranked, encode_post
@@ -35,7 +35,7 @@ from tests.support.server import Server
 from tests.support.world import STREAK, World, a_world
 
 LOGGED = frozenset(get_args(events.Logged))
-RARE = {"budget", "reminder"}  # test_notices.py tells them
+RARE = {"budget", "reminder", "comment_removed"}  # test_notices.py and test_comments.py tell them
 EVENTS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(events.Event)) - RARE
 
 
@@ -72,6 +72,7 @@ async def play(world: World) -> None:
     await world.told(partial(ledger.free.post, room, encode_post("comment", ann, "hello")))
     await world.told(partial(ledger.free.post, room, encode_post("share", ann)))
     await world.told(partial(ledger.free.post, room, encode_post("follow", ann)))
+    await world.ledger.comments.remove(room, (await world.log())[-3]["seq"])
     await world.send()
     assert len((await world.ledger.rooms.snapshot(world.room)).streaks) == 1
     await world.ledger.rooms.end(world.room)
@@ -88,7 +89,8 @@ async def test_what_the_scripts_log_and_publish_is_what_the_structs_say(redis_cl
             while not published or published[-1].last < logged[-1].last:
                 if message := await feed.get_message(ignore_subscribe_messages=True, timeout=10):
                     published += read_batches(message["data"])
-    assert list(blobs(published)) == list(blobs(logged))
+    both = zip(blobs(published), blobs(logged), strict=True)
+    assert [unpack(one)["text"] for one, other in both if one != other] == ["hello"], "it was removed"
     found = [held(unpack(blob), LoggedEvent) for blob in blobs(logged)]
     assert [msgspec.msgpack.decode(blob, type=LoggedEvent) for blob in blobs(logged)] == found
     assert {type(one).__struct_config__.tag for one in found} == LOGGED
@@ -209,24 +211,48 @@ CALLS = {
     "grant": ({"coins": 5, "reason": "a test"}, ""),
     "make_overlay_token": ({"ttl": 100}, ""),
     "revoke": ({"user": "nobody"}, ""),
+    "change_rules": ({"min_age": 18}, ""),
+    "change_person": ({"muted_for": 5}, ""),
+    "report": ({"user": "bob", "kind": "spam"}, ""),
+    "ban": ({"reason": "a test"}, ""),
+    "unban": ({"reason": "a test"}, ""),
+    "set_limits": ({"purchases": {"h24": None}}, ""),
+    "take_break": ({"hours": 1}, ""),
+    "exclude": ({"days": 1}, ""),
+    "ask_guardian": ({"guardian": "bob"}, ""),
 }
 """What handlers want besides their path: a body, to which a key comes where one is needed, and a query."""
+
+TOLD_ELSEWHERE = {one.handler.__name__ for one in (*purchases.ENDPOINTS, *sandbox.ENDPOINTS, *webhooks.ENDPOINTS)} | {
+    "accept_guardian",
+    "close_report",
+    "decide_held",
+    "remove_comment",
+}
+"""Handlers that are refused here: they need a story of their own, which their tests tell, and those of the schema."""
 
 
 async def test_every_answer_of_the_api_is_what_its_struct_says(server: Server) -> None:
     sent = new_key()
-    path = {"room": "r1", "user": "op", "key": sent, "token_id": ""}
+    path = dict.fromkeys(("token_id", "held", "report", "order", "checkout"), "none")
+    path |= {"room": "r1", "user": "op", "key": sent, "seq": "1", "provider": "sandbox"}
     await server.operator.grant_each(["op"], 100)
     last = [one for one in ENDPOINTS if one.method == "DELETE"]
+    told_elsewhere = set()
     for endpoint in sorted(ENDPOINTS, key=last.__contains__):
         body, query = CALLS.get(endpoint.handler.__name__, (None, ""))
         if body is not None and endpoint.path.endswith(("gifts", "grants")):
             body = {**body, "key": sent if endpoint.path.endswith("gifts") else new_key()}
         url = endpoint.path.format(**path)
         answer = await ask(server, endpoint.method, url + query, json.dumps(body).encode() if body else b"")
+        if answer.status >= 400:
+            told_elsewhere.add(endpoint.handler.__name__)
+            held(answer.body, Problem)
+            continue
         assert answer.status == endpoint.status, answer.body
         held(answer.body, endpoint.reply)
-        path["token_id"] = answer.body.get("token_id", path["token_id"])
+        path |= {name: str(answer.body[name]) for name in path.keys() & answer.body.keys()}
+    assert told_elsewhere == TOLD_ELSEWHERE
     events_now = await ask(server, "GET", "/v1/rooms/r1/events")
     assert {"gift", "stream_end"} <= {event["type"] for event in events_now.body["events"]}
     for url in ("/v1/rooms/nowhere", "/nowhere", "/v1/users/a%20b/wallet"):
