@@ -102,6 +102,15 @@ async def test_another_price_is_another_gift(asking: Asking) -> None:
     assert (await asking.send(asking.wish(key, again.confirm))).coins == 97
 
 
+async def test_what_was_confirmed_once_is_asked_about_the_next_time(asking: Asking) -> None:
+    asking.sender = asking.world.sender("ann", Terms(confirm_above=1))
+    for left in (98, 96):
+        key = asking.world.key()
+        asked = await asking.send(asking.wish(key, count=2))
+        assert isinstance(asked, errors.ConfirmRequired)
+        assert (await asking.send(asking.wish(key, asked.confirm, count=2))).coins == left
+
+
 async def test_being_asked_leaves_all_keys_as_they_were(asking: Asking) -> None:
     before = await asking.world.state()
     for confirm in (None, "A" * 32):
