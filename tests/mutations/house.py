@@ -21,7 +21,7 @@ MUTANTS = (
         ("  if post.user == r.host or not (rules or person) then\n", "  if not (rules or person) then\n"),
         (" and not (person and person.moderator) then", " then"),
         ("  elseif post.spoken ~= 1 then\n    return nil\n", ""),
-        ("    redis.call('PEXPIRE', r.pace_key, pause)\n", ""),
+        ("    redis.call('PEXPIRE', r.pace_key, PACE_KEPT)\n", ""),
     ),
     *of(
         f"{LUA}/include/credit.lua",

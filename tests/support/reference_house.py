@@ -64,7 +64,7 @@ class House:
         if muted := person.muted(now):
             return muted
         again = self.commented.get(user, now - self.pause) + self.pause
-        return ("slow_mode", again) if again > now and not person.moderator else None
+        return ("slow_mode", again) if self.pause and again > now and not person.moderator else None
 
     def comment(self, now: int, user: str) -> None:
         """Only where there is a pause, anybody's last comment is remembered, and as long as that pause."""

@@ -14,6 +14,7 @@
 -- @include status
 -- @include chunks
 local house = { KEYS = 2 }
+local PACE_KEPT = 86400000 -- ms, above any pause: expiry goes by Redis' own clock, which is not always `now`
 local NO_MESSAGE = 0xc0 -- the last byte of a gift that says nothing: it is in no text
 
 local function read_rules(record)
@@ -116,7 +117,7 @@ function house.commented(r, post, now)
   end
 end
 
--- The key has what the pause still needs, and is gone when nobody has to wait any more.
+-- The key has what the pause still needs, and is gone a day after the last comment.
 function house.flush(r, now)
   if next(r.commented) then
     local pause = r.rules.pause
@@ -124,6 +125,6 @@ function house.flush(r, now)
     for user, at in pairs(r.commented) do
       redis.call('ZADD', r.pace_key, at, user)
     end
-    redis.call('PEXPIRE', r.pace_key, pause)
+    redis.call('PEXPIRE', r.pace_key, PACE_KEPT)
   end
 end
