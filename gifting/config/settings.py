@@ -310,6 +310,10 @@ class Settings:
         """The origins whose pages may open a WebSocket, beside the host that a request names."""
         return frozenset(filter(None, (self.public_origin(), *map(str.strip, self.origins.split(",")))))
 
+    def gifting_kinds(self) -> frozenset[str]:
+        """The kinds of account that may give and buy."""
+        return frozenset(filter(None, map(str.strip, self.gifting_accounts.split(","))))
+
     def node_name(self) -> str:
         """What this server, or this worker of it, is called in metrics: the same after every start."""
         return self.node or socket.gethostname()

@@ -140,8 +140,8 @@ def draft(
 
 def _may_buy(wanted: Wanted, rules: Rules, account: Account, record: Protection) -> None:
     """Debt does not speak against it: purchases are what settles it."""
-    if rules.age_check:
-        rules.region.check(wanted.standing, rules.accounts, guarded=bool(record.guardian))
+    judged = wanted.standing.judged(age_check=rules.age_check)
+    rules.region.check(judged, rules.accounts, guarded=bool(record.guardian))
     if account.frozen & Frozen.BANNED:
         raise Banned
     if account.frozen & (Frozen.WARNING | Frozen.DISPUTE):

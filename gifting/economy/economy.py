@@ -34,7 +34,7 @@ class Economy:
         rulebook: Rulebook,
         secrets: Callable[[], Sequence[str]],
     ) -> None:
-        accounts = frozenset(settings.gifting_accounts.split(","))
+        accounts = settings.gifting_kinds()
 
         def rules(standing: Standing) -> Rules:
             now = rulebook.rules

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec.structs import replace
-
 from gifting.config import Settings
 from gifting.errors import Protected, UnknownPackage
 from gifting.model.currencies import Money
-from gifting.model.standing import AGE_MAX, Standing
+from gifting.model.standing import Standing
 from gifting.model.terms import Terms
 from gifting.rulebook import Rulebook, Rules
 
 KNOWN_MAX: Final = 4096
-"""Standings whose terms are remembered."""
+"""Standings whose terms are remembered; refusals are not, for an error that is raised again grows by a traceback."""
 
 
 class Permits:
@@ -23,9 +21,9 @@ class Permits:
     def __init__(self, settings: Settings, rulebook: Rulebook) -> None:
         self._rulebook = rulebook
         self._age_check = settings.age_check
-        self._accounts = frozenset(filter(None, map(str.strip, settings.gifting_accounts.split(","))))
+        self._accounts = settings.gifting_kinds()
         self._confirm_first = settings.confirm_first_gift
-        self._known: dict[Standing, Terms | Protected] = {}
+        self._known: dict[Standing, Terms] = {}
         rulebook.follow(self._forget)
 
     def check(self, standing: Standing) -> None:
@@ -39,8 +37,6 @@ class Permits:
             while len(self._known) >= KNOWN_MAX:
                 del self._known[next(iter(self._known))]
             found = self._known[standing] = self._decide(standing)
-        if isinstance(found, Protected):
-            raise found
         return found
 
     def price(self, standing: Standing, coins: int) -> Money | None:
@@ -52,20 +48,17 @@ class Permits:
         except UnknownPackage:
             return None
 
-    def _decide(self, standing: Standing) -> Terms | Protected:
-        regions, vouched = self._rulebook.rules.regions, self._vouched(standing)
+    def _decide(self, standing: Standing) -> Terms:
+        """The caps of an age that nobody vouches for are those of the youngest, also where ages are not asked for."""
+        regions, judged = self._rulebook.rules.regions, standing.judged(age_check=self._age_check)
         region, guarded = regions.of(standing.region), False
         try:
-            region.check(vouched, self._accounts)
-        except Protected as error:
-            if not region.admits_guarded(vouched, self._accounts):
-                return error
+            region.check(judged, self._accounts)
+        except Protected:
+            if not region.admits_guarded(judged, self._accounts):
+                raise
             guarded = True
         return regions.terms(standing, confirm_first=self._confirm_first, guarded=guarded)
-
-    def _vouched(self, standing: Standing) -> Standing:
-        """Where ages are not asked for, an unknown one is old enough; its caps are still those of the youngest."""
-        return standing if self._age_check or standing.age else replace(standing, age=AGE_MAX)
 
     def _forget(self, rules: Rules) -> None:
         self._known.clear()

@@ -38,8 +38,13 @@ MUTANTS = (
     *of(
         "gifting/transport/permits.py",
         "permits",
-        ("self._age_check or standing.age", "self._age_check"),
         ("        self._known.clear()\n", "        pass\n"),
         ("confirm_first=self._confirm_first", "confirm_first=True"),
+    ),
+    *of(
+        "gifting/model/standing.py",
+        "permits draft",
+        ("age_check or self.age", "age_check"),
+        ("age_check or self.age", "self.age"),
     ),
 )  # fmt: skip

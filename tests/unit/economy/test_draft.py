@@ -102,6 +102,17 @@ def test_an_order_has_what_was_said_before_paying() -> None:
     assert made(ask={"package": "large"}).digest != order.digest
 
 
+def test_where_ages_are_not_asked_for_all_else_is() -> None:
+    unasked = rules()._replace(age_check=False)
+    assert made(ask={"standing": Standing(0, "DE")}, by=unasked).coins == 100
+    with pytest.raises(errors.AgeRequired):
+        made(ask={"standing": Standing(17, "DE")}, by=unasked)
+    with pytest.raises(errors.AccountNotAllowed):
+        made(ask={"standing": Standing(0, "DE", "business")}, by=unasked)
+    with pytest.raises(errors.RegionNotAllowed):
+        made(ask={"standing": Standing(0, "DE")}, by=rules(allowed=False)._replace(age_check=False))
+
+
 @pytest.mark.parametrize(
     ("ask", "account", "record", "region", "error"),
     [

@@ -117,6 +117,16 @@ def test_who_is_too_young_may_on_terms_of_a_guardian_where_the_region_knows_them
         assert book.refusal(standing) == "age_required"
 
 
+def test_a_refusal_is_made_anew_each_time(tmp_path: Path) -> None:
+    """One that is raised again would keep whoever it was raised through."""
+    book, found = Book(tmp_path), []
+    for _ in range(2):
+        with pytest.raises(errors.AgeRequired) as refused:
+            book.permits.terms(Standing(17))
+        found.append(refused.value)
+    assert found[0] is not found[1]
+
+
 async def test_new_regions_hold_at_once(tmp_path: Path) -> None:
     book = Book(tmp_path)
     assert book.refusal(Standing(18)) == ""
@@ -127,9 +137,10 @@ async def test_new_regions_hold_at_once(tmp_path: Path) -> None:
 
 
 def test_what_is_remembered_is_bounded(tmp_path: Path) -> None:
-    book = Book(tmp_path)
-    for number in range(KNOWN_MAX + 10):
-        book.refusal(Standing(30, "US", f"a{number}"))
+    kinds = [f"a{number}" for number in range(KNOWN_MAX + 10)]
+    book = Book(tmp_path, gifting_accounts=",".join(kinds))
+    for kind in kinds:
+        assert book.refusal(Standing(30, "US", kind)) == ""
     assert len(book.permits._known) == KNOWN_MAX
 
 
