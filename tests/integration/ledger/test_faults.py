@@ -147,7 +147,7 @@ async def test_a_reply_that_redis_gave_and_a_proxy_lost(redis_url: str, redis_cl
 
 async def test_a_redis_that_stalls_leaves_the_outcome_unknown_then_resolves(embedded: EmbeddedRedis) -> None:
     assert embedded.pid is not None
-    async with ledger_at(embedded.url, ledger_timeout=0.3) as ledger:
+    async with ledger_at(embedded.url, ledger_timeout=1.5) as ledger:
         room, (sender, *_) = await set_up(ledger)
         key = new_key()
         os.kill(embedded.pid, signal.SIGSTOP)
