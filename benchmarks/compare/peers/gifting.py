@@ -85,7 +85,8 @@ class Gifting(Giver):
         return str((await self._operator.room(room))["seq"])
 
     def publisher(self, room: str, number: int) -> Opening:
-        return self._opening(f"publisher-{number}")
+        """The room's host, whose words are not read for links and telephone numbers, for which a marker passes."""
+        return self._opening(f"host-{room}")
 
     def sender(self, room: str, number: int) -> Opening:
         return self._opening(f"sender-{number}")

@@ -197,7 +197,7 @@ def mangled(data: bytes, dice: random.Random) -> bytes:
 METHODS = (
     ("PUT", "/v1/rooms", {"GET", "HEAD", "POST"}),
     ("GET", "/v1/users/ann/grants", {"POST"}),
-    ("POST", "/v1/rooms/r1", {"GET", "HEAD", "DELETE"}),
+    ("POST", "/v1/rooms/r1", {"GET", "HEAD", "DELETE", "PATCH"}),
     ("POST", "/static/room/room.js", {"GET", "HEAD"}),
     ("DELETE", "/overlay", {"GET", "HEAD"}),
 )

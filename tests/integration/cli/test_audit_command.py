@@ -82,7 +82,7 @@ async def test_a_prefix_that_holds_nothing_is_refused_and_others_are_named(world
 async def test_the_partitions_are_those_of_the_data(world: World, redis_url: str) -> None:
     status, said, _ = await run_audit("--redis", redis_url, GIFTING_PARTITIONS="2")
     assert (status, said.splitlines()[-1]) == (CLEAN, "clean")
-    assert said.startswith("4 grants, 15 gifts, 5 users, 3 rooms, ")
+    assert said.startswith("4 grants, 15 gifts, 0 orders, 5 users, 3 rooms, ")
 
 
 @pytest.mark.attack
