@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
@@ -144,8 +145,12 @@ def joined(text: str) -> str:
     return fold(plain(text.rstrip("*"))).joined
 
 
+LOOKED_MAX: Final = 1024
+"""Texts of which is remembered what the rules say, about 1 KiB each: what is said with gifts is much the same."""
+
+
 class Moderation:
-    """The rules of a file, ready to be asked."""
+    """The rules of a file, ready to be asked. ``look`` says why a comment is held; None: it is not."""
 
     def __init__(self, promises: list[Promise], contacts: Contacts) -> None:
         self._languages = [_Language(promise) for promise in promises]
@@ -156,12 +161,12 @@ class Moderation:
         self._digits = {
             fold_word(word): str(value) for each in contacts.digits.values() for value, word in enumerate(each)
         }
+        self.look: Callable[[str], Reason | None] = lru_cache(LOOKED_MAX)(self._look)
 
     def __len__(self) -> int:
         return len(self._languages)
 
-    def look(self, text: str) -> Reason | None:
-        """Why a comment is held; None: it is not."""
+    def _look(self, text: str) -> Reason | None:
         simple = plain(text)
         said = fold(simple)
         if has_contact(simple, self._invites, self._allow):
