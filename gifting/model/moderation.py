@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
@@ -145,12 +144,8 @@ def joined(text: str) -> str:
     return fold(plain(text.rstrip("*"))).joined
 
 
-LOOKED_MAX: Final = 1024
-"""Texts of which is remembered what the rules say, about 1 KiB each: what is said with gifts is much the same."""
-
-
 class Moderation:
-    """The rules of a file, ready to be asked. ``look`` says why a comment is held; None: it is not."""
+    """The rules of a file, ready to be asked."""
 
     def __init__(self, promises: list[Promise], contacts: Contacts) -> None:
         self._languages = [_Language(promise) for promise in promises]
@@ -161,12 +156,12 @@ class Moderation:
         self._digits = {
             fold_word(word): str(value) for each in contacts.digits.values() for value, word in enumerate(each)
         }
-        self.look: Callable[[str], Reason | None] = lru_cache(LOOKED_MAX)(self._look)
 
     def __len__(self) -> int:
         return len(self._languages)
 
-    def _look(self, text: str) -> Reason | None:
+    def look(self, text: str) -> Reason | None:
+        """Why a comment is held; None: it is not."""
         simple = plain(text)
         said = fold(simple)
         if has_contact(simple, self._invites, self._allow):
