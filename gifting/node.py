@@ -25,6 +25,7 @@ from gifting.hub.hub import Hub
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
+from gifting.ledger.notices import read_notice
 from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
 from gifting.model.packing import unpack
@@ -100,7 +101,10 @@ class Node:
             settings.heartbeat_timeout,
             self.hub.receive,
             self.hub.resync,
-            {self.ledger.keys.balances: lambda told: self.gateway.wallets.changed(*unpack(told))},
+            {
+                self.ledger.keys.balances: lambda told: self.gateway.wallets.changed(*unpack(told)),
+                self.ledger.keys.notices: lambda told: self.gateway.heard(read_notice(told)),
+            },
         )
         self.health.check("feed", lambda: "" if self.feed.healthy else "No events are heard from Redis.")
 

@@ -43,7 +43,7 @@ async def send_gift(call: Call) -> GiftReply:
     gateway = call.services.gateway
     sender = ledger.gifts.sender(identity.user, identity.public(), gateway.permits.terms(identity.standing))
     result = await gateway.giving.send(sender, identity.standing, room, body)
-    gateway.given(identity.user, body, result)
+    gateway.given(identity.user, result)
     if not result.duplicate:
         gateway.wallets.changed(identity.user, result.coins)
     return gift_reply(room.id, result)

@@ -52,7 +52,7 @@ key                             type    holds
 ==============================  ======  =====================================================================
 
 ``{pNN}:events`` is the channel on which the partition's room batches are published, ``{p00}:balances`` that of balances
-which no gift has changed.
+which no gift has changed, ``{p00}:notices`` that of what protects a user.
 """
 
 from __future__ import annotations
@@ -134,6 +134,10 @@ class Keys:
     @property
     def balances(self) -> str:
         return f"{self.bases[0]}:balances"
+
+    @property
+    def notices(self) -> str:
+        return f"{self.bases[0]}:notices"
 
     def channels(self) -> list[str]:
         return [f"{base}:events" for base in self.bases]

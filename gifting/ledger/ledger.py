@@ -26,6 +26,7 @@ from gifting.ledger.held import Held
 from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.meta import Meta
+from gifting.ledger.notices import Notices
 from gifting.ledger.orders import Orders
 from gifting.ledger.overlays import Overlays
 from gifting.ledger.people import People
@@ -50,9 +51,9 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
-    ``comments``, ``wallets``, ``accounts``, ``protections``, ``spending``, ``promotions``, ``orders``, ``overlays``,
-    ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks, and its health is told what
-    keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    ``comments``, ``wallets``, ``accounts``, ``protections``, ``notices``, ``spending``, ``promotions``, ``orders``,
+    ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks, and its
+    health is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Ledger:
         self.accounts = Accounts(calls)
         self.bans = Bans(calls, self.accounts)
         self.protections = Protections(self.accounts, lambda: int(now() or self.now_ms()))
+        self.notices = Notices(calls, self.protections)
         self.spending = SpendingReader(calls)
         self.sweeper = Sweeper(calls, settings)
         self.promotions = Promotions(calls)

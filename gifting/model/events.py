@@ -147,7 +147,9 @@ class BudgetEvent(Struct, frozen=True, tag="budget", tag_field="type"):
 
 
 class ReminderEvent(Struct, frozen=True, tag="reminder", tag_field="type"):
-    """What the user has spent since the first gift of this session, ``minutes`` ago; every hour, to the own sockets."""
+    """What the user has spent in the last ``minutes``: since the start of the hour in which this session's first gift
+    was given. Every hour, to the own sockets.
+    """
 
     minutes: int
     coins: int

@@ -68,6 +68,11 @@ def spent_in(record: Protection, window: Window, now: int) -> int:
     return sum(coins for hour, coins in record.hours if (hour + 1) * HOUR_MS > since)
 
 
+def spent_since(record: Protection, began: int) -> int:
+    """Coins spent from the start of an hour on (ms since 1970); of a record that is rolled."""
+    return sum(coins for hour, coins in record.hours if hour * HOUR_MS >= began)
+
+
 def falls_at(record: Protection, window: Window, now: int) -> int:
     """When a window's sum next gets less; 0: it is nothing. Of a record that is rolled."""
     if window not in WIDTHS:

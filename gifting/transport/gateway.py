@@ -10,23 +10,25 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
 from gifting.config import Settings
-from gifting.errors import BadToken, GiftingError, Protected, UnknownGift
+from gifting.errors import BadToken, GiftingError, Protected, Unavailable
 from gifting.hub.hub import Hub
 from gifting.hub.limits import Limits, Rates
 from gifting.hub.meter import Meter
 from gifting.ledger.ledger import Ledger
+from gifting.ledger.notices import Notice
 from gifting.logs import Refusals
-from gifting.model.events import BudgetEvent
+from gifting.model.events import BudgetEvent, ReminderEvent
 from gifting.model.values import Result, Sender
 from gifting.rulebook import Rulebook
 from gifting.tasks import end
 from gifting.transport.authentication import Authenticator
-from gifting.transport.giving import Giving, Wish
+from gifting.transport.giving import Giving
 from gifting.transport.lobby import Lobby
 from gifting.transport.moderating import Moderating
-from gifting.transport.notices import Notices, Reminders
+from gifting.transport.notices import Notices
 from gifting.transport.outgoing import Outgoing
 from gifting.transport.permits import Permits
+from gifting.transport.reminders import Reminders
 from gifting.transport.session import Session
 from gifting.transport.sessions import Sessions
 from gifting.transport.throttle import Throttle
@@ -75,7 +77,7 @@ class Gateway:
         self.sessions = Sessions()
         self.wallets = Wallets(self.sessions, hub.pacer)
         self.notices = Notices(self.sessions, hub.pacer)
-        self.reminders = Reminders(self.sessions, self.notices)
+        self.reminders = Reminders(self.sessions, self.notices, ledger)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -112,17 +114,27 @@ class Gateway:
             session.sender = self._sender(session.identity)
         return session.sender
 
-    def given(self, user: str, wish: Wish, result: Result) -> None:
+    def given(self, user: str, result: Result) -> None:
         """A user's gift was taken: what protects the user is told, after the reply."""
         if result.duplicate:
             return
-        try:
-            coins = self.ledger.catalog[wish.gift].coins * wish.count
-        except UnknownGift:  # by a catalog that is newer than the gift
-            coins = 0
-        self.reminders.spent(user, coins, self.time())
+        self.reminders.gave(user, self.time())
         if result.notice:
-            self.notices.tell(user, BudgetEvent(result.notice))
+            self.spawn(self._tell_all(Notice(user, BudgetEvent(result.notice))))
+
+    async def _tell_all(self, notice: Notice) -> None:
+        """Those who are here are told in any case."""
+        try:
+            await self.ledger.notices.publish(notice)
+        except Unavailable:
+            self.notices.tell(notice.user, notice.event)
+
+    def heard(self, notice: Notice) -> None:
+        """What was told to all processes."""
+        if isinstance(notice.event, ReminderEvent):
+            self.reminders.heard(notice, self.time())
+        else:
+            self.notices.tell(notice.user, notice.event)
 
     def giver_of(self, session: Session) -> Sender:
         """Who may send gifts. Raises RegionNotAllowed, AgeRequired, AccountNotAllowed."""
@@ -158,9 +170,9 @@ class Gateway:
                 await self.ledger.bans.sync()
                 if await self.authenticator.sync():
                     await self.close_revoked()
+                await self.reminders.look(self.time())
             except GiftingError as error:
-                log.warning("can't read the revoked tokens: %s", error)
-            self.reminders.look(self.time())
+                log.warning("can't read who is banned, whose token is revoked, or what was spent: %s", error)
             await self._inspect()
 
     async def _slices(self) -> AsyncIterator[Sequence[Session]]:

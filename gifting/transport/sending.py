@@ -51,7 +51,7 @@ def _gift_done(gateway: Gateway, session: Session, message: messages.SendGift, r
         session.refuse(message.id, outcome)
         return
     session.tell(gift_answer(message.id, room.id, outcome))
-    gateway.given(session.identity.user, message, outcome)
+    gateway.given(session.identity.user, outcome)
     if not (gateway.sessions.alone(session) or outcome.duplicate):
         gateway.wallets.changed(session.identity.user, outcome.coins, told=session)
 

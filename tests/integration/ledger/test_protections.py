@@ -13,8 +13,10 @@ from redis.asyncio import Redis
 from gifting import errors
 from gifting.ledger import protections, spending
 from gifting.ledger.entries import AccountChange
+from gifting.ledger.notices import Notice, read_notice
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.calendar import DAY_MS, HOUR_MS
+from gifting.model.events import ReminderEvent
 from gifting.model.limits import ask, pause
 from gifting.model.protection import NOTHING, UNLIMITED, Protection, read_protection, write_protection
 from gifting.model.purchase_limits import move
@@ -241,3 +243,34 @@ async def test_nothing_is_spent_after_a_break_was_told(world: World) -> None:
         await world.send()
     assert told.value.until == until
     assert (await limit(world, h24=UNLIMITED)).until == until, "not lifted by anything else"
+
+
+async def test_a_reminder_says_what_is_in_the_record(world: World) -> None:
+    """From the start of the hour on, whatever the hour before it had, with what is not yet in any hour's sum."""
+    notices, keys = world.ledger.notices, world.ledger.keys
+    hour = world.clock[0] // HOUR_MS * HOUR_MS + HOUR_MS
+    world.clock[0] = hour - 60_000
+    await world.send(count=7)
+    world.clock[0] = hour + 20 * 60_000
+    await world.send(count=2)
+    world.clock[0] += HOUR_MS
+    await world.send(count=3)
+    async with world.redis.pubsub() as heard:
+        await heard.subscribe(keys.notices)
+        for began in (hour, hour + HOUR_MS, hour - HOUR_MS):
+            await notices.remind("ann", began)
+        found = [one["data"] async for one in _messages(heard, 3)]
+    assert [read_notice(one) for one in found] == [
+        Notice("ann", ReminderEvent(80, 5), hour),
+        Notice("ann", ReminderEvent(20, 3), hour + HOUR_MS),
+        Notice("ann", ReminderEvent(140, 12), hour - HOUR_MS),
+    ]
+
+
+async def _messages(heard: Any, count: int) -> AsyncIterator[dict[str, Any]]:
+    async for message in heard.listen():
+        if message["type"] == "message":
+            yield message
+            count -= 1
+            if not count:
+                return

@@ -1,8 +1,9 @@
-"""A user's sockets hear that a limit comes near, and every hour what was spent."""
+"""A user's sockets hear that a limit comes near, on whichever process they are."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +11,12 @@ import pytest
 from gifting.client.inbox import of_user
 from gifting.model.events import BudgetEvent
 from gifting.model.values import Result
-from gifting.transport import notices
-from gifting.transport.notices import REMINDER_INTERVAL, UNTOLD_MAX
-from gifting.wire.messages import SendGift
+from gifting.transport.notices import UNTOLD_MAX
+from gifting.wire.codec import JSON
 from tests.support.gateway import Lone
 from tests.support.keys import new_key
-
-HOUR = REMINDER_INTERVAL
+from tests.support.raw import TEXT, Raw, says
+from tests.support.server import Server
 
 
 @pytest.fixture
@@ -35,11 +35,42 @@ def reminder(minutes: int, coins: int) -> dict[str, Any]:
 
 
 def give(world: Lone, *, duplicate: bool = False, notice: int = 0) -> None:
-    wish = SendGift(id=1, room="r1", gift="crown", key=new_key(), count=2)
-    world.gateway.given("ann", wish, Result(duplicate, 1, 5, 1, 1, notice))
+    world.gateway.given("ann", Result(duplicate, 1, 5, 1, 1, notice))
 
 
-async def test_all_sockets_of_the_user_but_overlays_hear_that_a_limit_comes_near(world: Lone) -> None:
+async def budgets(raw: Raw, last: int) -> list[int]:
+    """What a socket is told of limits until ``last``, and until a ping after it is answered."""
+    found: list[int] = []
+    told = 0
+    while told != 99:
+        opcode, payload = await raw.frame()
+        message = JSON.decode_any(payload) if opcode == TEXT else {}
+        found += [event["percent"] for event in message.get("events", ()) if event["type"] == "budget"]
+        told = message.get("re", told)
+        if last in found and told == 0:
+            raw.writer.write(says(op="ping", id=99))
+            told = 98
+    return found
+
+
+@pytest.mark.slow
+async def test_the_sockets_on_every_process_hear_it_once(redis_url: str, redis_client: Any, tmp_path: Path) -> None:
+    """By whichever process the gift came, and by HTTP or a socket."""
+    here, there = (Server(tmp_path / name, redis_url, member_rate=0) for name in ("a", "b"))
+    async with here, there:
+        await here.room("r1")
+        await here.operator.grant_each(["ann"], 1000)
+        viewer = here.caller("ann", "viewer")
+        await viewer.call("PUT", "/v1/users/ann/limits", {"gifts": {"h24": 10}})
+        sockets = [await Raw.upgraded(server, server.token("ann")) for server in (here, there, there)]
+        sockets[0].writer.write(says(op="send_gift", id=1, room="r1", gift="spark", key=new_key(), count=5))
+        assert (await sockets[0].reply(1))["ok"]
+        assert [await budgets(raw, 50) for raw in sockets] == [[50]] * 3
+        await viewer.call("POST", "/v1/rooms/r1/gifts", {"gift": "spark", "key": new_key(), "count": 3})
+        assert [await budgets(raw, 80) for raw in sockets] == [[80]] * 3
+
+
+async def test_all_sockets_of_the_user_but_overlays_hear_it_also_without_redis(world: Lone) -> None:
     (_, first), (_, second), (_, overlay) = (world.connect(role) for role in ("viewer", "creator", "overlay"))
     give(world)
     give(world, notice=50)
@@ -59,51 +90,6 @@ async def test_a_full_socket_hears_the_newest_when_it_has_drained(world: Lone) -
     assert socket.events == []
     connection.resume_writing()
     await world.until(socket, told[-UNTOLD_MAX:])
-
-
-async def test_who_spends_is_reminded_after_each_hour(world: Lone) -> None:
-    _, socket = world.connect()
-    reminders = world.gateway.reminders
-    reminders.spent("ann", 5, 100.0)
-    reminders.look(100.0 + HOUR - 1)
-    reminders.spent("ann", 7, 100.0 + HOUR - 1)
-    reminders.look(100.0 + HOUR)
-    await world.until(socket, [reminder(60, 12)])
-    reminders.look(100.0 + 2 * HOUR - 1)
-    reminders.spent("ann", 1, 100.0 + 2 * HOUR - 1)
-    reminders.look(100.0 + 2 * HOUR + 5)  # late, and said of the hour
-    await world.until(socket, [reminder(60, 12), reminder(120, 13)])
-
-
-async def test_what_a_gift_costs_is_in_the_reminder(world: Lone) -> None:
-    _, socket = world.connect()
-    for duplicate in (False, True):
-        give(world, duplicate=duplicate)
-    world.gateway.reminders.look(world.gateway.time() + HOUR)
-    await world.until(socket, [reminder(60, 2 * world.gateway.ledger.catalog["crown"].coins)])
-
-
-async def test_who_is_gone_when_it_is_due_is_forgotten(world: Lone) -> None:
-    reminders = world.gateway.reminders
-    reminders.spent("ann", 5, 0.0)
-    reminders.look(HOUR)
-    _, socket = world.connect()
-    reminders.spent("ann", 1, HOUR + 60)
-    reminders.look(2 * HOUR)
-    reminders.look(2 * HOUR + 60)
-    await world.until(socket, [reminder(60, 1)])
-
-
-async def test_whose_spending_is_kept_has_a_bound(world: Lone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notices, "SPENDERS_MAX", 1)
-    _, socket = world.connect()
-    reminders = world.gateway.reminders
-    reminders.spent("bob", 5, 0.0)
-    reminders.spent("ann", 5, 0.0)
-    reminders.look(HOUR)  # bob is gone
-    reminders.spent("ann", 3, HOUR)
-    reminders.look(2 * HOUR)
-    await world.until(socket, [reminder(60, 3)])
 
 
 def test_the_client_tells_of_them_but_not_of_balances() -> None:

@@ -299,7 +299,10 @@ export interface Refusal {
   error: Reason;
 }
 
-/** What the user has spent since the first gift of this session, `minutes` ago; every hour, to the own sockets. */
+/**
+ * What the user has spent in the last `minutes`: since the start of the hour in which this session's first gift was
+ * given. Every hour, to the own sockets.
+ */
 export interface ReminderEvent {
   type: "reminder";
   minutes: number;
