@@ -18,10 +18,14 @@ MUTANTS = (
         "audit audit_causes",
         ("        for debit in self._debits.values():\n", "        for debit in ():\n"),
         ("        for credit, _ in self._credits.values():\n", "        for credit, _ in ():\n"),
-        ("        return not before & side\n", "        return True\n"),
         ("        if left < 0 and user not in self._overdrawn:\n", "        if left < 0:\n"),
-        ("            self._known[key] = known | kept\n", "            pass\n"),
-        ("        key += self._numbers[base]\n", '        key += b"\\0"\n'),
+    ),
+    *of(
+        "gifting/ledger/audit/known_keys.py",
+        "audit audit_causes",
+        ("        return not before & entered\n", "        return True\n"),
+        ("            self._known[name] = known | kept\n", "            pass\n"),
+        ("        return key + self._numbers[base]\n", '        return key + b"\\0"\n'),
     ),
     *of(
         "gifting/ledger/audit/kept.py",

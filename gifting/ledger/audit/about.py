@@ -48,3 +48,8 @@ def log(room: str) -> str:
 
 def event(room: str, seq: int) -> str:
     return f"event {room}.{seq}"
+
+
+def payer(base: str, user: str) -> tuple[str, ...]:
+    """What goes wrong with the side of who pays or buys; ``base`` is that user's partition."""
+    return stream(base), totals(base), wallet(user)

@@ -13,8 +13,8 @@ from math import inf
 from typing import Any, Final, NamedTuple, assert_never
 
 from gifting.ledger.audit import about
-from gifting.ledger.audit.books import CREDITED, DEBITED, GIFT_KEPT, GRANT_KEPT, GRANTED, Books
 from gifting.ledger.audit.cut import Cut, text
+from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GIFT_KEPT, GRANT_KEPT, GRANTED, KnownKeys
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import AccountChange, Credit, Debit, Grant, Purchase, Reversal
@@ -53,19 +53,19 @@ class _Bucket(NamedTuple):
     number: int
 
 
-async def audit_kept(redis: BinaryRedis, keys: Keys, cut: Cut, books: Books, findings: Findings) -> None:
+async def audit_kept(redis: BinaryRedis, keys: Keys, cut: Cut, keys_told: KnownKeys, findings: Findings) -> None:
     """Compare all buckets with the books, which must be as of the cut."""
     unknown: dict[tuple[str, str, bytes], str] = {}
     async for bucket in _buckets(redis, keys):
         async for key, value in redis.hscan_iter(bucket.name, count=SCAN_COUNT):
             findings.keys += 1
-            if _check(bucket, key, value, books, findings):
+            if _check(bucket, key, value, keys_told, findings):
                 unknown[bucket.kind.what, bucket.base, key] = bucket.name
     await _find_later(redis, keys, cut, unknown)
     for (what, base, key), bucket_name in unknown.items():
         sentence = f"{what.title()} {key.hex()} is kept as accepted in {bucket_name}, but the ledger has no such entry."
         findings.found("key_without_entry", sentence, about.stream(base))
-    await _find_holes(redis, keys, cut, books, findings)
+    await _find_holes(redis, keys, cut, keys_told, findings)
 
 
 async def _buckets(redis: BinaryRedis, keys: Keys) -> AsyncIterator[_Bucket]:
@@ -79,7 +79,7 @@ async def _buckets(redis: BinaryRedis, keys: Keys) -> AsyncIterator[_Bucket]:
             yield _Bucket(found[0], found[1], kinds[found[2]], int(found[3]))
 
 
-def _check(bucket: _Bucket, key: bytes, value: bytes, books: Books, findings: Findings) -> bool:
+def _check(bucket: _Bucket, key: bytes, value: bytes, keys_told: KnownKeys, findings: Findings) -> bool:
     """Whether the ledger, as far as it was read, lacks the entry of an accepted key."""
     kind = bucket.kind
     status = value[DIGEST_SIZE] if len(value) > DIGEST_SIZE else None  # msgpack has small numbers as they are
@@ -88,7 +88,7 @@ def _check(bucket: _Bucket, key: bytes, value: bytes, books: Books, findings: Fi
         findings.found("kept_key_broken", told, about.gift(bucket.base, key))
         return False
     right = key_time(key) // kind.width == bucket.number
-    known = books.keep(bucket.base, key, kind.entered, kind.kept if right else 0)
+    known = keys_told.keep(keys_told.name(bucket.base, key), kind.entered, kind.kept if right else 0)
     entered = bool(known & kind.entered)
     if status == Status.OUTCOME_UNKNOWN:
         _doubt(bucket, key, known, findings)
@@ -127,7 +127,7 @@ async def _find_later(redis: BinaryRedis, keys: Keys, cut: Cut, unknown: dict[An
                 assert_never(entry)
 
 
-async def _find_holes(redis: BinaryRedis, keys: Keys, cut: Cut, books: Books, findings: Findings) -> None:
+async def _find_holes(redis: BinaryRedis, keys: Keys, cut: Cut, keys_told: KnownKeys, findings: Findings) -> None:
     """What could be charged again. Floors are read last: they only rise, and a bucket below one may be gone."""
     seconds, _ = await redis.time()
     floors: dict[tuple[str, str], float] = {}
@@ -136,7 +136,7 @@ async def _find_holes(redis: BinaryRedis, keys: Keys, cut: Cut, books: Books, fi
         for kind in _KINDS:
             floors[base, kind.name] = _floor(found.get(kind.name.encode()), cut.meta.get(kind.window), seconds)
     for kind in _KINDS:
-        for base, key in books.unkept(kind.entered, kind.kept):
+        for base, key in keys_told.unkept(kind.entered, kind.kept):
             if key_time(key) >= floors[base, kind.name]:
                 sentence = f"{base}: {kind.what} {key.hex()} is entered, but not kept: it could be entered again."
                 findings.found("entry_without_key", sentence, about.gift(base, key))

@@ -6,9 +6,9 @@ from bisect import bisect_left
 from typing import Any
 
 from gifting.ledger.audit import about
-from gifting.ledger.audit.books import UNKNOWN, RoomBook, gift_digest
 from gifting.ledger.audit.cut import RoomState
 from gifting.ledger.audit.report import Findings
+from gifting.ledger.audit.room_book import UNKNOWN, RoomBook, gift_digest
 from gifting.ledger.audit.streaks import Streaks
 from gifting.ledger.entries import UNREADABLE
 from gifting.model.packing import unpack

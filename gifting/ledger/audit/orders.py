@@ -16,8 +16,8 @@ import msgspec
 
 from gifting.ledger.account import read_account
 from gifting.ledger.audit import about
-from gifting.ledger.audit.books import Books, Movement, OrderBook
 from gifting.ledger.audit.cut import Cut, text
+from gifting.ledger.audit.order_book import Issue, OrderBook
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Purchase, Reversal
@@ -48,23 +48,25 @@ class _Kept(NamedTuple):
 
     base: str
     user: str
-    issued: Movement | None
+    issued: Issue | None
     taken: int
 
 
-async def audit_orders(redis: BinaryRedis, keys: Keys, cut: Cut, books: Books, findings: Findings) -> None:
+async def audit_orders(
+    redis: BinaryRedis, keys: Keys, cut: Cut, books: dict[str, OrderBook], findings: Findings
+) -> None:
     """Compare all orders with the books, which must be as of the cut."""
     reader = _Reader(redis, keys, findings)
     async for page in _pages(redis, keys):
         await reader.read(page)
     later = await _later(redis, keys, cut)
     for order_id, kept in reader.kept.items():
-        book = books.orders.get(order_id, OrderBook(kept.user))
+        book = books.get(order_id, OrderBook(kept.user))
         if not any(_same(kept, then) for then in _forward(book, later[order_id])):
             told = f"issued {book.issued} and {book.taken} taken back by the ledger"
             sentence = f"Order {order_id} of {kept.user}: {told}; it says {kept.issued} and {kept.taken}."
             _found(findings, "order_differs", sentence, order_id, kept.base, kept.user)
-    for order_id, book in books.orders.items():
+    for order_id, book in books.items():
         if order_id not in reader.kept and order_id not in reader.broken:
             sentence = f"{book.user} has no order {order_id}, of which the ledger tells."
             _found(findings, "order_missing", sentence, order_id, keys.base(book.user), book.user)
@@ -128,7 +130,7 @@ class _Reader:
             self.broken.add(name)
             self._told("order_broken", f"Order {name} of {place.user} can't be: {why}.", name, place)
             return None
-        issued = Movement(order.coins, order.bonus, order.before) if order.issued else None
+        issued = Issue(order.coins, order.bonus, order.before) if order.issued else None
         self.kept[name] = _Kept(place.base, place.user, issued, sum(order.taken))
         if behind := change(order):
             told = f"by what is known of it {behind.issue} must be issued and {behind.take} taken back"
@@ -164,21 +166,21 @@ def _found(findings: Findings, name: str, sentence: str, order_id: str, base: st
     findings.found(name, sentence, about.order(order_id), about.stream(base), shakes=shakes)
 
 
-async def _later(redis: BinaryRedis, keys: Keys, cut: Cut) -> dict[str, list[Movement | int]]:
+async def _later(redis: BinaryRedis, keys: Keys, cut: Cut) -> dict[str, list[Issue | int]]:
     """What is told of orders after the cut."""
-    later: dict[str, list[Movement | int]] = defaultdict(list)
+    later: dict[str, list[Issue | int]] = defaultdict(list)
     spans = {base: Span.after(cut.ledger_ends.get(base, "0-0")) for base in keys.bases}
     purchased = copy(cut.balances.purchased)
     async for _, _, entry in read_ledger(redis, spans, broken=lambda *_: None):
         if isinstance(entry, Purchase):
-            later[entry.order].append(Movement(entry.paid, entry.bonus, purchased[entry.user]))
+            later[entry.order].append(Issue(entry.paid, entry.bonus, purchased[entry.user]))
             purchased[entry.user] += entry.paid
         elif isinstance(entry, Reversal):
             later[entry.order].append(entry.paid + entry.bonus + entry.debt)
     return later
 
 
-def _forward(book: OrderBook, moves: list[Movement | int]) -> Iterator[OrderBook]:
+def _forward(book: OrderBook, moves: list[Issue | int]) -> Iterator[OrderBook]:
     """The book as of the cut, and after each entry since."""
     book = copy(book)
     yield book

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, Final
 
 from gifting.ledger.audit import about
-from gifting.ledger.audit.books import RoomBook
 from gifting.ledger.audit.cut import Cut, RoomState, scores
 from gifting.ledger.audit.log import LogAudit
 from gifting.ledger.audit.report import Findings
+from gifting.ledger.audit.room_book import RoomBook
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.model.pseudonym import Unmasked

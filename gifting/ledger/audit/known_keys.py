@@ -1,0 +1,42 @@
+"""Which keys the ledger tells of, and which of them are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gifting.ledger.keys import Keys
+
+DEBITED, CREDITED, GRANTED, GIFT_KEPT, GRANT_KEPT, PURCHASED, REVERSED = 1, 2, 4, 8, 16, 32, 64
+"""What is known of a key."""
+
+
+class KnownKeys:
+    """Bits by key and partition, one number of each: there are as many as gifts."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._bases = keys.bases
+        self._numbers = {base: bytes((number,)) for number, base in enumerate(keys.bases)}
+        self._known: dict[bytes, int] = {}
+
+    def name(self, base: str, key: bytes) -> bytes:
+        """The key as it is told from those of other partitions."""
+        return key + self._numbers[base]
+
+    def first(self, name: bytes, entered: int) -> bool:
+        """Whether a key is entered so for the first time; from now on it is."""
+        before = self._known.get(name, 0)
+        self._known[name] = before | entered
+        return not before & entered
+
+    def keep(self, name: bytes, entered: int, kept: int) -> int:
+        """Note that a key is kept, if it was entered; returns what is known of it."""
+        known = self._known.get(name, 0)
+        if known & entered:
+            self._known[name] = known | kept
+        return known
+
+    def unkept(self, entered: int, kept: int) -> Iterator[tuple[str, bytes]]:
+        """The keys that were entered and are not kept, each with its partition."""
+        for name, known in self._known.items():
+            if known & (entered | kept) == entered:
+                yield self._bases[name[-1]], name[:-1]
