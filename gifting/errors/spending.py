@@ -78,7 +78,7 @@ class PlatformLimit(Protected):
 
 class ConfirmRequired(Protected):
     """``confirm`` is the token with which the same gift goes through, under the same key, before ``until``; ``price``
-    is what it costs in money at most, where its sender is.
+    is what it costs in money at most, where its sender is. ``gift`` is what is to be confirmed, as the ledger took it.
     """
 
     code = "confirm_required"
@@ -96,6 +96,7 @@ class ConfirmRequired(Protected):
         super().__init__(detail, until=until, cap=cap)
         self.confirm = confirm
         self.price = price
+        self.gift = b""
 
 
 class GiftingOff(Protected):

@@ -70,7 +70,10 @@ def deliver(items: Sequence[PendingCommit], replies: Sequence[RawReply]) -> None
         if status == OK:
             _resolve(item, Result(how == DUPLICATE, seq, coins, repeat_count, streak, how if how > DUPLICATE else 0))
         else:
-            _resolve(item, refusal(status, coins, seq))
+            error = refusal(status, coins, seq)
+            if isinstance(error, errors.ConfirmRequired):
+                error.gift = item.fields
+            _resolve(item, error)
 
 
 def abandon(items: Iterable[PendingCommit]) -> None:

@@ -19,10 +19,11 @@ from gifting.ledger.lookup import Lookup
 from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.model import events, money
 from gifting.model.catalog import MAX_GIFTS, Catalog
-from gifting.model.packing import pack
+from gifting.model.packing import pack, unpack_raw
 from gifting.model.pseudonym import profile, pseudonym
 from gifting.model.terms import UNBOUND, Terms
 from gifting.model.values import Done, Outcome, Result, RoomRef, Sender
+from gifting.wire.confirm import Confirmed
 from gifting.wire.messages import MAX_COUNT
 from gifting.wire.replies import GiftStatusReply
 
@@ -186,6 +187,16 @@ class Gifts:
             return await self._lookup.status(user, key)
         except REDIS_ERRORS:
             raise LedgerUnavailable from None
+
+
+_TEN: Final = b"\x9a"
+"""An array of ten, of a gift's fields."""
+
+
+def asked_for(fields: bytes) -> Confirmed:
+    """What a gift, packed as :meth:`Gifts.submit` does it, would be confirmed for."""
+    user, key, _, digest, _, coins, *_ = unpack_raw(_TEN + fields)
+    return Confirmed(user.decode(), key, digest, coins)
 
 
 async def outcome_of(submit: Callable[[Done], None]) -> Result:

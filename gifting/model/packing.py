@@ -14,3 +14,8 @@ pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False, autoreset=True
 def unpack(data: bytes) -> Any:
     """msgpack to plain values, strings as ``str``."""
     return msgpack.unpackb(data, raw=False, strict_map_key=False)
+
+
+def unpack_raw(data: bytes) -> Any:
+    """msgpack to plain values, strings as ``bytes``."""
+    return msgpack.unpackb(data, raw=True)

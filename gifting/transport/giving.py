@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec.structs import astuple
 
 from gifting.errors import ConfirmRequired
-from gifting.ledger.gifts import outcome_of
+from gifting.ledger.gifts import asked_for, outcome_of
 from gifting.ledger.ledger import Ledger
 from gifting.model.currencies import Money
 from gifting.model.money import key_time, parse_key
@@ -75,12 +75,14 @@ class Giving:
         giver, confirmed = self._meant(sender, room, wish)
         try:
             return await outcome_of(lambda done: self._submit(giver, room, wish, done, confirmed))
-        except ConfirmRequired:
-            raise self.ask(sender, standing, room, wish) from None
+        except ConfirmRequired as refused:
+            raise self.ask(standing, refused) from None
 
-    def ask(self, sender: Sender, standing: Standing, room: RoomRef, wish: Wish) -> ConfirmRequired:
-        """The refusal by which the same gift goes through, for some minutes and at most as long as its key does."""
-        what = self._confirmed(self._giver(sender, room, wish), room, wish)
+    def ask(self, standing: Standing, refused: ConfirmRequired) -> ConfirmRequired:
+        """The ledger's refusal, made one by which the same gift goes through, for some minutes and at most as long as
+        its key does.
+        """
+        what = asked_for(refused.gift)
         until = min(self._ledger.now_ms() + GOOD_FOR_MS, key_time(what.key) + self._window)
         confirm = make_confirmation(self._keyring().secret, what, until)
         price = self._price(standing, what.coins)

@@ -40,17 +40,17 @@ def send_gift(gateway: Gateway, session: Session, message: messages.SendGift) ->
 
 
 def _send_gift_to(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef) -> None:
-    done = partial(_gift_done, gateway, session, message, room)
+    done = partial(_gift_done, gateway, session, message.id, room)  # the message would fill caches until the reply
     gateway.giving.submit(gateway.giver_of(session), room, message, done)
 
 
-def _gift_done(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef, outcome: Outcome) -> None:
+def _gift_done(gateway: Gateway, session: Session, reply_to: int, room: RoomRef, outcome: Outcome) -> None:
     if isinstance(outcome, errors.GiftingError):
         if isinstance(outcome, errors.ConfirmRequired):
-            outcome = gateway.giving.ask(gateway.sender_of(session), session.identity.standing, room, message)
-        session.refuse(message.id, outcome)
+            outcome = gateway.giving.ask(session.identity.standing, outcome)
+        session.refuse(reply_to, outcome)
         return
-    session.tell(gift_answer(message.id, room.id, outcome))
+    session.tell(gift_answer(reply_to, room.id, outcome))
     gateway.given(session.identity.user, outcome)
     if not (gateway.sessions.alone(session) or outcome.duplicate):
         gateway.wallets.changed(session.identity.user, outcome.coins, told=session)
