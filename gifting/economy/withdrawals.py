@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 
 from gifting.economy.providers.base import ProviderRefused
 from gifting.economy.purchases import Purchases
-from gifting.errors import Conflict, NotWithdrawable, ProviderFailed
+from gifting.errors import Conflict, ProviderFailed
 from gifting.ledger.ledger import Ledger
-from gifting.model.lots import unspent, withdrawable, withdrawal_amount, withdrawal_bonus
+from gifting.model.lots import withdrawal
 from gifting.model.orders import Order, Withdrawal
 
 log = logging.getLogger(__name__)
@@ -47,12 +47,9 @@ class Withdrawals:
     async def offer(self, order: Order, name: str) -> Offer:
         """What would go back of an order now, under the key ``name``. Raises NotWithdrawable, Unavailable."""
         held, now = await self._ledger.orders.held(order.user), self._ledger.now_ms()
-        coins = unspent(order, held.paid, held.orders.values()) if withdrawable(order, now) else 0
-        amount = withdrawal_amount(order, coins)
-        if not coins or not amount:
-            raise NotWithdrawable(f"{coins} coins of {order.coins} are left, worth {amount}.")
-        bonus, until = withdrawal_bonus(order, coins, held.account.bonus), now + TOKEN_LIFE
-        return Offer(coins, bonus, amount, self._token(order, name, coins, amount, until), until)
+        one = withdrawal(order, held.paid, held.account.bonus, held.orders.values(), now)
+        until = now + TOKEN_LIFE
+        return Offer(one.coins, one.bonus, one.amount, self._token(order, name, one.coins, one.amount, until), until)
 
     async def withdraw(self, order: Order, name: str, token: str) -> tuple[Order, Withdrawal]:
         """Do what the token was given for; again gives what was done then.

@@ -12,13 +12,13 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from gifting.errors import Conflict, KeyReused, NotWithdrawable, OrderNotFound, TooManyOrders, Unavailable
+from gifting.errors import Conflict, KeyReused, OrderNotFound, TooManyOrders, Unavailable
 from gifting.ledger.calls import Calls
 from gifting.ledger.order_books import Held, OrderBooks, Put
 from gifting.ledger.promotions import Promotions
 from gifting.model.consequences import OPEN, booked, state
 from gifting.model.effects import Effect, Kind, effect_key
-from gifting.model.lots import kept, unspent, withdrawable, withdrawal_amount, withdrawal_bonus
+from gifting.model.lots import kept, withdrawal
 from gifting.model.money import parse_key
 from gifting.model.orders import ORDERS_MAX, Coins, Order, Withdrawal, add
 
@@ -199,17 +199,13 @@ class Orders:
         return await self._books.change(user, order_id, finish)
 
 
-def _with(order: Order, name: str, withdrawal: Withdrawal) -> Order:
-    return replace(order, withdrawals=order.withdrawals | {name: withdrawal})
+def _with(order: Order, name: str, one: Withdrawal) -> Order:
+    return replace(order, withdrawals=order.withdrawals | {name: one})
 
 
 def _withdrawing(held: Held, order: Order, name: str, key: bytes, now: int) -> Put:
     """The order with what is left of it taken out. What the user got later must be there beside that."""
-    coins = unspent(order, held.paid, held.orders.values()) if withdrawable(order, now) else 0
-    amount = withdrawal_amount(order, coins)
-    if not coins or not amount:
-        raise NotWithdrawable(f"{coins} coins of {order.coins} are left, worth {amount}.")
-    bonus = withdrawal_bonus(order, coins, held.account.bonus)
-    later = sum(kept(one) for one in held.orders.values() if one.before > order.before)
-    taken = booked(_with(order, name, Withdrawal(coins, bonus, amount, now)), held.account.purchased)
-    return Put(taken, key, Coins(coins + later, bonus))
+    one = withdrawal(order, held.paid, held.account.bonus, held.orders.values(), now)
+    later = sum(kept(other) for other in held.orders.values() if other.before > order.before)
+    taken = booked(_with(order, name, one), held.account.purchased)
+    return Put(taken, key, Coins(one.coins + later, one.bonus))

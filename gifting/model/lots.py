@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from gifting.errors import NotWithdrawable
 from gifting.model.consequences import State, issued_in_order, money_back, state
 from gifting.model.effects import WHOLE
-from gifting.model.orders import Order, part
+from gifting.model.orders import Order, Withdrawal, part
 
 DAY_MS: Final = 86_400_000
 
@@ -83,3 +84,12 @@ def withdrawal_bonus(order: Order, coins: int, bonus: int) -> int:
     """
     share = part(order.bonus, order.taken.paid + coins, order.coins) - order.taken.bonus
     return min(max(share, 0), bonus)
+
+
+def withdrawal(order: Order, paid: int, bonus: int, orders: Iterable[Order], now: int) -> Withdrawal:
+    """What would go back now of a lot, to a user with ``paid`` and ``bonus`` coins. Raises NotWithdrawable: nothing."""
+    coins = unspent(order, paid, orders) if withdrawable(order, now) else 0
+    amount = withdrawal_amount(order, coins)
+    if not coins or not amount:
+        raise NotWithdrawable(f"{coins} coins of {order.coins} are left, worth {amount}.")
+    return Withdrawal(coins, withdrawal_bonus(order, coins, bonus), amount, now)
