@@ -141,7 +141,8 @@ def draft(
 def _may_buy(wanted: Wanted, rules: Rules, account: Account, record: Protection) -> None:
     """Debt does not speak against it: purchases are what settles it."""
     judged = wanted.standing.judged(age_check=rules.age_check)
-    rules.region.check(judged, rules.accounts, guarded=bool(record.guardian))
+    if refusal := rules.region.refusal(judged, rules.accounts, guarded=bool(record.guardian)):
+        raise refusal
     if account.frozen & Frozen.BANNED:
         raise Banned
     if account.frozen & (Frozen.WARNING | Frozen.DISPUTE):

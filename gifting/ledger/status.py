@@ -11,7 +11,9 @@ from gifting.model.money import MAX_AMOUNT
 
 
 class Status(IntEnum):
-    """Precedence, where several apply: the key, then the amount, the room, the sender's account, balance and limits."""
+    """Precedence, where several apply: the key, then the amount, the room, the sender's account, who the sender is,
+    balance and limits.
+    """
 
     OK = 0
     INSUFFICIENT_COINS = 1
@@ -38,7 +40,8 @@ class Status(IntEnum):
     PLATFORM_LIMIT = 21
     CONFIRM_REQUIRED = 22
     AGE_REQUIRED = 23
-    """Of this age only who has a guardian may."""
+    REGION_NOT_ALLOWED = 24
+    ACCOUNT_NOT_ALLOWED = 25
     GIFTING_OFF = 30
     BLOCKED = 31
     ROOM_AGE = 32
@@ -59,12 +62,17 @@ class Status(IntEnum):
 
 def refusal(status: int, coins: int = 0, ends: int = 0) -> errors.GiftingError:
     """The error of a status that is not OK. ``coins`` are those in the wallet; ``ends`` is what ends it: a time (ms
-    since 1970), or how many coins are allowed.
+    since 1970), or how many coins are allowed, or from which age.
     """
     if status == Status.INSUFFICIENT_COINS:
         return errors.InsufficientCoins(f"There are {coins} coins in the wallet.")
     told = _ENDS.get(Status(status))
     return told(ends) if told else Status(status).error()
+
+
+def status_of(error: errors.GiftingError) -> Status:
+    """The status that becomes such an error. Raises KeyError: none does."""
+    return _STATUSES[type(error)]
 
 
 _ERRORS: dict[Status, type[errors.GiftingError]] = {
@@ -91,6 +99,8 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.PLATFORM_LIMIT: errors.PlatformLimit,
     Status.CONFIRM_REQUIRED: errors.ConfirmRequired,
     Status.AGE_REQUIRED: errors.AgeRequired,
+    Status.REGION_NOT_ALLOWED: errors.RegionNotAllowed,
+    Status.ACCOUNT_NOT_ALLOWED: errors.AccountNotAllowed,
     Status.GIFTING_OFF: errors.GiftingOff,
     Status.BLOCKED: errors.Blocked,
     Status.ROOM_AGE: errors.RoomAge,
@@ -102,6 +112,7 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.CONFLICT: errors.Conflict,
     Status.PROMOTION_OVER: errors.PromotionOver,
 }
+_STATUSES = {error: status for status, error in _ERRORS.items()}
 
 
 def _frozen(debt: int) -> errors.GiftingError:
@@ -134,6 +145,10 @@ def _limit(error: type[errors.Protected], whose: str) -> Callable[[int], errors.
     return told
 
 
+def _too_young(least: int) -> errors.GiftingError:
+    return errors.AgeRequired(f"Here that is {least} years." if least else "At this age a guardian is needed.")
+
+
 def _unasked(cap: int) -> errors.GiftingError:
     why = f"It costs more than {cap} coins." if cap else "It is the first gift."
     return errors.ConfirmRequired(why, cap=cap)
@@ -153,7 +168,7 @@ _ENDS: dict[Status, Callable[[int], errors.GiftingError]] = {
     Status.GUARDIAN_LIMIT: _limit(errors.GuardianLimit, "The guardian's limit"),
     Status.PLATFORM_LIMIT: _limit(errors.PlatformLimit, "The limit for this region and age"),
     Status.CONFIRM_REQUIRED: _unasked,
-    Status.AGE_REQUIRED: lambda _: errors.AgeRequired("At this age a guardian is needed."),
+    Status.AGE_REQUIRED: _too_young,
     Status.ROOM_AGE: lambda age: errors.RoomAge(f"This stream is for people of {age} years and older."),
     Status.ROOM_MAX_GIFT: lambda coins: errors.RoomMaxGift(f"A gift may cost {coins} coins here.", cap=coins),
     Status.MUTED: lambda until: errors.Muted(f"It ends at {_time(until)}.", until=until),

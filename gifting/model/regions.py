@@ -78,27 +78,23 @@ class Region(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """The caps of the band that ``age`` is in; none below the first band."""
         return next((caps for caps in reversed(self.caps) if caps.from_age <= age), NO_CAPS)
 
-    def check(self, standing: Standing, accounts: frozenset[str], *, guarded: bool = False) -> None:
-        """Whether someone of such ``standing`` may gift and buy; ``accounts`` are those of the settings.
-
-        Raises:
-            RegionNotAllowed, AgeRequired, AccountNotAllowed: in this order.
+    def refusal(self, standing: Standing, accounts: frozenset[str], *, guarded: bool = False) -> Protected | None:
+        """Why someone of such ``standing`` may not gift and buy: RegionNotAllowed, AgeRequired, AccountNotAllowed, in
+        this order. ``accounts`` are those of the settings; ``guarded``: who asks has a guardian.
         """
         if not self.allowed:
-            raise RegionNotAllowed
+            return RegionNotAllowed()
         least = self.guardian_age if guarded and self.guardian_age else self.min_age
         if standing.age < max(least, 1):  # 0 is an age that nobody vouches for
-            raise AgeRequired(f"Here that is {self.min_age} years.")
+            return AgeRequired(f"Here that is {self.told_age} years.")
         if standing.account not in (self.accounts or accounts):
-            raise AccountNotAllowed
+            return AccountNotAllowed()
+        return None
 
-    def admits_guarded(self, standing: Standing, accounts: frozenset[str]) -> bool:
-        """Whether someone of such ``standing`` may who has a guardian."""
-        try:
-            self.check(standing, accounts, guarded=True)
-        except Protected:
-            return False
-        return True
+    @property
+    def told_age(self) -> int:
+        """From which age one may gift and buy, as it is told: it must be vouched for, so it is never 0."""
+        return max(self.min_age, 1)
 
 
 NO_CAPS: Final = Caps()
@@ -118,9 +114,11 @@ class Regions:
     def ids(self) -> frozenset[str]:
         return frozenset(self._regions)
 
-    def terms(self, standing: Standing, *, confirm_first: bool = False, guarded: bool = False) -> Terms:
-        """What holds for whoever is of such ``standing`` and sends; ``confirm_first`` as the settings have it.
-        ``guarded``: for those only who have a guardian.
+    def terms(
+        self, standing: Standing, *, confirm_first: bool = False, guarded: bool = False, barred: int = 0
+    ) -> Terms:
+        """What holds for whoever is of such ``standing`` and sends; ``confirm_first`` as the settings have it. The
+        others as :class:`Terms` has them.
         """
         region = self.of(standing.region)
         caps = region.caps_at(standing.age)
@@ -136,6 +134,8 @@ class Regions:
             confirm_above=region.confirm_above,
             confirm_first=confirm_first,
             guarded=guarded,
+            barred=barred,
+            min_age=region.told_age if barred and not guarded else 0,
         )
 
     def of(self, code: str) -> Region:

@@ -19,8 +19,9 @@ class Terms(Struct, frozen=True):
 
     ``day_cap`` and ``month_cap`` are over rolling 24 hours and 30 days. ``velocity_burst`` coins may be spent at once,
     and ``velocity_rate`` a second after that. A gift of more than ``confirm_above``, and with ``confirm_first`` the
-    first gift ever of a user, must be confirmed. ``age`` 0 and ``region`` '' are not known. ``guarded``: too young, but
-    for those who have a guardian.
+    first gift ever of a user, must be confirmed. ``age`` 0 and ``region`` '' are not known. ``barred`` is a status of
+    the ledger (0: none) with which all gifts are refused; ``guarded``: but of those who have a guardian. ``min_age`` in
+    years is what is told with it; 0: that it takes a guardian.
     """
 
     age: int = 0
@@ -34,6 +35,8 @@ class Terms(Struct, frozen=True):
     confirm_above: int = 0
     confirm_first: bool = False
     guarded: bool = False
+    barred: int = 0
+    min_age: int = 0
 
     @property
     def packed(self) -> bytes:
@@ -47,5 +50,5 @@ UNBOUND: Final = Terms()
 
 @lru_cache(TERMS_CACHED)
 def _pack(terms: Terms) -> bytes:
-    *caps, confirm_first, guarded = astuple(terms)
-    return pack((*caps, int(confirm_first), int(guarded)))[1:]
+    *caps, confirm_first, guarded, barred, min_age = astuple(terms)
+    return pack((*caps, int(confirm_first), int(guarded), barred, min_age))[1:]

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
 from gifting.config import Settings
-from gifting.errors import BadToken, GiftingError, Protected, Unavailable
+from gifting.errors import BadToken, GiftingError, Unavailable
 from gifting.hub.hub import Hub
 from gifting.hub.limits import Limits, Rates
 from gifting.hub.meter import Meter
@@ -35,7 +35,6 @@ from gifting.transport.throttle import Throttle
 from gifting.transport.wallets import Wallets
 from gifting.wire.close import CloseCode
 from gifting.wire.keyring import Keyring
-from gifting.wire.tokens import Identity
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +110,9 @@ class Gateway:
 
     def sender_of(self, session: Session) -> Sender:
         if session.sender is None:
-            session.sender = self._sender(session.identity)
+            identity = session.identity
+            terms = self.permits.terms(identity.standing)
+            session.sender = self.ledger.gifts.sender(identity.user, identity.public(), terms)
         return session.sender
 
     def given(self, user: str, result: Result) -> None:
@@ -135,21 +136,6 @@ class Gateway:
             self.reminders.heard(notice, self.time())
         else:
             self.notices.tell(notice.user, notice.event)
-
-    def giver_of(self, session: Session) -> Sender:
-        """Who may send gifts. Raises RegionNotAllowed, AgeRequired, AccountNotAllowed."""
-        sender = self.sender_of(session)
-        if not sender.terms:
-            self.permits.check(session.identity.standing)
-        return sender
-
-    def _sender(self, identity: Identity) -> Sender:
-        """Without terms, if it may send no gift."""
-        user, public = identity.user, identity.public()
-        try:
-            return self.ledger.gifts.sender(user, public, self.permits.terms(identity.standing))
-        except Protected:
-            return self.ledger.gifts.sender(user, public)._replace(terms=b"")
 
     def _forget_senders(self) -> None:
         for session in self.sessions:

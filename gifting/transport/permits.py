@@ -1,18 +1,23 @@
-"""Who may give and buy, by what the platform vouches for, and on which terms: asked before anything is."""
+"""On which terms somebody gives, by what the platform vouches for.
+
+They may say that all is refused. That is done by the ledger, which looks at the gift's key first: who may give no more
+is still told of a gift that was taken before.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 from gifting.config import Settings
-from gifting.errors import Protected, UnknownPackage
+from gifting.errors import UnknownPackage
+from gifting.ledger.status import status_of
 from gifting.model.currencies import Money
 from gifting.model.standing import Standing
 from gifting.model.terms import Terms
 from gifting.rulebook import Rulebook, Rules
 
 KNOWN_MAX: Final = 4096
-"""Standings whose terms are remembered; refusals are not, for an error that is raised again grows by a traceback."""
+"""Standings whose terms are remembered."""
 
 
 class Permits:
@@ -26,12 +31,8 @@ class Permits:
         self._known: dict[Standing, Terms] = {}
         rulebook.follow(self._forget)
 
-    def check(self, standing: Standing) -> None:
-        """Raises RegionNotAllowed, AgeRequired, AccountNotAllowed, in this order."""
-        self.terms(standing)
-
     def terms(self, standing: Standing) -> Terms:
-        """What holds for who sends. Raises as :meth:`check`."""
+        """What holds for who sends."""
         found = self._known.get(standing)
         if found is None:
             while len(self._known) >= KNOWN_MAX:
@@ -51,14 +52,12 @@ class Permits:
     def _decide(self, standing: Standing) -> Terms:
         """The caps of an age that nobody vouches for are those of the youngest, also where ages are not asked for."""
         regions, judged = self._rulebook.rules.regions, standing.judged(age_check=self._age_check)
-        region, guarded = regions.of(standing.region), False
-        try:
-            region.check(judged, self._accounts)
-        except Protected:
-            if not region.admits_guarded(judged, self._accounts):
-                raise
-            guarded = True
-        return regions.terms(standing, confirm_first=self._confirm_first, guarded=guarded)
+        region = regions.of(standing.region)
+        if (refusal := region.refusal(judged, self._accounts)) is None:
+            return regions.terms(standing, confirm_first=self._confirm_first)
+        guarded = region.refusal(judged, self._accounts, guarded=True) is None
+        barred = status_of(refusal)
+        return regions.terms(standing, confirm_first=self._confirm_first, guarded=guarded, barred=barred)
 
     def _forget(self, rules: Rules) -> None:
         self._known.clear()

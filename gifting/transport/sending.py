@@ -41,7 +41,7 @@ def send_gift(gateway: Gateway, session: Session, message: messages.SendGift) ->
 
 def _send_gift_to(gateway: Gateway, session: Session, message: messages.SendGift, room: RoomRef) -> None:
     done = partial(_gift_done, gateway, session, message.id, room)  # the message would fill caches until the reply
-    gateway.giving.submit(gateway.giver_of(session), room, message, done)
+    gateway.giving.submit(gateway.sender_of(session), room, message, done)
 
 
 def _gift_done(gateway: Gateway, session: Session, reply_to: int, room: RoomRef, outcome: Outcome) -> None:

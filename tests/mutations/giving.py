@@ -39,7 +39,9 @@ MUTANTS = (
         "gifting/transport/permits.py",
         "permits",
         ("        self._known.clear()\n", "        pass\n"),
-        ("confirm_first=self._confirm_first", "confirm_first=True"),
+        ("(standing, confirm_first=self._confirm_first)", "(standing, confirm_first=True)"),
+        ("guarded = region.refusal(judged, self._accounts, guarded=True) is None", "guarded = False"),
+        ("guarded=guarded, barred=barred)", "guarded=guarded)"),
     ),
     *of(
         "gifting/model/standing.py",

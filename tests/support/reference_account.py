@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from msgspec.structs import replace as with_fields
 
 from gifting.ledger.account import Frozen
+from gifting.ledger.status import Status
 from gifting.model import windows
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.protection import NOTHING, WINDOWS, Limits, Protection, Window
@@ -75,6 +76,8 @@ class Account:
             yield "guardian_limit", 0
         if now < self.record.until:
             yield "on_break", self.record.until
+        if terms.barred and not (terms.guarded and self.record.guardian):
+            yield Status(terms.barred).error.code, terms.min_age
         if coins > self.coins:
             yield "insufficient_coins", 0
         yield from self._caps(coins, terms, now, window)

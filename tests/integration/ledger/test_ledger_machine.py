@@ -96,6 +96,8 @@ TERMS = st.sampled_from(
         Terms(velocity_rate=1_000_000, velocity_burst=10**9),
         Terms(day_cap=2_000, month_cap=3_000),
         Terms(confirm_above=10, confirm_first=True),
+        Terms(barred=Status.REGION_NOT_ALLOWED, min_age=18),
+        Terms(barred=Status.AGE_REQUIRED, guarded=True),
     ]
 )
 SOME = st.sampled_from([3, 10, 20, 100, 501, 3_000, 10**9])
@@ -119,6 +121,7 @@ CHANGES = st.builds(
     mute=st.sampled_from([None, 0, 1, 3_000, 60_000]),
     moderator=st.sampled_from([None, False, True]),
 )
+GUARDIANS = st.sampled_from(["", "eve"])
 PAUSES = st.sampled_from([-1, 0, 1, 60_000])
 PURSES = (2_000, 10**12, 2_000, 10_000)
 
@@ -232,7 +235,16 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             assert (balance, duplicate, "ok") == (expected.coins, expected.how, expected.status)
 
-    @rule(data=st.data(), limits=LIMITS, guard=LIMITS, caps=CAPS, guard_caps=CAPS, zone=ZONES, pause=PAUSES)
+    @rule(
+        data=st.data(),
+        limits=LIMITS,
+        guard=LIMITS,
+        caps=CAPS,
+        guard_caps=CAPS,
+        zone=ZONES,
+        pause=PAUSES,
+        guardian=GUARDIANS,
+    )
     def protect(self, data: st.DataObject, zone: str, pause: int, **wanted: Any) -> None:
         """A user, or the guardian, sets something else. An old record is refused."""
         user = self.someone(data)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from gifting import errors
@@ -16,7 +17,7 @@ from gifting.model.protection import read_protection, write_protection
 from gifting.model.terms import Terms
 from gifting.model.windows import moved
 from tests.support.accounts import account_of, add_to_account
-from tests.support.world import START, STREAK, World, a_world
+from tests.support.world import START, STREAK, WINDOW, World, a_world
 
 HOUR, DAY = 3_600_000, 86_400_000
 WHY = {"what": "test", "value": "", "by": "operator"}
@@ -91,7 +92,7 @@ async def test_on_break(world: World) -> None:
 
 
 async def test_age_required_but_of_who_has_a_guardian(world: World) -> None:
-    terms = Terms(age=16, guarded=True)
+    terms = Terms(age=16, barred=Status.AGE_REQUIRED, guarded=True)
     assert isinstance(await refused(world, terms=terms), errors.AgeRequired)
     await world.protect("ann", invited="mum")
     assert isinstance(await refused(world, terms=terms), errors.AgeRequired)
@@ -101,6 +102,43 @@ async def test_age_required_but_of_who_has_a_guardian(world: World) -> None:
     await spend(world, 1, terms=terms)
     await world.protect("ann")
     assert isinstance(await refused(world, terms=terms), errors.AgeRequired)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (Status.AGE_REQUIRED, errors.AgeRequired("Here that is 19 years.")),
+        (Status.REGION_NOT_ALLOWED, errors.RegionNotAllowed()),
+        (Status.ACCOUNT_NOT_ALLOWED, errors.AccountNotAllowed()),
+    ],
+)
+async def test_who_may_give_no_more_is_told_what_became_of_a_gift(
+    world: World, status: Status, told: errors.GiftingError
+) -> None:
+    terms, key = Terms(barred=status, min_age=19), world.key()
+    taken = await world.send(key=key, count=2)
+    before = await world.state()
+    assert await world.send(key=key, count=2, terms=terms) == replace(taken, duplicate=True)
+    with pytest.raises(errors.KeyReused):
+        await world.send(key=key, count=3, terms=terms)
+    assert await world.state() == before
+    found = await refused(world, terms=terms)
+    assert (type(found), found.message) == (type(told), told.message)
+
+
+@pytest.mark.parametrize("status", [Status.AGE_REQUIRED, Status.REGION_NOT_ALLOWED, Status.ACCOUNT_NOT_ALLOWED])
+async def test_region_not_allowed_and_account_not_allowed_go_after_the_account_and_before_the_balance(
+    world: World, status: Status
+) -> None:
+    terms = Terms(barred=status, gift_cap=1)
+    await spend(world, 9_000)
+    assert isinstance(await refused(world, 2_000, terms=terms), status.error)
+    with pytest.raises(errors.KeyExpired):
+        await world.send(key=world.key(age=WINDOW + 1), terms=terms)
+    await world.protect("ann", until=world.clock[0] + HOUR)
+    assert isinstance(await refused(world, terms=terms), errors.OnBreak)
+    await world.ledger.rooms.end(world.room)
+    assert isinstance(await refused(world, terms=terms), errors.RoomEnded)
 
 
 async def test_gift_cap(world: World) -> None:

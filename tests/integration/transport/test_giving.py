@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from gifting import Client, errors
 from tests.support.keys import new_key
+from tests.support.raw import Raw, says
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -107,3 +109,81 @@ async def test_new_regions_hold_for_who_is_here_already(redis_url: str, redis_cl
             regions.write_text(rule)
             await server.operator.call("POST", "/v1/admin/reload")
             assert (await ann.send_gift("r1", "spark"))["coins"] == 8
+
+
+async def lost(server: Server, key: str, coins: int) -> None:
+    """A gift of a spark that is taken, and whose sender is gone before the reply."""
+    raw = await Raw.upgraded(server, server.token("ann"))
+    raw.writer.write(says(op="send_gift", id=1, room="r1", gift="spark", key=key))
+    async with asyncio.timeout(10):
+        while await server.operator.wallets(["ann"]) != {"ann": coins}:
+            await asyncio.sleep(0.01)
+    raw.end()
+
+
+async def both_ways(server: Server, key: str, **claims: Any) -> list[dict[str, Any]]:
+    """What a socket, and HTTP, say of a spark under this key: the reply, or the error."""
+    raw = await Raw.upgraded(server, server.token("ann", **claims))
+    raw.writer.write(says(op="send_gift", id=1, room="r1", gift="spark", key=key))
+    told = await raw.reply(1)
+    found = [told.get("error", told)]
+    try:
+        body = {"gift": "spark", "key": key}
+        found.append(await server.caller("ann", "viewer", **claims).call("POST", "/v1/rooms/r1/gifts", body))
+    except errors.GiftingError as error:
+        found.append({"code": error.code, "message": error.message})
+    return found
+
+
+async def state(redis: Any) -> dict[bytes, bytes]:
+    """All that rooms and accounts have; what is kept under keys is left out."""
+    names = [name async for name in redis.scan_iter("{p*") if b":keys:" not in name and b":deadlines" not in name]
+    return {name: await redis.dump(name) for name in names}
+
+
+CLOSED = [
+    ("min_age = 40", {}, "age_required"),
+    ("allowed = false", {}, "region_not_allowed"),
+    ('accounts = ["club"]', {}, "account_not_allowed"),
+    ("", {"age": 17}, "age_required"),
+    ("", {"age": 0}, "age_required"),
+    ("", {"region": "CU"}, "region_not_allowed"),
+    ("", {"account": "business"}, "account_not_allowed"),
+]
+"""What the region becomes, or the token; and what is said of the next gift."""
+
+
+@pytest.mark.parametrize(("rule", "claims", "code"), CLOSED)
+async def test_who_may_give_no_more_is_told_of_the_gift_whose_reply_was_lost(
+    redis_url: str, redis_client: Any, tmp_path: Path, rule: str, claims: dict[str, Any], code: str
+) -> None:
+    files: dict[str, Any] = {name: tmp_path / f"{name}.toml" for name in ("regions", "prices")}
+    others = 'terms = "None."\n[[region]]\nid = "CU"\nallowed = false\nterms = "None."\n'
+    text = '[[region]]\nid = "US"\nRULE\nterms = "None."\n[[region]]\nid = "other"\n' + others
+    files["regions"].write_text(text.replace("RULE", ""))
+    files["prices"].write_text(PRICES)
+    async with Server(tmp_path / "data", redis_url, member_rate=0, **files) as server:
+        await server.room("r1")
+        await server.operator.grant_each(["ann"], 10)
+        await lost(server, key := new_key(), 9)
+        await streak_is_over(server)
+        files["regions"].write_text(text.replace("RULE", rule))
+        await server.operator.call("POST", "/v1/admin/reload")
+        before = await state(redis_client)
+        for told in await both_ways(server, key, **claims):
+            assert (told["seq"], told["coins"], told["duplicate"]) == (1, 9, True)
+        refused, again = await both_ways(server, (new := new_key()), **claims), await both_ways(server, new)
+        assert [told["code"] for told in refused + again] == [code] * 4
+        assert {told["message"] for told in refused} == {told["message"] for told in again}, "that is kept"
+        assert await state(redis_client) == before
+        files["regions"].write_text(text.replace("RULE", ""))
+        await server.operator.call("POST", "/v1/admin/reload")
+        assert {told["coins"] for told in await both_ways(server, new_key())} == {8}
+        assert (await server.audit())[0] == 0
+
+
+async def streak_is_over(server: Server) -> None:
+    """What the sweep writes is written."""
+    async with asyncio.timeout(10):
+        while (await server.operator.room("r1"))["streaks"]:
+            await asyncio.sleep(0.05)

@@ -80,8 +80,7 @@ def test_who_may_gift_and_buy(
 ) -> None:
     text = KOREA.replace("min_age = 19\n", "") if "min_age" in said else KOREA
     korea = parse_regions(OTHER + text + said + "\n", "").of("KR")
-    if refused is None:
-        korea.check(standing, PERSONAL, guarded=guarded)
-    else:
-        with pytest.raises(refused):
-            korea.check(standing, PERSONAL, guarded=guarded)
+    found = korea.refusal(standing, PERSONAL, guarded=guarded)
+    assert (type(found) if found else None) is refused
+    if isinstance(found, errors.AgeRequired):
+        assert f"Here that is {korea.min_age or 1} years." in found.message

@@ -9,6 +9,7 @@ import pytest
 
 from gifting import errors
 from gifting.config import load
+from gifting.ledger.status import Status, refusal, status_of
 from gifting.model.currencies import Money
 from gifting.model.standing import UNKNOWN, Standing
 from gifting.rulebook import Rulebook
@@ -68,11 +69,9 @@ class Book:
         self.files["prices"].write_text(PRICES.replace("{{", "{").replace("}}", "}"))
 
     def refusal(self, standing: Standing) -> str:
-        try:
-            self.permits.check(standing)
-        except errors.GiftingError as error:
-            return error.code
-        return ""
+        """The code of what those are told of all gifts who have no guardian."""
+        terms = self.permits.terms(standing)
+        return refusal(terms.barred, 0, terms.min_age).code if terms.barred else ""
 
 
 @pytest.mark.parametrize(
@@ -113,18 +112,27 @@ def test_the_terms_are_those_of_the_region_and_age(tmp_path: Path) -> None:
 def test_who_is_too_young_may_on_terms_of_a_guardian_where_the_region_knows_them(tmp_path: Path) -> None:
     book = Book(tmp_path)
     assert [book.permits.terms(Standing(age, "GB")).guarded for age in (16, 17, 18)] == [True, True, False]
+    assert [book.refusal(Standing(age, "GB")) for age in (16, 17, 18)] == ["age_required", "age_required", ""]
     for standing in (Standing(15, "GB"), Standing(0, "GB"), Standing(17, "GB", "business"), Standing(17, "FR")):
         assert book.refusal(standing) == "age_required"
+        assert not book.permits.terms(standing).guarded
 
 
-def test_a_refusal_is_made_anew_each_time(tmp_path: Path) -> None:
-    """One that is raised again would keep whoever it was raised through."""
-    book, found = Book(tmp_path), []
-    for _ in range(2):
-        with pytest.raises(errors.AgeRequired) as refused:
-            book.permits.terms(Standing(17))
-        found.append(refused.value)
-    assert found[0] is not found[1]
+@pytest.mark.parametrize("standing", [Standing(17), Standing(18, "KR"), Standing(99, "XX"), Standing(30, "US", "shop")])
+def test_a_gift_is_refused_in_the_words_in_which_a_purchase_is(tmp_path: Path, standing: Standing) -> None:
+    book = Book(tmp_path)
+    terms, region = book.permits.terms(standing), book.rulebook.rules.regions.of(standing.region)
+    told, said = refusal(terms.barred, 0, terms.min_age), region.refusal(standing, frozenset({"personal"}))
+    assert said is not None
+    assert (type(told), told.message) == (type(said), said.message)
+
+
+def test_every_reason_is_told_as_itself(tmp_path: Path) -> None:
+    assert [status_of(kind()) for kind in (errors.AgeRequired, errors.RegionNotAllowed, errors.AccountNotAllowed)] == [
+        Status.AGE_REQUIRED,
+        Status.REGION_NOT_ALLOWED,
+        Status.ACCOUNT_NOT_ALLOWED,
+    ]
 
 
 async def test_new_regions_hold_at_once(tmp_path: Path) -> None:

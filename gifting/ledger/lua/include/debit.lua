@@ -26,7 +26,8 @@
 --   profile   the user, as wire bytes
 --   sent      the event's fields count, coins and message, as wire bytes
 --   terms     what holds for the sender, as terms.lua reads it: age, region; gift_cap, streak_cap, day_cap, month_cap,
---             confirm_above, in coins (MAX_AMOUNT: none); rate, burst_ms: its velocity (rate 0: any); confirm_first
+--             confirm_above, in coins (MAX_AMOUNT: none); rate, burst_ms: its velocity (rate 0: any); confirm_first;
+--             barred (a status, or 0), guarded, min_age
 --   confirmed whether the sender was asked, and said yes
 --   shown     the pseudonym under which the room knows an anonymous sender, or false
 --   streak    'user\ngift', or false for one that is not streakable

@@ -2,7 +2,7 @@
 --   spending.account(a, user, now)                   the account, of which the hours that are over are counted as such
 --   spending.refusal(a, account, gift, now, window)  why it can't be spent, in the order in which a sender is told: a
 --                                                    status, and what ends it: when (ms), or how many coins are
---                                                    allowed; or nil
+--                                                    allowed, or from which age; or nil
 --   spending.unasked(account, gift)                  whether the sender must be asked first: likewise
 --   spending.take(a, account, gift, now, window)     returns the share of a limit that is passed with it, in percent
 -- A run are gifts each within `window` (ms) of the one before, whatever they are and wherever.
@@ -67,8 +67,8 @@ function spending.refusal(a, account, gift, now, window)
     return frozen(account)
   elseif now < account.blocked_until then
     return Status.ON_BREAK, account.blocked_until
-  elseif terms.guarded and not protection.guarded(a, account) then
-    return Status.AGE_REQUIRED
+  elseif terms.barred > 0 and not (terms.guarded and protection.guarded(a, account)) then
+    return terms.barred, terms.min_age
   elseif account.coins < coins then
     return Status.INSUFFICIENT_COINS
   end
