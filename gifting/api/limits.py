@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -12,6 +12,7 @@ from gifting.api.access import ASKED_GUARDIAN, GUARDIAN, UNLINKER, USER, WARD
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.errors import Forbidden
+from gifting.ledger.protections import Rule
 from gifting.model import limits
 from gifting.model.calendar import DAY_MS, HOUR_MS, ZONE
 from gifting.model.ids import ID
@@ -130,6 +131,19 @@ class GuardianBody(Struct):
     guardian: Annotated[str, Meta(min_length=1, max_length=64, pattern=ID)]
 
 
+class WardReply(Struct):
+    """``user`` has the one who asks for guardian; not ``accepted``: has only asked for it."""
+
+    user: str
+    accepted: bool
+
+
+class WardsReply(Struct):
+    """Of whom a user is guardian, or is asked to be; who asked last first, 100 at most."""
+
+    wards: list[WardReply]
+
+
 async def read_limits(call: Call) -> LimitsReply:
     return _reply(await call.services.ledger.protections.read(call.path["user"]))
 
@@ -168,19 +182,29 @@ async def ask_guardian(call: Call) -> LimitsReply:
     guardian: str = call.body.guardian
     if guardian == call.path["user"]:
         raise Forbidden("Nobody is their own guardian.")
-    return await _change(call, lambda record, _: limits.invite(record, guardian), "guardian_asked", guardian)
+    await call.services.ledger.wards.check_room(guardian)
+    return await _link(call, lambda record, _: limits.invite(record, guardian), "guardian_asked", guardian)
 
 
 async def accept_guardian(call: Call) -> LimitsReply:
     guardian = call.identity.user
-    return await _change(call, lambda record, _: limits.accept(record, guardian), "guardian", guardian)
+    return await _link(call, lambda record, _: limits.accept(record, guardian), "guardian", guardian)
 
 
 async def unlink_guardian(call: Call) -> LimitsReply:
-    return await _change(call, lambda record, _: limits.unlink(record), "guardian", "")
+    return await _link(call, lambda record, _: limits.unlink(record), "guardian", "")
 
 
-async def _change(call: Call, rule: Callable[[Protection, int], Protection], what: str, value: str) -> LimitsReply:
+async def read_wards(call: Call) -> WardsReply:
+    return WardsReply([WardReply(*ward) for ward in await call.services.ledger.wards.of(call.path["user"])])
+
+
+async def _link(call: Call, rule: Rule, what: str, value: str) -> LimitsReply:
+    user, by = call.path["user"], call.identity.user
+    return _reply(await call.services.ledger.wards.link(user, rule, what=what, value=value, by=by))
+
+
+async def _change(call: Call, rule: Rule, what: str, value: str) -> LimitsReply:
     user, by = call.path["user"], call.identity.user
     return _reply(await call.services.ledger.protections.change(user, rule, what=what, value=value, by=by))
 
@@ -236,6 +260,7 @@ ENDPOINTS: Final = (
     Endpoint("PUT", _LIMITS, "Set it", USER, set_limits, LimitsReply, LimitsBody, cost=5),
     Endpoint("POST", "/v1/users/{user}/break", "Spend nothing for a while", USER, take_break, LimitsReply, BreakBody),
     Endpoint("POST", "/v1/users/{user}/exclusion", "Spend nothing for long", USER, exclude, LimitsReply, ExclusionBody),
+    Endpoint("GET", "/v1/users/{user}/wards", "Whose guardian a user is", USER, read_wards, WardsReply, cost=10),
     Endpoint("PUT", _GUARDIAN, "Ask for a guardian", USER, ask_guardian, LimitsReply, GuardianBody),
     Endpoint("POST", f"{_GUARDIAN}/accept", "Be the guardian", ASKED_GUARDIAN, accept_guardian, LimitsReply),
     Endpoint("DELETE", _GUARDIAN, "End it", UNLINKER, unlink_guardian, LimitsReply),

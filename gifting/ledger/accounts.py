@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from gifting.errors import Unconfirmed
@@ -37,6 +38,15 @@ class Accounts:
         with translated():
             field, record = await pipe.execute()
         return Stored(read_account(field), record)
+
+    async def records(self, users: Sequence[str]) -> list[bytes | None]:
+        """The records of several, in their order, each at a moment of its own. Raises Unavailable."""
+        pipe = self._calls.redis.pipeline(transaction=False)
+        for user in users:
+            pipe.hget(f"{self._calls.keys.base(user)}:accounts", user)
+        with translated():
+            found: list[bytes | None] = await pipe.execute()
+        return found
 
     async def put(self, user: str, record: bytes, *, what: str, value: str, by: str) -> int:
         """Replace the record, but for what was spent. It must have the version of that which it was made of; returns

@@ -6,6 +6,7 @@ key                             type    holds
 ``{pNN}:coins``                 hash    user → coins, and what changes with them (:mod:`.account`)
 ``{pNN}:accounts``              hash    user → limits, and what was spent when
 ``{pNN}:orders:U``              hash    a user's orders; ``v`` is the number of changes to them
+``{pNN}:wards:U``               zset    who has U for guardian, or has asked → when that was last noted (ms)
 ``{pNN}:orders``                zset    orders to look at (``user\\norder``) → when (ms)
 ``{pNN}:references``            hash    order or reference of a provider → ``user\\norder``
 ``{pNN}:diamonds``              hash    host → milli-diamonds
@@ -116,6 +117,9 @@ class Keys:
         """A user's orders, and those of the partition that are to be looked at."""
         base = self.base(user)
         return [f"{base}:orders:{user}", f"{base}:orders"]
+
+    def wards(self, guardian: str) -> str:
+        return f"{self.base(guardian)}:wards:{guardian}"
 
     def promotion(self, promotion: str) -> str:
         return f"{self.bases[0]}:promotion:{promotion}"

@@ -41,6 +41,7 @@ from gifting.ledger.spending import SpendingReader
 from gifting.ledger.sweep import Sweeper
 from gifting.ledger.upkeep import Upkeep
 from gifting.ledger.wallets import Wallets
+from gifting.ledger.wards import Wards
 from gifting.model.catalog import Catalog
 from gifting.model.money import MAX_AMOUNT
 from gifting.tasks import Vital, end
@@ -51,9 +52,9 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
-    ``comments``, ``wallets``, ``accounts``, ``protections``, ``notices``, ``spending``, ``promotions``, ``orders``,
-    ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks, and its
-    health is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    ``comments``, ``wallets``, ``accounts``, ``protections``, ``notices``, ``wards``, ``spending``, ``promotions``,
+    ``orders``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks,
+    and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Ledger:
         self.bans = Bans(calls, self.accounts)
         self.protections = Protections(self.accounts, lambda: int(now() or self.now_ms()))
         self.notices = Notices(calls, self.protections)
+        self.wards = Wards(calls, self.accounts, self.protections)
         self.spending = SpendingReader(calls)
         self.sweeper = Sweeper(calls, settings)
         self.promotions = Promotions(calls)

@@ -41,6 +41,7 @@ NAMES = (
     "snapshot",
     "sweep",
     "top",
+    "ward_forget",
 )
 
 

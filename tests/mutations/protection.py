@@ -63,6 +63,16 @@ MUTANTS = (
         ("account.since, account.roll_at, self", "0, account.roll_at, self"),
     ),
     *of(
+        "gifting/ledger/wards.py",
+        "api/limits",
+        ("            if guardian in _named(record):\n", "            if True:\n"),
+        ("record.guardian == guardian", "bool(record.guardian or record.invited)"),
+        ("            else:\n                await self._strike_off(guardian, user, began)\n", ""),
+        ("        for guardian in before - _named(record):\n", "        for guardian in ():\n"),
+        ("if listed >= WARDS_MAX and", "if"),
+        (" and len(await self.of(guardian)) >= WARDS_MAX", ""),
+    ),
+    *of(
         "gifting/ledger/spending.py",
         "protections",
         (" and entry.user == user]", "]"),

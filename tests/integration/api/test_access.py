@@ -62,6 +62,7 @@ TABLE = """
     GET /v1/users/{user}/spending                  ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/break                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/exclusion                ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    GET /v1/users/{user}/wards                     ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     PUT /v1/users/{user}/guardian                  ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/guardian/accept          nnn    nnn     nnn    nnn     nnn    nnn     -nn    -nn
     DELETE /v1/users/{user}/guardian               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn

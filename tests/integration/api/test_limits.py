@@ -152,6 +152,25 @@ async def test_who_may_be_asked_to_be_guardian(server: Server, ann: Admin) -> No
     assert (await server.caller("mum", "viewer").call("DELETE", "/v1/users/ann/guardian"))["invited"] == ""
 
 
+async def wards(caller: Admin, guardian: str) -> list[tuple[str, bool]]:
+    told = await caller.call("GET", f"/v1/users/{guardian}/wards")
+    return [(ward["user"], ward["accepted"]) for ward in told["wards"]]
+
+
+async def test_a_guardian_is_told_who_asks_and_whose_guardian_it_is(server: Server, ann: Admin) -> None:
+    mum = server.caller("mum", "viewer")
+    assert await wards(mum, "mum") == []
+    for name in ("bea", "ann"):
+        await server.caller(name, "viewer").call("PUT", f"/v1/users/{name}/guardian", {"guardian": "mum"})
+    await mum.call("POST", "/v1/users/ann/guardian/accept")
+    assert await wards(server.operator, "mum") == [("ann", True), ("bea", False)]
+    with pytest.raises(errors.Forbidden):
+        await ann.call("GET", "/v1/users/mum/wards")
+    await server.caller("bea", "viewer").call("PUT", "/v1/users/bea/guardian", {"guardian": "dad"})
+    await mum.call("DELETE", "/v1/users/ann/guardian")
+    assert (await wards(mum, "mum"), await wards(server.operator, "dad")) == ([], [("bea", False)])
+
+
 async def test_spending_is_told_per_window_room_creator_and_gift(ann: Admin) -> None:
     nothing = await ann.call("GET", "/v1/users/ann/spending")
     assert nothing["details"] | {"since": 0} == {"since": 0, "coins": 0, "rooms": [], "creators": [], "gifts": []}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from redis.exceptions import ResponseError
 
 from gifting.ledger import commit_call, keys, scripts
 from gifting.ledger.commit import Packed, PendingCommit, pack_batch
+from gifting.model import limits
 from gifting.model.events import encode_event
 from gifting.model.house import PersonChange, RulesChange
+from gifting.model.protection import Protection
 from gifting.model.reports import Report
 from tests.support.lua import hook
 from tests.support.orders import anyone, draft, paid
@@ -36,7 +39,7 @@ def shape(key: str) -> str:
     key = re.sub(r":held:.*", ":held:H", key)
     key = re.sub(r":people:.*", ":people:H", key)
     key = re.sub(r":overlays:.*", ":overlays:H", key)
-    key = re.sub(r":orders:.*", ":orders:U", key)
+    key = re.sub(r":(orders|wards):.*", r":\1:U", key)
     key = re.sub(r":promotion:.*", ":promotion:I", key)
     key = re.sub(r":revoked:.*", ":revoked:K", key)
     return re.sub(r":(keys|grants):\d+$", r":\1:B", key)
@@ -133,7 +136,13 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await ledger.bans.unban("dan", "a test", "op")
     assert await ledger.sandbox.write("cs_1", b"", b"known", world.clock[0], world.clock[0])
     await ledger.deliveries.note("google:GPA.1", world.clock[0], ["coins.20", "token"])
-    await recorder.look()
+    for guardian in ("mum", "dad"):
+        await ledger.wards.link("ann", partial(invite, guardian), what="guardian_asked", value=guardian, by="ann")
+        await recorder.look()
+
+
+def invite(guardian: str, record: Protection, _: int) -> Protection:
+    return limits.invite(record, guardian)
 
 
 async def test_what_is_declared_is_touched_and_what_is_touched_is_declared(
