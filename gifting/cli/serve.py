@@ -28,9 +28,7 @@ def from_table(command: Callable[..., None]) -> Callable[..., None]:
             row.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=Annotated[
-                row.type | None, typer.Option(row.flag, help=f"{row.help} [env {row.env}; default {row.default!r}]")
-            ],
+            annotation=Annotated[row.type | None, typer.Option(row.flag, help=_help(row), rich_help_panel=row.section)],
         )
         for row in config.table()
         if row.name not in config.SECRETS
@@ -39,6 +37,10 @@ def from_table(command: Callable[..., None]) -> Callable[..., None]:
     command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in [*own, *options]}
     return command
+
+
+def _help(row: config.Setting) -> str:
+    return f"{row.help} (default {row.default!r}, env {row.env})"
 
 
 @from_table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -20,6 +21,7 @@ SECRETS: Final = frozenset({"secret", "metrics_token", "stripe_key", "stripe_web
 class Setting:
     """One row of the table. ``least`` and ``most`` are allowed themselves; None is no bound."""
 
+    section: str
     name: str
     type: type
     default: Any
@@ -41,10 +43,12 @@ _BOOLS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no"
 
 
 def table() -> Iterator[Setting]:
-    """Every setting, in order."""
-    for item in fields(Settings):
-        about = item.metadata
-        yield Setting(item.name, _TYPES[str(item.type)], item.default, about["help"], about["least"], about["most"])
+    """Every setting, section by section."""
+    for section in Settings.__bases__:
+        title = inspect.cleandoc(section.__doc__ or "").rstrip(".")
+        for item in fields(section):
+            about, kind = item.metadata, _TYPES[str(item.type)]
+            yield Setting(title, item.name, kind, item.default, about["help"], about["least"], about["most"])
 
 
 def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
-from gifting.config import PARTITIONS_MAX, Setting, load, table
+from gifting.cli.app import app
+from gifting.config import PARTITIONS_MAX, SECRETS, Setting, load, table
 from gifting.configdoc import render
 from gifting.errors import BadSetting
 
@@ -32,3 +34,15 @@ def test_the_documentation_says_the_bounds() -> None:
     assert f"| `GIFTING_PARTITIONS` | `16` | from 1 to {PARTITIONS_MAX} |" in text
     assert "| `GIFTING_STREAK_WINDOW` | `3.0` | from 0.05 to 60 |" in text
     assert "| `GIFTING_TOKEN_TTL_MAX` | `31622400.0` | from 60 to 31622400 |" in text
+
+
+def test_the_help_says_defaults_and_the_environment_by_section() -> None:
+    said = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "400"}).stdout
+    for row in table():
+        assert (f"(default {row.default!r}, env {row.env})" in said) is (row.name not in SECRETS), row.name
+    assert (
+        said.index(" The ledger ")
+        < said.index("--streak-window")
+        < said.index(" Payments ")
+        < said.index("--providers")
+    )
