@@ -1,7 +1,8 @@
 """What is known of a user's coins, in one field that is read and written with them: ``include/accounts.lua`` in Python.
 
-A field is plain digits, as an older version wrote it: coins, all of them granted. Else it is a record of doubles, in
-the order of :class:`Account`. They keep every amount and time exactly.
+A field is plain digits, as the first version wrote it: coins, all of them granted. Else it is a record of doubles, in
+the order of :class:`Account`, which keep every amount and time exactly: of all fields, or of those whom nothing
+restricts without :data:`RESTRICTIONS`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from enum import IntFlag
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import astuple
 
 from gifting.model.money import MAX_AMOUNT
 
@@ -65,7 +65,14 @@ class Account(Struct):
     purchased: int = 0
 
 
-_RECORD: Final = struct.Struct(f"<{len(Account.__struct_fields__)}d")
+RESTRICTIONS: Final = frozenset(
+    ("debt", "frozen", "blocked_until", "left", "notice_at", "gift_cap", "streak_cap", "confirm_above")
+)
+"""The fields that only the accounts have which something restricts, as ``include/restrictions.lua`` says."""
+
+_BRIEF: Final = tuple(name for name in Account.__struct_fields__ if name not in RESTRICTIONS)
+_LAYOUTS: Final = {8 * len(names): names for names in (_BRIEF, Account.__struct_fields__)}
+_NONE: Final = Account()
 
 
 def read_account(field: bytes | None) -> Account:
@@ -73,19 +80,29 @@ def read_account(field: bytes | None) -> Account:
     if field is None:
         return Account()
     if len(field) > DIGITS_MAX:
-        try:
-            return Account(*map(_whole, _RECORD.unpack(field)))
-        except (struct.error, OverflowError) as error:
-            raise ValueError(f"a record of {len(field)} bytes: {error}") from None
+        return _read_record(field)
     if not _DIGITS.fullmatch(field):
         raise ValueError("neither digits nor a record")
     coins = int(field)
     return Account(coins=coins, bonus=coins)
 
 
+def _read_record(field: bytes) -> Account:
+    names = _LAYOUTS.get(len(field))
+    if names is None:
+        raise ValueError(f"a record of {len(field)} bytes")
+    return Account(**dict(zip(names, map(_whole, _doubles(names).unpack(field)), strict=True)))
+
+
 def write_account(account: Account) -> bytes:
     """As the scripts write it."""
-    return _RECORD.pack(*astuple(account))
+    restricted = any(getattr(account, name) != getattr(_NONE, name) for name in RESTRICTIONS)
+    names = Account.__struct_fields__ if restricted else _BRIEF
+    return _doubles(names).pack(*(getattr(account, name) for name in names))
+
+
+def _doubles(names: tuple[str, ...]) -> struct.Struct:
+    return struct.Struct(f"<{len(names)}d")
 
 
 def _whole(number: float) -> int:

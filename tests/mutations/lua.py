@@ -118,7 +118,8 @@ MUTANTS = (
         ("  a.spent = a.spent + coins\n", ""),
         ("redis.call('HINCRBY', a.totals", "redis.call('HSET', a.totals"),
         ("    accounts.flush(a)\n    accounts.add_total(a, 'spent')\n", "    accounts.add_total(a, 'spent')\n"),
-        ("new_account(user, (record or 0) + 0)", "new_account(user, 0)"),
+        ("(user, record + 0, record + 0,", "(user, 0, record + 0,"),
+        ("(user, record + 0, record + 0,", "(user, record + 0, 0,"),
     ),
     *of(
         f"{LUA}/include/earnings.lua",

@@ -75,11 +75,12 @@ local function refusal(claim, account)
   if not status then
     status, ends = credit.closed(credits, gift)
   end
-  if not status then
+  local free = not status and debit.is_free(debits, claim, account)
+  if not (status or free) then
     status, ends = debit.refusal(debits, claim, account)
   end
   status = status or credit.full(credits, gift)
-  if not status then
+  if not (status or free) then
     status, ends = debit.unasked(claim, account)
   end
   return status, ends

@@ -58,7 +58,7 @@ class Scene:
             "profile": self.world.sender(user).user,
             "sent": encode_sent(2, coins, None),
             "streak": streakable and f"{user}\n{gift}",
-            "terms": {**dict.fromkeys(CAPS, MAX_AMOUNT), "age": 0, "region": "", "rate": 0, "confirm_first": False},
+            "terms": {**dict.fromkeys(CAPS, MAX_AMOUNT), "rate": 0, "confirm_first": False, "barred": 0},
             "confirmed": False,
             "shown": False,
             "target": {

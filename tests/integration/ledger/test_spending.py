@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from redis.asyncio import Redis
 
 from gifting import errors
-from gifting.ledger.account import Frozen
+from gifting.ledger.account import RESTRICTIONS, Frozen, read_account, write_account
 from gifting.ledger.status import Status
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.protection import read_protection, write_protection
@@ -23,10 +24,12 @@ HOUR, DAY = 3_600_000, 86_400_000
 WHY = {"what": "test", "value": "", "by": "operator"}
 
 
-@pytest.fixture
-async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
+@pytest.fixture(params=[{}, {"caps": [0, 0, 1_000_000]}], ids=["unrestricted", "restricted"])
+async def world(redis_client: Redis, redis_url: str, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """What nothing restricts goes another way than what is within its restrictions."""
     async with a_world(redis_url) as made:
         await made.grant("ann", 10_000)
+        await made.protect("ann", **request.param)
         await made.send()
         made.clock[0] += STREAK + 1
         yield made
@@ -310,6 +313,37 @@ async def test_a_balance_of_an_older_version_is_spent_as_granted_coins(world: Wo
     assert (await world.ledger.wallets.read("older")).coins == 0
 
 
+async def test_a_record_of_all_fields_is_one_without_what_restricts_nobody(world: World) -> None:
+    """The version that wrote the first records wrote all fields of everyone: it is the same account, and stays it."""
+    await world.protect("ann")
+    coins, gone = f"{world.base('ann')}:coins", world.clock[0] - DAY
+    account = replace(await account_of(world.redis, world.base("ann"), "ann"), purchased=70, velocity=gone)
+    ends = []
+    for record in (write_account(account), struct.pack("<19d", *astuple(replace(account, notice_at=-1)))):
+        await world.redis.hset(coins, "ann", record)
+        await spend(world, 3)
+        ends.append(await world.redis.hget(coins, "ann"))
+        world.clock[0] += 1
+    assert [len(end) for end in ends] == [88, 88]
+    first, second = map(read_account, ends)
+    assert (first.coins, first.purchased, first.sent) == (account.coins - 3, 70, account.sent + 3)
+    assert second == replace(first, run_last=first.run_last + 1)
+
+
+@pytest.mark.parametrize("restricted", [{"limits": {"day": 5_000}}, {"caps": [0, 0, 9_000]}, {"until": 1}])
+async def test_what_restricts_is_kept_until_nothing_does(world: World, restricted: dict[str, Any]) -> None:
+    coins = f"{world.base('ann')}:coins"
+    for protected, size in ((restricted, 152), ({}, 88)):
+        await world.protect("ann", **protected)
+        before = read_account(await world.redis.hget(coins, "ann"))
+        await spend(world, 1)
+        record = await world.redis.hget(coins, "ann")
+        after = read_account(record)
+        assert len(record) == size
+        assert all(getattr(after, name) == getattr(before, name) for name in RESTRICTIONS - {"left"})
+        assert after.left == before.left - ("limits" in protected)
+
+
 async def test_a_zone_that_is_changed_ends_no_window_sooner(world: World) -> None:
     """Afreeca's cap began anew at midnight, wherever that was."""
     await world.protect("ann", limits={"day": 10})
@@ -350,10 +384,10 @@ async def test_confirm_required_for_the_first_gift_ever(world: World) -> None:
 
 
 async def test_conflict(world: World) -> None:
-    assert await world.protect("ann", limits={"day": 5}) == 1
-    assert await world.protect("ann", limits={"day": 6}) == 2
+    assert await world.protect("bob", limits={"day": 5}) == 1
+    assert await world.protect("bob", limits={"day": 6}) == 2
     before = await world.state()
     with pytest.raises(errors.Conflict):
-        await world.ledger.accounts.put("ann", b"\x81\xa1v\x01", **WHY)
+        await world.ledger.accounts.put("bob", b"\x81\xa1v\x01", **WHY)
     assert await world.state() == before
     assert Status.CONFLICT.error is errors.Conflict

@@ -3,56 +3,62 @@
 --                                           of one kind (these two are for dedupe), ledger, accounts
 --   accounts.want(a, user)                  to be said of all before they are loaded
 --   accounts.load(a)
---   accounts.get(a, user)                   the account of one who is wanted: the fields of `read_record`
+--   accounts.get(a, user)                   the account of one who is wanted: the fields of ledger/account.py
+--   accounts.brief(a, user)                 likewise; but one which nothing restricts is `plain`, and without the
+--                                           fields of include/restrictions.lua
 --   accounts.changed(a, account)            it is to be written; said by all that follow
 --   accounts.spend(a, account, coins)       bonus coins first
 --   accounts.flush(a)                       write the records that have changed
 --   accounts.add_total(a, name)             'issued', 'spent', 'taken' or 'debt', by what a has of it
 --   accounts.flush_spent(a)                 write what was spent: records, then totals and entries
--- A record is what ledger/account.py reads, too: plain digits, as an older version wrote them, are coins that were
--- granted. Amounts and times (ms) are doubles, which keep all that an amount may be.
+-- A record is what ledger/account.py reads, too: plain digits, as the first version wrote them, are coins that were
+-- granted. Else it is doubles, which keep all that an amount or a time (ms) may be: 11 in the order of `brief_account`,
+-- or 19, of those whom a debt, a freeze, a break, a limit or a cap restricts.
 -- @include amount
 -- @include hash
 -- @include entries
 -- @include least
 -- @include status
 -- @include protection, late
+-- @include restrictions, late
 local accounts = { KEYS = 6 }
-local RECORD = '<' .. string.rep('d', 19)
+local RECORD, RECORD_SIZE = '<' .. string.rep('d', 11), 88
 local DIGITS_MAX = 16 -- a longer value is a record
 
 function accounts.open(at)
   return {
     coins = hash.new(KEYS[at]), totals = KEYS[at + 1], floors = KEYS[at + 2], index = KEYS[at + 3], floor = false,
-    entries = new_entries(KEYS[at + 4]), cold = KEYS[at + 5], users = {}, written = {}, n = 0,
-    issued = 0, spent = 0, taken = 0, debt = 0, rolled = false,
+    entries = new_entries(KEYS[at + 4]), cold = KEYS[at + 5], users = {}, written = {}, n = 0, spent = 0,
+    rolled = false,
   }
 end
 
-local function new_account(user, coins)
+local function brief_account(
+  user, coins, bonus, roll_at, since, day, month, run_coins, run_last, velocity, sent, purchased
+)
   return {
-    user = user, coins = coins, bonus = coins, debt = 0, frozen = 0, blocked_until = 0, roll_at = 0, since = 0, day = 0,
-    month = 0, left = MAX_AMOUNT, notice_at = 0, gift_cap = 0, streak_cap = 0, confirm_above = 0, run_coins = 0,
-    run_last = 0, velocity = 0, sent = 0, purchased = 0, changed = false,
+    user = user, coins = coins, bonus = bonus, roll_at = roll_at, since = since, day = day, month = month,
+    run_coins = run_coins, run_last = run_last, velocity = velocity, sent = sent, purchased = purchased, plain = true,
+    changed = false,
   }
 end
 
 local function read_record(user, record)
-  local coins, bonus, debt, frozen, blocked_until, roll_at, since, day, month, left, notice_at, gift_cap, streak_cap,
-    confirm_above, run_coins, run_last, velocity, sent, purchased = struct.unpack(RECORD, record)
-  return {
-    user = user, coins = coins, bonus = bonus, debt = debt, frozen = frozen, blocked_until = blocked_until,
-    roll_at = roll_at, since = since, day = day, month = month, left = left, notice_at = notice_at,
-    gift_cap = gift_cap, streak_cap = streak_cap, confirm_above = confirm_above, run_coins = run_coins,
-    run_last = run_last, velocity = velocity, sent = sent, purchased = purchased, changed = false,
-  }
+  local size = #record
+  if size == RECORD_SIZE then
+    return brief_account(user, struct.unpack(RECORD, record))
+  elseif size > DIGITS_MAX then
+    return restrictions.read(user, record)
+  end
+  return brief_account(user, record + 0, record + 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
 local function pack_record(account)
-  return struct.pack(RECORD, account.coins, account.bonus, account.debt, account.frozen, account.blocked_until,
-    account.roll_at, account.since, account.day, account.month, account.left, account.notice_at, account.gift_cap,
-    account.streak_cap, account.confirm_above, account.run_coins, account.run_last, account.velocity, account.sent,
-    account.purchased)
+  if account.plain or not restrictions.found(account) then
+    return struct.pack(RECORD, account.coins, account.bonus, account.roll_at, account.since, account.day,
+      account.month, account.run_coins, account.run_last, account.velocity, account.sent, account.purchased)
+  end
+  return restrictions.pack(account)
 end
 
 function accounts.want(a, user)
@@ -63,13 +69,19 @@ function accounts.load(a)
   hash.load(a.coins)
 end
 
-function accounts.get(a, user)
+function accounts.brief(a, user)
   local account = a.users[user]
   if not account then
-    local record = a.coins.values[user]
-    local packed = record and #record > DIGITS_MAX
-    account = packed and read_record(user, record) or new_account(user, (record or 0) + 0)
+    account = read_record(user, a.coins.values[user] or '0')
     a.users[user] = account
+  end
+  return account
+end
+
+function accounts.get(a, user)
+  local account = accounts.brief(a, user)
+  if account.plain then
+    restrictions.add(account)
   end
   return account
 end
@@ -106,7 +118,7 @@ function accounts.flush(a)
 end
 
 function accounts.add_total(a, name)
-  if a[name] ~= 0 then
+  if (a[name] or 0) ~= 0 then
     redis.call('HINCRBY', a.totals, name, a[name])
   end
 end

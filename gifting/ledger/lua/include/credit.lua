@@ -72,7 +72,7 @@ end
 function credit.want(c, gift)
   local r = c.targets[gift.target.number].room
   if r then
-    if r.people[gift.user] == nil then
+    if r.has_people and r.people[gift.user] == nil then
       house.want(r, gift.user)
     end
     if gift.streak then

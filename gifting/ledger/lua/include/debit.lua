@@ -11,6 +11,7 @@
 --   debit.check_key(d, claim)                   as dedupe.check
 --   debit.account(d, claim)                     the sender's, as spending.account gives it
 --   debit.bad_amount(d, gift)                   why no gift can cost that: a status, or nil
+--   debit.is_free(d, claim, account)            as spending.is_free
 --   debit.refusal(d, claim, account)            why it can't be paid: as spending.refusal
 --   debit.unasked(claim, account)               as spending.unasked
 --   debit.take(d, claim, account)               the gift's coins; returns what spending.take does
@@ -65,7 +66,7 @@ end
 function debit.claim(d, place, time, digest, gift)
   local bucket = d.buckets[place]
   hash.want(bucket, gift.key)
-  accounts.want(bucket.accounts, gift.user)
+  hash.want(bucket.accounts.coins, gift.user)
   return { bucket = bucket, time = time, digest = digest, gift = gift }
 end
 
@@ -93,6 +94,10 @@ function debit.bad_amount(d, gift)
   end
   d.good[coins] = true
   return nil
+end
+
+function debit.is_free(d, claim, account)
+  return spending.is_free(account, claim.gift, d.now, d.run)
 end
 
 function debit.refusal(d, claim, account)

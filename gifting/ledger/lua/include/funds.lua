@@ -12,8 +12,12 @@
 -- @include frozen
 local funds = {}
 
+local function count(a, name, coins)
+  a[name] = (a[name] or 0) + coins
+end
+
 local function set_debt(a, account, debt)
-  a.debt = a.debt + debt - account.debt
+  count(a, 'debt', debt - account.debt)
   account.debt = debt
   local frozen = account.frozen - account.frozen % 2
   account.frozen = debt > 0 and frozen + Frozen.DEBT or frozen
@@ -31,7 +35,8 @@ end
 function funds.issue(a, account, paid, bonus)
   local settled = settle(a, account, paid, bonus)
   account.purchased = account.purchased + paid
-  a.issued, a.taken = a.issued + paid + bonus, a.taken + settled
+  count(a, 'issued', paid + bonus)
+  count(a, 'taken', settled)
   return settled
 end
 
@@ -40,14 +45,14 @@ function funds.take_back(a, account, paid, bonus)
   local of_paid = math.min(account.coins - account.bonus, paid + bonus - of_bonus)
   local debt = paid + bonus - of_bonus - of_paid
   account.coins, account.bonus = account.coins - of_bonus - of_paid, account.bonus - of_bonus
-  a.taken = a.taken + of_bonus + of_paid
+  count(a, 'taken', of_bonus + of_paid)
   set_debt(a, account, account.debt + debt)
   return of_paid, of_bonus, debt
 end
 
 function funds.give_back(a, account, paid, bonus)
   local settled = settle(a, account, paid, bonus)
-  a.taken = a.taken - paid - bonus + settled
+  count(a, 'taken', settled - paid - bonus)
   return settled
 end
 

@@ -24,6 +24,7 @@ end
 
 function house.open(r, at)
   r.people_key, r.pace_key, r.people, r.asked, r.commented = KEYS[at], KEYS[at + 1], {}, {}, {}
+  r.has_people = redis.call('HLEN', KEYS[at]) > 0
   r.rules = r.rules and read_rules(r.rules) or nil
 end
 
@@ -36,7 +37,7 @@ function house.person(record)
 end
 
 function house.want(r, user)
-  if r.people[user] == nil then
+  if r.has_people and r.people[user] == nil then
     r.people[user] = false
     r.asked[#r.asked + 1] = user
   end
