@@ -13,6 +13,7 @@ import msgspec
 from gifting.load.counters import Complaints, Phases, Seqs
 from gifting.load.plan import SenderPlan
 from gifting.load.socket import Socket, masked
+from gifting.load.stamps import stamp
 from gifting.model.money import make_key
 from gifting.model.packing import pack
 from gifting.wire.codec import BINARY
@@ -144,7 +145,7 @@ class Sender(Socket):
         number_and_key = b"\xce" + number.to_bytes(4, "big") + b"\xa3key\xd9\x24" + gift.key.encode()
         parts = [bytes((0x80 | fields,)), self._body, number_and_key]
         if gift.sampled:
-            parts.append(b"\xa7message" + pack(f"t={gift.due}"))
+            parts.append(b"\xa7message" + pack(stamp(gift.due)))
         if confirm:
             parts.append(b"\xa7confirm" + pack(confirm))
         return masked(BINARY, b"".join(parts))

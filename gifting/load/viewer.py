@@ -18,6 +18,7 @@ from gifting.errors import GiftingError
 from gifting.load.counters import Complaints, Phases, Shown
 from gifting.load.plan import Target
 from gifting.load.socket import Socket, masked
+from gifting.load.stamps import read_stamp
 from gifting.model.packing import pack, unpack
 from gifting.wire.close import may_reconnect
 from gifting.wire.codec import BINARY, MSGPACK
@@ -91,9 +92,8 @@ class ViewerTally:
         for event in events:
             if event["type"] == "gift" and event["count"]:
                 self.seen.add(room, event["seq"])
-                text = event.get("message")
-                if text and text.startswith("t="):
-                    sent.append(int(text[2:]))
+                if (due := read_stamp(event.get("message"))) is not None:
+                    sent.append(due)
         return Frame(first, last, len(events), tuple(sent))
 
 
