@@ -104,7 +104,7 @@ class Purchases:
                 if kept.digest != wanted.digest:
                     raise KeyReused("Another purchase was begun with this key.")
                 return kept
-            used = await self._ledger.promotions.used(rules.prices.promotions)
+            used = await self._ledger.promotions.used(rules.prices.promotions, but=wanted.id)
             begin = partial(_draft, wanted, rules, used, now)
             made = begin(held)
 

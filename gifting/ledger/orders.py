@@ -138,7 +138,7 @@ class Orders:
         due = await self._promotions.due(now, count)
         for promotion, order_id in due:
             order = await self.find(order_id)
-            if order is None:
+            if order is None or order.promotion != promotion:
                 await self._promotions.release(promotion, order_id)
             elif state(order) in OPEN:
                 await self._promotions.later(promotion, order_id, now)

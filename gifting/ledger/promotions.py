@@ -25,15 +25,15 @@ class Promotions:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def used(self, promotions: Iterable[str]) -> dict[str, int]:
-        """What is held or settled of each, in coins."""
+    async def used(self, promotions: Iterable[str], but: str = "") -> dict[str, int]:
+        """What is held or settled of each, in coins, ``but`` by one order."""
         names = list(promotions)
         pipe = self._calls.redis.pipeline(transaction=False)
         for name in names:
-            pipe.hget(self._calls.keys.promotion(name), "used")
+            pipe.hmget(self._calls.keys.promotion(name), "used", but)
         with translated():
             found = await pipe.execute()
-        return {name: int(coins or 0) for name, coins in zip(names, found, strict=True)}
+        return {name: int(used or 0) - int((own or b"h0")[1:]) for name, (used, own) in zip(names, found, strict=True)}
 
     async def hold(self, order: Order, budget: int) -> None:
         """Take what an order costs out of its promotion's budget, in coins, of which 0 has no end.

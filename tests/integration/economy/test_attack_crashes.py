@@ -1,12 +1,14 @@
 """Somebody is killed at every step of a purchase: it is resumed to the right end, and coins are issued exactly once.
 
-The table names a step of the code and who dies there: the server (with its sender of webhooks), or its Redis. The buyer
-does what a good client does, asks again with the same key; the server is started again where it died.
+The table names a step of the code and who dies there: the server (with its sender of webhooks), its Redis, or one of
+two processes of a server. The buyer does what a good client does, asks again with the same key; the server is started
+again where it died.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import time
@@ -34,35 +36,63 @@ CRASHING = ROOT / "tests" / "support" / "crashing"
 WITHIN = 40.0
 """Seconds for a whole purchase, with somebody's death in it."""
 
-ORDERS, SANDBOX = "gifting.ledger.orders:Orders", "gifting.economy.providers.sandbox.provider:Sandbox"
-PURCHASES, SENDER = "gifting.economy.purchases:Purchases", "gifting.economy.providers.sandbox.sender:Sender"
+PLACES = {
+    "ORDERS": "gifting.ledger.orders:Orders",
+    "BOOKS": "gifting.ledger.order_books:OrderBooks",
+    "PROMOTIONS": "gifting.ledger.promotions:Promotions",
+    "PURCHASES": "gifting.economy.purchases:Purchases",
+    "SANDBOX": "gifting.economy.providers.sandbox.provider:Sandbox",
+    "SENDER": "gifting.economy.providers.sandbox.sender:Sender",
+}
+
+BOTH, ALL = ("server", "redis"), ("server", "redis", "worker")
+"""``worker``: of two processes, the one that does it, so that another hears of it, or takes it up."""
 
 STEPS = """
-    begin: the order          {ORDERS}.open         before after
-    begin: the checkout       {SANDBOX}.create      before after
-    begin: its address        {ORDERS}.attach       before after
-    begin: told               {PURCHASES}.open      after
-    paid: at the sandbox      {SANDBOX}.change      before after
-    webhook: sent             {SENDER}._take        after
-    webhook: heard, not noted {SENDER}._send        after
-    webhook: believed         {PURCHASES}.webhook   before after
-    webhook: the coins        {ORDERS}.apply        before after
-    webhook: the buyer told   {PURCHASES}.tell      before
-    withdrawn: the coins      {ORDERS}.withdraw     before after
-    withdrawn: the money      {SANDBOX}.refund      before after
-    withdrawn: noted          {ORDERS}.withdrawn    before after
+    begin: the promotion      PROMOTIONS.hold                    before after
+    begin: the way to it      BOOKS._refer                       before after
+    begin: the order          ORDERS.open                        after
+    begin: the checkout       SANDBOX.create                     before after
+    begin: its address        ORDERS.attach                      before after
+    begin: told               PURCHASES.open                     after
+    paid: at the sandbox      SANDBOX.change                     before after
+    webhook: sent             SENDER._take                       after
+    webhook: heard, not noted SENDER._send                       after
+    webhook: noted            SENDER._tell                       after
+    webhook: believed         PURCHASES.webhook                  before after
+    webhook: the coins        ORDERS.apply                       before after
+    webhook: the promotion    PROMOTIONS.follow                  before after
+    webhook: the buyer told   PURCHASES.tell                     before after
+    webhook: the provider too SANDBOX.delivered                  before
+    withdrawn: the coins      ORDERS.withdraw                    before after
+    withdrawn: the money      SANDBOX.refund                     before after
+    withdrawn: noted          ORDERS.withdrawn                   before after
+    refunded: sent            SENDER._send(refund.created)       before
+    refunded: heard           SENDER._send(refund.created)       after
+    refunded: believed        PURCHASES.webhook(refund.created)  before after
+    refunded: in the books    ORDERS.apply(refunded)             before after
 """
+"""What is in brackets must be in what the step is given."""
+
+PROMOTION = """
+[[promotion]]
+id = "first"
+begins = 2020-01-01T00:00:00Z
+ends = 2100-01-01T00:00:00Z
+bonus_percent = 20
+total = 100
+"""
+"""Its budget is enough for one purchase of 350 coins, and not for two."""
 
 
 def points() -> list[Any]:
     found = []
-    for line in STEPS.format(ORDERS=ORDERS, SANDBOX=SANDBOX, PURCHASES=PURCHASES, SENDER=SENDER).strip().splitlines():
-        label, step, *whens = re.split(r" {2,}| (?=gifting\.)| (?=after)", line.strip())
-        found += [
-            pytest.param(f"{step}:{when}:{who}", id=f"{label}, {when}, {who}")
-            for when in whens
-            for who in ("server", "redis")
-        ]
+    for line in STEPS.strip().splitlines():
+        label, step, whens = re.split(r" {2,}|(?<=noted) (?=SENDER)|(?<=too) ", line.strip())
+        place, method, of = re.fullmatch(r"([A-Z]+)\.(\w+)(?:\((.*)\))?", step).groups("")  # type: ignore[union-attr]
+        for when, who in itertools.product(whens.split(), ALL if label.startswith(("webhook", "refunded")) else BOTH):
+            at = f"{PLACES[place]}.{method}:{of}:{when}:{who}"
+            found.append(pytest.param(at, id=f"{label}, {when}, {who}"))
     return found
 
 
@@ -70,7 +100,14 @@ class Life:
     """A server that may die, on a Redis of its own, and a buyer who does not give up."""
 
     def __init__(self, folder: Path, crash_at: str) -> None:
-        self.server = Server(folder / "data", providers="sandbox", sandbox_delay=0.2, reconcile_interval=0.3)
+        prices = folder / "prices.toml"
+        prices.write_text((ROOT / "gifting/model/prices.toml").read_text() + PROMOTION)
+        rules: dict[str, Any] = {
+            "providers": "sandbox",
+            "prices": prices,
+            "workers": 2 if crash_at.endswith("worker") else 1,
+        }
+        self.server = Server(folder / "data", sandbox_delay=0.2, reconcile_interval=0.3, **rules)
         self.note = folder / "died"
         self.server.env |= {
             "CRASH_AT": crash_at,
@@ -117,7 +154,8 @@ async def buy_and_withdraw(life: Life) -> None:
     path, checkout = f"/v1/purchases/{order['id']}", order["url"].rpartition("/")[2]
     await life.call(buyer, "POST", f"/v1/sandbox/checkouts/{checkout}/pay", {"card": card}, status=["paid"])
     paid = await life.call(buyer, "GET", path, state=["paid"])
-    coins = paid["coins"] + paid["bonus"]
+    assert (paid["coins"], paid["bonus"]) == (350, 70)
+    coins = 420
     assert (await life.call(buyer, "GET", "/v1/users/ann/wallet"))["coins"] == coins
     again = await life.call(buyer, "POST", "/v1/purchases", body)
     assert again["id"] == order["id"], "a key is one order, for ever"

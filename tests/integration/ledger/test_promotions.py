@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gifting import errors
 from gifting.ledger.order_books import Held
@@ -61,6 +62,25 @@ async def test_what_is_begun_again_holds_once(world: World) -> None:
     for _ in range(3):
         await world.ledger.orders.open(one, anyone, BUDGET)
     assert await used(world) == 20
+
+
+async def test_what_an_order_holds_does_not_speak_against_it(world: World) -> None:
+    """Of the budget as it is told to who begins the same again, after that had broken off."""
+    one, settled = of_spring(world), await begin(world)
+    await world.ledger.promotions.hold(one, BUDGET)
+    await world.ledger.orders.apply(paid(settled))
+    assert await world.ledger.promotions.used(["spring", "other"], but=one.id) == {"spring": 20, "other": 0}
+    assert await world.ledger.promotions.used(["spring"], but=settled.id) == {"spring": 20}
+    assert await used(world) == 40
+
+
+async def test_what_was_held_before_an_order_was_begun_without_it_is_released(world: World) -> None:
+    one = of_spring(world)
+    await world.ledger.promotions.hold(one, BUDGET)
+    begun = await world.ledger.orders.open(replace(one, promotion="", promotion_cost=0), anyone)
+    assert await world.ledger.orders.settle_promotions(one.expires, 10) == 1
+    assert (begun.promotion, await used(world)) == ("", 0)
+    assert await world.ledger.promotions.due(2**53, 10) == []
 
 
 async def test_a_refused_order_holds_nothing(world: World) -> None:

@@ -1,8 +1,9 @@
 """Somebody dies at a point of the code: read by every Python whose path has this folder, and idle without ``CRASH_AT``.
 
-``CRASH_AT`` is ``MODULE:CLASS.METHOD:WHEN:WHO``: ``before`` or ``after`` that coroutine's first run, ``server`` (this
-very process) or ``redis`` (the one that it has started) gets SIGKILL. ``CRASH_NOTE`` is a file that is there after
-that, so that nobody dies twice. ``CRASH_AT=mute`` is a process whose sandbox sends no webhooks at all.
+``CRASH_AT`` is ``MODULE:CLASS.METHOD:OF:WHEN:WHO``: ``before`` or ``after`` that coroutine's first run with ``OF`` in
+what it is given (as Python writes it), ``redis`` (the one that this process has started) gets SIGKILL, or else this
+very process. ``CRASH_NOTE`` is a file that is there after that, so that nobody dies twice. ``CRASH_AT=mute`` is a
+process whose sandbox sends no webhooks at all.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def die(who: str, note: Path) -> None:
         note.touch(exist_ok=False)
     except FileExistsError:
         return
-    if who == "server":
+    if who != "redis":
         os.kill(os.getpid(), signal.SIGKILL)
     import psutil
 
@@ -35,17 +36,18 @@ def die(who: str, note: Path) -> None:
 
 
 def install(at: str, note: Path) -> None:
-    module, name, when, who = at.split(":")
+    module, name, of, when, who = at.split(":")
     owner_name, method_name = name.split(".")
     owner = getattr(import_module(module), owner_name)
     method = getattr(owner, method_name)
 
     @wraps(method)
     async def dying(*args: Any, **more: Any) -> Any:
-        if when == "before":
+        here = of in repr((args[1:], more))
+        if here and when == "before":
             die(who, note)
         result = await method(*args, **more)
-        if when == "after":
+        if here and when == "after":
             die(who, note)
         return result
 
