@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Final
 
 _UNSEEN: Final[dict[int, None]] = dict.fromkeys(
     (
@@ -41,10 +42,13 @@ _ALIKE: Final[dict[int, str | int]] = {
 _MEANT: Final = str.maketrans("013457892$@!|€", "oieastbgzsaiie")
 """Digits and signs that stand for letters within a word."""
 
+_MEANING: Final = re.compile(r"[0-9$@!|€_]")
+"""Without one of these, words are as they are written."""
+
 _DIGIT: Final = re.compile(r"[^\D0-9]")
 _WORD: Final = re.compile(r"[\w$@!|€\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+")
 _AMOUNT: Final = re.compile(r"(\d{2,})?(.*?)(\d{3,})?", re.DOTALL)
-_TWICE: Final = re.compile(r"([^\d ])\1+")
+_TWICE: Final = re.compile(r"([^\d ])(?=\1)")
 
 
 def plain(text: str) -> str:
@@ -56,23 +60,25 @@ def plain(text: str) -> str:
     return _DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
 
 
-class Folded(NamedTuple):
-    """The words of a text, and all of them in one without anything between."""
+class Folded:
+    """The words of a text, ``size`` of them, and ``joined``, all of them in one without anything between."""
 
-    words: list[str]
-    joined: str
+    def __init__(self, words: list[str]) -> None:
+        self.size = len(words)
+        self._line = " ".join(words).replace("l", "i")
+        self.joined = _TWICE.sub("", self._line.replace(" ", ""))
+
+    @cached_property
+    def words(self) -> list[str]:
+        return _TWICE.sub("", self._line).split(" ")
 
 
 def fold(text: str) -> Folded:
     """The words of a :func:`plain` text: digits in them as letters, of which none is there twice; l is as i."""
-    words: list[str] = []
-    for word in _WORD.findall(text):
-        if word.isalpha() or word.isdigit():
-            words.append(word)
-        else:
-            words += _meant(word)
-    line = " ".join(words).replace("l", "i")
-    return Folded(_TWICE.sub(r"\1", line).split(" "), _TWICE.sub(r"\1", line.replace(" ", "")))
+    words = _WORD.findall(text)
+    if _MEANING.search(text) is None:
+        return Folded(words)
+    return Folded([part for word in words for part in ((word,) if word.isalpha() or word.isdigit() else _meant(word))])
 
 
 def _meant(word: str) -> list[str]:

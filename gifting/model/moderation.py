@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from gifting.errors import BadModeration
-from gifting.model.contacts import has_contact
+from gifting.model.contacts import contact_signs, has_contact
 from gifting.model.folding import Folded, fold, plain
 from gifting.model.numbers import has_number
 from gifting.model.tomlfile import TomlFile, read_toml
@@ -61,7 +62,10 @@ class Contacts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     digits: dict[str, Annotated[list[Word], Meta(min_length=10, max_length=10)]] = {}
 
 
-_IN_A_ROW: Final = re.compile(r"\d{8,15}")
+DIGITS_LEAST: Final = 8
+"""Digits in words that may be a number."""
+
+_IN_A_ROW: Final = re.compile(rf"\d{{{DIGITS_LEAST},15}}")
 
 
 class _Words:
@@ -92,6 +96,11 @@ class _Language:
         self._names = [joined(word) for word in promise.coins]
         self._offers = [joined(word) for word in promise.free]
         self._calls = [joined(word) for word in promise.lures]
+
+    @property
+    def needed(self) -> list[str]:
+        """What a text must have one of to promise anything."""
+        return [*self._phrases, *self._names]
 
     def promises(self, said: Folded) -> bool:
         text = said.joined
@@ -136,6 +145,13 @@ def _has_any(text: str, parts: list[str]) -> bool:
     return any(map(text.__contains__, parts))
 
 
+def _finder(parts: Iterable[str]) -> Callable[[str], object]:
+    """Finds whether a text has any of these, in one search."""
+    known = set(parts)
+    least = [part for part in known if not any(other in part for other in known - {part})]
+    return re.compile("|".join(map(re.escape, sorted(least))) or r"(?!)").search
+
+
 def fold_word(word: str) -> str:
     return fold(plain(word.rstrip("*"))).joined
 
@@ -151,7 +167,10 @@ class Moderation:
         self._languages = [_Language(promise) for promise in promises]
         self._allow = frozenset(map(plain, contacts.allow))
         self._invites = frozenset(form for name in contacts.invites for form in _forms(plain(name)))
+        self._may_lead_out = contact_signs(self._invites).search
+        self._may_promise = _finder(part for language in self._languages for part in language.needed)
         self._phones = _Words(contacts.phones)
+        self._may_speak = _finder(map(joined, contacts.phones))
         self._spoken = [joined(word) for word in contacts.phones if not word.isascii()]
         self._digits = {
             fold_word(word): str(value) for each in contacts.digits.values() for value, word in enumerate(each)
@@ -164,17 +183,23 @@ class Moderation:
         """Why a comment is held; None: it is not."""
         simple = plain(text)
         said = fold(simple)
-        if has_contact(simple, self._invites, self._allow):
+        if self._may_lead_out(simple) and has_contact(simple, self._invites, self._allow):
             return "link"
-        if has_number(simple, asked=self._speaks_of_phones(said)) or has_number(self._spelled(said), asked=True):
+        if has_number(simple, partial(self._speaks_of_phones, said)) or has_number(self._spelled(said), lambda: True):
             return "personal"
-        return "free_coins" if any(language.promises(said) for language in self._languages) else None
+        if self._may_promise(said.joined) and any(language.promises(said) for language in self._languages):
+            return "free_coins"
+        return None
 
     def _speaks_of_phones(self, said: Folded) -> bool:
+        if not self._may_speak(said.joined):
+            return False
         return any(map(self._phones.has, said.words)) or _has_any(said.joined, self._spoken)
 
     def _spelled(self, said: Folded) -> str:
         """The digits that are written as words; '' if there are too few in a row to be a number."""
+        if said.size < DIGITS_LEAST:
+            return ""
         digits = [self._digits.get(word, ";") for word in said.words]
         found = _IN_A_ROW.search("".join(digits))
         return found[0] if found else ""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 _GROUPED: Final = re.compile(r"\+?\(?\d(?:[ ().\-/]{0,3}\d){6,24}")
 """Digits with little between them: at most 25, so a search is linear."""
 
-_DIGIT: Final = re.compile(r"\d")
+_SEVEN: Final = re.compile(r"\d(?:[ ().\-/]{0,3}\d){6}")
+"""Without it there is nothing to look at closely, which most that is said has not."""
+
 _DATE: Final = re.compile(r"\b(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})\b")
 _THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}(?:[ .]\d{3})+")
 _CPF: Final = re.compile(r"\d{3}\.?\d{3}\.?\d{3}-?\d{2}")
 _IBAN_HEAD: Final = re.compile(r"(?<![a-z0-9])[a-z]{2} ?\d ?\d")
+
+_DOUBLED: Final = dict(zip("0123456789", (0, 2, 4, 6, 8, 1, 3, 5, 7, 9), strict=True))
+"""The sum of the digits of twice a digit."""
 
 CARD: Final = range(13, 20)
 PHONE: Final = range(8, 16)
@@ -34,14 +39,14 @@ IBAN_LENGTHS: Final = {
 """How long a bank account is, by its country."""
 
 
-def has_number(text: str, *, asked: bool) -> bool:
+def has_number(text: str, asked: Callable[[], bool]) -> bool:
     """Whether a :func:`~gifting.model.folding.plain` text tells a phone, a card or an account.
 
-    ``asked``: it speaks of phones, so 8 digits are one.
+    ``asked``: whether it speaks of phones, so that 8 digits are one; called only if there are as many.
     """
-    if _DIGIT.search(text) is None:
-        return False
-    return _has_iban(text) or any(_is_one(found, asked=asked) for found in _grouped(text))
+    if _SEVEN.search(text) is None:
+        return _has_iban(text)
+    return _has_iban(text) or any(_is_one(found, asked) for found in _grouped(text))
 
 
 def _grouped(text: str) -> Iterator[str]:
@@ -49,33 +54,30 @@ def _grouped(text: str) -> Iterator[str]:
         yield match[0]
 
 
-def _is_one(found: str, *, asked: bool) -> bool:
+def _is_one(found: str, asked: Callable[[], bool]) -> bool:
     digits = "".join(filter(str.isdigit, found))
     if len(digits) in CARD and digits[0] in "23456" and luhn(digits):
         return True
     if _CPF.fullmatch(found) and cpf(digits):
         return True
-    if _THOUSANDS.fullmatch(found) and not asked:
+    if _THOUSANDS.fullmatch(found) and not asked():
         return False
-    return _is_phone(found, digits, asked=asked)
+    return _is_phone(found, digits, asked)
 
 
-def _is_phone(found: str, digits: str, *, asked: bool) -> bool:
+def _is_phone(found: str, digits: str, asked: Callable[[], bool]) -> bool:
     if found[0] == "+" or digits.startswith("00"):
         return len(digits) - 2 * digits.startswith("00") in PHONE
     if digits[0] == "0" or found[0] == "(":
         return len(digits) in NATIONAL and len(set(digits)) > 2
-    if asked:
-        return len(digits) in PHONE
+    if len(digits) in PHONE and asked():
+        return True
     return len(digits) in SURELY and len(re.findall(r"\d+", found)) == 3
 
 
 def luhn(digits: str) -> bool:
     """Whether the last digit is the check digit of a card."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) << (place & 1)
-        total += value - 9 if value > 9 else value
+    total = sum(map(int, digits[::-2])) + sum(map(_DOUBLED.__getitem__, digits[-2::-2]))
     return total % 10 == 0 and len(set(digits)) > 1
 
 

@@ -95,7 +95,7 @@ MUTANTS = (
         ("            return self._lured(said) and not", "            return not"),
         ("        return self._disguised(text)\n", "        return False\n"),
         ("abs(one - other) <= NEAR", "abs(one - other) <= 1"),
-        (" or has_number(self._spelled(said), asked=True):", ":"),
+        (" or has_number(self._spelled(said), lambda: True):", ":"),
     ),
     *of(
         "gifting/model/folding.py",

@@ -118,6 +118,64 @@ def test_every_text_is_judged(text: str) -> None:
     assert "".join(said.words).replace(" ", "") == "" or said.joined
 
 
+PIECES = (
+    *(word for text in [*FREE_COINS, *DISGUISES, *LINKS, *PERSONAL] for word in text.split(" ")),
+    *(
+        "t me",
+        "t  me",
+        "discord  gg",
+        "(,)",
+        "[.]",
+        " . com",
+        "7.30",
+        "1.2.3.4:80",
+        ".",
+        "/",
+        "@",
+        "dot",
+        "tel",
+        "0176",
+    ),
+    *("tel", "0176", "12345678", "4111 1111 1111 1111", "coin", "c0!n", "ll", "!!", "_"),
+)
+
+
+class Careful:
+    """The rules as they are where every question is asked of every text."""
+
+    def __init__(self) -> None:
+        self.rules = load_moderation()
+        for quick in ("_may_lead_out", "_may_promise", "_may_speak"):
+            assert hasattr(self.rules, quick)
+            setattr(self.rules, quick, lambda _: True)
+
+    def look(self, text: str) -> str | None:
+        return self.rules.look(text)
+
+
+CAREFUL = Careful()
+
+
+@pytest.mark.parametrize("text", [*FREE_COINS, *DISGUISES, *LINKS, *PERSONAL, *UNSEEN[True], *UNSEEN[False]])
+def test_what_is_quickly_let_through_is_none_of_it(text: str) -> None:
+    assert RULES.look(text) == CAREFUL.look(text)
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=6), st.sampled_from(["", " ", "  ", "."]))
+def test_what_is_quickly_let_through_is_none_of_it_however_it_is_mixed(pieces: list[str], between: str) -> None:
+    text = between.join(pieces)
+    assert RULES.look(text) == CAREFUL.look(text)
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=6))
+def test_text_is_folded_word_by_word(pieces: list[str]) -> None:
+    """A text with a sign that stands for a letter is read with care, others quickly: with it the rest is the same."""
+    text = plain(" ".join(pieces))
+    quick, careful = fold(text), fold(f"{text} 7")
+    assert careful.words in ([*quick.words, "7"], ["7"])
+    assert careful.joined == quick.joined + "7"
+
+
 @given(st.sampled_from(FREE_COINS), st.sampled_from(["\u200b", "\u200d", "\u2060", "\u00ad", "\u034f"]), st.data())
 def test_what_is_not_seen_hides_nothing(text: str, unseen: str, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(text)))
