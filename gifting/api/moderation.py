@@ -53,21 +53,21 @@ async def change_rules(call: Call) -> RoomRules:
 async def change_person(call: Call) -> Person:
     body: PersonBody = call.body
     mute = None if body.mute is None else body.mute * 60_000
-    return await _decide(call, PersonChange(body.blocked, mute))
+    return await _decide(call, call.path["person"], PersonChange(body.blocked, mute))
 
 
 async def name_moderator(call: Call) -> Person:
-    return await _decide(call, PersonChange(moderator=True))
+    return await _decide(call, call.path["user"], PersonChange(moderator=True))
 
 
 async def dismiss_moderator(call: Call) -> Person:
-    return await _decide(call, PersonChange(moderator=False))
+    return await _decide(call, call.path["user"], PersonChange(moderator=False))
 
 
-async def _decide(call: Call, change: PersonChange) -> Person:
+async def _decide(call: Call, person: str, change: PersonChange) -> Person:
     ledger = call.services.ledger
     room = await ledger.rooms.find(call.path["room"])
-    return await ledger.people.decide(room, call.path["user"], change, await moderator(call))
+    return await ledger.people.decide(room, person, change, await moderator(call))
 
 
 async def list_people(call: Call) -> PeopleReply:
@@ -149,8 +149,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "PATCH",
-        "/v1/rooms/{room}/people/{user}",
-        "Block or mute in all rooms of the host, or end that",
+        "/v1/rooms/{room}/people/{person}",
+        "Block or mute a user, or who gives anonymously, in all rooms of the host, or end that",
         MODERATORS,
         change_person,
         Person,

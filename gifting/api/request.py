@@ -16,7 +16,18 @@ from gifting.api.caller import identify, pay
 from gifting.api.endpoint import Endpoint
 from gifting.api.services import Services
 from gifting.errors import BadId, BadMessage, MessageTooLarge
-from gifting.model.ids import HELD_ID, ID, REPORT_ID, SEQ, TOKEN_ID, valid_held_id, valid_id, valid_seq, valid_token_id
+from gifting.model.ids import (
+    HELD_ID,
+    ID,
+    PERSON,
+    REPORT_ID,
+    SEQ,
+    TOKEN_ID,
+    valid_held_id,
+    valid_id,
+    valid_seq,
+    valid_token_id,
+)
 from gifting.model.money import KEY
 from gifting.wire.codec import UNDECODABLE, why
 from gifting.wire.messages import MAX_INT
@@ -31,6 +42,7 @@ PATH_IDS: Final[Mapping[str, Callable[[str], object]]] = {
     "seq": valid_seq,
     "report": re.compile(REPORT_ID).match,
     "held": valid_held_id,
+    "person": re.compile(PERSON).match,
     "order": re.compile(KEY).match,
     "provider": re.compile(PROVIDER).match,
     "checkout": re.compile(CHECKOUT).match,
@@ -40,6 +52,7 @@ PATH_IDS: Final[Mapping[str, Callable[[str], object]]] = {
 PATH_PATTERNS: Final = {
     "room": ID,
     "user": ID,
+    "person": PERSON,
     "token_id": TOKEN_ID,
     "seq": SEQ,
     "report": REPORT_ID,

@@ -10,8 +10,9 @@ from gifting.api.access import OPERATORS, REPORTERS
 from gifting.api.call import Call
 from gifting.api.endpoint import Done, Endpoint
 from gifting.errors import BadMessage
-from gifting.model.ids import ID
+from gifting.model.ids import ID, PERSON
 from gifting.model.money import MAX_AMOUNT
+from gifting.model.pseudonym import MARK
 from gifting.model.reports import Kind, Report
 from gifting.model.text import PLAIN
 
@@ -21,19 +22,21 @@ Subject = Annotated[str, Meta(pattern=ID)]
 
 
 class ReportBody(Struct):
-    """Of a room, or a user; with ``seq`` of what was said in that event of the room, by whomever."""
+    """Of a room, or a user; with ``seq`` of what was said in that event of the room, by whomever. With ``room`` the
+    user may be the pseudonym by which the room knows it.
+    """
 
     SCHEMA: ClassVar[dict[str, Any]] = {
         "anyOf": [
             {"required": ["room"], "properties": {"room": {"type": "string"}}},
-            {"required": ["user"], "properties": {"user": {"type": "string"}, "seq": {"type": "null"}}},
+            {"required": ["user"], "properties": {"user": {"type": "string", "pattern": ID}, "seq": {"type": "null"}}},
         ]
     }
     """What of it JSON Schema can't tell from the fields."""
 
     kind: Kind
     room: Subject | None = None
-    user: Subject | None = None
+    user: Annotated[str, Meta(pattern=PERSON)] | None = None
     seq: Annotated[int, Meta(ge=1, le=MAX_AMOUNT)] | None = None
     text: Text = ""
 
@@ -68,17 +71,22 @@ async def report(call: Call) -> ReportReply:
     ledger = call.services.ledger
     if body.room is None and (body.user is None or body.seq is not None):
         raise BadMessage("Name a room or a user; seq is of a room.")
-    user, said = body.user or "", ""
+    user, said, real = body.user or "", "", ""
+    if body.room is None and user[:1] == MARK:
+        raise BadMessage("A pseudonym is of a room: name that too.")
     if body.room is not None:
         room = await ledger.rooms.find(body.room)
         if body.seq is not None:
             author, said = await ledger.comments.said(room, body.seq)
             user = user or author
+        if user[:1] == MARK:
+            real = await ledger.people.behind(room, user)
     made = Report(
         by=call.identity.user,
         kind=body.kind,
         room=body.room or "",
         user=user,
+        real=real,
         seq=body.seq or 0,
         said=said,
         text=body.text,

@@ -43,7 +43,7 @@ class Held:
             RoomNotFound, RoomEnded, Blocked, RoomAge, Muted, SlowMode
         """
         event = events.encode_post("comment", sender.user, text)
-        options = (room.id, room.host, sender.id, age, event, why, HELD_MAX, HELD_OF_USER, HELD_FOR)
+        options = (room.id, room.host, sender.id, age, event, why, HELD_MAX, HELD_OF_USER, HELD_FOR, sender.shown)
         reply = await self._calls.timed("comment_hold", self._keys(room), options, unsure=errors.Unconfirmed)
         status, ends = unpack(reply)
         if status != Status.OK:

@@ -29,11 +29,12 @@ key                             type    holds
 ``{pNN}:room:R/removed``        zset    seqs of events of which is shown no longer what was said
 ``{pNN}:room:R/streaks``        hash    open streaks
 ``{pNN}:room:R/top``            zset    user → coins sent
-``{pNN}:room:R/users``          hash    user → name and picture, as wire bytes
+``{pNN}:room:R/users``          hash    user → name and picture, as wire bytes; ``=`` and a pseudonym → whose it is
 ``{pNN}:room:R/presence``       hash    node → viewers and when
 ``{pNN}:room:R/pace``           zset    user → when it commented last (ms), as long as slow mode makes it wait
 ``{pNN}:held:H``                stream  comments that wait for the host: room, user, why, event (wire bytes)
-``{pNN}:people:H``              hash    user → what the host has decided about it, as ``lua/include/house.lua`` says
+``{pNN}:people:H``              hash    user → what the host has decided about it, as ``lua/include/house.lua`` says;
+                                        ``~`` and a user → the same of what it gives anonymously
 ``{p00}:chain:C``               string  number of the last commit call of node C that another could follow
 ``{p00}:meta``                  hash    what can't change once data exists
 ``{pNN}:overlays:H``            zset    token id → when it expires (ms): all that the host's rooms issued

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from gifting import errors
 from gifting.ledger.calls import Calls, check, translated
-from gifting.ledger.keys import people_key
+from gifting.ledger.keys import people_key, room_keys
 from gifting.model.house import (
     MODERATORS_MAX,
     PEOPLE_MAX,
@@ -19,6 +19,7 @@ from gifting.model.house import (
     rules_values,
 )
 from gifting.model.packing import pack, unpack
+from gifting.model.pseudonym import MARK
 from gifting.model.values import RoomRef
 
 NOBODY: Final = (0, 0, 0)
@@ -44,23 +45,46 @@ class People:
         options = pack((room.host, by, rules_values(change)))
         return read_rules(*allowed(await self._calls.run("room_rules", keys, options, unsure=errors.Unconfirmed)))
 
-    async def decide(self, room: RoomRef, user: str, change: PersonChange, by: str = "") -> Person:
+    async def decide(self, room: RoomRef, person: str, change: PersonChange, by: str = "") -> Person:
         """Decide about a user in all rooms of a room's host. Who is blocked is no moderator any more.
 
+        By a pseudonym it is about what its user gives anonymously in these rooms, by whatever pseudonyms. What is
+        decided about the user by name is another decision, so that nobody learns of the one by the other.
+
         Raises:
+            NotFound: nobody has given under this pseudonym in the room.
             OwnRoom: about a host nothing is decided.
             Forbidden: moderators name none, and decide about none.
             ListFull: as much has been decided as is kept, :data:`PEOPLE_MAX` and :data:`MODERATORS_MAX`.
         """
-        if user == room.host:
+        if person == room.host:
             raise errors.OwnRoom
         if by and change.moderator is not None:
             raise errors.Forbidden("Moderators are named by the host.")
-        options = (user, *change.values, by, PEOPLE_MAX, MODERATORS_MAX)
+        field, shown = (await self._masked(room, person), person) if person[:1] == MARK else (person, None)
+        options = (field, *change.values, by, PEOPLE_MAX, MODERATORS_MAX, shown)
         keys = [people_key(room.base, room.host)]
         return read_person(
-            user, *allowed(await self._calls.timed("person_put", keys, options, unsure=errors.Unconfirmed))
+            person, *allowed(await self._calls.timed("person_put", keys, options, unsure=errors.Unconfirmed))
         )
+
+    async def behind(self, room: RoomRef, shown: str) -> str:
+        """The user behind a pseudonym of that room, '' if nobody gave under it: for the server and operators alone."""
+        users = room_keys(room.base, room.id)[-1]
+        with translated():
+            found = await self._calls.redis.hget(users, f"={shown}")
+        return found.decode() if found else ""
+
+    async def _masked(self, room: RoomRef, shown: str) -> str:
+        """Where is kept what is decided by that pseudonym, of this room or of one in which that was done before."""
+        if user := await self.behind(room, shown):
+            return MARK + user
+        key = people_key(room.base, room.host)
+        with translated():
+            async for field, record in self._calls.redis.hscan_iter(key, match=f"{MARK}*", count=1000):
+                if unpack(record)[-1] == shown:
+                    return str(field.decode())
+        raise errors.NotFound("Nobody has given under this pseudonym in this room.")
 
     async def find(self, room: RoomRef, user: str) -> Person:
         """What the host of a room has decided about a user."""

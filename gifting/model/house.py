@@ -91,7 +91,9 @@ def read_rules(gifting: int, min_age: int, max_gift: int, slow: int, regions: st
 
 
 class Person(Struct, frozen=True):
-    """What a host has decided about a user. ``muted_until`` is in ms since 1970; 0: not muted."""
+    """What a host has decided about a user, or by a pseudonym about what its user gives anonymously. ``muted_until`` is
+    in ms since 1970; 0: not muted.
+    """
 
     user: str
     blocked: bool
@@ -123,6 +125,6 @@ class PersonChange(NamedTuple):
         return blocked, self.mute, None if self.moderator is None else int(self.moderator)
 
 
-def read_person(user: str, blocked: int, muted_until: int, moderator: int) -> Person:
-    """A person as the scripts give it."""
-    return Person(user, bool(blocked), muted_until, bool(moderator))
+def read_person(user: str, blocked: int, muted_until: int, moderator: int, shown: str = "") -> Person:
+    """A person as the scripts give it; ``shown`` in place of the user where it is decided by a pseudonym."""
+    return Person(shown or user, bool(blocked), muted_until, bool(moderator))

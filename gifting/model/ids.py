@@ -8,6 +8,9 @@ from typing import Final
 ID: Final = r"\A[A-Za-z0-9_.:@-]{1,64}\Z"
 """User and room ids: 1 to 64 ASCII letters, digits and ``_ . : @ -``; so none can pass for another or hide."""
 
+PERSON: Final = r"\A(?:[A-Za-z0-9_.:@-]{1,64}|~[0-9a-f]{16})\Z"
+"""Somebody in a room: a user, or the pseudonym of who gives anonymously."""
+
 TOKEN_ID: Final = r"\A[A-Za-z0-9_.:@~-]{1,128}\Z"  # noqa: S105
 """Token ids: as the others, with a ``~`` between the room and what makes them unique."""
 

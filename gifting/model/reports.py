@@ -11,7 +11,8 @@ Kind = Literal["spam", "scam", "harassment", "hate", "sexual", "violence", "mino
 
 class Report(Struct, frozen=True, kw_only=True):
     """``by`` reports ``user`` or ``room``, or what was said there in the event ``seq`` (0: none), which is ``said``;
-    ``text`` is the reporter's. ``ts`` is in ms since 1970.
+    ``text`` is the reporter's. ``real`` is who is behind ``user``, where that is a pseudonym: for operators alone.
+    ``ts`` is in ms since 1970.
     """
 
     id: str = ""
@@ -20,6 +21,7 @@ class Report(Struct, frozen=True, kw_only=True):
     kind: Kind
     room: str
     user: str
+    real: str = ""
     seq: int
     said: str
     text: str

@@ -16,6 +16,38 @@ MUTANTS = (
         ("' ' .. gift.terms.region .. ' '", "gift.terms.region"),
         ("  if person and person.muted > now then\n", "  if person and person.muted >= now then\n"),
         ("string.byte(gift.sent, -1) ~= NO_MESSAGE", "true"),
+    ),
+    *of(
+        f"{LUA}/include/house.lua",
+        "ledger/anonymous",
+        (" or masked and masked.blocked then", " then"),
+        ("    if masked and not refused then\n", "    if false then\n"),
+        ("local masked = gift.shown and r", "local masked = r"),
+    ),
+    *of(
+        f"{LUA}/include/credit.lua",
+        "ledger/anonymous",
+        (" or gift.shown then", " then"),
+        ("    room.unmask(r, gift.shown, gift.user)\n", ""),
+    ),
+    *of(
+        f"{LUA}/comment_decide.lua",
+        "ledger/anonymous",
+        (" and comment.shown == '' and", " and"),
+    ),
+    *of(
+        "gifting/ledger/people.py",
+        "ledger/anonymous",
+        ("                if unpack(record)[-1] == shown:\n", "                if False:\n"),
+    ),
+    *of(
+        "gifting/model/house.py",
+        "ledger/anonymous",
+        ("Person(shown or user,", "Person(user,"),
+    ),
+    *of(
+        f"{LUA}/include/house.lua",
+        "people comments",
         ("  if now - last < r.rules.pause then\n", "  if now - last <= r.rules.pause then\n"),
         ("r.commented[user] or redis.call", "redis.call"),
         ("  if post.user == r.host or not (rules or person) then\n", "  if not (rules or person) then\n"),

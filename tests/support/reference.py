@@ -164,7 +164,7 @@ class Reference:
             return closed, 0
         if sent.user["id"] == host:
             return "own_room", 0
-        asked = sent.user["id"], sent.terms.age, sent.terms.region, coins, sent.message
+        asked = sent.user["id"], sent.terms.age, sent.terms.region, coins, sent.message, sent.shown is not None
         if unwanted := self.rooms[sent.room].house.no_gift(now, *asked):
             return unwanted
         if refused := account.refusal(coins, sent.terms, now, self.rules.streak_window):

@@ -23,7 +23,9 @@ class Person:
 
 @dataclass
 class House:
-    """The rules of one room, who commented there last, and the people of its host, whom all its rooms share."""
+    """The rules of one room, who commented there last, and the people of its host, whom all its rooms share: as
+    ``~user`` what is decided about a user who is not known.
+    """
 
     host: str
     people: dict[str, Person]
@@ -37,12 +39,14 @@ class House:
     def person(self, user: str) -> Person:
         return self.people.get(user, Person())
 
-    def no_gift(self, now: int, user: str, age: int, region: str, coins: int, message: str | None) -> Refusal | None:
+    def no_gift(
+        self, now: int, user: str, age: int, region: str, coins: int, message: str | None, anonymous: bool = False
+    ) -> Refusal | None:
         """In this order: nobody's gift, this user's, one of this kind, these words."""
-        person = self.person(user)
+        person, masked = self.person(user), self.person(f"~{user}") if anonymous else Person()
         if not self.gifting:
             return "gifting_off", 0
-        if person.blocked:
+        if person.blocked or masked.blocked:
             return "blocked", 0
         if age < self.min_age:
             return "room_age", self.min_age
@@ -50,7 +54,7 @@ class House:
             return "room_region", 0
         if 0 < self.max_gift < coins:
             return "room_max_gift", self.max_gift
-        return None if message is None else person.muted(now)
+        return None if message is None else person.muted(now) or masked.muted(now)
 
     def no_comment(self, now: int, user: str, age: int) -> Refusal | None:
         """The host always may; moderators need not wait."""

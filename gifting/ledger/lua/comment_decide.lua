@@ -19,14 +19,15 @@ local r = room.open(p, 1, id)
 local function find()
   local item = redis.call('XRANGE', KEYS[8], held, held)[1]
   if item and item[2][2] == id then
-    return { user = item[2][4], event = item[2][8] }
+    return { user = item[2][4], event = item[2][8], shown = item[2][10] or '' }
   end
   return nil
 end
 
+-- That who is blocked by name was meant is not to be seen in what was said without one.
 local function post(comment)
   local refused = room.refusal(r, host)
-  if not refused and house.person(redis.call('HGET', r.people_key, comment.user)).blocked then
+  if not refused and comment.shown == '' and house.person(redis.call('HGET', r.people_key, comment.user)).blocked then
     refused = Status.BLOCKED
   end
   if refused then

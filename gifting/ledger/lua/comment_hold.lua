@@ -3,14 +3,15 @@
 -- KEYS [1]  the room, seven keys as room.open and house.open take them
 --      [8]  what is held for its host
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
---      [2]  msgpack [room, host, user, age, event bytes of the comment, why, held at most, of one user, for ms]
+--      [2]  msgpack [room, host, user, age, event bytes of the comment, why, held at most, of one user, for ms, the
+--           pseudonym that the room sees; '': it sees the user]
 -- returns   msgpack [status, what ends a refusal as house.lua says]
 -- @include status
 -- @include clock
 -- @include room
 -- @include house
 local now = clock(ARGV[1])
-local id, host, user, age, event, why, held_max, user_max, kept = unpack(cmsgpack.unpack(ARGV[2]))
+local id, host, user, age, event, why, held_max, user_max, kept, shown = unpack(cmsgpack.unpack(ARGV[2]))
 local r = room.open({ rooms = {} }, 1, id)
 local post = { user = user, age = age, spoken = 1 }
 
@@ -31,7 +32,7 @@ end
 
 -- Ids are times; after a clock that went back the next is the last one's.
 local function add(item_id)
-  return redis.pcall('XADD', KEYS[8], 'MAXLEN', held_max, item_id, 'r', id, 'u', user, 'w', why, 'e', event)
+  return redis.pcall('XADD', KEYS[8], 'MAXLEN', held_max, item_id, 'r', id, 'u', user, 'w', why, 'e', event, 's', shown)
 end
 
 local refused, ends = room.refusal(r, host), 0

@@ -4,14 +4,15 @@
 -- KEYS [1]  the host's people; a field '#moderators' says how many of them are
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [user, blocked 0|1, muted for ms, moderator 0|1 (nil of each: it stays), who decides as a moderator
---           ('': who always may), people at most, moderators at most]
+--           ('': who always may), people at most, moderators at most, the pseudonym by which it is about what `user`,
+--           a field of house.lua's, does anonymously; nil: it is about the user]
 -- returns   msgpack [status, then what is decided: blocked 0|1, muted until, moderator 0|1]; or nil: that is no
 --           moderator, or decides about one
 -- @include status
 -- @include clock
 -- @include house
 local now = clock(ARGV[1])
-local user, blocked, mute, moderator, by, people_max, moderators_max = unpack(cmsgpack.unpack(ARGV[2]), 1, 7)
+local user, blocked, mute, moderator, by, people_max, moderators_max, shown = unpack(cmsgpack.unpack(ARGV[2]), 1, 8)
 local COUNT = '#moderators' -- no user's id
 
 local function find(who)
@@ -67,7 +68,9 @@ local function write(person, after)
     redis.call('HDEL', KEYS[1], user)
     return
   end
-  redis.call('HSET', KEYS[1], user, cmsgpack.pack(values(after)))
+  local record = values(after)
+  record[4] = shown
+  redis.call('HSET', KEYS[1], user, cmsgpack.pack(record))
 end
 
 local person = find(user)

@@ -42,7 +42,7 @@ TABLE = """
     POST /v1/rooms/{room}/held/{held}              yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     DELETE /v1/rooms/{room}/comments/{seq}         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     GET /v1/rooms/{room}/people                    yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
-    PATCH /v1/rooms/{room}/people/{user}           yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
+    PATCH /v1/rooms/{room}/people/{person}         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     PUT /v1/rooms/{room}/moderators/{user}         yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     DELETE /v1/rooms/{room}/moderators/{user}      yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     GET /v1/rooms/{room}/events                    yyn    yyn     yyn    yyn     yyn    yyn     -yn    -yn
@@ -135,6 +135,7 @@ async def ask(server: Server, case: Case) -> str:
         token_id="r1~made-up",
         seq=1,
         held="1-1",
+        person="host",
         report="0" * 16,
         key=new_key(),
         order=new_key(),

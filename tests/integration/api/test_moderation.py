@@ -289,3 +289,40 @@ async def test_a_ban_closes_the_sockets_and_new_tokens_are_no_way_back(server: S
     async with Client(server.url, later) as free:
         assert await free.comment("r1", "hello")
         assert (await free.send_gift("r1", "spark"))["coins"] == 99
+
+
+@pytest.mark.attack
+async def test_an_anonymous_giver_is_blocked_and_reported_and_only_operators_learn_who_it_is(server: Server) -> None:
+    host, told = server.caller("host", "creator"), []
+    async with Client(server.url, server.token("ann")) as ann, Client(server.url, server.token("eve")) as eve:
+        await eve.join("r1", lane="all")
+        await ann.send_gift("r1", "spark", message="rude", anonymous=True)
+        gift = await next_of(eve, "gift")
+        shown = gift["user"]["id"]
+        told.append(await host.call("PATCH", f"/v1/rooms/r1/people/{shown}", {"blocked": True, "mute": 5}))
+        with pytest.raises(errors.Blocked):
+            await ann.send_gift("r1", "spark", anonymous=True)
+        assert (await ann.send_gift("r1", "spark"))["coins"] == 98
+        assert await ann.comment("r1", "hello")
+    told.append(await host.call("GET", "/v1/rooms/r1/people"))
+    assert [person["user"] for person in (told[0], *told[1]["people"])] == [shown] * 2
+    reporter = server.caller("eve", "viewer")
+    ids = [
+        (await reporter.call("POST", "/v1/reports", {"kind": "hate", "room": "r1", **subject}))["id"]
+        for subject in ({"seq": gift["seq"]}, {"user": shown}, {"user": "ann"})
+    ]
+    assert len(set(ids)) == 3, "a report by name is not the same as one by pseudonym, which would tell that they are"
+    reports = (await server.operator.call("GET", "/v1/reports"))["reports"]
+    assert [(one["user"], one["real"]) for one in reports] == [(shown, "ann"), (shown, "ann"), ("ann", "")]
+    assert "ann" not in str(told)
+    for method, path, body in (
+        ("PUT", f"/v1/rooms/r1/moderators/{shown}", None),
+        ("PATCH", "/v1/rooms/r1/people/~ann", {"blocked": True}),
+    ):
+        with pytest.raises(errors.BadId):
+            await host.call(method, path, body)
+    with pytest.raises(errors.NotFound):
+        await server.caller("other", "creator").call("PATCH", f"/v1/rooms/r2/people/{shown}", {"blocked": True})
+    for about in ({"user": shown}, {"user": "~ann", "room": "r1"}):
+        with pytest.raises(errors.BadMessage):
+            await reporter.call("POST", "/v1/reports", {"kind": "hate", **about})

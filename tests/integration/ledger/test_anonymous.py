@@ -14,6 +14,7 @@ from gifting import errors
 from gifting.ledger.audit import audit
 from gifting.ledger.entries import Credit, Debit
 from gifting.ledger.stream import Span, read_ledger
+from gifting.model.house import Person, PersonChange
 from gifting.model.pseudonym import profile, pseudonym
 from gifting.model.values import Result, RoomRef
 from tests.support.world import STREAK, World, a_world
@@ -26,10 +27,17 @@ async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
         yield world
 
 
-async def give(world: World, user: str = "ann", room: RoomRef | None = None, key: str = "", count: int = 1) -> Result:
+async def give(
+    world: World,
+    user: str = "ann",
+    room: RoomRef | None = None,
+    key: str = "",
+    count: int = 1,
+    message: str | None = None,
+) -> Result:
     room = room or world.room
     sender = world.ledger.gifts.masked(world.sender(user), room)
-    return await world.ledger.gifts.send(sender, room, "spark", key or world.key(), count)
+    return await world.ledger.gifts.send(sender, room, "spark", key or world.key(), count, message)
 
 
 def shown(world: World, user: str = "ann", room: str = "r1") -> str:
@@ -51,8 +59,12 @@ async def test_the_room_sees_a_pseudonym_wherever_it_looks(world: World) -> None
         (seen, 4, False),
         (seen, 4, True),
     ]
-    room = [await world.redis.dump(key) for key in await world.redis.keys("*:room:*")]
+    [users] = await world.redis.keys("*:room:r1/users")
+    room = [await world.redis.dump(key) for key in await world.redis.keys("*:room:*") if key != users]
     assert not any(b"ann" in (dump or b"") for dump in room)
+    found = await world.redis.hgetall(users)
+    assert found.pop(f"={shown(world)}".encode()) == b"ann", "which no user's id is, so that no ranking asks for it"
+    assert list(found) == [shown(world).encode()]
     assert "ann" not in json.dumps([log, snapshot])
 
 
@@ -115,3 +127,105 @@ async def test_what_holds_for_the_user_holds_under_a_pseudonym(world: World) -> 
     with pytest.raises(errors.KeyReused):
         await world.send(key=key)
     assert (await world.ledger.wallets.read("ann")).coins == 99
+
+
+async def decide(world: World, person: str, room: RoomRef | None = None, by: str = "", **changes: Any) -> Person:
+    return await world.ledger.people.decide(room or world.room, person, PersonChange(**changes), by)
+
+
+async def people(world: World) -> list[Person]:
+    found, cursor = await world.ledger.people.page(world.room, 0, 100)
+    assert cursor == 0
+    return found
+
+
+async def test_who_is_blocked_by_a_pseudonym_gives_to_this_host_by_name_only(world: World) -> None:
+    """In all rooms of the host, by whatever pseudonym; and what is told of it has nothing but the pseudonym."""
+    other = await world.ledger.rooms.open("r2", "host", "Host", "")
+    elsewhere = await world.ledger.rooms.open("r3", "zoe", "Zoe", "")
+    await world.grant("bob", 10)
+    await give(world)
+    await give(world, "bob")
+    assert await decide(world, shown(world), blocked=True) == Person(shown(world), True, 0, False)
+    before = await world.state()
+    for room in (world.room, other):
+        with pytest.raises(errors.Blocked):
+            await give(world, room=room)
+    after = await world.state()
+    assert {name for name in after if after[name] != before.get(name)} <= {n for n in after if b":keys" in n}
+    assert (await world.send()).coins == 98
+    assert (await give(world, "bob")).coins == 8
+    assert (await give(world, room=elsewhere)).coins == 97
+    assert await people(world) == [Person(shown(world), True, 0, False)]
+    assert await decide(world, shown(world), other, blocked=False) == Person(shown(world), False, 0, False)
+    assert await people(world) == []
+    assert (await give(world)).coins == 96
+
+
+async def test_neither_decision_tells_of_the_other(world: World) -> None:
+    """By name and by pseudonym: what the host is told of one is the same whatever the other is."""
+    await give(world)
+    await decide(world, shown(world), blocked=True, mute=60_000)
+    assert await decide(world, "ann") == Person("ann", False, 0, False)
+    assert await decide(world, "ann", moderator=True) == Person("ann", False, 0, True)
+    assert (await world.ledger.people.find(world.room, "ann")).moderator
+    masked = Person(shown(world), True, world.clock[0] + 60_000, False)
+    assert await decide(world, shown(world)) == masked
+    assert await decide(world, "ann", blocked=True) == Person("ann", True, 0, False)
+    assert await decide(world, "ann", blocked=False) == Person("ann", False, 0, False)
+    assert await people(world) == [masked]
+    with pytest.raises(errors.Blocked):
+        await give(world)
+
+
+async def test_a_block_by_name_holds_without_one(world: World) -> None:
+    await give(world)
+    await decide(world, "ann", blocked=True)
+    with pytest.raises(errors.Blocked):
+        await give(world)
+    assert await decide(world, shown(world)) == Person(shown(world), False, 0, False)
+
+
+async def test_who_is_muted_by_a_pseudonym_gives_without_words(world: World) -> None:
+    await give(world, message="rude")
+    muted = await decide(world, shown(world), mute=60_000)
+    with pytest.raises(errors.Muted) as refused:
+        await give(world, message="rude again")
+    assert refused.value.until == muted.muted_until == world.clock[0] + 60_000
+    assert (await give(world)).coins == 98
+    assert (await world.send(message="by name")).coins == 97
+    world.clock[0] += 60_000
+    assert (await give(world, message="sorry")).coins == 96
+
+
+async def test_a_pseudonym_that_nobody_gave_under_is_nobody(world: World) -> None:
+    other = await world.ledger.rooms.open("r2", "zoe", "Zoe", "")
+    await give(world)
+    for name, room in ((shown(world, "bob"), world.room), (shown(world), other), ("~" + "0" * 16, world.room)):
+        with pytest.raises(errors.NotFound):
+            await decide(world, name, room, blocked=True)
+    assert await people(world) == []
+
+
+async def test_a_moderator_decides_by_pseudonym_even_about_one(world: World) -> None:
+    """Else the refusal would tell that it is one."""
+    await decide(world, "ann", moderator=True)
+    await decide(world, "cat", moderator=True)
+    await give(world)
+    with pytest.raises(errors.Forbidden):
+        await decide(world, "ann", by="cat", blocked=True)
+    assert (await decide(world, shown(world), by="cat", blocked=True)).blocked
+    with pytest.raises(errors.Forbidden):
+        await decide(world, shown(world), by="bob", blocked=True)
+
+
+async def test_what_is_held_of_who_is_blocked_by_name_does_not_tell_who_said_it(world: World) -> None:
+    masked = world.ledger.gifts.masked(world.sender("ann"), world.room)
+    for sender in (masked, world.sender("ann")):
+        await world.ledger.held.hold(world.room, sender, "free coins", "free_coins", 30)
+    await decide(world, "ann", blocked=True)
+    by_mask, by_name = await world.ledger.held.of_room(world.room)
+    assert (by_mask.user.id, by_name.user.id) == (shown(world), "ann")
+    assert await world.ledger.held.decide(world.room, by_mask.id, post=True) > 0
+    with pytest.raises(errors.Blocked):
+        await world.ledger.held.decide(world.room, by_name.id, post=True)

@@ -320,7 +320,12 @@ class LedgerMachine(RuleBasedStateMachine):
             with pytest.raises(errors.OwnRoom):
                 self.run(self.ledger.people.decide(room, user, change))
             return
-        person = self.reference.people[host].setdefault(user, Person())
+        shown = pseudonym(self.ledger.meta.salt, name, user)
+        if shown in self.reference.rooms[name].users and data.draw(st.booleans()):
+            known, user, change = f"~{user}", shown, change._replace(moderator=None)
+        else:
+            known = user
+        person = self.reference.people[host].setdefault(known, Person())
         person.blocked = person.blocked if change.blocked is None else change.blocked
         person.moderator = (person.moderator if change.moderator is None else change.moderator) and not person.blocked
         person.muted_until = person.muted_until if change.mute is None else self.clock + change.mute

@@ -75,6 +75,9 @@ function credit.want(c, gift)
     if r.has_people and r.people[gift.user] == nil then
       house.want(r, gift.user)
     end
+    if r.has_people and gift.shown then
+      house.want_masked(r, gift.user)
+    end
     if gift.streak then
       streaks.want(r, gift.streak)
     end
@@ -106,7 +109,7 @@ function credit.closed(c, gift)
     return Status.OWN_ROOM, 0
   end
   local r = to.room
-  if r.rules or r.people[gift.user] then
+  if r.rules or r.people[gift.user] or gift.shown then
     return house.no_gift(r, gift, c.now)
   end
   return nil
@@ -137,6 +140,9 @@ function credit.give(c, gift)
   streak = streak or { first = seq, count = gift.count, coins = coins }
   local diamonds = earnings.add(to.earnings, to.purse, coins)
   room.count(r, gift.shown or gift.user, gift.profile, coins, diamonds)
+  if gift.shown then
+    room.unmask(r, gift.shown, gift.user)
+  end
   enter_credit(c, to.earnings.entries, gift, seq, diamonds)
   streaks.append(r, c.stamp, streak, not gift.streak, diamonds, target.about, gift.profile, gift.sent)
   return seq, streak.count, streak.first

@@ -2,19 +2,22 @@
 --   house.open(r, at)              of a room: two keys from KEYS[at] on, the host's people, and who commented last
 --   house.person(record)           blocked, muted until and moderator, as a field of the people, or none, has them
 --   house.want(r, user)            this user will do something there; to be said of all before they are loaded
+--   house.want_masked(r, user)     likewise this one, as somebody whom the room does not know
 --   house.load(r)
 --   house.no_gift(r, gift, now)    why the room takes no such gift: a status and what ends it, or nil; to be asked if
---                                  there are rules, or something is decided about the user
+--                                  there are rules, or something is decided about the user, or it is anonymous
 --   house.no_post(r, post, now)    why it takes no such event: likewise. `post`: user, age, spoken 0|1
 --   house.commented(r, post, now)  such an event was taken
 --   house.flush(r, now)            write who commented
 -- What ends it is the time, the age or the coins; 0 where nothing is known. A room's record has its rules as one field:
 -- gifting 0|1, age, coins, ms between comments, regions, each between blanks; a person's: blocked 0|1, muted until,
--- moderator 0|1.
+-- moderator 0|1. What is decided about somebody by a pseudonym is a record of its own, in the field '~user', with that
+-- pseudonym behind; it holds for what this user gives anonymously, and for nothing else.
 -- @include status
 -- @include chunks
 local house = { KEYS = 2 }
 local PACE_KEPT = 86400000 -- ms, above any pause: expiry goes by Redis' own clock, which is not always `now`
+local MASKED = '~' -- in no user's id
 local NO_MESSAGE = 0xc0 -- the last byte of a gift that says nothing: it is in no text
 
 local function read_rules(record)
@@ -41,6 +44,10 @@ function house.want(r, user)
     r.people[user] = false
     r.asked[#r.asked + 1] = user
   end
+end
+
+function house.want_masked(r, user)
+  house.want(r, MASKED .. user)
 end
 
 function house.load(r)
@@ -70,9 +77,10 @@ end
 
 function house.no_gift(r, gift, now)
   local rules, person = r.rules, r.people[gift.user]
+  local masked = gift.shown and r.people[MASKED .. gift.user]
   if rules and not rules.gifting then
     return Status.GIFTING_OFF, 0
-  elseif person and person.blocked then
+  elseif person and person.blocked or masked and masked.blocked then
     return Status.BLOCKED, 0
   end
   local refused, ends
@@ -81,6 +89,9 @@ function house.no_gift(r, gift, now)
   end
   if not refused and string.byte(gift.sent, -1) ~= NO_MESSAGE then
     refused, ends = muted(person, now)
+    if masked and not refused then
+      refused, ends = muted(masked, now)
+    end
   end
   return refused, ends
 end

@@ -1,4 +1,5 @@
--- update_ranking(r): add what a room's senders spent; the new top 3 if they are others than before, else nil.
+-- update_ranking(r): add what a room's senders spent; the new top 3 if they are others than before, else nil. Who was
+-- behind a pseudonym is kept in the field '=pseudonym' beside what is shown of it.
 -- @include chunks
 -- @include top
 local function update_ranking(r)
@@ -14,6 +15,9 @@ local function update_ranking(r)
   for i, user in ipairs(users) do
     if not scores[i] then
       redis.call('HSET', r.users_key, user, r.users[user])
+      if r.masked and r.masked[user] then
+        redis.call('HSET', r.users_key, '=' .. user, r.masked[user])
+      end
     end
     args[2 * i - 1], args[2 * i] = tonumber(scores[i] or 0) + r.spent[user], user
   end

@@ -10,6 +10,7 @@
 --   room.finish(r, stamp, n, size, streak, weight, closes)
 --                                                      or as those in r.pieces from r.n + 1 to n, so many bytes
 --   room.count(r, user, profile, coins, diamonds)      a gift, for totals and ranking; `profile`: the user, wire bytes
+--   room.unmask(r, shown, user)                        who it was, if it was anonymous: for the server alone
 --   room.flush(p, keep)                                write the partition's rooms, keep that many events; publish
 -- The batches that are logged and published are described in wire/batch.py. What a call does in a room is one batch, or
 -- several where it is much, so that a page of the log has a bound in bytes.
@@ -107,6 +108,11 @@ function room.count(r, user, profile, coins, diamonds)
   r.diamonds = r.diamonds + diamonds
   r.spent[user] = (r.spent[user] or 0) + coins
   r.users[user] = profile
+end
+
+function room.unmask(r, shown, user)
+  r.masked = r.masked or {}
+  r.masked[shown] = user
 end
 
 -- Nine fields, as wire/batch.py reads them. Before the script's end the ranking is not known.
