@@ -17,8 +17,9 @@ from gifting.ledger.commit import GIFT
 from gifting.ledger.keys import BUCKET_MS, Keys
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.spot import Spot, bucket_spot, room_spot
+from gifting.ledger.status import status_of
 from gifting.model import events, money
-from gifting.model.catalog import MAX_GIFTS, Catalog
+from gifting.model.catalog import Catalog
 from gifting.model.packing import pack, unpack_raw
 from gifting.model.pseudonym import profile, pseudonym
 from gifting.model.terms import UNBOUND, Terms
@@ -79,16 +80,9 @@ class Gifts:
         self._salt = salt
         self._targets: dict[tuple[RoomRef, str], Target] = {}
         self._orders: dict[tuple[Sender, RoomRef, str, int], Order] = {}
-        self._gone = Catalog([])
 
     def use_catalog(self, catalog: Catalog) -> None:
-        """Sell these gifts from now on.
-
-        One that is no more costs nothing, for which the script refuses it, but not before it has looked at the key: who
-        sends it once more is told what became of it.
-        """
-        gone = [replace(gift, coins=0) for gift in (*self._gone, *self._catalog) if gift.id not in catalog]
-        self._gone = Catalog(gone[-MAX_GIFTS:])
+        """Sell these gifts from now on."""
         self._catalog = catalog
         self._targets.clear()
         self._orders.clear()
@@ -103,12 +97,14 @@ class Gifts:
         return sender._replace(user=events.encode_user(profile(shown)), shown=shown)
 
     def content(self, sender: Sender, room: RoomRef, gift_id: str, count: int, message: str | None) -> Content:
-        """Raises UnknownGift, BadAmount."""
-        gift = self._catalog_with(gift_id)[gift_id]
+        """A gift that is not sold costs nothing, for which the script refuses it, but not before it has looked at the
+        key: it may have been sold when it was sent first. Raises BadAmount.
+        """
         if not 1 <= count <= MAX_COUNT:
             raise BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
         told = (sender.id, room.id, gift_id, str(count), message or "", *filter(None, (sender.shown,)))
-        return Content(money.content_digest(*told), gift.coins * count)
+        price = self._catalog[gift_id].coins if gift_id in self._catalog else 0
+        return Content(money.content_digest(*told), price * count)
 
     def submit(
         self,
@@ -126,7 +122,7 @@ class Gifts:
         sender was asked. ``silent``: the message belongs to the gift, but is not shown.
 
         Raises:
-            UnknownGift, BadKey, BadAmount, Overloaded, Unavailable: at once; ``done`` is not called then.
+            BadKey, BadAmount, Overloaded, Unavailable: at once; ``done`` is not called then.
         """
         order = self._orders.get((sender, room, gift_id, count)) if message is None and not confirmed else None
         order = order or self._order(sender, room, gift_id, count, message, confirmed, silent)
@@ -153,19 +149,19 @@ class Gifts:
         after = pack((digest, count, coins, sender.user, sent, int(confirmed), sender.shown or False))[1:]
         target = self._targets.get((room, gift_id)) or self._add_target(room, gift_id)
         order = Order(target, pack(sender.id), after, sold=coins > 0)
-        if message is None and not confirmed:
+        if message is None and not confirmed and order.sold:
             _remember(self._orders, (sender, room, gift_id, count), order, ORDERS_MAX)
         return order
 
-    def _catalog_with(self, gift_id: str) -> Catalog:
-        return self._gone if gift_id in self._gone else self._catalog
-
     def _add_target(self, room: RoomRef, gift_id: str) -> Target:
-        catalog = self._catalog_with(gift_id)
-        gift, about = catalog[gift_id], events.encode_about(room.to_user, catalog.wire(gift_id))
-        packed = pack((room.id, room.host, gift.id, int(gift.streakable), about))[1:]
+        """Of a gift that is not sold there is no event, and nothing is remembered."""
+        sold = gift_id in self._catalog
+        about = events.encode_about(room.to_user, self._catalog.wire(gift_id)) if sold else b""
+        streakable = sold and self._catalog[gift_id].streakable
+        packed = pack((room.id, room.host, gift_id, int(streakable), about))[1:]
         target = Target(room_spot(room.base, room.id, room.host), packed)
-        _remember(self._targets, (room, gift.id), target, TARGETS_MAX)
+        if sold:
+            _remember(self._targets, (room, gift_id), target, TARGETS_MAX)
         return target
 
     async def send(
@@ -215,8 +211,15 @@ async def outcome_of(submit: Callable[[Done], None]) -> Result:
     return await waiting
 
 
+def barring(terms: Terms, refusal: GiftingError, min_age: int, *, guarded: bool) -> Terms:
+    """Terms on which all gifts end so; with ``guarded``, those of who has no guardian. ``min_age`` as an AgeRequired
+    tells it, in years.
+    """
+    return replace(terms, barred=status_of(refusal), guarded=guarded, min_age=0 if guarded else min_age)
+
+
 def _refuse_unsold(gift_id: str, done: Done, outcome: Outcome) -> None:
-    done(UnknownGift(f"There is no gift {gift_id!r} any more.") if isinstance(outcome, BadAmount) else outcome)
+    done(UnknownGift(f"There is no gift {gift_id!r}.") if isinstance(outcome, BadAmount) else outcome)
 
 
 def _remember(known: dict[K, V], name: K, value: V, most: int) -> None:

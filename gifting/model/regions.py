@@ -114,12 +114,8 @@ class Regions:
     def ids(self) -> frozenset[str]:
         return frozenset(self._regions)
 
-    def terms(
-        self, standing: Standing, *, confirm_first: bool = False, guarded: bool = False, barred: int = 0
-    ) -> Terms:
-        """What holds for whoever is of such ``standing`` and sends; ``confirm_first`` as the settings have it. The
-        others as :class:`Terms` has them.
-        """
+    def terms(self, standing: Standing, *, confirm_first: bool = False) -> Terms:
+        """What holds for whoever is of such ``standing`` and may send; ``confirm_first`` as the settings have it."""
         region = self.of(standing.region)
         caps = region.caps_at(standing.age)
         return Terms(
@@ -133,9 +129,6 @@ class Regions:
             velocity_burst=region.velocity_burst,
             confirm_above=region.confirm_above,
             confirm_first=confirm_first,
-            guarded=guarded,
-            barred=barred,
-            min_age=region.told_age if barred and not guarded else 0,
         )
 
     def of(self, code: str) -> Region:

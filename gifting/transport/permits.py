@@ -10,7 +10,7 @@ from typing import Final
 
 from gifting.config import Settings
 from gifting.errors import UnknownPackage
-from gifting.ledger.status import status_of
+from gifting.ledger.gifts import barring
 from gifting.model.currencies import Money
 from gifting.model.standing import Standing
 from gifting.model.terms import Terms
@@ -52,12 +52,11 @@ class Permits:
     def _decide(self, standing: Standing) -> Terms:
         """The caps of an age that nobody vouches for are those of the youngest, also where ages are not asked for."""
         regions, judged = self._rulebook.rules.regions, standing.judged(age_check=self._age_check)
-        region = regions.of(standing.region)
+        region, terms = regions.of(standing.region), regions.terms(standing, confirm_first=self._confirm_first)
         if (refusal := region.refusal(judged, self._accounts)) is None:
-            return regions.terms(standing, confirm_first=self._confirm_first)
+            return terms
         guarded = region.refusal(judged, self._accounts, guarded=True) is None
-        barred = status_of(refusal)
-        return regions.terms(standing, confirm_first=self._confirm_first, guarded=guarded, barred=barred)
+        return barring(terms, refusal, region.told_age, guarded=guarded)
 
     def _forget(self, rules: Rules) -> None:
         self._known.clear()

@@ -39,9 +39,9 @@ MUTANTS = (
         "gifting/transport/permits.py",
         "permits",
         ("        self._known.clear()\n", "        pass\n"),
-        ("(standing, confirm_first=self._confirm_first)", "(standing, confirm_first=True)"),
+        ("confirm_first=self._confirm_first", "confirm_first=True"),
         ("guarded = region.refusal(judged, self._accounts, guarded=True) is None", "guarded = False"),
-        ("guarded=guarded, barred=barred)", "guarded=guarded)"),
+        ("region.told_age, guarded=guarded)", "0, guarded=guarded)"),
     ),
     *of(
         "gifting/model/standing.py",

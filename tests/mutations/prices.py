@@ -55,8 +55,13 @@ MUTANTS = (
         "gifting/ledger/gifts.py",
         "reload",
         ("        self._orders.clear()\n", ""),
-        ("        self._gone = Catalog(gone[-MAX_GIFTS:])\n", ""),
         ("        if not order.sold:\n            done = partial(_refuse_unsold, gift_id, done)\n", ""),
+    ),
+    *of(
+        "gifting/ledger/gifts.py",
+        "ledger/gifts",
+        ("        if sold:\n            _remember", "        if True:\n            _remember"),
+        (" and order.sold:\n", ":\n"),
     ),
     *of(
         "gifting/workers.py",

@@ -16,6 +16,8 @@ import pytest
 
 from gifting import Client, errors
 from gifting.bench.launcher import READY_LINE
+from tests.support.keys import new_key
+from tests.support.raw import Raw, says
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -267,3 +269,31 @@ async def test_the_end_of_its_terminal_is_an_end_in_order(tmp_path: Path) -> Non
         process.send_signal(signal.SIGHUP)
         await process.wait()
     assert process.returncode == 0
+
+
+async def test_who_sends_again_what_was_sold_before_the_server_was_started_anew_is_told_what_became_of_it(
+    redis_url: str, redis_client: Any, tmp_path: Path, files: Files
+) -> None:
+    files.write(2, LILY)
+    async with Server(tmp_path / "data", redis_url, member_rate=0, **files.paths) as server:
+        await server.room("r1")
+        await server.operator.grant_each(["ann"], 100)
+        async with Client(server.url, server.token("ann")) as ann:
+            sent = await ann.send_gift("r1", "lily", 2, key=(key := ann.new_key()))
+    files.write(3)
+    async with Server(tmp_path / "data", redis_url, member_rate=0, **files.paths) as server:
+        raw = await Raw.upgraded(server, server.token("ann"))  # it asks for no status, as a client would
+        for number, name in enumerate((key, new_key())):
+            raw.writer.write(says(op="send_gift", id=number, room="r1", gift="lily", count=2, key=name))
+        told = await raw.reply(0)
+        assert told == sent | {"re": 0, "duplicate": True}
+        assert (await raw.reply(1))["error"]["code"] == "unknown_gift"
+        caller, body = server.caller("ann", "viewer"), {"gift": "lily", "count": 2}
+        told = await caller.call("POST", "/v1/rooms/r1/gifts", {**body, "key": key})
+        assert (told["coins"], told["seq"], told["duplicate"]) == (90, sent["seq"], True)
+        for _ in range(2):
+            with pytest.raises(errors.UnknownGift):
+                await caller.call("POST", "/v1/rooms/r1/gifts", {**body, "key": (new := new_key())})
+        assert (await caller.call("GET", f"/v1/users/ann/gifts/{new}"))["state"] == "refused"
+        assert await server.operator.wallets(["ann"]) == {"ann": 90}
+        assert (await server.audit())[0] == 0

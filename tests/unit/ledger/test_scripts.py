@@ -119,7 +119,8 @@ def test_the_statuses_are_those_of_python() -> None:
     found = {name: int(number) for name, number in re.findall(r"^  (\w+) = (\d+),$", text, re.MULTILINE)}
     assert found == {status.name: status.value for status in Status}
     used = set(re.findall(r"Status\.(\w+)", "".join(map(code, (*COMMANDS, *INCLUDES)))))
-    assert used == set(found)
+    by_terms = {"AGE_REQUIRED", "REGION_NOT_ALLOWED", "ACCOUNT_NOT_ALLOWED"}  # ledger/gifts.py: barring
+    assert used | by_terms == set(found)
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status])
