@@ -26,6 +26,11 @@ export class Api {
     return this.#call("PUT", path, body);
   }
 
+  /** @param {string} path */
+  delete(path) {
+    return this.#call("DELETE", path);
+  }
+
   /** @param {string} method @param {string} path @param {object} [body] */
   async #call(method, path, body) {
     const headers = { ...(this.#token && { Authorization: `Bearer ${this.#token}` }) };

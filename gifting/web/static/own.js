@@ -7,6 +7,18 @@ import { words } from "./words.js";
 
 export const byId = (id) => document.getElementById(id);
 
+/** An id that the page's address has, "" if none. @param {string} name */
+export function asked(name) {
+  const id = new URLSearchParams(location.search).get(name) ?? "";
+  return /^[\w.:@-]{1,64}$/.test(id) ? id : "";
+}
+
+/** Where the API has what is a user's. @param {string} id */
+export function pathOf(id) {
+  return `/v1/users/${encodeURIComponent(id)}`;
+}
+
+export const room = asked("room");
 const token = takeToken();
 export const api = new Api(token);
 export const { sub: user = "", region = "" } = claims(token);
@@ -19,22 +31,29 @@ export function say(text, kind = "error") {
   notice.hidden = !text;
 }
 
-/** Do something that may be refused; then that is said. @param {() => Promise<unknown>} work */
-export async function attempt(work) {
+/**
+ * Do something that may be refused; then that is said.
+ * @param {() => Promise<unknown>} work
+ * @param {Record<string, string>} here what is said here of some refusals, by their codes
+ */
+export async function attempt(work, here = {}) {
   say("");
   try {
     await work();
   } catch (error) {
-    say(words(error));
+    say(here[error.code] ?? words(error));
   }
 }
 
-/** Show the page, if somebody is there to show it to. @param {() => Promise<unknown>} show */
-export function start(show) {
-  const room = new URLSearchParams(location.search).get("room") ?? "";
+/**
+ * Show the page, if somebody is there to show it to.
+ * @param {() => Promise<unknown>} show
+ * @param {Record<string, string>} here as {@link attempt} takes it
+ */
+export function start(show, here = {}) {
   const back = /** @type {HTMLAnchorElement} */ (byId("back"));
-  back.hidden = !/^[\w.:@-]{1,64}$/.test(room);
+  back.hidden = !room;
   back.href = at(`/rooms/${encodeURIComponent(room)}`);
-  if (user) return attempt(show);
+  if (user) return attempt(show, here);
   return say("This link is not whole. Open the stream again from where you came.");
 }

@@ -1,24 +1,15 @@
-/** What a viewer wants to spend at most, has spent, and a break from it: /limits#token=… */
+/**
+ * What a viewer wants to spend at most, has spent, and a break from it: /limits#token=…; the same of somebody whose
+ * guardian the viewer is: /limits?ward=…
+ */
 
 import { ask } from "../dialog.js";
 import { coins, el, number } from "../dom.js";
 import { money, moment } from "../money.js";
-import { api, attempt, byId, region, say, start, user } from "../own.js";
+import { api, asked, attempt, byId, pathOf, region, room, say, start, user } from "../own.js";
+import { askFor, resign, showGuardian, showWards } from "./guardian.js";
+import { changed, inWords, KINDS, nameOfLimit, showFields, table, WINDOWS } from "./values.js";
 
-const WINDOWS = {
-  h24: "Any 24 hours",
-  d7: "Any 7 days",
-  d30: "Any 30 days",
-  day: "A day",
-  week: "A week",
-  month: "A month",
-};
-const CAPS = {
-  gift: "One gift",
-  streak: "Gifts sent in one go",
-  confirm_above: "Ask me before a gift of more than",
-};
-const KINDS = { gifts: "Gifts", purchases: "Buying coins" };
 /** Hours of a break, days of an exclusion; null is for ever. */
 const BREAKS = [
   ["1 day", "break", { hours: 24 }],
@@ -30,13 +21,26 @@ const BREAKS = [
 /** A break that does not end. */
 const FOR_EVER = Number.MAX_SAFE_INTEGER;
 
-const path = `/v1/users/${encodeURIComponent(user)}`;
+/** Why somebody can't be asked to be guardian. */
+const NOT_ASKED = {
+  bad_message: "There can be nobody of that name. Ask them how it is written on this page of theirs.",
+  conflict: "You have a guardian already.",
+  forbidden: "You can't be your own guardian.",
+  list_full: "They are asked by too many already, so you can't ask them now.",
+};
+
+/** Whose limits are shown to the guardian; "" on the viewer's own page. */
+const ward = asked("ward");
+const path = pathOf(ward || user);
 
 async function show() {
   const [limits, spending] = await Promise.all([api.get(`${path}/limits`), api.get(`${path}/spending`)]);
   showSpent(spending);
   showLimits(limits);
-  await showWorth(spending.details);
+  showPause(limits);
+  if (!ward) showGuardian(limits, show);
+  byId("shown").hidden = false;
+  await Promise.all([showWorth(spending.details), ...(ward ? [] : [showWards(show)])]);
 }
 
 function showSpent({ gifts, purchases }) {
@@ -60,37 +64,32 @@ async function showWorth({ coins: spent, gifts }) {
   byId("worth").textContent = `In the last 30 days: ${gave} for ${coins(spent)}${worth}.`;
 }
 
-function showLimits({ own, guard, raises, blocked_until, guardian }) {
-  const rows = Object.entries(WINDOWS).map(([window, label]) => [
-    label,
-    ...Object.keys(KINDS).map((kind) => field(`${kind}.${window}`, `${KINDS[kind]}, ${label}`, own[kind][window])),
-  ]);
-  byId("windows").replaceChildren(...table(["", ...Object.values(KINDS)], rows));
-  const caps = Object.entries(CAPS).map(([cap, label]) =>
-    el("label", "", "", [el("span", "", label), field(`caps.${cap}`, "", own.caps[cap], 1)]),
-  );
-  byId("caps").replaceChildren(...caps);
-  byId("raises").replaceChildren(...raises.map(raise));
-  byId("guard").hidden = !guardian;
-  byId("guard").textContent = `Your guardian has set limits too; the lower one counts. ${guarded(guard)}`;
-  byId("pause").hidden = !blocked_until;
-  const until = blocked_until === FOR_EVER ? "It does not end." : `It ends ${moment(blocked_until)}.`;
-  byId("pause-until").textContent = `You can't send gifts or buy coins. ${until}`;
+function showLimits({ own, guard, raises, guardian }) {
+  showFields(ward ? guard : own, byId("windows"), byId("caps"));
+  byId("raises").replaceChildren(...(ward ? [] : raises.map(raise)));
+  const others = inWords(ward ? own : guard);
+  byId("others").hidden = !(ward || guardian);
+  byId("others").textContent = ward ? ofWard(others) : ofGuardian(others);
 }
 
-function guarded(guard) {
-  const said = Object.keys(KINDS).flatMap((kind) =>
-    Object.entries(guard[kind])
-      .filter(([, limit]) => limit !== null)
-      .map(([window, limit]) => `${KINDS[kind]}, ${WINDOWS[window].toLowerCase()}: ${coins(limit)}.`),
-  );
-  return said.join(" ");
+function ofGuardian(limits) {
+  return limits ? `Your guardian has set limits too; the lower one counts. ${limits}` : "Your guardian has set no limits.";
+}
+
+function ofWard(limits) {
+  return limits ? `What they have set themselves; the lower one counts. ${limits}` : "They have set no limits themselves.";
+}
+
+function showPause({ blocked_until }) {
+  byId("pause").hidden = blocked_until <= Date.now();
+  const until = blocked_until === FOR_EVER ? "It does not end." : `It ends ${moment(blocked_until)}.`;
+  byId("pause-until").textContent = `No gifts can be sent and no coins bought. ${until}`;
 }
 
 /** A raised limit waits for its day, and then to be asked for again. */
 function raise({ limit, coins: value, after, before }) {
   const [kind, name] = limit.split(".");
-  const what = kind === "caps" ? CAPS[name] : `${KINDS[kind]}, ${WINDOWS[name].toLowerCase()}`;
+  const what = nameOfLimit(limit);
   const to = value === null ? "no limit" : coins(value);
   if (after > Date.now()) return el("li", "soft", `${what}: ${to} from ${moment(after)} on, if you still want it then.`);
   const confirm = el("button", "", `Yes, ${to}`);
@@ -100,53 +99,13 @@ function raise({ limit, coins: value, after, before }) {
   return el("li", "row", "", [text, confirm]);
 }
 
-/** @param {string} name @param {string} label @param {number | null} value */
-function field(name, label, value, least = 0) {
-  const input = el("input");
-  input.type = "number";
-  input.name = name;
-  input.min = String(least);
-  input.step = "1";
-  input.placeholder = "no limit";
-  if (label) input.setAttribute("aria-label", label);
-  input.defaultValue = value === null ? "" : String(value);
-  return input;
-}
-
-/** @param {string[]} heads @param {(string | Node)[][]} rows */
-function table(heads, rows) {
-  const head = el("thead", "", "", [el("tr", "", "", heads.map((text, place) => cell(text ? "th" : "td", text, place && "col")))]);
-  const body = rows.map(([first, ...others]) =>
-    el("tr", "", "", [cell("th", first, "row"), ...others.map((one) => cell("td", one, 0))]),
-  );
-  return [head, el("tbody", "", "", body)];
-}
-
-/** @param {"th" | "td"} kind @param {string | Node} content @param {string | number} scope */
-function cell(kind, content, scope) {
-  const made = el(kind);
-  if (kind === "th") made.setAttribute("scope", String(scope));
-  made.append(content);
-  return made;
-}
-
-/** Only what was changed is sent: what was not touched must not end a wait for more. */
-function changed() {
-  const wanted = {};
-  for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (byId("own").querySelectorAll("input"))) {
-    if (input.value === input.defaultValue) continue;
-    const [kind, name] = input.name.split(".");
-    wanted[kind] = { ...wanted[kind], [name]: input.value ? input.valueAsNumber : null };
-  }
-  return wanted;
-}
-
 /** The zone is where the viewer is: days, weeks and months are those of its clocks. */
 async function save(wanted) {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  await api.put(`${path}/limits`, { ...wanted, zone });
+  const body = ward ? wanted : { ...wanted, zone };
+  await api.put(ward ? `${path}/guardian/limits` : `${path}/limits`, body);
   await show();
-  say("Saved. What is less holds from now on.", "info");
+  say(ward ? "Saved. It holds from now on." : "Saved. What is less holds from now on.", "info");
 }
 
 function offerBreaks() {
@@ -167,9 +126,32 @@ async function takeBreak(text, kind, body) {
   await show();
 }
 
+/** The same page as the guardian sees it. */
+function turnToWard() {
+  document.title = `Limits of ${ward}`;
+  byId("head").textContent = document.title;
+  byId("spent-head").textContent = "What they have spent";
+  byId("own-head").textContent = "What they may spend at most";
+  byId("own-about").textContent = "In coins; an empty field is no limit. What you save holds at once, also if it is more.";
+  byId("pause-head").textContent = "They are taking a break";
+  for (const part of ["break", "guardian"]) byId(part).hidden = true;
+  byId("resign").hidden = false;
+  const back = /** @type {HTMLAnchorElement} */ (byId("back"));
+  back.textContent = "Back to your own limits";
+  back.href = `?${new URLSearchParams({ ...(room && { room }) })}`;
+  back.hidden = false;
+}
+
 byId("own").addEventListener("submit", (event) => {
   event.preventDefault();
-  attempt(() => save(changed()));
+  attempt(() => save(changed(byId("own"))));
 });
+byId("guardian-ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(() => askFor(show), NOT_ASKED);
+});
+byId("resign-now").addEventListener("click", () => attempt(() => resign(ward)));
+byId("me").textContent = user;
 offerBreaks();
-start(show);
+start(show, ward ? { forbidden: "You are not their guardian, or no longer." } : {});
+if (ward) turnToWard();
