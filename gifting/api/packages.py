@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Final, cast
 
 from msgspec import UNSET, Struct, UnsetType
@@ -26,13 +27,14 @@ class Offer(Struct):
 
 class PackageInfo(Struct):
     """``price`` is in minor units, taxes included; ``offers`` are what it may come to with the promotions there are.
-    ``apple`` and ``google`` are its product ids in those stores.
+    ``providers`` are those that take so little. ``apple`` and ``google`` are its product ids in those stores.
     """
 
     id: str
     coins: int
     price: int
     offers: list[Offer]
+    providers: list[str]
     apple: str
     google: str
 
@@ -69,7 +71,9 @@ class GiftPrice(Struct):
 class PackagesReply(Struct):
     """What is sold in a region. Money is in minor units of ``currency``, of which 10 ** ``exponent`` are one unit.
 
-    ``providers`` are those by which it is paid. Of several promotions that apply to a purchase the one counts by which
+    ``providers`` are those by which it is paid; what none of them takes, since it costs too little, is not listed. At
+    most ``purchase_day`` minor units of ``purchase_currency`` may be paid in any 24 hours, and ``purchase_month`` in
+    any 30 days; 0: any amount. Of several promotions that apply to a purchase the one counts by which
     a coin is cheapest. ``terms`` are to be shown before paying: what may be given back, within ``withdrawal_days``.
     """
 
@@ -80,6 +84,9 @@ class PackagesReply(Struct):
     min_age: int
     withdrawal_days: int
     terms: str
+    purchase_currency: str
+    purchase_day: int
+    purchase_month: int
     providers: list[str]
     packages: list[PackageInfo]
     promotions: list[PromotionInfo]
@@ -96,7 +103,8 @@ async def packages(call: Call) -> PackagesReply:
     market = rules.prices.market(region.id, call.words["currency"], cast("Tier", call.words["tier"]))
     promotions = [one for one in rules.prices.promotions.values() if one.running(region.id, now)]
     used = await call.services.ledger.promotions.used(one.id for one in promotions if one.total)
-    anybody = Buyer(used_by_all=used)
+    takers = _takers(call, market)
+    sold = [one for one in market.packages if not takers or _taking(takers, market.price(one.coins))]
     return PackagesReply(
         region=region.id,
         currency=market.currency,
@@ -105,32 +113,53 @@ async def packages(call: Call) -> PackagesReply:
         min_age=region.min_age,
         withdrawal_days=region.withdrawal_days,
         terms=region.terms,
-        providers=[name for name in call.services.economy.purchases.providers if tier_of(name) == market.tier],
-        packages=[_package(market, package, promotions, anybody) for package in market.packages],
+        purchase_currency=region.purchase_currency,
+        purchase_day=region.purchase_day,
+        purchase_month=region.purchase_month,
+        providers=list(takers),
+        packages=[_package(market, package, promotions, Buyer(used_by_all=used), takers) for package in sold],
         promotions=[_promotion(one) for one in promotions],
         gifts=[
             GiftPrice(gift.id, gift.coins, rules.prices.worth(gift.coins, market.currency)) for gift in rules.catalog
         ],
-        custom=_custom(rules.prices.custom, market),
+        custom=_custom(rules.prices.custom, market, takers),
     )
 
 
-def _package(market: Market, package: Package, promotions: list[Promotion], anybody: Buyer) -> PackageInfo:
+def _takers(call: Call, market: Market) -> dict[str, int]:
+    """Providers that sell by the market's prices, each with the least that it takes."""
+    providers = call.services.economy.purchases.providers
+    return {name: one.least(market.currency) for name, one in providers.items() if tier_of(name) == market.tier}
+
+
+def _taking(takers: dict[str, int], price: int) -> list[str]:
+    return [name for name, least in takers.items() if least <= price]
+
+
+def _package(
+    market: Market, package: Package, promotions: list[Promotion], anybody: Buyer, takers: dict[str, int]
+) -> PackageInfo:
     price = market.price(package.coins)
     offers = []
     for promotion in promotions:
         gain = promotion.gain(package.coins, price, market.currency, market.tier)
         if gain.cost and promotion.includes(package.id) and promotion.covers(gain.cost, anybody):
             offers.append(Offer(promotion.id, gain.bonus, price - gain.discount))
-    return PackageInfo(package.id, package.coins, price, offers, package.apple, package.google)
+    stores = package.apple, package.google
+    return PackageInfo(package.id, package.coins, price, offers, _taking(takers, price), *stores)
 
 
 def _promotion(promotion: Promotion) -> PromotionInfo:
     return PromotionInfo(promotion.id, promotion.name, promotion.window()[1], promotion.first_only, promotion.per_user)
 
 
-def _custom(custom: Custom | None, market: Market) -> CustomInfo | UnsetType:
-    return CustomInfo(custom.least, custom.most) if custom is not None and market.tier == "web" else UNSET
+def _custom(custom: Custom | None, market: Market, takers: dict[str, int]) -> CustomInfo | UnsetType:
+    """From the smallest number that somebody takes the price of."""
+    if custom is None or market.tier != "web":
+        return UNSET
+    numbers, least = range(custom.least, custom.most + 1), min(takers.values(), default=0)
+    few = numbers[bisect_left(numbers, least, key=market.price) :]
+    return CustomInfo(few[0], custom.most) if few else UNSET
 
 
 ENDPOINTS: Final = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
@@ -10,13 +10,18 @@ from msgspec import Meta, Struct
 from gifting.api.access import BUYER, BUYERS, OPERATORS
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
+from gifting.api.purchase_replies import (
+    PurchaseReply,
+    PurchasesReply,
+    WithdrawReply,
+    purchase_reply,
+    receipt_reply,
+)
 from gifting.economy.draft import Wanted
 from gifting.errors import BadMessage, RegionNotAllowed
-from gifting.model.consequences import OPEN, State, money_back, state
 from gifting.model.effects import Effect, Kind
-from gifting.model.lots import withdrawable, withdrawable_until
 from gifting.model.money import parse_key
-from gifting.model.orders import Order, Withdrawal
+from gifting.model.orders import Order
 from gifting.model.prices import PRICE_MAX
 from gifting.model.text import PLAIN
 from gifting.wire.messages import Key
@@ -58,72 +63,6 @@ class WithdrawBody(Struct):
     token: Annotated[str, Meta(max_length=200)] = ""
 
 
-class ReceiptReply(Struct):
-    """A withdrawal: the coins that were taken, and the money (minor units) that goes back for them."""
-
-    key: str
-    status: Literal["pending", "done", "failed"]
-    coins: int
-    bonus: int
-    amount: int
-    currency: str
-    at: int
-    ended_at: int
-
-
-class WithdrawReply(Struct):
-    """What would go back (``offered``), with the ``token`` to agree until then; or what went, as ``receipt``."""
-
-    offered: bool
-    coins: int
-    bonus: int
-    amount: int
-    currency: str
-    token: str = ""
-    until: int = 0
-    receipt: ReceiptReply | None = None
-
-
-class PurchaseReply(Struct):
-    """An order. Money is in minor units of ``currency``, times are ms since 1970; 0 is never.
-
-    ``url`` is where it is paid, '' where that can't be any more, or is done in an app. ``bonus`` coins come on top of
-    ``coins``; ``taken`` coins were taken back, and ``refunded`` is the money that went back. Unspent coins may go back
-    for ``withdraw_days`` after it is paid, until ``withdraw_until``, and just now if ``withdrawable``; where
-    ``refundable`` is false, never. ``terms`` are the region's own words for it.
-    """
-
-    id: str
-    user: str
-    state: State
-    provider: str
-    package: str
-    coins: int
-    bonus: int
-    price: int
-    discount: int
-    currency: str
-    region: str
-    promotion: str
-    created: int
-    expires: int
-    url: str
-    refundable: bool
-    withdraw_days: int
-    withdrawable: bool
-    withdraw_until: int
-    taken: int
-    refunded: int
-    terms: str
-    receipts: list[ReceiptReply]
-
-
-class PurchasesReply(Struct):
-    """The newest first."""
-
-    purchases: list[PurchaseReply]
-
-
 async def begin_purchase(call: Call) -> PurchaseReply:
     body: PurchaseBody = call.body
     identity = call.identity
@@ -143,21 +82,21 @@ async def begin_purchase(call: Call) -> PurchaseReply:
         body.promotion,
         body.price,
     )
-    return _reply(call, await call.services.economy.purchases.open(wanted, call.base_url))
+    return purchase_reply(call, await call.services.economy.purchases.open(wanted, call.base_url))
 
 
 async def purchase(call: Call) -> PurchaseReply:
-    return _reply(call, await _own(call))
+    return purchase_reply(call, await _own(call))
 
 
 async def purchases(call: Call) -> PurchasesReply:
     orders = await call.services.ledger.orders.of_user(call.identity.user)
-    return PurchasesReply([_reply(call, order) for order in orders[: call.query["limit"]]])
+    return PurchasesReply([purchase_reply(call, order) for order in orders[: call.query["limit"]]])
 
 
 async def claim_purchase(call: Call) -> PurchaseReply:
     body: ClaimBody = call.body
-    return _reply(call, await call.services.economy.purchases.claim(await _own(call), body.receipt))
+    return purchase_reply(call, await call.services.economy.purchases.claim(await _own(call), body.receipt))
 
 
 async def withdraw_purchase(call: Call) -> WithdrawReply:
@@ -169,7 +108,7 @@ async def withdraw_purchase(call: Call) -> WithdrawReply:
             True, offer.coins, offer.bonus, offer.amount, order.currency, token=offer.token, until=offer.until
         )
     order, made = await withdrawals.withdraw(order, name, body.token)
-    receipt = _receipt(order, name, made)
+    receipt = receipt_reply(order, name, made)
     return WithdrawReply(False, made.coins, made.bonus, made.amount, order.currency, receipt=receipt)
 
 
@@ -178,7 +117,7 @@ async def clear_warning(call: Call) -> PurchaseReply:
     purchases, order = call.services.economy.purchases, await _own(call)
     at = max(call.services.ledger.now_ms(), order.warned_at)
     await purchases.take([Effect(order.provider, order.id, Kind.WARNING_CLEARED, at, order.id)])
-    return _reply(call, await purchases.find(order.id))
+    return purchase_reply(call, await purchases.find(order.id))
 
 
 async def _own(call: Call) -> Order:
@@ -196,42 +135,6 @@ def _return_url(call: Call, asked: str) -> str:
     if origin not in {f"{own.scheme}://{own.netloc}", *call.services.settings.allowed_origins()}:
         raise BadMessage("return_url must be an address of this server, or of one of its origins.")
     return asked
-
-
-def _reply(call: Call, order: Order) -> PurchaseReply:
-    now = call.services.ledger.now_ms()
-    found = state(order)
-    return PurchaseReply(
-        id=order.id,
-        user=order.user,
-        state=found,
-        provider=order.provider,
-        package=order.package,
-        coins=order.coins,
-        bonus=order.bonus,
-        price=order.price,
-        discount=order.discount,
-        currency=order.currency,
-        region=order.region,
-        promotion=order.promotion,
-        created=order.created,
-        expires=order.expires,
-        url=order.url if found in OPEN and now < order.expires else "",
-        refundable=order.refundable,
-        withdraw_days=order.withdraw_days,
-        withdrawable=withdrawable(order, now),
-        withdraw_until=withdrawable_until(order),
-        taken=sum(order.taken),
-        refunded=money_back(order),
-        terms=call.services.rulebook.rules.regions.of(order.region).terms,
-        receipts=[_receipt(order, name, one) for name, one in order.withdrawals.items()],
-    )
-
-
-def _receipt(order: Order, name: str, one: Withdrawal) -> ReceiptReply:
-    status: Literal["pending", "done", "failed"] = "failed" if one.failed_at else "done" if one.done_at else "pending"
-    ended = one.failed_at or one.done_at
-    return ReceiptReply(name, status, one.coins, one.bonus, one.amount, order.currency, one.at, ended)
 
 
 _ONE: Final = "/v1/purchases/{order}"

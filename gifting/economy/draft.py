@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 
 from gifting.errors import AccountFrozen, Banned, Conflict, PromotionOver, WalletMax
 from gifting.ledger.account import Account, Frozen
+from gifting.model.charging import cap_refusal
 from gifting.model.consequences import OPEN, State, state
+from gifting.model.currencies import Money
 from gifting.model.effects import order_id
 from gifting.model.money import content_digest
 from gifting.model.orders import Order
@@ -18,7 +20,7 @@ from gifting.model.prices import Prices
 from gifting.model.promotions import Buyer, Tier
 from gifting.model.protection import Protection
 from gifting.model.purchase_limits import purchase_refusal
-from gifting.model.quote import quote
+from gifting.model.quote import Quote, quote
 from gifting.model.regions import Region
 from gifting.model.standing import Standing
 
@@ -98,25 +100,14 @@ def draft(
     Raises:
         RegionNotAllowed, AgeRequired, AccountNotAllowed, Banned, AccountFrozen: who asks may not buy.
         PromotionOver, Conflict: it is not sold any more as the buyer was shown.
-        OnBreak, LimitsUnasked, PurchaseLimit: what protects the user.
+        OnBreak, LimitsUnasked, PurchaseLimit, PurchaseCap: what protects the user.
         UnknownPackage, BadAmount: it is not sold.
         WalletMax: the wallet would hold too much.
     """
     region, counting = rules.region, [order for order in orders if state(order) not in CAME_TO_NOTHING]
     _may_buy(wanted, rules, account, record)
-    mine = buyer(counting, used)
-    sold = quote(
-        rules.prices, region.id, wanted.currency, wanted.tier, now, mine, package=wanted.package, coins=wanted.coins
-    )
-    if wanted.promotion not in {"", sold.promotion}:
-        raise PromotionOver(f"{wanted.promotion} does not apply.")
-    if wanted.price not in {0, sold.price}:
-        raise Conflict(f"It costs {sold.price} {sold.currency} now.")
-    if refusal := purchase_refusal(record, now, sold.coins, [(order.created, order.coins) for order in counting]):
-        raise refusal
-    waiting = sum(order.coins + order.bonus for order in counting if state(order) in OPEN)
-    if region.wallet_max and account.coins + waiting + sold.coins + sold.bonus > region.wallet_max:
-        raise WalletMax(f"A wallet may hold {region.wallet_max} coins here.")
+    sold = _offer(wanted, rules, buyer(counting, used), now)
+    _may_have(sold, rules, account, counting, record, now)
     return Order(
         id=wanted.id,
         user=wanted.user,
@@ -135,7 +126,32 @@ def draft(
         expires=now + ORDER_LIFE,
         withdraw_days=region.withdrawal_days,
         refundable=bool(region.withdrawal_days),
+        terms=region.terms,
     )
+
+
+def _offer(wanted: Wanted, rules: Rules, mine: Buyer, now: int) -> Quote:
+    """What is sold, as the buyer was shown it."""
+    where = rules.prices, rules.region.id, wanted.currency, wanted.tier
+    sold = quote(*where, now, mine, package=wanted.package, coins=wanted.coins)
+    if wanted.promotion not in {"", sold.promotion}:
+        raise PromotionOver(f"{wanted.promotion} does not apply.")
+    if wanted.price not in {0, sold.price}:
+        raise Conflict(f"It costs {sold.price} {sold.currency} now.")
+    return sold
+
+
+def _may_have(sold: Quote, rules: Rules, account: Account, counting: list[Order], record: Protection, now: int) -> None:
+    """Limits, the region's caps, the wallet. Open orders count as if they were paid."""
+    region = rules.region
+    money = Money(sold.price, sold.currency)
+    if limited := purchase_refusal(record, now, sold.coins, [(order.created, order.coins) for order in counting]):
+        raise limited
+    if capped := cap_refusal(region, rules.prices, now, money, sold.coins, counting):
+        raise capped
+    waiting = sum(order.coins + order.bonus for order in counting if state(order) in OPEN)
+    if region.wallet_max and account.coins + waiting + sold.coins + sold.bonus > region.wallet_max:
+        raise WalletMax(f"A wallet may hold {region.wallet_max} coins here.")
 
 
 def _may_buy(wanted: Wanted, rules: Rules, account: Account, record: Protection) -> None:

@@ -17,6 +17,7 @@ from gifting.errors import (
     KeyInFuture,
     KeyReused,
     OrderNotFound,
+    PriceTooLow,
     PromotionOver,
     Unavailable,
     UnknownProvider,
@@ -25,6 +26,7 @@ from gifting.ledger.ledger import Ledger
 from gifting.ledger.order_books import Held
 from gifting.ledger.orders import Applied
 from gifting.model.consequences import OPEN, state
+from gifting.model.currencies import Money
 from gifting.model.effects import Effect, Kind
 from gifting.model.money import key_time
 from gifting.model.orders import Order, PaymentMismatch
@@ -107,6 +109,8 @@ class Purchases:
             used = await self._ledger.promotions.used(rules.prices.promotions, but=wanted.id)
             begin = partial(_draft, wanted, rules, used, now)
             made = begin(held)
+            if made.price < (least := self.provider(wanted.provider).least(made.currency)):
+                raise PriceTooLow(f"{wanted.provider} takes {Money(least, made.currency)} at least.")
 
             def allowed(held: Held, made: Order = made, begin: Callable[[Held], Order] = begin) -> None:
                 if begin(held) != made:

@@ -45,6 +45,7 @@
     │   │   └── NotCharged            not_charged: said by clients only
     │   ├── KeyInFuture             key_in_future
     │   ├── LimitsUnasked           limits_unasked
+    │   ├── PriceTooLow             price_too_low
     │   ├── WalletMax               wallet_max
     │   ├── TooManyOrders           too_many_orders
     │   ├── PromotionOver           promotion_over
@@ -65,6 +66,7 @@
     │       ├── PlatformLimit         platform_limit
     │       ├── ConfirmRequired       confirm_required
     │       ├── PurchaseLimit         purchase_limit
+    │       ├── PurchaseCap           purchase_cap
     │       ├── GiftingOff            gifting_off
     │       ├── RoomAge               room_age
     │       ├── RoomRegion            room_region

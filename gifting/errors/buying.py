@@ -43,6 +43,16 @@ class PurchaseLimit(Protected):
     help = "A limit of purchases that is set for this user would be passed; it ends by itself."
 
 
+class PurchaseCap(Protected):
+    code = "purchase_cap"
+    help = "No more money may be paid for coins in this region for now; it ends by itself."
+
+
+class PriceTooLow(Refused):
+    code = "price_too_low"
+    help = "The provider takes no so small amounts; choose more coins, or another provider that GET /v1/packages names."
+
+
 class WalletMax(Refused):
     code = "wallet_max"
     help = "More coins than a wallet may hold in this region; spend some first."

@@ -22,7 +22,7 @@ EXPONENTS: Final = {
 """Decimals of each currency's minor unit: an amount in minor units is money × 10^exponent."""
 
 
-class Money(Struct, frozen=True):
+class Money(Struct, frozen=True, order=True):
     """An ``amount`` in minor units of a ``currency``."""
 
     amount: int

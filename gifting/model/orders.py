@@ -78,7 +78,8 @@ class Withdrawal(Struct, frozen=True):
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One purchase. ``digest`` is of what was asked for; ``before`` the paid coins issued to the user before it.
 
-    ``withdraw_days`` and ``refundable`` are the region's rule as it was told before paying.
+    ``withdraw_days``, ``refundable`` and ``terms`` are the region's rule and its words as they were told before paying;
+    ``terms`` are '' in orders of older versions, which did not keep them.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     discount: int = 0
     withdraw_days: int = 0
     refundable: bool = False
+    terms: str = ""
     url: str = ""
     references: tuple[str, ...] = ()
     before: int = 0

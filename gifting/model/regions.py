@@ -13,6 +13,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from gifting.errors import AccountNotAllowed, AgeRequired, BadRegions, Protected, RegionNotAllowed
+from gifting.model.currencies import EXPONENTS
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.standing import ACCOUNT, AGE_MAX, Standing
 from gifting.model.terms import Terms
@@ -53,6 +54,8 @@ class Region(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         wallet_max: coins that a purchase may fill a wallet up to; 0: any number.
         velocity_burst, velocity_rate: coins that may be spent at once, and a second after that; 0: any number.
         confirm_above: coins of one send above which it must be confirmed; 0: never.
+        purchase_currency: of the next two, which are in its minor units.
+        purchase_day, purchase_month: money that a user may pay in any 24 hours, and in any 30 days; 0: any amount.
         caps: by age, the youngest first.
     """
 
@@ -68,6 +71,9 @@ class Region(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     velocity_burst: _Coins = 0
     velocity_rate: _Coins = 0
     confirm_above: _Coins = 0
+    purchase_currency: str = ""
+    purchase_day: _Coins = 0
+    purchase_month: _Coins = 0
     caps: Annotated[list[Caps], Meta(max_length=BANDS_MAX)] = []
 
     @property
@@ -166,6 +172,9 @@ def read_regions(file: TomlFile) -> Regions:
             raise file.wrong("region", number, ["guardian_age"], "it is above min_age, so nobody needs a guardian")
         if bool(region.velocity_burst) != bool(region.velocity_rate):
             raise file.wrong("region", number, ["velocity_burst"], "it goes with velocity_rate")
+        if region.purchase_currency not in ({*EXPONENTS} if region.purchase_day or region.purchase_month else {""}):
+            reason = "purchase_currency is to be a currency, and goes with purchase_day or purchase_month"
+            raise file.wrong("region", number, ["purchase_currency"], reason)
         for place, (caps, older) in enumerate(pairwise(region.caps), 1):
             if older.from_age <= caps.from_age:
                 raise file.wrong("region", number, ["caps", place, "from_age"], "the youngest come first")

@@ -105,6 +105,9 @@ class Provider(Protocol):
     def live(self) -> bool:
         """Whether it is real money."""
 
+    def least(self, currency: str) -> int:
+        """The smallest price that it takes, in minor units of ``currency``; 0 where there is no such bound."""
+
     async def create(self, order: Order, return_url: str) -> Checkout:
         """Where this order is paid. Asked twice for one order, it gives the same checkout, or one that is as good:
         never two that could both be paid. Raises ProviderRefused.

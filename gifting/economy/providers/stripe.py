@@ -28,6 +28,7 @@ from gifting.economy.providers.base import Checkout, Facts, ProviderRefused, Rea
 from gifting.economy.providers.registry import Parts
 from gifting.economy.providers.signature import check_age, read_header, signed_at
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL, Event, effects, read_event
+from gifting.economy.providers.stripe_least import stripe_least
 from gifting.errors import BadReceipt, BadSetting, ProviderFailed
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
@@ -63,6 +64,9 @@ class Stripe:
             max_network_retries=2,
             http_client=self._http,
         )
+
+    def least(self, currency: str) -> int:
+        return stripe_least(currency)
 
     async def create(self, order: Order, return_url: str) -> Checkout:
         with _translated():

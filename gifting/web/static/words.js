@@ -36,6 +36,8 @@ const WORDS = {
   unknown_package: "This offer is no longer there. Reload the page for the newest ones.",
   limits_unasked: "Before you buy for the first time, please choose a limit for yourself, or none.",
   purchase_limit: "That would pass the limit for buying coins. Nothing was charged.",
+  purchase_cap: "More than may be paid for coins in your region for now. Nothing was charged.",
+  price_too_low: "Too small an amount to be paid this way: choose more coins, or pay in another way.",
   wallet_max: "You have as many coins as you may have. Spend some first.",
   too_many_orders: "You have begun too many purchases. Pay one, or wait until they run out.",
   promotion_over: "This offer is used up. Reload the page for the newest ones.",

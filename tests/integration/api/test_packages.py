@@ -97,6 +97,26 @@ async def test_a_store_has_its_own_prices_and_no_free_number_of_coins(server: Se
     assert store["gifts"] == web["gifts"], "the dearest price counts, wherever it is asked"
 
 
+async def test_what_no_provider_takes_is_not_offered(tmp_path: Path, redis_url: str) -> None:
+    """Stripe takes nothing below 0.50 USD, so no 20 coins for 0.24."""
+    pytest.importorskip("stripe", reason="the extra stripe is not installed")
+    running = Server(tmp_path / "data", redis_url, providers="stripe")
+    running.env |= {"GIFTING_STRIPE_KEY": "sk_test_1", "GIFTING_STRIPE_WEBHOOK_SECRETS": "whsec_1"}
+    async with running as server:
+        said = await ask(server, region="US")
+        assert [one["coins"] for one in said["packages"]][:2] == [70, 350]
+        assert said["packages"][0]["providers"] == ["stripe"]
+        market = load_prices("", load_regions().ids).market("US")
+        least = said["custom"]["least"]
+        assert market.price(least) >= 50 > market.price(least - 1)
+
+
+async def test_a_regions_cap_on_purchases_is_told(server: Server) -> None:
+    for region, cap in (("KR", ("KRW", 1_000_000, 0)), ("US", ("", 0, 0))):
+        said = await ask(server, region=region)
+        assert (said["purchase_currency"], said["purchase_day"], said["purchase_month"]) == cap
+
+
 async def test_the_promotions_that_run_are_named_with_what_they_bring(server: Server) -> None:
     said = await ask(server, region="US")
     first, sale = said["promotions"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from gifting import errors
@@ -22,9 +23,11 @@ from gifting.economy.providers.sandbox.cards import CARDS, Fate
 from gifting.economy.providers.signature import sign
 from gifting.ledger.keys import Keys
 from gifting.model.money import make_key
+from gifting.model.orders import pack_order, unpack_order
 from gifting.model.protection import Protection, write_protection
 from gifting.wire.codec import JSON
 from tests.support.keys import new_key
+from tests.support.paths import ROOT
 from tests.support.raw import TEXT, Raw
 from tests.support.server import SECRET, Server
 
@@ -266,6 +269,37 @@ async def test_a_payment_of_one_order_is_none_of_another(shop: Shop) -> None:
     assert (await shop.webhook(paid_event(other, session="cs_same")))[1]["changed"] == 0
     assert (await buyer.call("GET", f"/v1/purchases/{other['id']}"))["state"] == "created"
     assert (await shop.webhook(paid_event({**one, "id": new_key()}, session="cs_2")))[0] == 404, "to be sent again"
+
+
+async def test_what_was_said_before_paying_holds_whatever_the_region_says_later(
+    tmp_path: Path, redis_url: str, redis_client: Redis
+) -> None:
+    regions = tmp_path / "regions.toml"
+    known = (ROOT / "gifting" / "model" / "regions.toml").read_text()
+    regions.write_text(known)
+    async with Server(tmp_path / "data", redis_url, regions=regions, providers="sandbox", sandbox_delay=0.3) as server:
+        shop = Shop(server, redis_client)
+        order = await begin(buyer := await shop.buyer())
+        await pay(buyer, order)
+        paid = await reaches(buyer, order, "paid")
+        old, new = "You may withdraw from the purchase within 14 days", "Nothing goes back"
+        regions.write_text(known.replace(old, new).replace("withdrawal_days = 14", "withdrawal_days = 0"))
+        await server.operator.call("POST", "/v1/admin/reload", {})
+        assert (await begin(buyer))["terms"].startswith(new), "of an order that begins now"
+        moved = await shop.buyer(region="US")
+        found = await moved.call("GET", f"/v1/purchases/{order['id']}")
+        assert found == paid and found["terms"].startswith(old)
+        assert (await moved.call("POST", f"/v1/purchases/{order['id']}/withdraw", {"key": new_key()}))["offered"]
+        await older(redis_client, order["id"])
+        assert (await moved.call("GET", f"/v1/purchases/{order['id']}"))["terms"].startswith(new)
+
+
+async def older(redis: Redis, order_id: str) -> None:
+    """As an older version wrote the order: without the terms."""
+    key, _ = Keys("gifting", 16).orders("ann")
+    kept = await redis.hget(key, order_id)
+    assert isinstance(kept, bytes)
+    await redis.hset(key, order_id, pack_order(replace(unpack_order(kept), terms="")))
 
 
 @pytest.mark.attack

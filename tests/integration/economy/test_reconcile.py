@@ -19,7 +19,7 @@ from gifting.economy.providers.sandbox.provider import Sandbox
 from gifting.economy.purchases import Purchases
 from gifting.economy.reconcile import BANKS, GRACE, Reconciliation
 from gifting.economy.withdrawals import Withdrawals
-from gifting.errors import KeyReused, ProviderFailed
+from gifting.errors import KeyReused, PriceTooLow, ProviderFailed
 from gifting.model.consequences import State, state
 from gifting.model.effects import Effect, Kind
 from gifting.model.money import parse_key
@@ -40,6 +40,10 @@ class Flaky(Sandbox):
     down = False
     refuses = False
     deaf: tuple[str, ...] = ()
+    takes_from = 0
+
+    def least(self, currency: str) -> int:
+        return self.takes_from
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
@@ -67,6 +71,10 @@ class Flaky(Sandbox):
     def _reach(self) -> None:
         if self.down:
             raise ProviderFailed("It does not answer.")
+
+
+async def dumps(world: World) -> dict[bytes, Any]:
+    return {name: await world.redis.dump(name) async for name in world.redis.scan_iter()}
 
 
 class Books:
@@ -165,6 +173,16 @@ async def test_a_checkout_that_could_not_be_made_is_made_with_the_same_key(books
     assert order.url == f"https://here.example/checkout/{checkouts.checkout_id(order.id)}"
     with pytest.raises(KeyReused):
         await books.begin(wanted._replace(package="coins-70"))
+
+
+async def test_what_the_provider_does_not_take_is_refused_before_there_is_an_order(books: Books) -> None:
+    books.provider.takes_from = 10_000
+    before = await dumps(books.world)
+    with pytest.raises(PriceTooLow, match=r"100\.00 EUR"):
+        await books.begin()
+    assert await dumps(books.world) == before
+    books.provider.takes_from = 0
+    await books.begin()
 
 
 async def test_a_provider_that_says_no_ends_the_order(books: Books) -> None:

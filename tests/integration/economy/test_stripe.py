@@ -228,6 +228,11 @@ async def test_the_list_of_events_says_what_no_webhook_said() -> None:
     assert asked[0].startswith("GET /v1/events?") and f"{AT}" in asked[0] and "checkout.session.completed" in asked[0]
 
 
+async def test_it_takes_nothing_below_its_least(provider: Stripe) -> None:
+    leasts = {currency: provider.least(currency) for currency in ("USD", "EUR", "GBP", "JPY", "BRL", "KRW", "XPF")}
+    assert leasts == {"USD": 50, "EUR": 50, "GBP": 30, "JPY": 50, "BRL": 50, "KRW": 800, "XPF": 0}
+
+
 def test_a_key_and_secrets_are_needed() -> None:
     for settings in ({}, {"stripe_key": "sk_test_1"}, {"stripe_key": "pk_test_1", "stripe_webhook_secrets": NEW}):
         with pytest.raises(BadSetting):

@@ -96,7 +96,7 @@ def paid(order: Order, at: int = NOW) -> Order:
 def test_an_order_has_what_was_said_before_paying() -> None:
     order = made()
     assert (order.coins, order.bonus, order.price, order.currency) == (100, 0, 100, "EUR")
-    assert (order.withdraw_days, order.refundable, order.region) == (14, True, "DE")
+    assert (order.withdraw_days, order.refundable, order.region, order.terms) == (14, True, "DE", "Fourteen days.")
     assert (order.created, order.expires) == (NOW, NOW + ORDER_LIFE)
     assert made() == order, "the same for the same key"
     assert made(ask={"package": "large"}).digest != order.digest
@@ -133,6 +133,7 @@ def test_where_ages_are_not_asked_for_all_else_is() -> None:
         ({"price": 99}, {}, ASKED, {}, errors.Conflict),
         ({"promotion": "welcome"}, {}, ASKED, {}, errors.PromotionOver),
         ({}, {"coins": 1901}, ASKED, {}, errors.WalletMax),
+        ({}, {}, ASKED, {"purchase_currency": "EUR", "purchase_day": 99}, errors.PurchaseCap),
     ],
 )
 def test_what_speaks_against_it(
@@ -154,6 +155,9 @@ def test_open_orders_count_as_if_they_were_paid() -> None:
         made(waiting, account=Account(coins=901))
     with pytest.raises(errors.PurchaseLimit):
         made(waiting, record=Protection(asked=1, purchases={"h24": 1099}))
+    capped = rules(purchase_currency="EUR", purchase_day=999)
+    with pytest.raises(errors.PurchaseCap):
+        made(waiting, by=capped)
     over = add(waiting, Effect("sandbox", "cs_1", Kind.EXPIRED, NOW, waiting.id))
     assert made(over, account=Account(coins=1900), record=Protection(asked=1, purchases={"h24": 100})).coins == 100
 

@@ -57,6 +57,10 @@ class Apple:
         self._consent = consent
         self._threads = Threads(CHECKS, CHECK_TIMEOUT)
 
+    def least(self, currency: str) -> int:
+        """A store's products have prices that it takes."""
+        return 0
+
     async def create(self, order: Order, return_url: str) -> Checkout:
         """No page: the app asks StoreKit for the package's product, with the order's id as ``appAccountToken``."""
         if not self._shelf.product(order.package):

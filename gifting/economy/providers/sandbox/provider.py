@@ -56,6 +56,10 @@ class Sandbox:
         """Of webhooks, made from those of the server: the first signs."""
         return [hmac.new(one.encode(), b"gifting sandbox webhooks", sha256).hexdigest() for one in self._secrets()]
 
+    def least(self, currency: str) -> int:
+        """Play money has no least amount."""
+        return 0
+
     async def create(self, order: Order, return_url: str) -> Opened:
         made = Checkout(
             order=order.id,

@@ -1,0 +1,22 @@
+"""The smallest amounts that Stripe takes, as docs.stripe.com/currencies has them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_TABLE: Final = """
+    AED 200  AUD 50  BGN 100  BRL 50  CAD 50  CHF 50  CZK 1500  DKK 250  EUR 50  GBP 30  HKD 400  HUF 17500  INR 50
+    JPY 50  MXN 1000  MYR 200  NOK 300  NZD 50  PLN 200  RON 200  SEK 300  SGD 50  THB 1000  USD 50
+"""
+
+_WORTH: Final = "IDR 1000000  KRW 800  PHP 3500  TRY 2500  TWD 2000  VND 15000  ZAR 1200"
+"""Of currencies that Stripe's table does not name: a little above half a dollar, which is what counts for them."""
+
+_LEAST: Final = dict(zip(_TABLE.split()[::2], map(int, _TABLE.split()[1::2]), strict=True)) | dict(
+    zip(_WORTH.split()[::2], map(int, _WORTH.split()[1::2]), strict=True)
+)
+
+
+def stripe_least(currency: str) -> int:
+    """In minor units; 0 where it is not known, and Stripe itself says no."""
+    return _LEAST.get(currency, 0)
