@@ -49,9 +49,8 @@ local function decide()
   if account.coins - account.bonus < least_paid or account.bonus < least_bonus then
     return Status.CONFLICT
   end
-  local more = paid + bonus - math.min(take_paid, 0) - math.min(take_bonus, 0)
   local issued = tonumber(redis.call('HGET', a.totals, 'issued') or 0)
-  if account.coins + more > MAX_AMOUNT or issued + paid + bonus > MAX_AMOUNT then
+  if issued + paid + bonus > MAX_AMOUNT then -- no wallet has more than all have got
     return Status.WALLET_FULL
   end
   return Status.OK

@@ -220,7 +220,10 @@ async def test_an_answer_that_does_not_come_is_no_no(provider: Stripe) -> None:
 
 
 async def test_the_list_of_events_says_what_no_webhook_said() -> None:
-    found = [json.loads(event("checkout.session.completed", session())), json.loads(event("x", {}, livemode=True))]
+    found = [
+        json.loads(event("checkout.session.completed", session())),
+        json.loads(event("checkout.session.expired", session(), livemode=True)),
+    ]
     listed = {"object": "list", "has_more": False, "url": "/v1/events", "data": found}
     async with an_api(listed) as (address, asked), a_stripe(api=address) as provider:
         (effect,) = await provider.reconcile(AT * 1000)

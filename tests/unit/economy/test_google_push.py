@@ -90,7 +90,11 @@ async def test_what_is_no_token_is_refused(authorization: str) -> None:
 
 
 async def test_a_token_is_bounded() -> None:
-    assert await refusal("Bearer " + "x" * (TOKEN_MAX + 1)) == Reason.UNSIGNED
+    """One that is signed, and all right but for its size."""
+    longest = push_token(pad="x" * 5000)
+    assert await refusal(push_token(pad="x" * TOKEN_MAX)) == Reason.UNSIGNED
+    async with Play() as google:
+        await pusher(google).check(longest, now_ms())
 
 
 async def test_the_given_time_decides_and_not_the_clock_on_the_wall() -> None:

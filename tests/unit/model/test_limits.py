@@ -43,7 +43,17 @@ def test_a_guardian_is_named_by_one_and_accepts_itself() -> None:
     assert accept(linked, "mum") is linked
     with pytest.raises(Conflict):
         invite(linked, "dad")
+    assert unlink(invite(NOTHING, "dad")) == NOTHING
     assert unlink(ask_as_guardian(linked, {"gifts.day": 1, "purchases.day": 1, "caps.gift": 1})) == NOTHING
+
+
+def test_limits_of_purchases_are_kept_beside_those_of_gifts() -> None:
+    wanted = {"gifts.day": 1, "purchases.day": 2, "purchases.d30": 3, "caps.confirm_above": 4}
+    own, guarded = ask(NOTHING, wanted, NOW), ask_as_guardian(NOTHING, wanted)
+    assert values(own) == values(guarded, guard=True) == wanted
+    assert values(own, guard=True) == values(guarded) == {}
+    assert (own.purchases, own.asked) == ({"day": 2, "d30": 3}, NOW)
+    assert (guarded.guard_purchases, guarded.asked) == ({"day": 2, "d30": 3}, 0)
 
 
 def test_a_break_only_gets_longer() -> None:

@@ -15,6 +15,7 @@ from gifting.model.lots import (
     DAY_MS,
     consumed,
     deferred,
+    kept,
     money_promised,
     spread,
     unspent,
@@ -27,6 +28,8 @@ from gifting.model.order_table import ORDER, effect, follow
 from gifting.model.orders import Coins, Order, Withdrawal
 
 PAID = effect(Kind.PAID, "payment", 1)
+ENDED = Withdrawal(30, 6, 300, 2)
+"""But for when."""
 
 
 def lot(name: str, coins: int, before: int, taken: int = 0) -> Order:
@@ -50,7 +53,7 @@ def test_who_has_more_paid_coins_than_lots_has_all_of_them() -> None:
 
 
 def test_an_order_that_was_not_issued_is_no_lot() -> None:
-    assert unspent(ORDER, 100, [ORDER]) == 0
+    assert unspent(ORDER, 100, [ORDER]) == consumed(ORDER, 0) == kept(ORDER) == 0
 
 
 @given(
@@ -95,6 +98,18 @@ def test_a_withdrawal_on_its_way_counts_as_money_that_went_back() -> None:
     assert withdrawal_amount(order, 70) == 700
 
 
+def test_a_withdrawal_that_came_to_an_end_is_on_its_way_no_more() -> None:
+    order = follow(ORDER, PAID)
+    for ended, promised in ((replace(ENDED, done_at=3), 300), (replace(ENDED, failed_at=3), 0)):
+        assert money_promised(replace(order, withdrawals={"w": ended})) == promised
+
+
+def test_the_bonus_that_was_taken_before_is_not_taken_again() -> None:
+    order = replace(follow(ORDER, PAID), taken=Coins(50, 10))
+    assert withdrawal_bonus(order, 50, 20) == 10
+    assert withdrawal_bonus(replace(order, taken=Coins(0, 20)), 1, 20) == 0
+
+
 def test_bonus_goes_with_a_withdrawal_as_far_as_it_is_there() -> None:
     order = follow(ORDER, PAID)
     assert withdrawal_bonus(order, 50, 20) == 10
@@ -107,6 +122,11 @@ def test_days_count_from_the_payment(days: int, at: int, good: bool) -> None:
     order = follow(replace(ORDER, withdraw_days=days), PAID)
     assert withdrawable(order, at) is good
     assert withdrawable_until(order) == (days and days * DAY_MS + 1)
+
+
+def test_days_count_from_the_first_of_two_payments() -> None:
+    order = follow(follow(replace(ORDER, withdraw_days=14), effect(Kind.PAID, "again", 5)), PAID)
+    assert withdrawable_until(order) == 14 * DAY_MS + 1
 
 
 def test_what_is_not_paid_or_is_disputed_is_not_withdrawn() -> None:

@@ -9,7 +9,7 @@ from gifting.model.calendar import DAY_MS, HOUR_MS
 from gifting.model.limits import RAISE_AFTER, RAISE_OPEN, ask
 from gifting.model.protection import NOTHING, UNLIMITED, WIDTHS, Protection, Raise
 from gifting.model.purchase_limits import bought_in, move, purchase_refusal
-from gifting.model.windows import falls_at, frees_at, left, next_roll, rolled, spent_in
+from gifting.model.windows import falls_at, frees_at, left, next_roll, rolled, spent_in, spent_since
 from tests.unit.model.test_calendar import BEGIN, at
 
 
@@ -51,6 +51,14 @@ def test_who_moves_after_a_window_has_ended_begins_the_next_where_it_was() -> No
     assert datetime.fromtimestamp(record.calendar[0] / 1000, UTC) == datetime(2026, 12, 3, 8, tzinfo=UTC)
 
 
+def test_who_moves_in_the_last_minute_of_a_day_is_in_the_next_which_ends_no_sooner() -> None:
+    night = BEGIN + DAY_MS - 30_000
+    record = move(rolled(rolled(NOTHING, 0, 0, BEGIN), 10, night + 1, night), "Europe/Berlin", night)
+    assert (record.zone, record.calendar[0], record.calendar[3]) == ("Europe/Berlin", BEGIN + 2 * DAY_MS, 0)
+    sooner = move(rolled(NOTHING, 0, 0, BEGIN), "UTC", BEGIN + DAY_MS - 60_001)
+    assert sooner.calendar[0] == BEGIN + DAY_MS
+
+
 def test_a_raise_that_is_not_asked_for_again_within_a_week_is_forgotten() -> None:
     record = ask(ask(NOTHING, {"gifts.day": 10}, BEGIN), {"gifts.day": 20}, BEGIN)
     assert record.raises == (Raise(BEGIN + RAISE_AFTER, "gifts.day", 20),)
@@ -64,10 +72,19 @@ def test_what_was_spent_belongs_to_the_hour_in_which_it_was_looked_at_last() -> 
     assert next_roll(record, BEGIN) == BEGIN + HOUR_MS
     later = rolled(record, 7, BEGIN + HOUR_MS, BEGIN + 5 * HOUR_MS)
     assert later.hours == ((BEGIN // HOUR_MS, 7),)
-    assert spent_in(later, "d30", BEGIN) == later.calendar[3] == later.calendar[5] == 7
+    assert spent_in(later, "d30", BEGIN) == later.calendar[3] == later.calendar[4] == later.calendar[5] == 7
+    assert rolled(NOTHING, 7, BEGIN + 1, BEGIN + 1).hours == later.hours, "the hour had only begun"
     night = rolled(later, 1, BEGIN + DAY_MS, BEGIN + DAY_MS)
     assert night.calendar[3] == 0, "it was of the day before"
     assert night.calendar[5] == 8
+
+
+def test_hours_are_kept_for_31_days_and_none_in_which_nothing_was_spent() -> None:
+    record = rolled(NOTHING, 7, BEGIN + HOUR_MS, BEGIN)
+    assert rolled(NOTHING, 0, BEGIN + HOUR_MS, BEGIN).hours == ()
+    end = BEGIN + HOUR_MS + 31 * DAY_MS
+    assert rolled(record, 0, 0, end - 1).hours == record.hours
+    assert rolled(record, 0, 0, end).hours == ()
 
 
 def test_a_record_is_looked_at_again_when_a_window_ends_also_within_an_hour() -> None:
@@ -88,6 +105,10 @@ def test_when_there_is_room_again_and_when_a_sum_gets_less() -> None:
     assert frees_at(record, "h24", now, 6) == BEGIN + 27 * HOUR_MS
     assert frees_at(record, "h24", now, 11) == 0
     assert frees_at(record, "day", now, 22) == falls_at(record, "day", now) == BEGIN + DAY_MS
+    later = BEGIN + 25 * HOUR_MS
+    assert falls_at(record, "h24", later - 1) == later
+    assert falls_at(record, "h24", later) == BEGIN + 27 * HOUR_MS
+    assert [spent_since(record, BEGIN + hour * HOUR_MS) for hour in (0, 1, 2, 3)] == [9, 5, 5, 0]
     assert falls_at(NOTHING, "h24", now) == falls_at(rolled(NOTHING, 0, 0, now), "week", now) == 0
 
 
