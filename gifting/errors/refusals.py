@@ -61,7 +61,7 @@ class WalletFull(Refused):
 
 class ListFull(Refused):
     code = "list_full"
-    help = "This list is as long as it may be; take something off it first."
+    help = "This list is as long as it may be; something must be taken off it first."
 
 
 class KeyReused(Refused):

@@ -121,7 +121,9 @@ class RoomMaxGift(Protected):
 
 class Blocked(Protected):
     code = "blocked"
-    help = "The host has blocked this user: no gifts and no comments."
+    help = (
+        "The host has blocked this user: no gifts and no comments; or who was meant by a pseudonym: no anonymous gifts."
+    )
 
 
 class Muted(Protected):

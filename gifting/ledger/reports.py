@@ -18,6 +18,8 @@ REPORTS_MAX: Final = 10_000
 REPORTS_OF_USER: Final = 20
 """Of one user."""
 
+_FULL: Final = f"A user has {REPORTS_OF_USER} reports open at most, all have {REPORTS_MAX:,}; operators close them."
+
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Report).decode
 
@@ -40,7 +42,10 @@ class Reports:
             report, id=hashlib.blake2b("\n".join(about).encode(), digest_size=8).hexdigest()
         )
         options = (found.id, found.by, _encode(found), REPORTS_MAX, REPORTS_OF_USER)
-        check(unpack(await self._calls.timed("report_put", self._keys, options, unsure=errors.Unconfirmed))[0])
+        try:
+            check(unpack(await self._calls.timed("report_put", self._keys, options, unsure=errors.Unconfirmed))[0])
+        except errors.ListFull:
+            raise errors.ListFull(_FULL) from None
         return found.id
 
     async def page(self, start: int, limit: int) -> tuple[list[Report], int]:

@@ -229,3 +229,15 @@ async def test_what_is_held_of_who_is_blocked_by_name_does_not_tell_who_said_it(
     assert await world.ledger.held.decide(world.room, by_mask.id, post=True) > 0
     with pytest.raises(errors.Blocked):
         await world.ledger.held.decide(world.room, by_name.id, post=True)
+
+
+async def test_in_one_call_a_block_by_pseudonym_is_of_the_anonymous_gift_alone(world: World) -> None:
+    await give(world)
+    await decide(world, shown(world), blocked=True)
+    gifts = world.ledger.gifts
+    told: list[Any] = []
+    named = world.sender("ann")
+    for sender in (gifts.masked(named, world.room), named, gifts.masked(named, world.room)):
+        gifts.submit(sender, world.room, "spark", world.key(), 1, None, told.append)
+    await world.ledger.batcher.drain()
+    assert [type(one) for one in told] == [errors.Blocked, Result, errors.Blocked]

@@ -110,7 +110,7 @@ async def test_reports_of_one_and_of_all_are_bounded(world: World, monkeypatch: 
     )
     assert [type(one) for one in told].count(errors.ListFull) == 7
     await world.ledger.reports.add(about("bob"))
-    with pytest.raises(errors.ListFull):
+    with pytest.raises(errors.ListFull, match="operators close them"):
         await world.ledger.reports.add(about("cat"))
     await world.ledger.reports.close(next(one for one in told if isinstance(one, str)))
     await world.ledger.reports.add(about("cat"))
