@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
+from gifting.errors import AccountFrozen
 from tests.browser.scene import Scene
 from tests.browser.test_accessible import violations
 from tests.support.browser import Browser, Tab, require_browser
@@ -14,6 +16,7 @@ from tests.support.keys import new_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 require_browser()
+DISPUTED = "4000000000000259"
 
 
 async def buy(scene: Scene, name: str, package: str, card: str = "4242424242424242", **claims: Any) -> dict[str, Any]:
@@ -83,6 +86,22 @@ async def test_where_nothing_can_be_given_back_that_is_said(browser: Browser, sc
     await expect(lost.page.locator("#notice")).to_contain_text("link is not whole")
 
 
+async def test_what_a_dispute_means_and_until_when_one_can_pay_is_said(browser: Browser, scene: Scene) -> None:
+    await buy(scene, "mo", "coins-70", "")
+    page = await own_page(browser, scene, "purchases", "mo", 320)
+    await expect(page.page.locator("#purchases > li").first).to_contain_text("You can pay until")
+    await buy(scene, "mo", "coins-350", DISPUTED)
+    caller = scene.server.caller(scene.user("mo"), "viewer")
+    while (await caller.call("GET", "/v1/purchases"))["purchases"][0]["state"] != "disputed":
+        await asyncio.sleep(0.05)
+    await page.page.reload()
+    await expect(page.page.locator("#purchases > li").first).to_contain_text("you can't send gifts or buy coins")
+    assert await violations(page) == []
+    with pytest.raises(AccountFrozen):
+        await caller.call("POST", f"/v1/rooms/{scene.room}/gifts", {"gift": "petal", "key": new_key()})
+    assert await scene.coins("mo") == 350
+
+
 @pytest.mark.parametrize("width", [1280, 360])
 async def test_limits_are_set_and_hold(browser: Browser, scene: Scene, width: int) -> None:
     await scene.send("ann", "crown")
@@ -107,7 +126,11 @@ async def test_limits_are_set_and_hold(browser: Browser, scene: Scene, width: in
     assert await violations(page) == []
     room = await scene.viewer(browser, "ann")
     await room.page.locator("[data-gift=kite]").click()
-    await expect(room.page.locator("#notice")).to_contain_text("limit you have set")
+    notice = room.page.locator("#notice")
+    await expect(notice).to_contain_text("limit you have set")
+    await expect(notice).to_contain_text("If you spend nothing more until then, it fits again ")
+    await room.page.locator("[data-gift=carousel]").click()
+    await expect(notice).to_contain_text("At most: 500 coins.")
     assert await scene.coins("ann") == 1_000_000 - 99
 
 
@@ -127,6 +150,7 @@ async def test_a_break_is_asked_about_and_then_holds(browser: Browser, scene: Sc
     room = await scene.viewer(browser, "bob")
     await room.page.locator("[data-gift=kite]").click()
     await expect(room.page.locator("#notice")).to_contain_text("taking a break")
+    await expect(room.page.locator("#notice")).to_contain_text("It ends ")
     await page.page.locator("#breaks button", has_text="For ever").click()
     await question.locator(".yes").click()
     await expect(page.page.locator("#pause-until")).to_contain_text("It does not end")

@@ -1,5 +1,8 @@
 /** What a viewer is told. The server's own messages are for those who write clients. */
 
+import { coins } from "./dom.js";
+import { moment } from "./money.js";
+
 const WORDS = {
   insufficient_coins: "You don't have enough coins for this gift. Nothing was charged.",
   wallet_full: "The host can't take this gift just now. Nothing was charged.",
@@ -54,14 +57,37 @@ const WORDS = {
   unconfirmed: "Nobody knows yet whether this arrived. Look before you send it again.",
 };
 
+/** A time that never comes. */
+export const FOR_EVER = Number.MAX_SAFE_INTEGER;
+const FITS = "If you spend nothing more until then, it fits again";
 const ALIKE = { token_expired: "bad_token", token_revoked: "bad_token", token_in_url: "bad_token" };
 const LATER = "That did not work just now. Try again in a moment.";
 const NEVER = "That did not work. Reload the page, and try again.";
 
+/** Refusals that end with time, and what is said of it. */
+const ENDS = { on_break: "It ends", muted: "It ends", platform_limit: FITS, spending_limit: FITS, guardian_limit: FITS, purchase_limit: FITS };
+const CAPPED = ["gift_cap", "streak_cap", "room_max_gift"];
+
 /**
- * What went wrong, in a viewer's words.
- * @param {{code?: string, temporary?: boolean}} error
+ * What went wrong, in a viewer's words, and when it ends or what is allowed, where that is known.
+ * @param {{code?: string, temporary?: boolean, until?: number, cap?: number}} error
  */
-export function words({ code = "", temporary = false }) {
-  return WORDS[ALIKE[code] ?? code] ?? (temporary ? LATER : NEVER);
+export function words({ code = "", temporary = false, until = 0, cap = 0 }) {
+  const text = WORDS[ALIKE[code] ?? code] ?? (temporary ? LATER : NEVER);
+  return [text, ...ending(code, until), ...allowed(code, cap)].join(" ");
+}
+
+/** @param {string} code @param {number} until */
+function ending(code, until) {
+  const ends = ENDS[code];
+  if (!ends) return [];
+  if (until === FOR_EVER) return ["It does not end."];
+  if (until) return [`${ends} ${moment(until)}.`];
+  return ends === FITS ? ["It is more than that limit allows at all."] : [];
+}
+
+/** @param {string} code @param {number} cap */
+function allowed(code, cap) {
+  if (!CAPPED.includes(code) || !cap) return [];
+  return [`At most: ${coins(cap)}${code === "streak_cap" ? " together" : ""}.`];
 }

@@ -24,7 +24,7 @@ async function step(work) {
     tell(checkout.refused);
     show(checkout);
   } catch (error) {
-    tell(error.code === "not_found" ? "There is no such checkout." : words(error));
+    tell(["not_found", "bad_message"].includes(error.code) ? "There is no such checkout." : words(error));
   }
 }
 

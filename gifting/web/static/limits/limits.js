@@ -7,8 +7,9 @@ import { ask } from "../dialog.js";
 import { coins, el, number } from "../dom.js";
 import { money, moment } from "../money.js";
 import { api, asked, attempt, byId, pathOf, region, room, say, start, user } from "../own.js";
+import { FOR_EVER } from "../words.js";
 import { askFor, resign, showGuardian, showWards } from "./guardian.js";
-import { changed, inWords, KINDS, nameOfLimit, showFields, table, WINDOWS } from "./values.js";
+import { changed, inWords, KINDS, nameOfLimit, rowHead, showFields, table } from "./values.js";
 
 /** Hours of a break, days of an exclusion; null is for ever. */
 const BREAKS = [
@@ -18,8 +19,6 @@ const BREAKS = [
   ["6 months", "exclusion", { days: 182 }],
   ["For ever", "exclusion", { days: null }],
 ];
-/** A break that does not end. */
-const FOR_EVER = Number.MAX_SAFE_INTEGER;
 
 /** Why somebody can't be asked to be guardian. */
 const NOT_ASKED = {
@@ -44,7 +43,7 @@ async function show() {
 }
 
 function showSpent({ gifts, purchases }) {
-  const rows = gifts.map((gift, place) => [WINDOWS[gift.window], used(gift), used(purchases[place])]);
+  const rows = gifts.map((gift, place) => [rowHead(gift.window), used(gift), used(purchases[place])]);
   byId("spent").replaceChildren(...table(["", ...Object.values(KINDS)], rows));
 }
 

@@ -10,6 +10,8 @@ export const WINDOWS = {
   week: "A week",
   month: "A month",
 };
+/** When those of the calendar begin. */
+const BEGINS = { day: "from midnight", week: "from Monday", month: "from the 1st" };
 export const CAPS = {
   gift: "One gift",
   streak: "Gifts sent in one go",
@@ -32,10 +34,15 @@ export function inWords(set) {
   return there.map(([name, limit]) => `${nameOfLimit(name)}: ${coins(limit)}.`).join(" ");
 }
 
+/** The head of a window's row. @param {string} window */
+export function rowHead(window) {
+  return el("span", "", `${WINDOWS[window]} `, BEGINS[window] ? [el("small", "soft", BEGINS[window])] : []);
+}
+
 /** Fields for all limits of a set. @param {any} set @param {HTMLElement} windows a table @param {HTMLElement} caps */
 export function showFields(set, windows, caps) {
   const rows = Object.entries(WINDOWS).map(([window, label]) => [
-    label,
+    rowHead(window),
     ...Object.keys(KINDS).map((kind) => field(`${kind}.${window}`, `${KINDS[kind]}, ${label}`, set[kind][window])),
   ]);
   windows.replaceChildren(...table(["", ...Object.values(KINDS)], rows));
@@ -63,7 +70,7 @@ function field(name, label, value, least = 0) {
   input.name = name;
   input.min = String(least);
   input.step = "1";
-  input.placeholder = "no limit";
+  input.placeholder = "none";
   if (label) input.setAttribute("aria-label", label);
   input.defaultValue = value === null ? "" : String(value);
   return input;

@@ -20,6 +20,15 @@ const STATES = {
   fraud_warning: "being looked at",
 };
 
+/** What a state means for who has bought. */
+const MEANS = {
+  paying: "The payment is on its way. The coins come as soon as it is through.",
+  disputed: "The bank asks about this payment. Until that is settled you can't send gifts or buy coins.",
+  fraud_warning: "This payment is being checked. Until that is done you can't send gifts or buy coins.",
+  expired: "No coins were issued for it.",
+  failed: "No coins were issued for it.",
+};
+
 const RECEIPTS = {
   done: "The money is on its way back to you.",
   pending: "The money is being sent back to you.",
@@ -43,7 +52,8 @@ function purchase(one) {
     el("span", "", moment(one.created)),
     el("span", `state ${one.state}`, STATES[one.state] ?? one.state),
   ]);
-  const said = [];
+  const said = [...(MEANS[one.state] ? [MEANS[one.state]] : [])];
+  if (one.url) said.push(`You can pay until ${moment(one.expires)}; after that it ends by itself.`);
   if (one.discount) said.push(`You saved ${money(one.discount, one.currency)}.`);
   if (one.refunded) said.push(`${money(one.refunded, one.currency)} went back to you, and ${coins(one.taken)} were taken back.`);
   if (one.withdrawable) said.push(`What you have not spent of it you can give back until ${moment(one.withdraw_until)}.`);

@@ -15,7 +15,7 @@ import { Shop } from "./shop.js";
 
 const LIKE_PAUSE = 400;
 const LIKES_MAX = 500;
-const NOTICE_TIME = 6_000;
+const NOTICE_TIME = { info: 6_000, error: 12_000 };
 /** `rank` events tell when others lead; how far they lead is asked for now and then, not by all at once. */
 const TOP_PAUSE = 5_000;
 /** After a reconnect the balance is asked for within this time, not by all at once. */
@@ -43,7 +43,7 @@ let balancesSeen = 0;
 function say(text, kind = "error") {
   clearTimeout(noticeTimer);
   showNotice(text, kind);
-  noticeTimer = setTimeout(() => showNotice(""), NOTICE_TIME);
+  noticeTimer = setTimeout(() => showNotice(""), NOTICE_TIME[kind]);
 }
 
 /** Show a notice that stays. @param {string} text @param {"error" | "info"} kind */
@@ -139,8 +139,8 @@ async function sendGift(gift, button) {
  * @param {GiftingError} error
  */
 function isMeant(gift, { price }) {
-  const costs = price ? `${coins(gift.coins)}, ${money(price.amount, price.currency)} at most` : coins(gift.coins);
-  const lines = [`You are about to send ${gift.name}. It costs ${costs}.`];
+  const costs = price ? `${coins(gift.coins)}, ${money(price.amount, price.currency)} at most by what coins cost here now` : coins(gift.coins);
+  const lines = [`You are about to send ${gift.name}. It costs ${costs}. A gift that is sent can't be taken back.`];
   return ask({ title: `Send ${gift.name}?`, lines, yes: `Send for ${coins(gift.coins)}` });
 }
 
@@ -224,7 +224,6 @@ function goTo(page) {
 }
 
 function start() {
-  top.reset([]);
   byId("talk").addEventListener("submit", comment);
   byId("like").addEventListener("click", like);
   byId("buy").addEventListener("click", () => shop.open());

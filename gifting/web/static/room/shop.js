@@ -26,6 +26,8 @@ export class Shop {
   #now;
   /** @type {any} */
   #offer = null;
+  /** A purchase has been begun: a second press begins no other. */
+  #busy = false;
   /** What each gift costs in money at most. @type {Map<string, string>} */
   prices = new Map();
 
@@ -84,10 +86,10 @@ export class Shop {
     if (custom) parts.push(this.#custom(custom));
     const ways = this.#ways();
     if (ways) parts.push(ways);
-    const said = el("p", "small", "");
+    const said = el("p", "", "");
     said.id = "shop-said";
     said.setAttribute("role", "alert");
-    return [...parts, el("p", "small", terms), said];
+    return [...parts, said, el("p", "small", terms)];
   }
 
   #head() {
@@ -126,9 +128,8 @@ export class Shop {
     amount.min = String(least);
     amount.max = String(most);
     amount.required = true;
-    amount.placeholder = `${number(least)} to ${number(most)}`;
     const cost = el("span", "cost");
-    const label = el("label", "", "Any number");
+    const label = el("label", "", `Any number, ${number(least)} to ${coins(most)}`);
     label.htmlFor = amount.id;
     const submit = el("button", "", "Buy");
     const form = el("form", "", "", [label, amount, cost, submit]);
@@ -162,6 +163,8 @@ export class Shop {
 
   /** Begin a purchase and go to pay it. A key per press: pressing again after an error is another purchase. */
   async #buy(what) {
+    if (this.#busy) return;
+    this.#busy = true;
     const key = uuid7(this.#now());
     const way = /** @type {HTMLSelectElement | null} */ (this.#dialog.querySelector("#way"));
     const provider = way?.value ?? this.#offer.providers?.[0] ?? "sandbox";
@@ -173,7 +176,11 @@ export class Shop {
       sessionStorage.setItem(UNDERWAY, order.id);
       location.assign(order.url);
     } catch (error) {
-      this.#dialog.querySelector("#shop-said").textContent = words(error);
+      const said = this.#dialog.querySelector("#shop-said");
+      said.textContent = words(error);
+      said.scrollIntoView({ block: "nearest" });
+    } finally {
+      this.#busy = false;
     }
   }
 
