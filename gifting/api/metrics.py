@@ -64,6 +64,10 @@ def _closes(parts: Parts) -> dict[str, Value]:
     return {str(int(code)): found[code] for code in (*CloseCode, *PROTOCOL_CLOSES)}
 
 
+def _returned(parts: Parts) -> int:
+    return parts.economy.reconciliation.overpaid.returned
+
+
 def _webhooks(parts: Parts) -> dict[str, Value]:
     found = parts.economy.purchases.refused
     return {str(reason): found[reason] for reason in Reason}
@@ -116,6 +120,7 @@ TABLE = (
     Row("gifting_webhooks_refused", COUNTER, "Webhooks not believed.", _webhooks, "reason"),
     Row("gifting_payment_mismatches", COUNTER, "Money of no order.", lambda p: p.economy.purchases.mismatches),
     Row("gifting_payment_surplus", COUNTER, "Orders paid once more.", lambda p: p.economy.purchases.surplus),
+    Row("gifting_payment_surplus_returned", COUNTER, "Of these, given back.", _returned),
     Row("gifting_reconciled", COUNTER, "Effects no webhook told of.", lambda p: p.economy.reconciliation.found),
     Row("gifting_clock_steps", COUNTER, "Steps of Redis' clock.", lambda p: p.ledger.upkeep.clock.steps),
     Row("gifting_ledger_halted", GAUGE, "1 if the books are closed.", lambda p: bool(p.ledger.halt.why)),

@@ -173,7 +173,7 @@ class Purchases:
             return None
         if applied.surplus:
             self.surplus += 1
-            log.error("order %s was paid once more by %s: give that back", applied.order.id, effect.object)
+            log.error("order %s was paid once more by %s: that is to go back", applied.order.id, effect.object)
         if applied.changed:
             self.reached[state(applied.order)] += 1
             await self.tell(applied.order.user)

@@ -11,6 +11,7 @@ import logging
 from typing import Final
 
 from gifting.config import Settings
+from gifting.economy.overpaid import Overpaid
 from gifting.economy.providers.base import Provider, RefundRequest, Told
 from gifting.economy.purchases import Purchases
 from gifting.economy.withdrawals import Withdrawals
@@ -44,6 +45,7 @@ class Reconciliation:
         self._settings = settings
         self._purchases = purchases
         self._withdrawals = withdrawals
+        self.overpaid = Overpaid(ledger, purchases)
         self._since: dict[str, int] = {}
         self.rounds = 0
         self.found = 0
@@ -90,7 +92,7 @@ class Reconciliation:
         return True
 
     async def resume(self) -> None:
-        """Take up what broke off: withdrawals, orders that nobody will pay, and what they held of promotions."""
+        """Take up what waits: payments that came twice, withdrawals, orders nobody will pay, holds of promotions."""
         await self._ledger.orders.settle_promotions(self._ledger.now_ms(), PAGE)
         for order in await self._ledger.orders.due(self._ledger.now_ms(), PAGE):
             try:
@@ -99,6 +101,7 @@ class Reconciliation:
                 log.warning("order %s has to wait: %s", order.id, error)
 
     async def _take_up(self, order: Order) -> None:
+        order = await self.overpaid.give_back(order)
         for name in order.withdrawals:
             order = await self._withdrawals.finish(order, name)
         now = self._ledger.now_ms()

@@ -20,7 +20,7 @@ from gifting.model.consequences import OPEN, booked, state
 from gifting.model.effects import Effect, Kind, effect_key
 from gifting.model.lots import kept, withdrawal
 from gifting.model.money import parse_key
-from gifting.model.orders import ORDERS_MAX, Coins, Order, Withdrawal, add
+from gifting.model.orders import ORDERS_MAX, Coins, Order, Return, Withdrawal, add
 
 OPEN_MAX: Final = 20
 """Orders of one user that may wait for money at once."""
@@ -132,6 +132,19 @@ class Orders:
         if order.promotion and order != before[0]:
             await self._promotions.follow(order)
         return Applied(order, order != before[0], len(order.payments) > max(len(before[0].payments), 1))
+
+    async def returned(self, order_id: str, payment: str, at: int, *, failed: bool = False) -> Order:
+        """Note that a payment which came once more goes back, or that the provider refuses. Raises OrderNotFound."""
+        user, _ = await self._books.located(order_id)
+
+        def note(held: Held) -> Put | None:
+            order = held.order(order_id)
+            if payment in order.returns:
+                return None
+            ended = Return(failed_at=at) if failed else Return(done_at=at)
+            return Put(replace(order, returns=order.returns | {payment: ended}))
+
+        return await self._books.change(user, order_id, note)
 
     async def settle_promotions(self, now: int, count: int) -> int:
         """Look at ``count`` holds of promotions whose orders should be over, and were left half done. How many were."""

@@ -67,8 +67,10 @@ def frozen(orders: Iterable[Order]) -> int:
 def due(order: Order) -> int:
     """When somebody must look at an order that nobody tells of, ms; 0 for never.
 
-    An open one when its checkout should be over, one with a withdrawal on its way at once.
+    An open one when its checkout should be over; at once one with a withdrawal on its way, or paid once more.
     """
+    if overpaid(order):
+        return max(order.created, 1)
     if any(not one.done_at and not _failed(order, name) for name, one in order.withdrawals.items()):
         return max(one.at for one in order.withdrawals.values())
     return order.expires if state(order) in OPEN else 0
@@ -98,6 +100,18 @@ def owed(order: Order) -> Coins:
     paid = part(order.coins, money, order.price) + sum(one.coins for one in withdrawals)
     bonus = part(order.bonus, _clamp(before + money, order.price), order.price) - part(order.bonus, before, order.price)
     return Coins(min(paid, order.coins), min(max(bonus, 0) + sum(one.bonus for one in withdrawals), order.bonus))
+
+
+def payment(order: Order) -> str:
+    """The payment that counts, of all: the first that was not given back; '' if there is none."""
+    counting = [(at, name) for name, at in order.payments.items() if name not in order.returns]
+    return min(counting)[1] if counting else ""
+
+
+def overpaid(order: Order) -> list[str]:
+    """Payments that came once more, and that nobody has been asked to give back."""
+    kept = payment(order)
+    return sorted(name for name in order.payments if name != kept and name not in order.returns)
 
 
 def _surplus(order: Order) -> int:

@@ -75,11 +75,21 @@ class Withdrawal(Struct, frozen=True):
     failed_at: int = 0
 
 
+class Return(Struct, frozen=True):
+    """A payment that came once more. ``done_at``: the provider has taken the order to refund it; ``failed_at``: it said
+    no, and somebody must look.
+    """
+
+    done_at: int = 0
+    failed_at: int = 0
+
+
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One purchase. ``digest`` is of what was asked for; ``before`` the paid coins issued to the user before it.
 
     ``withdraw_days``, ``refundable`` and ``terms`` are the region's rule and its words as they were told before paying;
-    ``terms`` are '' in orders of older versions, which did not keep them.
+    ``terms`` are '' in orders of older versions, which did not keep them. ``paid_by`` has the provider's reference of a
+    payment, and ``returns`` what became of those that came once more.
     """
 
     id: str
@@ -106,6 +116,8 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     issued: bool = False
     taken: Coins = Coins(0, 0)
     payments: dict[str, int] = {}
+    paid_by: dict[str, str] = {}
+    returns: dict[str, Return] = {}
     paying_at: int = 0
     failed_at: int = 0
     expired_at: int = 0
@@ -145,7 +157,7 @@ def add(order: Order, effect: Effect) -> Order:
         case Kind.WARNING_CLEARED:
             return replace(order, cleared_at=max(order.cleared_at, effect.at))
         case Kind.PAID:
-            return replace(order, payments=_joined(order.payments, effect.object, _pay(order, effect)))
+            return _paid(order, effect)
         case Kind.REFUNDED | Kind.REFUND_FAILED:
             return replace(order, refunds=_joined(order.refunds, effect.object, _refund(order, effect)))
         case Kind.DISPUTED | Kind.DISPUTE_WON | Kind.DISPUTE_LOST:
@@ -164,6 +176,12 @@ def _joined(facts: dict[str, Fact], name: str, fact: Fact) -> dict[str, Fact]:
     if name not in facts and len(facts) == FACTS_MAX:
         raise PaymentMismatch(f"There are {FACTS_MAX} such facts already.")
     return facts | {name: fact}
+
+
+def _paid(order: Order, effect: Effect) -> Order:
+    order = replace(order, payments=_joined(order.payments, effect.object, _pay(order, effect)))
+    by = max(order.paid_by.get(effect.object, ""), effect.reference)
+    return replace(order, paid_by=order.paid_by | {effect.object: by}) if by else order
 
 
 def _pay(order: Order, effect: Effect) -> int:

@@ -129,6 +129,11 @@ class Provider(Protocol):
         never will; that it was given back is told as any other effect, which names the withdrawal if it can.
         """
 
+    async def give_back(self, order: Order, payment: str) -> None:
+        """Give all of a payment of the order back that came once more (:func:`gifting.model.consequences.overpaid`),
+        once, however often it is asked. Raises ProviderRefused where it never will.
+        """
+
     async def delivered(self, order: Order) -> None:
         """The coins of a paid order are issued: told after its payment was applied, also one that was known, and before
         whoever told of the payment is answered. Raises ProviderFailed where the store must be told once more.

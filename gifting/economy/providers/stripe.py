@@ -30,6 +30,7 @@ from gifting.economy.providers.signature import check_age, read_header, signed_a
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL, Event, effects, read_event
 from gifting.economy.providers.stripe_least import stripe_least
 from gifting.errors import BadReceipt, BadSetting, ProviderFailed
+from gifting.model.consequences import payment
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
 
@@ -45,6 +46,10 @@ TIMEOUT: Final = 10.0
 
 EVENTS_MAX: Final = 10_000
 """Events that one reconciliation reads."""
+
+
+REFUNDED: Final = "charge_already_refunded"
+"""Stripe's code where a payment has gone back as a whole."""
 
 
 class Stripe:
@@ -125,18 +130,30 @@ class Stripe:
         return told
 
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
-        payment = next((one for one in order.references if one.startswith(f"{NAME}:pi_")), "")
-        if not payment:
-            raise ProviderRefused("The order has no payment of Stripe.")
+        await self._refund(order, payment(order), amount, withdrawal, {WITHDRAWAL: withdrawal})
+
+    async def give_back(self, order: Order, payment: str) -> None:
+        try:
+            await self._refund(order, payment, order.price, f"twice-{payment}", {})
+        except ProviderRefused as error:  # Stripe forgets its idempotency keys, but not this
+            if REFUNDED not in str(error):
+                raise
+
+    async def _refund(self, order: Order, paid: str, amount: int, name: str, told: Mapping[str, str]) -> None:
+        """Once per order and ``name``; by the payment's own intent, of old orders by the only one they know."""
+        intents = [one for one in order.references if one.startswith(f"{NAME}:pi_")]
+        by = order.paid_by.get(paid) or (intents[0] if len(intents) == 1 else "")
+        if not by:
+            raise ProviderRefused("It is not known by which payment of Stripe.")
         with _translated():
             await self._client.v1.refunds.create_async(
                 {
-                    "payment_intent": payment.partition(":")[2],
+                    "payment_intent": by.partition(":")[2],
                     "amount": amount,
-                    "reason": "requested_by_customer",
-                    "metadata": {ORDER: order.id, WITHDRAWAL: withdrawal},
+                    "reason": "duplicate" if not told else "requested_by_customer",
+                    "metadata": {ORDER: order.id, **told},
                 },
-                {"idempotency_key": f"gifting-{order.id}-{withdrawal}"},
+                {"idempotency_key": f"gifting-{order.id}-{name}"},
             )
 
     async def delivered(self, order: Order) -> None:

@@ -48,6 +48,7 @@ class Flaky(Sandbox):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self.seen: list[int] = []
+        self.given_back: list[str] = []
 
     async def create(self, order: Order, return_url: str) -> Any:
         self._reach()
@@ -63,6 +64,12 @@ class Flaky(Sandbox):
     async def delivered(self, order: Order) -> None:
         if order.id in self.deaf:
             raise ProviderFailed("It did not hear that the coins are there.")
+
+    async def give_back(self, order: Order, payment: str) -> None:
+        self._reach()
+        if self.refuses:
+            await super().give_back(order, payment)
+        self.given_back.append(payment)
 
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
         self._reach()
@@ -228,6 +235,68 @@ async def test_a_withdrawal_that_broke_off_is_taken_up_until_the_provider_answer
     found = await books.world.ledger.orders.get(order.id)
     assert found.withdrawals[name].done_at and state(found) == State.REFUNDED
     assert await books.coins() == 0, "the refund that carries it out takes nothing once more"
+
+
+async def paid_twice(books: Books, *, down: bool = False) -> Order:
+    """A second payment, told of first, twice, though it was made later."""
+    order = await books.begin()
+    await books.pay(order)
+    second = Effect("sandbox", "cs_2", Kind.PAID, books.world.clock[0] + 9, order.id, "sandbox:pi_2")
+    await books.purchases.take([second, second])
+    books.provider.down = down
+    await books.reconciliation.round()
+    return await books.world.ledger.orders.get(order.id)
+
+
+async def test_a_payment_that_came_twice_goes_back_once_and_all_else_stays(books: Books) -> None:
+    order = await paid_twice(books, down=True)
+    assert (order.returns, books.provider.given_back) == ({}, []), "it waits for the provider"
+    books.provider.down = False
+    for _ in range(3):
+        await books.reconciliation.round()
+    order = await books.world.ledger.orders.get(order.id)
+    assert (books.provider.given_back, books.reconciliation.overpaid.returned) == (["cs_2"], 1)
+    assert order.returns["cs_2"].done_at and order.paid_by["cs_2"] == "sandbox:pi_2"
+    said = Effect("sandbox", "re_2", Kind.REFUNDED, books.world.clock[0], order.id, amount=order.price, currency="EUR")
+    await books.purchases.take([said])
+    assert (await books.coins(), await books.state(order)) == (350, State.PAID), "that refund takes no coins"
+    some = Effect("sandbox", "re_3", Kind.REFUNDED, books.world.clock[0], order.id, amount=order.price // 2)
+    await books.purchases.take([some])
+    assert (await books.coins(), await books.state(order)) == (176, State.PARTLY_REFUNDED), "one of what counts does"
+    assert not await books.world.ledger.orders.due(2**53, 10)
+
+
+async def test_who_dies_before_it_is_noted_asks_again_under_the_same_name(books: Books) -> None:
+    order = await paid_twice(books)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(books.world.ledger.orders, "returned", _dies)
+        books.world.clock[0] += 1
+        second = Effect("sandbox", "cs_3", Kind.PAID, books.world.clock[0] + 99, order.id, "sandbox:pi_3")
+        await books.purchases.take([second])
+        with pytest.raises(RuntimeError):
+            await books.reconciliation.round()
+    books.world.clock[0] += 1000
+    await books.reconciliation.round()
+    assert books.provider.given_back == ["cs_2", "cs_3", "cs_3"]
+    assert (await books.coins(), await books.state(order)) == (350, State.PAID)
+
+
+async def _dies(*_: Any, **__: Any) -> None:
+    raise RuntimeError
+
+
+async def test_what_the_provider_does_not_give_back_is_said_once(books: Books, caplog: Any) -> None:
+    books.provider.refuses = False
+    order = await books.begin()
+    books.provider.refuses = True
+    await books.pay(order)
+    second = Effect("sandbox", "cs_2", Kind.PAID, books.world.clock[0], order.id, "sandbox:pi_2")
+    await books.purchases.take([second])
+    for _ in range(3):
+        await books.reconciliation.round()
+    order = await books.world.ledger.orders.get(order.id)
+    assert sum(one.failed_at > 0 for one in order.returns.values()) == books.reconciliation.overpaid.refused == 1
+    assert "by hand" in caplog.text and await books.coins() == 350
 
 
 async def test_a_refund_that_fails_later_gives_the_coins_back(books: Books) -> None:

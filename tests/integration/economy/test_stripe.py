@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from msgspec.structs import replace
 
 from gifting import config
 from gifting.economy.providers.base import ProviderRefused, Reason
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL
 from gifting.errors import BadSetting, BadWebhook, ProviderFailed
+from gifting.model.consequences import overpaid, payment
 from gifting.model.effects import Effect, Kind
-from gifting.model.orders import Order
+from gifting.model.orders import Order, add
 from tests.support.stripe_mock import build_stripe_mock, stripe_mock
 
 pytest.importorskip("stripe", reason="the extra stripe is not installed")
@@ -179,10 +182,12 @@ async def an_api(answer: dict[str, Any], status: str = "200 OK") -> AsyncIterato
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append((await reader.readline()).decode().partition(" HTTP")[0])
-        length = 0
+        length, key = 0, ""
         while line := (await reader.readline()).strip().lower():
             length = int(line.partition(b":")[2]) if line.startswith(b"content-length") else length
-        await reader.readexactly(length)
+            key = line.partition(b": ")[2].decode() if line.startswith(b"idempotency-key") else key
+        if length:
+            asked[-1] += f" {unquote((await reader.readexactly(length)).decode())} {key}"
         body = json.dumps(answer).encode()
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         await writer.drain()
@@ -217,6 +222,27 @@ async def test_an_answer_that_does_not_come_is_no_no(provider: Stripe) -> None:
         assert type(caught.value) is error
     with pytest.raises(ProviderRefused):
         await provider.refund(order(), 100, "w1")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [("200 OK", "", None), ("400 x", "charge_already_refunded", None), ("400 x", "charge_disputed", ProviderRefused)],
+)
+async def test_a_payment_that_came_twice_goes_back_by_its_own_intent(
+    status: str, code: str, error: type[Exception] | None
+) -> None:
+    first, second = [
+        event("checkout.session.completed", session(id=f"cs_{n}", payment_intent=f"pi_{n}")) for n in (1, 2)
+    ]
+    answer = {"error": {"code": code}} if code else {"id": "re_1", "object": "refund"}
+    async with an_api(answer, status) as (address, asked), a_stripe(api=address) as provider:
+        (one,), (two,) = await told(provider, first), await told(provider, second)
+        found = add(add(order(), replace(two, at=two.at + 1)), one)
+        assert (payment(found), overpaid(found)) == ("cs_1", ["cs_2"])
+        with nullcontext() if error is None else pytest.raises(error):
+            await provider.give_back(found, "cs_2")
+    body = f"payment_intent=pi_2&amount=499&reason=duplicate&metadata[{ORDER}]={ORDER_ID}"
+    assert asked == [f"POST /v1/refunds {body} gifting-{ORDER_ID}-twice-cs_2"]
 
 
 async def test_the_list_of_events_says_what_no_webhook_said() -> None:

@@ -96,6 +96,9 @@ class Apple:
     async def refund(self, order: Order, amount: int, key: str) -> None:
         raise ProviderRefused("Only Apple refunds what was paid in its store; the buyer asks there.")
 
+    async def give_back(self, order: Order, payment: str) -> None:
+        raise ProviderRefused("Apple alone gives back what its store took.")
+
     async def delivered(self, order: Order) -> None:
         """Apple waits for nothing from here: the app finishes the transaction."""
 

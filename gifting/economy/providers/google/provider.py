@@ -106,6 +106,9 @@ class Google:
         purchase, _ = await self._counting(order)
         await self._play.refund(purchase)
 
+    async def give_back(self, order: Order, payment: str) -> None:
+        raise ProviderRefused("Google gives back in its console what its store took.")
+
     async def delivered(self, order: Order) -> None:
         """A no of Google's is left to the worker, and to whoever reads the log: what was issued stays issued."""
         purchase, noted = await self._counting(order)

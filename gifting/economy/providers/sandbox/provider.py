@@ -103,6 +103,9 @@ class Sandbox:
         except OrderNotFound:
             raise ProviderRefused("The sandbox has forgotten this checkout.") from None
 
+    async def give_back(self, order: Order, payment: str) -> None:
+        raise ProviderRefused("The sandbox takes one payment for an order.")
+
     async def delivered(self, order: Order) -> None:
         """Nobody waits to hear it."""
 
