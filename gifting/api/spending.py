@@ -13,6 +13,7 @@ from gifting.economy.draft import CAME_TO_NOTHING
 from gifting.ledger.spending import Spent
 from gifting.model.calendar import DAY_MS
 from gifting.model.consequences import state
+from gifting.model.money import MAX_AMOUNT
 from gifting.model.protection import UNLIMITED, WINDOWS, Protection
 from gifting.model.purchase_limits import bought_in, purchase_limit_of
 from gifting.model.windows import falls_at, limit_of, spent_in
@@ -41,11 +42,13 @@ class SpentOn(Struct):
 
 
 class SpentSince(Struct):
-    """All gifts sent from ``since`` (ms since 1970) on, which is later than asked for where there were too many; of
-    rooms, creators and gifts the 100 that most was spent on.
+    """All gifts sent from ``since`` (ms since 1970) on, which is later than asked for where there were too many: then
+    there are ``more``, which are told when ``since`` is given as ``before``. Of rooms, creators and gifts the 100 that
+    most was spent on.
     """
 
     since: int
+    more: bool
     coins: int
     rooms: list[SpentOn]
     creators: list[SpentOn]
@@ -65,11 +68,13 @@ async def read_spending(call: Call) -> SpendingReply:
     record, now = await ledger.protections.read(user), ledger.now_ms()
     orders = await ledger.orders.of_user(user)
     bought = [(order.created, order.coins) for order in orders if state(order) not in CAME_TO_NOTHING]
-    details = await ledger.spending.read(user, max(0, now - call.query["days"] * DAY_MS))
+    details = await ledger.spending.read(user, max(0, now - call.query["days"] * DAY_MS), call.query["before"])
     return SpendingReply(
         _gifts(record, now),
         _purchases(record, now, bought),
-        SpentSince(details.since, details.coins, _on(details.rooms), _on(details.creators), _on(details.gifts)),
+        SpentSince(
+            details.since, details.more, details.coins, _on(details.rooms), _on(details.creators), _on(details.gifts)
+        ),
     )
 
 
@@ -109,7 +114,7 @@ ENDPOINTS: Final = (
         WARD,
         read_spending,
         SpendingReply,
-        query=(("days", 30, 366),),
+        query=(("days", 30, 366), ("before", 0, MAX_AMOUNT)),
         cost=10,
     ),
 )

@@ -34,9 +34,12 @@ class Spent(NamedTuple):
 
 
 class Spending(NamedTuple):
-    """All that was spent from ``since`` (ms since 1970) on; each list with most coins first."""
+    """All that was spent from ``since`` (ms since 1970) on; each list with most coins first. ``more``: what is older,
+    and was asked for too, is in the next answer.
+    """
 
     since: int
+    more: bool
     coins: int
     rooms: list[Spent]
     creators: list[Spent]
@@ -51,8 +54,10 @@ class SpendingReader:
         self._reading = asyncio.Lock()
         self._waiting = 0
 
-    async def read(self, user: str, since: int) -> Spending:
-        """From ``since`` (ms since 1970) on, or from later where that is too much to read.
+    async def read(self, user: str, since: int, before: int = 0) -> Spending:
+        """From ``since`` (ms since 1970) on, or from later where that is too much to read; up to ``before``, 0: now.
+
+        What is asked for with the ``since`` of an answer as ``before`` follows it: nothing is missing or comes twice.
 
         Raises:
             Overloaded: too many ask.
@@ -63,23 +68,26 @@ class SpendingReader:
         self._waiting += 1
         try:
             async with self._reading:
-                return summed(*await self._debits(user, since))
+                return summed(*await self._debits(user, since, before))
         finally:
             self._waiting -= 1
 
-    async def _debits(self, user: str, since: int) -> tuple[int, list[Debit]]:
-        """The user's gifts, and from when on they are all. The time of an item is never before those of its entries."""
-        found: list[Debit] = []
-        name, size = user.encode(), 0
+    async def _debits(self, user: str, since: int, before: int) -> tuple[int, bool, list[Debit]]:
+        """From when on they are all, whether there are more, and the user's gifts. Answers are cut by the times of
+        items, which are never before those of their entries, and between two of them.
+        """
+        found: list[tuple[int, Debit]] = []
+        name, size, whole = user.encode(), 0, since
+        span = Span(str(since), str(before - 1) if before else "+")
         with translated():
-            async for item in read_back(self._calls.redis, self._calls.keys.base(user), Span(str(since)), rest=REST):
-                data = item.data or b""
+            async for item in read_back(self._calls.redis, self._calls.keys.base(user), span, rest=REST):
+                data, at = item.data or b"", _time(item.id)
                 size += len(data)
                 if size > READ_MAX or len(found) > ENTRIES_MAX:
-                    since = _time(item.id) + 1
+                    whole = at + 1
                     break
-                found += _of(user, data) if name in data else ()
-        return since, [one for one in found if one.ts >= since]
+                found += [(at, one) for one in _of(user, data)] if name in data else ()
+        return whole, whole > since, [one for at, one in found if at >= whole and one.ts >= since]
 
 
 def _time(item_id: str) -> int:
@@ -94,7 +102,7 @@ def _of(user: str, data: bytes) -> list[Debit]:
         return []
 
 
-def summed(since: int, debits: Iterable[Debit]) -> Spending:
+def summed(since: int, more: bool, debits: Iterable[Debit]) -> Spending:
     """What they come to."""
     rooms, creators, gifts = (defaultdict[str, list[int]](lambda: [0, 0]) for _ in range(3))
     coins = 0
@@ -103,7 +111,7 @@ def summed(since: int, debits: Iterable[Debit]) -> Spending:
         for sums, name in ((rooms, debit.room), (creators, debit.host), (gifts, debit.gift)):
             sums[name][0] += debit.coins
             sums[name][1] += debit.gifts
-    return Spending(since, coins, _most(rooms), _most(creators), _most(gifts))
+    return Spending(since, more, coins, _most(rooms), _most(creators), _most(gifts))
 
 
 def _most(sums: dict[str, list[int]]) -> list[Spent]:

@@ -173,7 +173,8 @@ async def test_a_guardian_is_told_who_asks_and_whose_guardian_it_is(server: Serv
 
 async def test_spending_is_told_per_window_room_creator_and_gift(ann: Admin) -> None:
     nothing = await ann.call("GET", "/v1/users/ann/spending")
-    assert nothing["details"] | {"since": 0} == {"since": 0, "coins": 0, "rooms": [], "creators": [], "gifts": []}
+    empty = {"since": 0, "more": False, "coins": 0, "rooms": [], "creators": [], "gifts": []}
+    assert nothing["details"] | {"since": 0} == empty
     assert all((one["coins"], one["falls"]) == (0, 0) for one in (*nothing["gifts"], *nothing["purchases"]))
     await ann.call("PUT", LIMITS, {"gifts": {"d7": 50}, "purchases": {"day": 7}})
     await give(ann, 20)
@@ -190,6 +191,8 @@ async def test_spending_is_told_per_window_room_creator_and_gift(ann: Admin) -> 
     assert [details["rooms"], details["creators"], details["gifts"]] == [
         [{"id": name, **spent}] for name in ("r1", "host", "spark")
     ]
+    before = await ann.call("GET", f"/v1/users/ann/spending?before={details['since']}")
+    assert before["details"] | {"since": 0} == empty
 
 
 async def test_shares_of_a_limit_are_told_to_the_users_sockets(server: Server, ann: Admin) -> None:
