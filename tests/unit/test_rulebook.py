@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from gifting import config, errors
-from gifting.rulebook import Rulebook, Rules
+from gifting.rulebook import Rulebook, Rules, read_rules
 
 GIFT = '[[gift]]\nid = "rose"\nname = "Rose"\ncoins = {}\ntier = "small"\n'
 REGION = '[[region]]\nid = "other"\nterms = "Version {}."\n'
@@ -100,13 +102,21 @@ async def test_who_follows_may_refuse_and_then_nobody_is_told(shelf: Shelf) -> N
     assert versions(shelf.rulebook.rules) == {1}
 
 
-async def test_of_many_readings_at_once_the_newest_is_in_force(shelf: Shelf) -> None:
-    asked = []
-    for version in range(2, 20):
-        shelf.write(version)
-        asked.append(asyncio.create_task(shelf.rulebook.reload()))
-    await asyncio.gather(*asked)
-    assert versions(shelf.rulebook.rules) == {19}
+async def test_one_reading_waits_for_the_other_so_that_none_is_overtaken(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two, met = threading.Barrier(2), []
+
+    def read(settings: config.Settings) -> Rules:
+        with suppress(threading.BrokenBarrierError):  # which is what is hoped for
+            met.append(two.wait(0.2))
+        return read_rules(settings)
+
+    monkeypatch.setattr("gifting.rulebook.read_rules", read)
+    shelf.write(2)
+    await asyncio.gather(*(shelf.rulebook.reload() for _ in range(5)))
+    assert not met
+    assert versions(shelf.rulebook.rules) == {2}
 
 
 async def test_asked_by_a_signal_the_log_has_the_answer(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:

@@ -209,9 +209,9 @@ async def test_a_gift_that_has_to_be_confirmed_is_said_again_with_the_same_key(
 
 async def test_the_time_to_think_is_not_counted() -> None:
     async def confirm(error: errors.ConfirmRequired) -> bool:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.1)
         return True
 
     server = Forgetful([ASKS, TAKEN], [])
-    async with server.run() as url, Client(url, "t", deadline=0.2) as client:
+    async with server.run() as url, Client(url, "t", deadline=1) as client:
         assert (await client.send_gift("r1", "spark", confirm=confirm))["seq"] == 7

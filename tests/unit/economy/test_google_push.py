@@ -162,17 +162,17 @@ async def test_who_names_a_key_that_there_is_not_holds_up_nobody(monkeypatch: py
     async with Play() as google:
         by = pusher(google)
         await by.check(push_token(), now_ms())
-        answer, held = google.server.answer, asyncio.Event()
+        answer, came, held = google.server.answer, asyncio.Event(), asyncio.Event()
 
         async def slow(asked: Asked) -> Answer:
+            came.set()
             await held.wait()
             made = answer(asked)
             return made if isinstance(made, tuple) else await made
 
         google.server.answer = slow
         stranger = asyncio.create_task(by.check(push_token(OTHER, "g9"), now_ms()))
-        while len(google.asked("/certs")) < 2:
-            await asyncio.sleep(0.01)
+        await came.wait()
         await by.check(push_token(), now_ms())
         assert not stranger.done()
         held.set()
