@@ -7,24 +7,15 @@ import unicodedata
 from functools import cached_property
 from typing import Final
 
-_UNSEEN: Final[dict[int, None]] = dict.fromkeys(
-    (
-        *(0xAD, 0x34F, 0x61C, 0x6DD, 0x70F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x20E3, 0x2800, 0x3164, 0xFEFF),
-        *(0xFDFA, 0xFDFB),
-        *range(0x600, 0x606),
-        *range(0x200B, 0x2010),
-        *range(0x202A, 0x202F),
-        *range(0x2060, 0x2070),
-        *range(0xFE00, 0xFE10),
-        *range(0xFFF9, 0xFFFC),
-        *range(0xE0000, 0xE0200),
-    )
+_UNSEEN: Final = re.compile(
+    r"[\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u20e3\u2800\u3164\ufdfa\ufdfb\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ff]"
 )
 """What is not seen: format characters, joiners, fillers, variants, the frame of a keycap; and two letters that stand
 for whole sentences, which would make a text eighteen times as long.
 """
 
-_MARKS: Final[dict[int, None]] = dict.fromkeys((*range(0x300, 0x370), *range(0x64B, 0x660), 0x670, 0x640))
+_MARKS: Final = re.compile(r"[\u0300-\u036f\u0640\u064b-\u065f\u0670]")
 """Accents, and the vowel signs and stretching of Arabic. Of scripts whose marks are letters, none."""
 
 _ALIKE: Final[dict[int, str | int]] = {
@@ -55,8 +46,8 @@ def plain(text: str) -> str:
     """A text in lower case without accents, look-alikes and what is not seen; digits of all scripts are 0 to 9."""
     if text.isascii():
         return text.lower()
-    text = unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold()
-    text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).translate(_MARKS)).translate(_ALIKE)
+    text = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold()
+    text = unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", text))).translate(_ALIKE)
     return _DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
 
 

@@ -9,8 +9,9 @@ from typing import Final
 _GROUPED: Final = re.compile(r"\+?\(?\d(?:[ ().\-/]{0,3}\d){6,24}")
 """Digits with little between them: at most 25, so a search is linear."""
 
+_DIGIT: Final = re.compile(r"[0-9]")
 _SEVEN: Final = re.compile(r"\d(?:[ ().\-/]{0,3}\d){6}")
-"""Without it there is nothing to look at closely, which most that is said has not."""
+"""Without a digit there is no number, and without seven only an account: most that is said has none."""
 
 _DATE: Final = re.compile(r"\b(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})\b")
 _THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}(?:[ .]\d{3})+")
@@ -44,6 +45,8 @@ def has_number(text: str, asked: Callable[[], bool]) -> bool:
 
     ``asked``: whether it speaks of phones, so that 8 digits are one; called only if there are as many.
     """
+    if _DIGIT.search(text) is None:
+        return False
     if _SEVEN.search(text) is None:
         return _has_iban(text)
     return _has_iban(text) or any(_is_one(found, asked) for found in _grouped(text))

@@ -132,7 +132,8 @@ MUTANTS = (
     *of(
         "gifting/model/folding.py",
         "model/moderation",
-        ("text.translate(_UNSEEN)", "text"),
+        ('_UNSEEN.sub("", text)', "text"),
+        ('_MARKS.sub("", unicodedata.normalize("NFD", text))', "text"),
         (".translate(_ALIKE)\n", "\n"),
         ('.replace("l", "i")', ""),
     ),
