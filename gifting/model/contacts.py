@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
@@ -12,11 +12,12 @@ _SPELLED_DOT: Final = re.compile(
     r" ?[(\[{<*_]? ?(?:\bdot\b|\bpunto\b|\bponto\b|\bpunkt\b|\bpoint\b|\btitik\b|\bnokta\b|\btoчka\b|\bdott\b"
     r"|点|ドット|どっと|닷|점|نقطه) ?[)\]}>*_]? ?"
 )
-_SIGNS: Final = (
-    r"\.[\s)\]}>*_]*[^\W\d_]|\d\.\d+\.\d+\.\d|[(\[{<] ?, ?[)\]}>]|[@/]"
-    r"|dot|punto|ponto|punkt|point|titik|nokta|toчka|点|ドット|どっと|닷|점|نقط"
+_DOTS: Final = (
+    *("dot", "punto", "ponto", "punkt", "point", "titik", "nokta", "toчka"),
+    *("点", "ドット", "どっと", "닷", "점", "نقط"),
 )
-"""One of these is in each of them, but for invitations: a dot before a letter, or between numbers."""
+_SIGNS: Final = (".", "@", "/", *_DOTS)
+"""One of these is in each of them, but for invitations."""
 
 _FRAMED_DOT: Final = re.compile(r" ?[(\[{<] ?[.,] ?[)\]}>] ?| \. (?=[a-z]{2,6}\b)| (?=\.[a-z]{2,6}(?:[/ ]|\Z))")
 _SPELLED_AT: Final = re.compile(
@@ -46,23 +47,34 @@ _MAIL: Final = "gmail googlemail hotmail outlook yahoo ymail icloud proton proto
 MAIL: Final = frozenset(_MAIL.split())
 """Mail services, which are known without their ending."""
 
+_LOOKS: Final = "|".join(
+    (
+        r"\.[\s)\]}>*_]*[^\W\d_]|\d\.\d+\.\d+\.\d|[(\[{<]\s*[.,]\s*[)\]}>]|[@/]",
+        rf"\b(?:at|arroba|arobase|klammeraffe)\b[\W_]*(?:{'|'.join(sorted(MAIL))})",
+        *_DOTS,
+    )
+)
+"""What they look like: a dot before a letter or between numbers, or a mail service; closer than its signs alone."""
+
 
 def contact_signs(invites: Iterable[str]) -> re.Pattern[str]:
     """What a text must have for :func:`has_contact` to find anything: quickly looked for, and seldom there."""
-    return re.compile("|".join((_SIGNS, *(re.escape(name).replace(r"\ ", r"\s+") for name in sorted(invites)))))
+    return re.compile("|".join((_LOOKS, *(re.escape(name).replace(r"\ ", r"\s+") for name in sorted(invites)))))
 
 
-def has_contact(text: str, invites: Container[str], allowed: Container[str]) -> bool:
+def has_contact(text: str, invites: Collection[str], allowed: Container[str]) -> bool:
     """Whether a :func:`~gifting.model.folding.plain` text has a link or a mail address.
 
     ``invites`` are addresses that count with a blank in the dot's place too; ``allowed`` are domains that don't count.
     """
+    text = " ".join(text.split())
+    if not any(sign in text for sign in _SIGNS) and not any(name in text for name in invites):
+        return False
     text = _spelled_out(text)
     return any(not _is_allowed(found, allowed) for found in _found(text, invites))
 
 
 def _spelled_out(text: str) -> str:
-    text = " ".join(text.split())
     if _SPELLED_DOT.search(text):
         text = _SPELLED_DOT.sub(".", text)
     return _SPELLED_AT.sub("@", _FRAMED_DOT.sub(".", text))

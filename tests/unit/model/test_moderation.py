@@ -126,6 +126,11 @@ PIECES = (
         "discord  gg",
         "(,)",
         "[.]",
+        "(  ,)",
+        "1(.)2(.)3(.)4:80",
+        "at",
+        "(at)",
+        "gmail",
         " . com",
         "7.30",
         "1.2.3.4:80",
@@ -138,6 +143,11 @@ PIECES = (
     ),
     *("tel", "0176", "12345678", "4111 1111 1111 1111", "coin", "c0!n", "ll", "!!", "_"),
 )
+
+
+@pytest.mark.parametrize("text", ["write to johndoe at gmail.", "3.5 johndoe (at) gmail", "shop(  ,)com 3.5", "t  me"])
+def test_an_address_that_shows_no_dot_is_held_too(text: str) -> None:
+    assert RULES.look(text) == "link"
 
 
 class Careful:
