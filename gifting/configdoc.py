@@ -17,7 +17,8 @@ def render() -> str:
 
 
 def _row(row: Setting) -> str:
-    flag = f"`{row.flag}`" if row.name not in SECRETS else "(environment only)"
+    flags = " ".join(f"`{flag}`" for flag in (row.flag, row.unflag) if flag)
+    flag = flags if row.name not in SECRETS else "(environment only)"
     return f"| {flag} | `{row.env}` | `{row.default!r}` | {_bounds(row)} | {row.help} |"
 
 

@@ -24,12 +24,7 @@ STDIN: Final = 0
 def from_table(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command that takes ``**flags`` one option per setting."""
     options = [
-        inspect.Parameter(
-            row.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[row.type | None, typer.Option(row.flag, help=_help(row), rich_help_panel=row.section)],
-        )
+        inspect.Parameter(row.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(row))
         for row in config.table()
         if row.name not in config.SECRETS
     ]
@@ -39,8 +34,10 @@ def from_table(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _help(row: config.Setting) -> str:
-    return f"{row.help} (default {row.default!r}, env {row.env})"
+def _option(row: config.Setting) -> Any:
+    flags = f"{row.flag}/{row.unflag}" if row.unflag else row.flag
+    said = f"{row.help} (default {row.default!r}, env {row.env})"
+    return Annotated[row.type | None, typer.Option(flags, help=said, rich_help_panel=row.section)]
 
 
 @from_table

@@ -34,6 +34,11 @@ class Setting:
         return "--" + self.name.replace("_", "-")
 
     @property
+    def unflag(self) -> str:
+        """The flag that turns it off; '' for what is neither on nor off."""
+        return "--no-" + self.name.replace("_", "-") if self.type is bool else ""
+
+    @property
     def env(self) -> str:
         return ENV_PREFIX + self.name.upper()
 

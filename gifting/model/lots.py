@@ -88,7 +88,9 @@ def withdrawal_bonus(order: Order, coins: int, bonus: int) -> int:
 
 def withdrawal(order: Order, paid: int, bonus: int, orders: Iterable[Order], now: int) -> Withdrawal:
     """What would go back now of a lot, to a user with ``paid`` and ``bonus`` coins. Raises NotWithdrawable: nothing."""
-    coins = unspent(order, paid, orders) if withdrawable(order, now) else 0
+    if not withdrawable(order, now):
+        raise NotWithdrawable(f"It is {state(order)}, and the right to withdraw from it is over, or never was.")
+    coins = unspent(order, paid, orders)
     amount = withdrawal_amount(order, coins)
     if not coins or not amount:
         raise NotWithdrawable(f"{coins} coins of {order.coins} are left, worth {amount}.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from typer import Typer
 from typer.testing import CliRunner
 
 from gifting.cli.app import app
+from gifting.cli.serve import from_table
 from gifting.config import PARTITIONS_MAX, SECRETS, Setting, load, table
 from gifting.configdoc import render
 from gifting.errors import BadSetting
@@ -34,6 +36,19 @@ def test_the_documentation_says_the_bounds() -> None:
     assert f"| `GIFTING_PARTITIONS` | `16` | from 1 to {PARTITIONS_MAX} |" in text
     assert "| `GIFTING_STREAK_WINDOW` | `3.0` | from 0.05 to 60 |" in text
     assert "| `GIFTING_TOKEN_TTL_MAX` | `31622400.0` | from 60 to 31622400 |" in text
+
+
+def test_what_is_on_can_be_turned_off_by_a_flag() -> None:
+    given: dict[str, object] = {}
+    command = Typer()
+    command.command()(from_table(lambda **flags: given.update(flags)))
+    switches = [row for row in table() if row.type is bool]
+    result = CliRunner().invoke(command, [row.unflag if row.default else row.flag for row in switches])
+    assert result.exit_code == 0, result.output
+    settings = load(given, {})
+    assert {row.name: getattr(settings, row.name) for row in switches} == {
+        row.name: not row.default for row in switches
+    }
 
 
 def test_the_help_says_defaults_and_the_environment_by_section() -> None:
