@@ -33,7 +33,7 @@ key                             type    holds
 ``{pNN}:room:R/presence``       hash    node → viewers and when
 ``{pNN}:room:R/pace``           zset    user → when it commented last (ms), as long as slow mode makes it wait
 ``{pNN}:held:H``                stream  comments that wait for the host: room, user, why, event (wire bytes)
-``{pNN}:people:H``              hash    user → what the host has decided about it, as ``lua/include/house.lua`` says;
+``{pNN}:people:H``              hash    user → what the host has decided about it, as ``lua/include/decided.lua`` says;
                                         ``~`` and a user → the same of what it gives anonymously
 ``{p00}:chain:C``               string  number of the last commit call of node C that another could follow
 ``{p00}:meta``                  hash    what can't change once data exists

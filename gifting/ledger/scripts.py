@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 _INCLUDE = re.compile(r"^-- @include (\w+)(, late)?\n", re.MULTILINE)
-_TABLE = re.compile(r"^local (\w+) = \{(.*)\}\n", re.MULTILINE)
+_TABLE = re.compile(r"^((?:local )?)(\w+) = \{(.*)\}\n", re.MULTILINE)
 _LUA = resources.files("gifting.ledger").joinpath("lua")
 
 NAMES = (
@@ -63,7 +63,7 @@ def _resolve(text: str, seen: set[str]) -> str:
             return ""
         seen.add(name)
         source = _LUA.joinpath("include", f"{name}.lua").read_text(encoding="utf-8")
-        return _late(name, _resolve(source, set(seen))) if late else _resolve(source, seen)
+        return _late(name, _resolve(source, set(seen))) if late else _closed(name, _resolve(source, seen))
 
     return _INCLUDE.sub(include, text)
 
@@ -78,13 +78,22 @@ def _late(name: str, text: str) -> str:
     )
 
 
+def _closed(name: str, text: str) -> str:
+    """An include whose functions are in a table of its name keeps its other names to itself: to find a variable takes
+    a function, as it is made, the longer the more such names of others there are.
+    """
+    table = f"local {name} = {{"
+    before, found, after = text.partition(table)
+    return f"{before}local {name}\ndo\n{name} = {{{after}end\n" if found else text
+
+
 def _presize(text: str) -> str:
     """Tables of functions are made with a place for each: to let them grow costs 2 % of a call with one gift."""
 
     def table(match: re.Match[str]) -> str:
-        name, fields = match[1], match[2].strip()
+        name, fields = match[2], match[3].strip()
         places = [f"{each} = false" for each in re.findall(rf"^function {name}\.(\w+)", text, re.MULTILINE)]
-        return f"local {name} = {{ {', '.join(filter(None, [fields, *places]))} }}\n" if places else match[0]
+        return f"{match[1]}{name} = {{ {', '.join(filter(None, [fields, *places]))} }}\n" if places else match[0]
 
     return _TABLE.sub(table, text)
 

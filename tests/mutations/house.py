@@ -8,7 +8,7 @@ LUA = "gifting/ledger/lua"
 
 MUTANTS = (
     *of(
-        f"{LUA}/include/house.lua",
+        f"{LUA}/include/decided.lua",
         "people comments",
         ("  if rules and not rules.gifting then\n", "  if false then\n"),
         ("  if rules.age > gift.terms.age then\n", "  if rules.age >= gift.terms.age then\n"),
@@ -18,7 +18,7 @@ MUTANTS = (
         ("string.byte(gift.sent, -1) ~= NO_MESSAGE", "true"),
     ),
     *of(
-        f"{LUA}/include/house.lua",
+        f"{LUA}/include/decided.lua",
         "ledger/anonymous",
         (" or masked and masked.blocked then", " then"),
         ("    if masked and not refused then\n", "    if false then\n"),
@@ -27,7 +27,7 @@ MUTANTS = (
     *of(
         f"{LUA}/include/credit.lua",
         "ledger/anonymous",
-        (" or gift.shown then", " then"),
+        (" or r.asked and gift.shown then", " then"),
         ("    room.unmask(r, gift.shown, gift.user)\n", ""),
     ),
     *of(
@@ -46,7 +46,7 @@ MUTANTS = (
         ("Person(shown or user,", "Person(user,"),
     ),
     *of(
-        f"{LUA}/include/house.lua",
+        f"{LUA}/include/decided.lua",
         "people comments",
         ("  if now - last < r.rules.pause then\n", "  if now - last <= r.rules.pause then\n"),
         ("r.commented[user] or redis.call", "redis.call"),
@@ -60,14 +60,14 @@ MUTANTS = (
         "people",
         ("      house.want(r, gift.user)\n", ""),
         ("  if r and post.user ~= '' then\n", "  if false then\n"),
-        ("    refused, ends = house.no_post(r, post, c.now)\n", ""),
-        ("  house.commented(r, post, c.now)\n", ""),
+        ("    refused, ends = decided.no_post(r, post, c.now)\n", ""),
+        ("    decided.commented(r, post, c.now)\n", ""),
     ),
     *of(
         f"{LUA}/room_rules.lua",
         "people",
         (" or found[2] ~= host then", " then"),
-        ("elseif by ~= '' and not house", "elseif false and not house"),
+        ("elseif by ~= '' and not decided", "elseif false and not decided"),
         ("elseif found[1] ~= 'live' then\n", "elseif false then\n"),
     ),
     *of(
@@ -85,7 +85,7 @@ MUTANTS = (
         f"{LUA}/comment_remove.lua",
         "comments",
         ("if not r or r.host ~= host then", "if not r then"),
-        ("if by ~= '' and not house", "if false and not house"),
+        ("if by ~= '' and not decided", "if false and not decided"),
         ("  forget_old()\n", ""),
         ("  if r.state == 'live' then\n", "  if true then\n"),
         ("room.append(r, room.stamp(now), event, seq)", "room.append(r, room.stamp(now), event)"),
@@ -95,9 +95,9 @@ MUTANTS = (
         "comments",
         ("  redis.call('XTRIM', KEYS[8], 'MINID', now - kept)\n", ""),
         ("  for i = 1, n - user_max + 1 do\n", "  for i = 1, 0 do\n"),
-        ("  refused, ends = house.no_post(r, post, now)\n", ""),
+        ("  refused, ends = decided.no_post(r, post, now)\n", ""),
         ("  add('*')\n", ""),
-        ("house.flush(r, now)\n", ""),
+        ("decided.flush(r, now)\n", ""),
     ),
     *of(
         f"{LUA}/comment_decide.lua",

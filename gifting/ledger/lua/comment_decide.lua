@@ -27,7 +27,7 @@ end
 -- That who is blocked by name was meant is not to be seen in what was said without one.
 local function post(comment)
   local refused = room.refusal(r, host)
-  if not refused and comment.shown == '' and house.person(redis.call('HGET', r.people_key, comment.user)).blocked then
+  if not refused and comment.shown == '' and decided.person(redis.call('HGET', r.people_key, comment.user)).blocked then
     refused = Status.BLOCKED
   end
   if refused then
@@ -44,7 +44,7 @@ if not r or r.host ~= host then
 end
 house.open(r, 1 + room.KEYS)
 local comment = find()
-if by ~= '' and not house.person(redis.call('HGET', r.people_key, by)).moderator then
+if by ~= '' and not decided.person(redis.call('HGET', r.people_key, by)).moderator then
   return cmsgpack.pack(nil)
 elseif by ~= '' and comment and comment.user == by then
   return cmsgpack.pack(nil)

@@ -5,7 +5,7 @@
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [room, host, user, age, event bytes of the comment, why, held at most, of one user, for ms, the
 --           pseudonym that the room sees; '': it sees the user]
--- returns   msgpack [status, what ends a refusal as house.lua says]
+-- returns   msgpack [status, what ends a refusal as decided.lua says]
 -- @include status
 -- @include clock
 -- @include room
@@ -40,7 +40,7 @@ if not refused then
   house.open(r, 1 + room.KEYS)
   house.want(r, user)
   house.load(r)
-  refused, ends = house.no_post(r, post, now)
+  refused, ends = decided.no_post(r, post, now)
 end
 if refused then
   return cmsgpack.pack({ refused, ends })
@@ -50,6 +50,6 @@ if type(add(now .. '-*')) == 'table' then
   add('*')
 end
 redis.call('PEXPIRE', KEYS[8], kept)
-house.commented(r, post, now)
-house.flush(r, now)
+decided.commented(r, post, now)
+decided.flush(r, now)
 return cmsgpack.pack({ Status.OK, 0 })

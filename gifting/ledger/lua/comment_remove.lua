@@ -35,7 +35,7 @@ if not r or r.host ~= host then
   return cmsgpack.pack({ Status.ROOM_NOT_FOUND })
 end
 house.open(r, 1 + room.KEYS)
-if by ~= '' and not house.person(redis.call('HGET', r.people_key, by)).moderator then
+if by ~= '' and not decided.person(redis.call('HGET', r.people_key, by)).moderator then
   return cmsgpack.pack(nil)
 end
 if redis.call('ZADD', KEYS[8], seq, digits(seq)) == 1 then

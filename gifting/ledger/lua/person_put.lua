@@ -5,18 +5,19 @@
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [user, blocked 0|1, muted for ms, moderator 0|1 (nil of each: it stays), who decides as a moderator
 --           ('': who always may), people at most, moderators at most, the pseudonym by which it is about what `user`,
---           a field of house.lua's, does anonymously; nil: it is about the user]
+--           a field of decided.lua's, does anonymously; nil: it is about the user]
 -- returns   msgpack [status, then what is decided: blocked 0|1, muted until, moderator 0|1]; or nil: that is no
 --           moderator, or decides about one
 -- @include status
 -- @include clock
--- @include house
+-- @include chunks
+-- @include decided
 local now = clock(ARGV[1])
 local user, blocked, mute, moderator, by, people_max, moderators_max, shown = unpack(cmsgpack.unpack(ARGV[2]), 1, 8)
 local COUNT = '#moderators' -- no user's id
 
 local function find(who)
-  return house.person(redis.call('HGET', KEYS[1], who))
+  return decided.person(redis.call('HGET', KEYS[1], who))
 end
 
 -- Mutes that are over are forgotten when their place is needed: a look at all of them, which is bounded.
@@ -26,7 +27,7 @@ local function has_room()
   end
   local flat, over = redis.call('HGETALL', KEYS[1]), {}
   for i = 1, #flat, 2 do
-    local person = flat[i] ~= COUNT and house.person(flat[i + 1])
+    local person = flat[i] ~= COUNT and decided.person(flat[i + 1])
     if person and person.muted <= now and not (person.blocked or person.moderator) then
       over[#over + 1] = flat[i]
     end

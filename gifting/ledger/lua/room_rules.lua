@@ -2,17 +2,17 @@
 -- room_rules: change a room's rules. They hold for what is decided after this call.
 -- KEYS [1]  the room
 --      [2]  its host's people
--- ARGV [1]  msgpack [host, who changes it as a moderator ('': who always may), the rules as house.lua has them, nil for
---           what stays]
+-- ARGV [1]  msgpack [host, who changes it as a moderator ('': who always may), the rules as decided.lua has them, nil
+--           for what stays]
 -- returns   msgpack [status, the rules likewise]; or nil: that is no moderator
 -- @include status
--- @include house
+-- @include decided
 local host, by, changed = unpack(cmsgpack.unpack(ARGV[1]))
 local found = redis.call('HMGET', KEYS[1], 'state', 'host', 'rules')
 
 if not found[1] or found[2] ~= host then
   return cmsgpack.pack({ Status.ROOM_NOT_FOUND })
-elseif by ~= '' and not house.person(redis.call('HGET', KEYS[2], by)).moderator then
+elseif by ~= '' and not decided.person(redis.call('HGET', KEYS[2], by)).moderator then
   return cmsgpack.pack(nil)
 elseif found[1] ~= 'live' then
   return cmsgpack.pack({ Status.ROOM_ENDED })

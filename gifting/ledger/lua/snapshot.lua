@@ -8,7 +8,7 @@
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [room, top at most, presence stale after ms]
 -- returns   msgpack [state, host, host's name, title, started, seq, coins, diamonds, likes, viewers, top, streaks,
---           rules], or nil; top as top_of gives it, streaks as wire bytes of events, rules as in house.lua, or false
+--           rules], or nil; top as top_of gives it, streaks as wire bytes of events, rules as in decided.lua, or false
 -- @include clock
 -- @include room
 -- @include streaks
@@ -25,7 +25,7 @@ local function heaviest(open)
   for i = 1, math.min(#open, STREAKS_MAX) do
     local streak = open[i]
     local r = room.blank(id, streak.first - 1)
-    streaks.append(r, room.stamp(streak.last), streak, false, 0, streak.static, NOTHING_SENT, '')
+    streaks.append(r, room.stamp(streak.last), streak, false, 0, streak.static, streaks.NOTHING_SENT, '')
     events[i] = table.concat(r.pieces)
   end
   return events

@@ -111,7 +111,7 @@ def test_each_include_is_there_once(name: str) -> None:
 
 
 def test_a_table_of_functions_has_a_place_for_each() -> None:
-    assert "\nlocal room = { KEYS = 5, open = false, blank = false, " in scripts.source("commit")
+    assert "\nroom = { KEYS = 5, open = false, blank = false, " in scripts.source("commit")
 
 
 def test_the_statuses_are_those_of_python() -> None:

@@ -7,12 +7,11 @@
 --   accounts.brief(a, user)                 likewise; but one which nothing restricts is `plain`, and without the
 --                                           fields of include/restrictions.lua
 --   accounts.changed(a, account)            it is to be written; said by all that follow
---   accounts.spend(a, account, coins)       bonus coins first
 --   accounts.flush(a)                       write the records that have changed
 --   accounts.add_total(a, name)             'issued', 'spent', 'taken' or 'debt', by what a has of it
 --   accounts.flush_spent(a)                 write what was spent: records, then totals and entries
 -- A record is what ledger/account.py reads, too: plain digits, as the first version wrote them, are coins that were
--- granted. Else it is doubles, which keep all that an amount or a time (ms) may be: 11 in the order of `brief_account`,
+-- granted. Else it is doubles, which keep all that an amount or a time (ms) may be: 11 in the order of `read_brief`,
 -- or 19, of those whom a debt, a freeze, a break, a limit or a cap restricts.
 -- @include amount
 -- @include hash
@@ -33,9 +32,9 @@ function accounts.open(at)
   }
 end
 
-local function brief_account(
-  user, coins, bonus, roll_at, since, day, month, run_coins, run_last, velocity, sent, purchased
-)
+local function read_brief(user, record)
+  local coins, bonus, roll_at, since, day, month, run_coins, run_last, velocity, sent, purchased =
+    struct.unpack(RECORD, record)
   return {
     user = user, coins = coins, bonus = bonus, roll_at = roll_at, since = since, day = day, month = month,
     run_coins = run_coins, run_last = run_last, velocity = velocity, sent = sent, purchased = purchased, plain = true,
@@ -46,11 +45,11 @@ end
 local function read_record(user, record)
   local size = #record
   if size == RECORD_SIZE then
-    return brief_account(user, struct.unpack(RECORD, record))
+    return read_brief(user, record)
   elseif size > DIGITS_MAX then
     return restrictions.read(user, record)
   end
-  return brief_account(user, record + 0, record + 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  return restrictions.new(user, record + 0)
 end
 
 local function pack_record(account)
@@ -90,16 +89,6 @@ function accounts.changed(a, account)
   if not account.changed then
     local n = a.n + 1
     account.changed, a.n, a.written[n] = true, n, account
-  end
-end
-
-function accounts.spend(a, account, coins)
-  account.coins = account.coins - coins
-  account.bonus = account.bonus > coins and account.bonus - coins or 0
-  account.sent = account.sent + coins
-  a.spent = a.spent + coins
-  if not account.changed then
-    accounts.changed(a, account)
   end
 end
 

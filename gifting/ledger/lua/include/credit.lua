@@ -15,7 +15,7 @@
 --                                           or nil
 --   credit.full(c, gift)                    why what it would add is too much: a status, or nil
 --   credit.give(c, gift)                    never refuses; returns the gift's seq, its streak's count, and its streak
---   credit.post(c, post)                    log a free event; returns why not, or nil. `post`: as house.no_post
+--   credit.post(c, post)                    log a free event; returns why not, or nil. `post`: as decided.no_post
 --                                           takes it, and room, host, event, likes
 --   credit.flush(c)
 -- What a gift is says debit.lua. `closed` and `full` are asked before the debit, of the room as it is then.
@@ -72,10 +72,10 @@ end
 function credit.want(c, gift)
   local r = c.targets[gift.target.number].room
   if r then
-    if r.has_people and r.people[gift.user] == nil then
+    if r.asked and r.people[gift.user] == nil then
       house.want(r, gift.user)
     end
-    if r.has_people and gift.shown then
+    if r.asked and gift.shown then
       house.want_masked(r, gift.user)
     end
     if gift.streak then
@@ -109,8 +109,8 @@ function credit.closed(c, gift)
     return Status.OWN_ROOM, 0
   end
   local r = to.room
-  if r.rules or r.people[gift.user] or gift.shown then
-    return house.no_gift(r, gift, c.now)
+  if r.rules or r.people[gift.user] or r.asked and gift.shown then
+    return decided.no_gift(r, gift, c.now)
   end
   return nil
 end
@@ -151,8 +151,8 @@ end
 function credit.post(c, post)
   local r = post.room
   local refused, ends = room.refusal(r, post.host), 0
-  if not refused then
-    refused, ends = house.no_post(r, post, c.now)
+  if not refused and (r.rules or r.people[post.user]) then
+    refused, ends = decided.no_post(r, post, c.now)
   end
   if refused then
     return refused, ends
@@ -162,15 +162,11 @@ function credit.post(c, post)
     r.likes = math.min(r.likes + post.likes, MAX_AMOUNT)
     event = event .. cmsgpack.pack('total', r.likes)
   end
-  house.commented(r, post, c.now)
+  if r.rules then
+    decided.commented(r, post, c.now)
+  end
   room.append(r, c.stamp, event)
   return nil
-end
-
-local function flush_houses(c, p)
-  for _, r in ipairs(p.rooms) do
-    house.flush(r, c.now)
-  end
 end
 
 function credit.flush(c)
@@ -178,6 +174,10 @@ function credit.flush(c)
     earnings.flush(p.earnings)
     streaks.flush(p, c.window)
     room.flush(p, c.keep)
-    flush_houses(c, p)
+    for _, r in ipairs(p.rooms) do
+      if r.rules then
+        decided.flush(r, c.now)
+      end
+    end
   end
 end

@@ -69,7 +69,8 @@ local function left_by_limits(cold, now)
 end
 
 local function apply(a, account, cold, now)
-  account.day, account.month, account.since = windows.spent(cold, H24, now), windows.spent(cold, D30, now), 0
+  account.day, account.month = windows.spent(cold, windows.H24, now), windows.spent(cold, windows.D30, now)
+  account.since = 0
   account.roll_at = windows.next_roll(cold, now)
   account.left = left_by_limits(cold, now)
   local _, following = shares(cold, now, 0, 0)

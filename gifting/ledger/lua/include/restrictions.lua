@@ -1,5 +1,6 @@
 -- restrictions: what accounts have beside the fields of all, if something restricts them: debt, frozen, blocked_until,
 -- left, notice_at, gift_cap, streak_cap, confirm_above. Few have.
+--   restrictions.new(user, coins)       an account that has been granted these, and nothing else
 --   restrictions.add(account)           those of one which nothing restricts
 --   restrictions.found(account)         whether something does
 --   restrictions.read(user, record), restrictions.pack(account)
@@ -7,6 +8,13 @@
 -- @include amount
 local restrictions = {}
 local RECORD = '<' .. string.rep('d', 19)
+
+function restrictions.new(user, coins)
+  return {
+    user = user, coins = coins, bonus = coins, roll_at = 0, since = 0, day = 0, month = 0, run_coins = 0, run_last = 0,
+    velocity = 0, sent = 0, purchased = 0, plain = true, changed = false,
+  }
+end
 
 function restrictions.add(account)
   account.plain = false

@@ -61,7 +61,12 @@ function spending.take(a, account, gift, now, window)
     account.velocity = (account.velocity > now and account.velocity or now) + ceil(1000 * coins / rate)
   end
   account.since, account.day, account.month = account.since + coins, account.day + coins, account.month + coins
-  accounts.spend(a, account, coins)
+  account.coins = account.coins - coins
+  account.bonus = account.bonus > coins and account.bonus - coins or 0 -- bonus coins are spent first
+  account.sent, a.spent = account.sent + coins, a.spent + coins
+  if not account.changed then
+    accounts.changed(a, account)
+  end
   if account.plain or account.left == MAX_AMOUNT then
     return 0
   end

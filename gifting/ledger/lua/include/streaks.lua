@@ -14,8 +14,7 @@
 -- @include chunks
 -- @include room
 -- @include wire
-local streaks = {}
-local NOTHING_SENT = '\165count\0\165coins\0\167message\192' -- 0, 0, nil
+local streaks = { NOTHING_SENT = '\165count\0\165coins\0\167message\192' } -- 0, 0, nil
 local COUNT, DIAMONDS = '\172repeat_count', '\168diamonds'
 local ENDS, GOES_ON = '\170repeat_end\195\169streak_id', '\170repeat_end\194\169streak_id' -- true, false
 local NAMES_SIZE = #COUNT + #ENDS + #DIAMONDS
@@ -62,7 +61,7 @@ end
 function streaks.finish(r, field, stamp)
   local streak = streaks.find(r, field)
   local static = streak.static or redis.call('HGET', r.streaks_key, '=' .. field)
-  streaks.append(r, stamp, streak, true, 0, static, NOTHING_SENT, '')
+  streaks.append(r, stamp, streak, true, 0, static, streaks.NOTHING_SENT, '')
   r.finished[field] = true
   r.streaks[field] = false
 end
@@ -103,7 +102,8 @@ local function store_changed(p, r, window)
   local fields, deadlines, n, d = {}, {}, 0, 0
   for field, streak in pairs(r.streaks) do
     if streak and streak.changed then
-      fields[n + 1], fields[n + 2] = field, cmsgpack.pack(streak.first, streak.count, streak.coins, streak.last)
+      fields[n + 1] = field
+      fields[n + 2] = wire[streak.first] .. wire[streak.count] .. wire[streak.coins] .. wire[streak.last]
       n = n + 2
       if streak.static then
         fields[n + 1], fields[n + 2] = '=' .. field, streak.static

@@ -15,6 +15,7 @@ local HOUR, UTC = 3600000, { { 0, 0 } }
 local KEPT = 31 * DAY
 local H24, D30 = { name = 'h24', width = DAY }, { name = 'd30', width = 30 * DAY }
 local windows = {
+  H24 = H24, D30 = D30,
   ALL = {
     H24, { name = 'd7', width = 7 * DAY }, D30,
     { name = 'day', place = 1 }, { name = 'week', place = 2 }, { name = 'month', place = 3 },
