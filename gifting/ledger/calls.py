@@ -12,9 +12,9 @@ from redis.exceptions import RedisError
 from gifting import errors
 from gifting.ledger import scripts
 from gifting.ledger.connect import BinaryRedis
-from gifting.ledger.fate import Fate, fate
 from gifting.ledger.halt import Halt
 from gifting.ledger.keys import Keys
+from gifting.ledger.redis_errors import Fate, fate
 from gifting.ledger.status import Status, refusal
 from gifting.model.packing import pack
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 
-from gifting.ledger.fate import read_error
+from gifting.ledger.redis_errors import read_error
 from gifting.ledger.resp import Words, command
 
 Done = Callable[[Any], None]

@@ -20,7 +20,7 @@ from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, abandon, deliver, read_replies, refuse
 from gifting.ledger.commit_call import NOT_IN_TURN, CommitCalls
 from gifting.ledger.connector import RETRY_PAUSE, Connector
-from gifting.ledger.fate import Fate, fate
+from gifting.ledger.redis_errors import Fate, fate
 
 log = logging.getLogger(__name__)
 

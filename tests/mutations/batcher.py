@@ -93,7 +93,7 @@ MUTANTS = (
         ("        self._loaded = False\n", "        self._loaded = True\n"),
     ),
     *of(
-        "gifting/ledger/fate.py",
+        "gifting/ledger/redis_errors.py",
         "fate batcher faults attack_batcher attack_halt",
         ("    if isinstance(error, ResponseError) and _IN_SCRIPT in str(error):\n        return Fate.BROKEN\n", ""),
         ("return Fate.NOT_RUN if str(error).startswith(_NOT_RUN_CODES) else Fate.BROKEN", "return Fate.NOT_RUN"),

@@ -9,7 +9,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gifting import errors
 from gifting.ledger.calls import Unsure, translate
-from gifting.ledger.fate import Fate, fate
+from gifting.ledger.redis_errors import Fate, fate
 
 IN_SCRIPT = " script: 1b24, on @user_script:12."
 
