@@ -17,10 +17,10 @@ from gifting.config import Settings
 from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, refuse
 from gifting.ledger.commit_call import CommitCalls
+from gifting.ledger.commit_keys import Spot
 from gifting.ledger.connector import Connector
 from gifting.ledger.flights import Flights
 from gifting.ledger.queue import Queue
-from gifting.ledger.spot import Spot
 from gifting.model.packing import pack
 from gifting.model.values import Done
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gifting import errors
-from gifting.ledger.spot import HOSTS_KEYS, ROOM_KEYS, SENDERS_KEYS, Spot, hosts_bulks, senders_bulks
+from gifting.ledger.commit_keys import HOSTS_KEYS, ROOM_KEYS, SENDERS_KEYS, Spot, hosts_bulks, senders_bulks
 from gifting.ledger.status import Status, refusal
 from gifting.model.packing import pack
 from gifting.model.values import Done, Outcome, Result

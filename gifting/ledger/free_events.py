@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.commit import EVENT, LIKE
+from gifting.ledger.commit_keys import SPOTS_CACHED, Spot, room_spot
 from gifting.ledger.likes import Fold
-from gifting.ledger.spot import SPOTS_CACHED, Spot, room_spot
 from gifting.model import events
 from gifting.model.packing import pack
 from gifting.model.values import Done, RoomRef

@@ -14,9 +14,9 @@ from gifting.errors import BadAmount, GiftingError, LedgerUnavailable, UnknownGi
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.commit import GIFT
+from gifting.ledger.commit_keys import Spot, bucket_spot, room_spot
 from gifting.ledger.keys import BUCKET_MS, Keys
 from gifting.ledger.lookup import Lookup
-from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.ledger.status import status_of
 from gifting.model import events, money
 from gifting.model.catalog import Catalog

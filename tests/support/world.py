@@ -12,10 +12,10 @@ from typing import Any
 from gifting import config
 from gifting.ledger import scripts
 from gifting.ledger.commit import GIFT, PendingCommit, Reply, pack_batch, read_replies
+from gifting.ledger.commit_keys import bucket_spot, room_spot
 from gifting.ledger.floors import HOLD_MAX
 from gifting.ledger.keys import BUCKET_MS
 from gifting.ledger.ledger import Ledger
-from gifting.ledger.spot import bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.model.catalog import load_catalog
 from gifting.model.money import key_time, make_key, parse_key

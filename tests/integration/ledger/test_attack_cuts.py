@@ -13,10 +13,10 @@ from redis.exceptions import ResponseError
 
 from gifting import errors
 from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit
+from gifting.ledger.commit_keys import bucket_spot, room_spot
 from gifting.ledger.entries import Credit, Debit, Grant
 from gifting.ledger.keys import BUCKET_MS
 from gifting.ledger.lookup import read_record
-from gifting.ledger.spot import bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.events import encode_event

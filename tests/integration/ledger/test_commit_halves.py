@@ -11,8 +11,8 @@ from redis.exceptions import ResponseError
 
 from gifting.ledger import scripts
 from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit
+from gifting.ledger.commit_keys import bucket_spot, room_spot
 from gifting.ledger.keys import BUCKET_MS, Keys, account_keys, credit_keys, house_keys, room_keys
-from gifting.ledger.spot import bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.catalog import load_catalog

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from gifting.ledger.audit import audit
 from gifting.ledger.commit import LIKE, PendingCommit
-from gifting.ledger.spot import room_spot
+from gifting.ledger.commit_keys import room_spot
 from gifting.model.events import encode_event
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.packing import pack, unpack

@@ -11,8 +11,8 @@ import pytest
 import gifting
 from gifting import errors
 from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit, abandon, deliver, pack_batch, refuse
+from gifting.ledger.commit_keys import Spot, bucket_spot, room_spot
 from gifting.ledger.keys import account_keys, credit_keys, house_keys, room_keys
-from gifting.ledger.spot import Spot, bucket_spot, room_spot
 from gifting.ledger.status import Status
 from gifting.model.packing import pack, unpack
 from gifting.model.values import Done, Outcome, Result

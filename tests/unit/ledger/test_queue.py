@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gifting.errors import Overloaded
 from gifting.ledger.commit import PendingCommit
+from gifting.ledger.commit_keys import Spot
 from gifting.ledger.queue import FREE_SHARE, Queue
-from gifting.ledger.spot import Spot
 
 SPOT = Spot("base", b"")
 
