@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gifting.api.caller import bearer
+from gifting.api.authentication import bearer
 from gifting.api.services import Services
 from gifting.errors import BadToken, Forbidden
 from gifting.transport.addresses import is_asked_from_here

@@ -11,8 +11,8 @@ import msgspec
 from starlette.requests import Request
 
 from gifting.api.access import authorize
+from gifting.api.authentication import identify, pay
 from gifting.api.call import Call
-from gifting.api.caller import identify, pay
 from gifting.api.endpoint import Endpoint
 from gifting.api.services import Services
 from gifting.errors import BadId, BadMessage, MessageTooLarge
