@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gifting import config
-from gifting.cli.beside import data_beside
 from gifting.cli.options import DataOption, JsonOption, PrefixOption, RedisOption
+from gifting.cli.target import data_beside
 from gifting.errors import GiftingError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import uvloop
 from redis.exceptions import RedisError
 
 from gifting import config
-from gifting.cli.beside import say_state
+from gifting.cli.target import say_state
 from gifting.errors import NoData, NoRedis
 from gifting.health import Health
 from gifting.ledger.connect import BinaryRedis, connect

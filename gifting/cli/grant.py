@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gifting.cli.beside import reach, run_asking
 from gifting.cli.options import KeyOption, ServerOption, UrlOption
+from gifting.cli.target import reach, run_asking
 
 
 def grant(

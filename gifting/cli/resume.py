@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gifting.cli.beside import data_beside
 from gifting.cli.options import DataOption, PrefixOption, RedisOption
+from gifting.cli.target import data_beside
 from gifting.logs import log_command
 
 

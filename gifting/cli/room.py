@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gifting.cli.beside import reach, run_asking
 from gifting.cli.options import JsonOption, ServerOption, UrlOption
+from gifting.cli.target import reach, run_asking
 
 if TYPE_CHECKING:
     from gifting.client.admin import Admin

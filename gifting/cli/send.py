@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gifting.cli.beside import Reach, reach, run_asking
 from gifting.cli.options import KeyOption, ServerOption, UrlOption
+from gifting.cli.target import Reach, reach, run_asking
 from gifting.errors import ConfirmRequired
 
 

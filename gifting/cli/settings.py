@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from gifting import config
-from gifting.cli.beside import data_beside
 from gifting.cli.options import DataOption, PrefixOption, RedisOption
+from gifting.cli.target import data_beside
 from gifting.errors import BadSetting
 from gifting.logs import log_command
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gifting import config
-from gifting.cli.beside import Beside, beside
+from gifting.cli.target import Beside, beside
 from gifting.errors import BadSetting
 from gifting.model.standing import AGE_MAX, PERSONAL
 

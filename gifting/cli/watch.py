@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gifting.cli.beside import Reach, reach, run_asking
 from gifting.cli.options import ServerOption, UrlOption
+from gifting.cli.target import Reach, reach, run_asking
 from gifting.errors import BadSetting, by_code
 
 Event = Mapping[str, Any]
