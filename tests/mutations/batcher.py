@@ -94,7 +94,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/redis_errors.py",
-        "fate batcher faults attack_batcher attack_halt",
+        "redis_errors batcher faults attack_batcher attack_halt",
         ("    if isinstance(error, ResponseError) and _IN_SCRIPT in str(error):\n        return Fate.BROKEN\n", ""),
         ("return Fate.NOT_RUN if str(error).startswith(_NOT_RUN_CODES) else Fate.BROKEN", "return Fate.NOT_RUN"),
         ("    return Fate.UNKNOWN\n", "    return Fate.NOT_RUN\n"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gifting import errors
-from gifting.ledger import keys, scripts, spot
+from gifting.ledger import commit_keys, keys, scripts
 from gifting.ledger.status import Status
 from gifting.model import money
 
@@ -137,13 +137,13 @@ def test_the_numbers_of_keys_and_what_a_bucket_spans_are_those_of_python() -> No
     grant = code(LUA / "grant.lua")
     accounts, room = code(LUA / "include" / "accounts.lua"), code(LUA / "include" / "room.lua")
     credit = code(LUA / "include" / "credit.lua")
-    assert f"credit = {{ KEYS = {spot.HOSTS_KEYS} }}\n" in credit
-    assert len(keys.credit_keys("")) == spot.HOSTS_KEYS
-    assert len(keys.account_keys("")) == spot.SENDERS_KEYS
+    assert f"credit = {{ KEYS = {commit_keys.HOSTS_KEYS} }}\n" in credit
+    assert len(keys.credit_keys("")) == commit_keys.HOSTS_KEYS
+    assert len(keys.account_keys("")) == commit_keys.SENDERS_KEYS
     house = code(LUA / "include" / "house.lua")
     assert f"room = {{ KEYS = {len(keys.room_keys('', ''))} }}\n" in room
     assert f"house = {{ KEYS = {len(keys.house_keys('', '', ''))} }}\n" in house
-    assert len([*keys.room_keys("", ""), *keys.house_keys("", "", "")]) == spot.ROOM_KEYS
+    assert len([*keys.room_keys("", ""), *keys.house_keys("", "", "")]) == commit_keys.ROOM_KEYS
     assert f"accounts = {{ KEYS = {len(keys.account_keys(''))} }}\n" in accounts
     assert f", {keys.BUCKET_MS})" in code(LUA / "include" / "debit.lua")
     assert f", {keys.DAY_MS})" in grant
