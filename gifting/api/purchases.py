@@ -18,7 +18,7 @@ from gifting.api.purchase_replies import (
     receipt_reply,
 )
 from gifting.economy.draft import Wanted
-from gifting.errors import BadMessage, RegionNotAllowed
+from gifting.errors import BadMessage
 from gifting.model.effects import Effect, Kind
 from gifting.model.money import parse_key
 from gifting.model.orders import Order
@@ -68,8 +68,6 @@ async def begin_purchase(call: Call) -> PurchaseReply:
     identity = call.identity
     if bool(body.package) == bool(body.coins):
         raise BadMessage("Name a package or a number of coins.")
-    if body.region and body.region != identity.standing.region:
-        raise RegionNotAllowed(f"The token is of the region {identity.standing.region or 'unknown'}.")
     wanted = Wanted(
         identity.user,
         identity.standing,
@@ -81,6 +79,7 @@ async def begin_purchase(call: Call) -> PurchaseReply:
         _return_url(call, body.return_url),
         body.promotion,
         body.price,
+        body.region,
     )
     return purchase_reply(call, await call.services.economy.purchases.open(wanted, call.base_url))
 

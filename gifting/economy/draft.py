@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from gifting.errors import AccountFrozen, Banned, Conflict, PromotionOver, WalletMax
+from gifting.errors import AccountFrozen, Banned, Conflict, PromotionOver, RegionNotAllowed, WalletMax
 from gifting.ledger.account import Account, Frozen
 from gifting.model.charging import cap_refusal
 from gifting.model.consequences import OPEN, State, state
@@ -37,6 +37,7 @@ class Wanted(NamedTuple):
     """What is asked for. ``key`` has 16 bytes; ``package`` is '' for a free number of ``coins``.
 
     ``promotion`` and ``price`` (minor units) are what the buyer was shown; '' and 0 where that does not matter.
+    ``region``, unless that is '', is where the buyer takes it to be bought.
     """
 
     user: str
@@ -49,6 +50,7 @@ class Wanted(NamedTuple):
     return_url: str
     promotion: str = ""
     price: int = 0
+    region: str = ""
 
     @property
     def id(self) -> str:
@@ -156,6 +158,8 @@ def _may_have(sold: Quote, rules: Rules, account: Account, counting: list[Order]
 
 def _may_buy(wanted: Wanted, rules: Rules, account: Account, record: Protection) -> None:
     """Debt does not speak against it: purchases are what settles it."""
+    if wanted.region not in {"", wanted.standing.region}:
+        raise RegionNotAllowed(f"The token is of the region {wanted.standing.region or 'unknown'}.")
     judged = wanted.standing.judged(age_check=rules.age_check)
     if refusal := rules.region.refusal(judged, rules.accounts, guarded=bool(record.guardian)):
         raise refusal

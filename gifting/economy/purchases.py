@@ -75,7 +75,8 @@ class Purchases:
     # Buying.
 
     async def open(self, wanted: Wanted, base_url: str) -> Order:
-        """Begin a purchase and have a checkout made for it, or give the one that was begun with the key.
+        """Begin a purchase and have a checkout made for it, or give the one that was begun with the key, whatever
+        speaks against it by now.
 
         What breaks off between order and checkout is made good by the same call; a checkout is asked for under a key of
         the order's own, so there is never a second. ``base_url`` is this server's, where a provider has its page here.
@@ -83,10 +84,10 @@ class Purchases:
         Raises:
             UnknownProvider, KeyReused, TooManyOrders, what :func:`draft` raises, ProviderFailed, Unavailable.
         """
-        provider = self.provider(wanted.provider)
         order = await self._begin(wanted)
         if order.url or state(order) not in OPEN or self._ledger.now_ms() >= order.expires:
             return order
+        provider = self.provider(wanted.provider)
         try:
             checkout = await provider.create(order, wanted.return_url)
         except ProviderRefused:
@@ -98,18 +99,19 @@ class Purchases:
 
     async def _begin(self, wanted: Wanted) -> Order:
         rules, orders = self._rules(wanted.standing), self._ledger.orders
-        if key_time(wanted.key) > self._ledger.now_ms() + self._lead_ms:
-            raise KeyInFuture
         for _ in range(ATTEMPTS):
             held, now = await orders.held(wanted.user), self._ledger.now_ms()
             if kept := held.orders.get(wanted.id):
                 if kept.digest != wanted.digest:
                     raise KeyReused("Another purchase was begun with this key.")
                 return kept
+            if key_time(wanted.key) > now + self._lead_ms:
+                raise KeyInFuture
+            provider = self.provider(wanted.provider)
             used = await self._ledger.promotions.used(rules.prices.promotions, but=wanted.id)
             begin = partial(_draft, wanted, rules, used, now)
             made = begin(held)
-            if made.price < (least := self.provider(wanted.provider).least(made.currency)):
+            if made.price < (least := provider.least(made.currency)):
                 raise PriceTooLow(f"{wanted.provider} takes {Money(least, made.currency)} at least.")
 
             def allowed(held: Held, made: Order = made, begin: Callable[[Held], Order] = begin) -> None:

@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 
 from gifting.economy.providers.base import ProviderRefused
 from gifting.economy.purchases import Purchases
-from gifting.errors import Conflict, ProviderFailed
+from gifting.errors import Conflict, ProviderFailed, Unavailable, UnknownProvider
 from gifting.ledger.ledger import Ledger
+from gifting.model.consequences import carried_out
 from gifting.model.lots import withdrawal
 from gifting.model.orders import Order, Withdrawal
 
@@ -56,13 +57,18 @@ class Withdrawals:
 
         Raises:
             Conflict: something else would go back by now, or the token is too old: it must be shown anew.
+            UnknownProvider: nobody could refund it.
             NotWithdrawable, BadKey, Unavailable.
         """
         if name not in order.withdrawals:
+            self._purchases.provider(order.provider)
             shown = self._agreed(order, name, token)
             order, _ = await self._ledger.orders.withdraw(order.id, name, self._ledger.now_ms(), shown)
             await self._purchases.tell(order.user)
-        order = await self.finish(order, name)
+        try:
+            order = await self.finish(order, name)
+        except (Unavailable, Conflict) as error:  # no word for it: the coins are taken
+            log.warning("the withdrawal %s of order %s has to be noted later: %s", name, order.id, error)
         return order, order.withdrawals[name]
 
     async def finish(self, order: Order, name: str) -> Order:
@@ -71,16 +77,24 @@ class Withdrawals:
         if one.done_at or one.failed_at:
             return order
         try:
-            await self._purchases.provider(order.provider).refund(order, one.amount, name)
+            await self._refund(order, name)
         except ProviderRefused as error:
             log.warning("the withdrawal %s of order %s comes to nothing: %s", name, order.id, error)
             order = await self._ledger.orders.withdrawal_failed(order.id, name, self._ledger.now_ms())
             await self._purchases.tell(order.user)
             return order
-        except ProviderFailed as error:
+        except (ProviderFailed, UnknownProvider) as error:
             log.warning("the withdrawal %s of order %s has to wait: %s", name, order.id, error)
             return order
         return await self._ledger.orders.withdrawn(order.id, name, self._ledger.now_ms())
+
+    async def _refund(self, order: Order, name: str) -> None:
+        """Not once the provider has told of the refund: none knows for ever that it was asked before."""
+        told = carried_out(order, name)
+        if told is None:
+            await self._purchases.provider(order.provider).refund(order, order.withdrawals[name].amount, name)
+        elif not told:
+            raise ProviderRefused("Its refund has failed.")
 
     def _token(self, order: Order, name: str, coins: int, amount: int, until: int) -> str:
         said = f"withdraw\n{order.id}\n{name}\n{coins}\n{amount}\n{until}"

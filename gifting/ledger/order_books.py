@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from gifting.errors import Conflict, OrderNotFound
+from gifting.errors import Conflict, OrderNotFound, OutcomeUnknown
 from gifting.ledger.account import Account, read_account
 from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.keys import account_keys
@@ -107,6 +107,7 @@ class OrderBooks:
         ``references`` lead to the order from then on.
 
         Raises:
+            OutcomeUnknown: it may be written; the same again finds out.
             Conflict: others have written each time.
             PaymentMismatch: a reference leads to another order.
         """
@@ -134,7 +135,7 @@ class OrderBooks:
         written = (order.id, pack_order(order), due(order), put.key)
         unless = (*put.least, put.protected and held.cold)
         options = (user, held.version, *written, *issue, *take, bits, *unless)
-        status, _ = unpack(await self._calls.timed("order_put", keys, options))
+        status, _ = unpack(await self._calls.timed("order_put", keys, options, unsure=OutcomeUnknown))
         return int(status)
 
     async def _refer(self, order: Order, references: tuple[str, ...]) -> None:

@@ -136,10 +136,14 @@ def _unlinked(order: Order) -> list[Withdrawal]:
 
 def _failed(order: Order, name: str) -> bool:
     """Whether a withdrawal came to nothing: the provider refused it, or its refund failed and no other counts."""
+    told = carried_out(order, name)
+    return bool(order.withdrawals[name].failed_at) if told is None else not told
+
+
+def carried_out(order: Order, name: str) -> bool | None:
+    """What the provider has told of a withdrawal's refund: that it counts, or failed; None: nothing yet."""
     refunds = [refund for refund in order.refunds.values() if refund.withdrawal == name]
-    if refunds:
-        return not any(refund.counts for refund in refunds)
-    return bool(order.withdrawals[name].failed_at)
+    return any(refund.counts for refund in refunds) if refunds else None
 
 
 class Change(NamedTuple):

@@ -84,6 +84,16 @@ MUTANTS = (
     *of(
         f"{ECONOMY}/withdrawals.py",
         "reconcile",
-        ("        except ProviderFailed as error:", "        except ProviderRefused as error:"),
+        ("except (ProviderFailed, UnknownProvider) as", "except UnknownProvider as"),
+        ("except (ProviderFailed, UnknownProvider) as", "except ProviderFailed as"),
+        ("        except (Unavailable, Conflict) as error:", "        except Conflict as error:"),
+        ("            self._purchases.provider(order.provider)\n            shown", "            shown"),
+        ("        if told is None:\n", "        if not told:\n"),
+        ("        elif not told:\n", "        elif False:\n"),
+    ),
+    *of(
+        f"{ECONOMY}/purchases.py",
+        "reconcile",
+        ("            if key_time(wanted.key) > now + self._lead_ms:\n", "            if False:\n"),
     ),
 )

@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
-from gifting import config
+from gifting import config, errors
 from gifting.economy.draft import Rules, Wanted
-from gifting.economy.providers.base import ProviderRefused, Told
+from gifting.economy.providers.base import Provider, ProviderRefused, Told
 from gifting.economy.providers.registry import Parts
 from gifting.economy.providers.sandbox import checkout as checkouts
 from gifting.economy.providers.sandbox.cards import CARDS, Fate
@@ -94,8 +94,10 @@ class Books:
         regions = load_regions()
         self.prices = load_prices("", regions.ids)
         rules = Rules(self.prices, replace(regions.of("DE"), wallet_max=0), frozenset({"personal"}), True)
-        self.provider = Flaky(Parts(settings, world.ledger, lambda: [SECRET], lambda: self.prices))
-        self.purchases = Purchases(world.ledger, {"sandbox": self.provider}, lambda standing: rules)
+        self.parts = Parts(settings, world.ledger, lambda: [SECRET], lambda: self.prices)
+        self.provider = Flaky(self.parts)
+        self.providers: dict[str, Provider] = {"sandbox": self.provider}
+        self.purchases = Purchases(world.ledger, self.providers, lambda standing: rules)
         self.withdrawals = Withdrawals(world.ledger, self.purchases, lambda: SECRET)
         self.reconciliation = Reconciliation(world.ledger, settings, self.purchases, self.withdrawals)
 
@@ -310,3 +312,115 @@ async def test_a_refund_that_fails_later_gives_the_coins_back(books: Books) -> N
     books.world.clock[0] += 1000
     await books.reconciliation.round()
     assert await books.coins() == 350 and await books.state(order) == State.PAID
+
+
+async def test_a_purchase_that_was_begun_is_told_whatever_speaks_against_it_by_now(books: Books) -> None:
+    wanted = books.wanted()
+    order = await books.begin(wanted)
+    before = await dumps(books.world)
+    again = [
+        wanted._replace(standing=Standing(12, "KR", "business")),
+        wanted._replace(region="FR"),
+    ]
+    assert [await books.begin(one) for one in again] == [order] * 2
+    books.world.clock[0] -= 3_600_000  # the clock has stepped back
+    assert await books.begin(wanted) == order
+    with pytest.raises(errors.KeyInFuture):
+        await books.begin(books.wanted(books.world.key(-3_600_000)))
+    del books.providers["sandbox"]
+    assert await books.begin(wanted) == order
+    with pytest.raises(errors.UnknownProvider):
+        await books.begin()
+    with pytest.raises(errors.KeyReused):
+        await books.begin(wanted._replace(package="coins-1400"))
+    assert await dumps(books.world) == before
+
+
+async def test_a_purchase_is_of_the_region_of_the_token(books: Books) -> None:
+    before = await dumps(books.world)
+    with pytest.raises(errors.RegionNotAllowed, match="DE"):
+        await books.begin(books.wanted()._replace(region="FR"))
+    assert await dumps(books.world) == before
+    assert (await books.begin(books.wanted()._replace(region="DE"))).region == "EU"
+
+
+class Forgetful(Flaky):
+    """It refunds whenever it is asked, as one that has forgotten the key; and says how often."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self.refunded: list[int] = []
+
+    async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
+        self._reach()
+        self.refunded.append(amount)
+
+
+async def withdrawn(books: Books) -> tuple[Forgetful, Order, str]:
+    """A withdrawal whose refund was asked for, by a process that died before it had noted that."""
+    provider = books.provider = books.providers["sandbox"] = Forgetful(books.parts)
+    order = await books.begin()
+    await books.pay(order)
+    await books.reconciliation.round()
+    order, name = await books.world.ledger.orders.get(order.id), books.world.key()
+    offer = await books.withdrawals.offer(order, name)
+    order, made = await books.world.ledger.orders.withdraw(order.id, name, books.world.clock[0])
+    assert made.amount == offer.amount
+    await provider.refund(order, made.amount, name)
+    return provider, order, name
+
+
+@pytest.mark.parametrize("counts", [True, False])
+async def test_a_refund_that_the_provider_has_told_of_is_not_asked_for_once_more(books: Books, counts: bool) -> None:
+    provider, order, name = await withdrawn(books)
+    refund = Effect(
+        "sandbox", "re_1", Kind.REFUNDED, books.world.clock[0], order.id, amount=order.price, withdrawal=name
+    )
+    await books.purchases.take([refund] if counts else [refund, replace(refund, kind=Kind.REFUND_FAILED)])
+    assert await books.coins() == (0 if counts else 350)
+    await books.reconciliation.resume()
+    order = await books.world.ledger.orders.get(order.id)
+    for _ in range(2):
+        await books.withdrawals.withdraw(order, name, "")
+    assert provider.refunded == [order.price]
+    assert await books.coins() == (0 if counts else 350)
+    assert await books.state(order) == (State.REFUNDED if counts else State.PAID)
+
+
+async def test_a_withdrawal_that_nobody_could_refund_takes_no_coins_and_one_that_was_taken_waits(books: Books) -> None:
+    provider, order, name = await withdrawn(books)
+    del books.providers["sandbox"]
+    again, made = await books.withdrawals.withdraw(order, name, "")
+    assert (again, made.done_at, made.failed_at) == (order, 0, 0)
+    await books.reconciliation.resume()
+    books.providers["sandbox"] = provider
+    other = await books.begin()
+    await books.pay(other)
+    await books.reconciliation.round()
+    other, key = await books.world.ledger.orders.get(other.id), books.world.key()
+    offer = await books.withdrawals.offer(other, key)
+    del books.providers["sandbox"]
+    before = await dumps(books.world)
+    with pytest.raises(errors.UnknownProvider):
+        await books.withdrawals.withdraw(other, key, offer.token)
+    assert await dumps(books.world) == before
+
+
+async def test_a_withdrawal_whose_end_can_not_be_noted_is_told_as_on_its_way(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await books.begin()
+    await books.pay(order)
+    await books.reconciliation.round()
+    order, name = await books.world.ledger.orders.get(order.id), books.world.key()
+    offer = await books.withdrawals.offer(order, name)
+
+    async def gone(*_: Any) -> Any:
+        raise errors.LedgerUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(books.world.ledger.orders, "withdrawn", gone)
+        _, made = await books.withdrawals.withdraw(order, name, offer.token)
+    assert (made.done_at, made.failed_at, await books.coins()) == (0, 0, 0)
+    await books.reconciliation.round()
+    assert (await books.world.ledger.orders.get(order.id)).withdrawals[name].done_at
