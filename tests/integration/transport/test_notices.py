@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gifting.client.inbox import of_user
-from gifting.model.events import BudgetEvent
+from gifting.ledger.keys import Keys
+from gifting.ledger.notices import Notice
+from gifting.model.events import BudgetEvent, ReminderEvent
 from gifting.model.values import Result
 from gifting.transport.notices import UNTOLD_MAX
 from gifting.wire.codec import JSON
@@ -38,18 +41,18 @@ def give(world: Lone, *, duplicate: bool = False, notice: int = 0) -> None:
     world.gateway.given("ann", Result(duplicate, 1, 5, 1, 1, notice))
 
 
-async def budgets(raw: Raw, last: int) -> list[int]:
-    """What a socket is told of limits until ``last``, and until a ping after it is answered."""
-    found: list[int] = []
-    told = 0
-    while told != 99:
+async def heard(raw: Raw, last: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a socket hears of limits and reminders until ``last``, and then until a ping is answered."""
+    found: list[dict[str, Any]] = []
+    asked = answered = False
+    while not answered:
         opcode, payload = await raw.frame()
         message = JSON.decode_any(payload) if opcode == TEXT else {}
-        found += [event["percent"] for event in message.get("events", ()) if event["type"] == "budget"]
-        told = message.get("re", told)
-        if last in found and told == 0:
+        found += [event for event in message.get("events", ()) if event["type"] in ("budget", "reminder")]
+        answered = message.get("re") == 99
+        if last in found and not asked:
             raw.writer.write(says(op="ping", id=99))
-            told = 98
+            asked = True
     return found
 
 
@@ -65,9 +68,12 @@ async def test_the_sockets_on_every_process_hear_it_once(redis_url: str, redis_c
         sockets = [await Raw.upgraded(server, server.token("ann")) for server in (here, there, there)]
         sockets[0].writer.write(says(op="send_gift", id=1, room="r1", gift="spark", key=new_key(), count=5))
         assert (await sockets[0].reply(1))["ok"]
-        assert [await budgets(raw, 50) for raw in sockets] == [[50]] * 3
+        assert [await heard(raw, budget(50)) for raw in sockets] == [[budget(50)]] * 3
         await viewer.call("POST", "/v1/rooms/r1/gifts", {"gift": "spark", "key": new_key(), "count": 3})
-        assert [await budgets(raw, 80) for raw in sockets] == [[80]] * 3
+        assert [await heard(raw, budget(80)) for raw in sockets] == [[budget(80)]] * 3
+        told = msgspec.msgpack.encode(Notice("ann", ReminderEvent(60, 8)))
+        await redis_client.publish(Keys("gifting", 1).notices, told)
+        assert [await heard(raw, reminder(60, 8)) for raw in sockets] == [[reminder(60, 8)]] * 3
 
 
 async def test_all_sockets_of_the_user_but_overlays_hear_it_also_without_redis(world: Lone) -> None:
