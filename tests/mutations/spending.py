@@ -96,7 +96,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/windows.lua",
-        "spending",
+        "spending window_edges",
         ("    add_hour(hours, math.floor((account.roll_at - 1) / HOUR), account.since)\n", ""),
         ("    calendar[place + 3] = calendar[place + 3] + account.since\n", ""),
         ("    if calendar[place] <= now then\n", "    if calendar[place] < now then\n"),

@@ -175,7 +175,8 @@ async def test_spending_is_told_per_window_room_creator_and_gift(ann: Admin) -> 
     nothing = await ann.call("GET", "/v1/users/ann/spending")
     empty = {"since": 0, "more": False, "coins": 0, "rooms": [], "creators": [], "gifts": []}
     assert nothing["details"] | {"since": 0} == empty
-    assert all((one["coins"], one["falls"]) == (0, 0) for one in (*nothing["gifts"], *nothing["purchases"]))
+    every = [(one["coins"], one["falls"]) for one in (*nothing["gifts"], *nothing["purchases"])]
+    assert every == [(0, 0)] * 12
     await ann.call("PUT", LIMITS, {"gifts": {"d7": 50}, "purchases": {"day": 7}})
     await give(ann, 20)
     told = await ann.call("GET", "/v1/users/ann/spending?days=1")

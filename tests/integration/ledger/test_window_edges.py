@@ -1,0 +1,57 @@
+"""Hours of which a record is made: in their order, each once, and for as long as a window reaches."""
+
+from __future__ import annotations
+
+import pytest
+
+from gifting.errors import SpendingLimit
+from gifting.model.calendar import DAY_MS, HOUR_MS
+from gifting.model.protection import read_protection
+from tests.support.world import START, World
+
+HOUR = START // HOUR_MS
+
+
+async def spend(world: World, hour: int, coins: int, **limits: int) -> None:
+    """Spent within an hour (counted from START's), and counted as such."""
+    world.clock[0] = (HOUR + hour) * HOUR_MS + 1
+    limits = limits or {"d30": 1000}
+    await world.protect("ann", limits=limits)
+    await world.send(count=coins)
+    await world.protect("ann", limits=limits)
+
+
+async def hours(world: World) -> list[tuple[int, int]]:
+    record = read_protection(await world.redis.hget(f"{world.base('ann')}:accounts", "ann"))
+    return [(hour - HOUR, coins) for hour, coins in record.hours]
+
+
+async def test_what_is_spent_twice_in_an_hour_is_one_sum(world: World) -> None:
+    await spend(world, 1, 4)
+    await spend(world, 1, 5)
+    assert await hours(world) == [(1, 9)]
+
+
+async def test_of_a_clock_that_went_back_the_earlier_hour_is_free_first(world: World) -> None:
+    await spend(world, 3, 4, h24=10)
+    await spend(world, 1, 5, h24=10)
+    await spend(world, 2, 1, h24=10)
+    assert await hours(world) == [(1, 5), (2, 1), (3, 4)]
+    with pytest.raises(SpendingLimit) as refused:
+        await world.send(count=5)
+    assert refused.value.until == (HOUR + 2) * HOUR_MS + DAY_MS
+
+
+async def test_what_was_spent_29_days_ago_counts_in_30_days(world: World) -> None:
+    await spend(world, 0, 8, d30=10)
+    await spend(world, 29 * 24, 1, d30=10)
+    with pytest.raises(SpendingLimit) as refused:
+        await world.send(count=2)
+    assert refused.value.until == (HOUR + 1) * HOUR_MS + 30 * DAY_MS
+
+
+async def test_of_two_limits_the_later_end_is_told(world: World) -> None:
+    await spend(world, 0, 8, d7=10, day=10)
+    with pytest.raises(SpendingLimit) as refused:
+        await world.send(count=3)
+    assert refused.value.until == (HOUR + 1) * HOUR_MS + 7 * DAY_MS
