@@ -55,3 +55,24 @@ async def test_of_two_limits_the_later_end_is_told(world: World) -> None:
     with pytest.raises(SpendingLimit) as refused:
         await world.send(count=3)
     assert refused.value.until == (HOUR + 1) * HOUR_MS + 7 * DAY_MS
+
+
+async def test_a_limit_that_is_reached_to_the_coin_delays_nothing(world: World) -> None:
+    await spend(world, 0, 8, d7=13, day=10)
+    with pytest.raises(SpendingLimit) as refused:
+        await world.send(count=5)
+    assert refused.value.until == (HOUR + 2) * HOUR_MS, "midnight"
+
+
+async def test_a_day_that_ends_within_an_hour_is_over_then(world: World) -> None:
+    """In Kolkata, 5:30 ahead; the day that ran when its user moved there ended with that of UTC."""
+    await world.protect("ann", limits={"day": 10}, offsets=[[0, 5 * HOUR_MS + HOUR_MS // 2]])
+    midnight = (HOUR + 20) * HOUR_MS + HOUR_MS // 2
+    world.clock[0] = midnight - 10
+    await world.send(count=10)
+    world.clock[0] = midnight - 1
+    with pytest.raises(SpendingLimit) as refused:
+        await world.send()
+    assert refused.value.until == midnight
+    world.clock[0] = midnight
+    await world.send(count=10)
