@@ -108,4 +108,9 @@ MUTANTS = (
         ("        if behind := change(order):\n", "        if False and (behind := change(order)):\n"),
         ("    for moved in moves:\n", "    for moved in ():\n"),
     ),
+    *of(
+        "gifting/ledger/order_books.py",
+        "attack_orders",
+        (", unsure=OutcomeUnknown))", "))"),
+    ),
 )  # fmt: skip

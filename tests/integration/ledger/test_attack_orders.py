@@ -172,6 +172,36 @@ async def test_a_connection_that_is_lost_at_each_step(
     assert 25 < at < STEPS_MAX - 1
 
 
+async def test_a_withdrawal_whose_reply_is_lost_is_never_told_as_not_done(redis_client: Redis, redis_url: str) -> None:
+    """A reader may be told that the ledger is away; who has taken coins says that nobody knows."""
+    taken = 0
+    for at in range(1, STEPS_MAX):
+        await redis_client.flushall()
+        async with a_ledger(redis_url) as ledger:
+            order = await ledger.orders.open(an_order(), anyone, BUDGET)
+            await ledger.orders.apply(paid(order))
+        trap = Trap(at, after=True)
+        async with RedisProxy(redis_url, trap.before) as proxy:
+            trap.proxy, trap.crash = proxy, nothing_more
+            async with a_ledger(proxy.url) as ledger:
+                trap.armed = True
+                try:
+                    await ledger.orders.withdraw(order.id, WITHDRAW, START)
+                except errors.Unavailable as error:
+                    told = error
+                finally:
+                    trap.armed = False
+        if not trap.sprung:
+            break
+        async with a_ledger(redis_url) as ledger:
+            if WITHDRAW in (await ledger.orders.get(order.id)).withdrawals:
+                assert isinstance(told, errors.OutcomeUnknown)
+                taken += 1
+            await ledger.orders.withdraw(order.id, WITHDRAW, START)
+            assert (await account_of(ledger.redis, ledger.keys.base(USER), USER)).coins == 0
+    assert taken == 1
+
+
 @pytest.fixture
 def own_folder() -> Iterator[Path]:
     with folder_in_memory() as folder:
