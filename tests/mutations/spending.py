@@ -72,7 +72,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/include/protection.lua",
-        "spending attack_limits",
+        "spending attack_limits window_edges",
         ("  if version ~= (record.v or 0) then\n", "  if false then\n"),
         ("version + 1\n  account.cold", "version\n  account.cold"),
         ("windows.limit(cold.limits, window), windows.limit(cold.guard, window)", "windows.limit(cold.limits, window)"),

@@ -1,4 +1,4 @@
-"""Hours of which a record is made: in their order, each once, and for as long as a window reaches."""
+"""Windows at their edges: hours in their order, each once, for as long as a window reaches; of two ends the later."""
 
 from __future__ import annotations
 
@@ -76,3 +76,27 @@ async def test_a_day_that_ends_within_an_hour_is_over_then(world: World) -> None
     assert refused.value.until == midnight
     world.clock[0] = midnight
     await world.send(count=10)
+
+
+async def test_of_two_limits_the_one_that_never_has_room_is_told(world: World) -> None:
+    await spend(world, 0, 5, h24=12, day=7)
+    with pytest.raises(SpendingLimit) as refused:
+        await world.send(count=8)
+    assert refused.value.until == 0
+
+
+async def test_of_two_shares_that_are_passed_the_higher_is_told(world: World) -> None:
+    await world.protect("ann", limits={"d7": 10, "day": 20})
+    assert (await world.send(count=10)).notice == 100
+
+
+async def test_who_moves_ends_no_window_sooner(world: World) -> None:
+    """Whatever the new record says of the windows' ends."""
+    await world.protect("ann", limits={"day": 10})
+    await world.send(count=10)
+    soon = world.clock[0] + 1
+    await world.protect("ann", limits={"day": 10}, calendar=[soon, soon, soon, 0, 0, 0])
+    world.clock[0] = soon
+    with pytest.raises(SpendingLimit) as refused:
+        await world.send()
+    assert refused.value.until == (HOUR + 2) * HOUR_MS
