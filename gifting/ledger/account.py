@@ -29,7 +29,6 @@ class Frozen(IntFlag):
     WARNING = 2
     DISPUTE = 4
     BANNED = 8
-    GUARDIAN = 16
 
 
 class Account(Struct):

@@ -8,7 +8,8 @@ from gifting.config import Settings
 from gifting.errors import TokenInUrl, TokenRevoked
 from gifting.ledger.revocations import Revocations
 from gifting.wire.keyring import Keyring
-from gifting.wire.tokens import Identity, Rules, Verifier
+from gifting.wire.tokens import Identity, Rules
+from gifting.wire.verifier import Verifier
 
 
 class Authenticator:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, get_args
 
 import jwt
@@ -22,9 +21,6 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 TOKEN_MAX: Final = 4096
 """Bytes of a token; a longer one is refused before anything is read of it."""
-
-KNOWN_MAX: Final = 20_000
-"""Good tokens remembered, about 100 bytes each besides what their connections hold anyway."""
 
 NAME_MAX: Final = 64
 PICTURE_MAX: Final = 300
@@ -226,33 +222,6 @@ def _check_times(claims: _Claims, now: float, rules: Rules) -> None:
         raise BadToken(f"A token may last {rules.ttl_max:.0f} s (exp - iat); this one lasts longer.")
     if claims.exp <= now:
         raise TokenExpired
-
-
-class Verifier:
-    """:func:`verify` with memory: clients come back with the token they have."""
-
-    def __init__(self, keyring: Keyring, rules: Rules) -> None:
-        self.keyring = keyring
-        self._rules = rules
-        self._known: dict[bytes, Identity] = {}
-
-    def verify(self, token: str, *, now: float) -> Identity:
-        """Raises BadToken, UnknownSigner, TokenExpired."""
-        digest = sha256(token.encode(errors="replace")).digest()
-        identity = self._known.get(digest)
-        if identity is None:
-            identity = verify(self.keyring, token, now=now, rules=self._rules)
-            while len(self._known) >= KNOWN_MAX:
-                del self._known[next(iter(self._known))]
-            self._known[digest] = identity
-        elif identity.expires <= now:
-            raise TokenExpired
-        return identity
-
-    def rekey(self, keyring: Keyring) -> None:
-        """Believe these keys from now on, and no token by another that was known before."""
-        self.keyring = keyring
-        self._known = {digest: known for digest, known in self._known.items() if known.key in keyring.ids}
 
 
 def make_token_id(room: str = "") -> str:

@@ -35,8 +35,8 @@ MUTANTS = (
     *of(
         f"{LUA}/include/refusals.lua",
         "spending attack_limits amounts",
-        ("  if bit.band(bits, Frozen.BANNED) > 0 then\n", "  if false then\n"),
-        ("Frozen.DEBT + Frozen.WARNING + Frozen.DISPUTE", "Frozen.DEBT"),
+        ("  if bit.band(account.frozen, Frozen.BANNED) > 0 then\n", "  if false then\n"),
+        ("  return Status.ACCOUNT_FROZEN, account.debt\n", "  return nil\n"),
         ("  elseif now < account.blocked_until then\n", "  elseif now <= account.blocked_until then\n"),
         ("  elseif terms.barred > 0 and not (", "  elseif not ("),
         ("not (terms.guarded and protection.guarded(a, account))", "not protection.guarded(a, account)"),

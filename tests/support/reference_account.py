@@ -70,10 +70,8 @@ class Account:
     def _refusals(self, coins: int, terms: Terms, now: int, window: int) -> Iterator[Refusal]:
         if Frozen.BANNED in self.frozen:
             yield "banned", 0
-        if self.frozen & (Frozen.DEBT | Frozen.WARNING | Frozen.DISPUTE):
-            yield "account_frozen", self.debt
         if self.frozen:
-            yield "guardian_limit", 0
+            yield "account_frozen", self.debt
         if now < self.record.until:
             yield "on_break", self.record.until
         if terms.barred and not (terms.guarded and self.record.guardian):

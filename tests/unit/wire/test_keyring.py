@@ -17,7 +17,8 @@ from gifting import config, errors
 from gifting.config import SECRETS_MAX, read_secrets
 from gifting.wire.jwks import JWKS_MAX, KEYS_MAX, read_jwks
 from gifting.wire.keyring import Keyring, kid_of
-from gifting.wire.tokens import ROLES, TOKEN_MAX, Rules, Verifier, issue, verify
+from gifting.wire.tokens import ROLES, TOKEN_MAX, Rules, issue, verify
+from gifting.wire.verifier import Verifier
 from tests.support.jwks import Pair, document
 
 NOW = 1_700_000_000.0

@@ -1,2 +1,2 @@
 -- frozen: why an account is frozen, as bits; ledger/account.py has the same.
-local Frozen = { DEBT = 1, WARNING = 2, DISPUTE = 4, BANNED = 8, GUARDIAN = 16 }
+local Frozen = { DEBT = 1, WARNING = 2, DISPUTE = 4, BANNED = 8 }

@@ -8,13 +8,10 @@
 local refusals = {}
 
 local function frozen(account)
-  local bits = account.frozen
-  if bit.band(bits, Frozen.BANNED) > 0 then
+  if bit.band(account.frozen, Frozen.BANNED) > 0 then
     return Status.BANNED
-  elseif bit.band(bits, Frozen.DEBT + Frozen.WARNING + Frozen.DISPUTE) > 0 then
-    return Status.ACCOUNT_FROZEN, account.debt
   end
-  return Status.GUARDIAN_LIMIT, 0
+  return Status.ACCOUNT_FROZEN, account.debt
 end
 
 local function passes(coins, cap, own)
