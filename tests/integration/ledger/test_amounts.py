@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
+from gifting import errors
 from gifting.ledger.entries import Credit, Debit, Grant
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
@@ -46,6 +47,16 @@ async def test_the_stream_has_an_entry_of_each_side(world: World) -> None:
     assert sorted(type(entry).__name__ for entry in entries) == ["Credit", "Debit", "Grant"]
     gifts = [entry for entry in entries if isinstance(entry, Debit | Credit)]
     assert [(entry.key, entry.coins) for entry in gifts] == [(parse_key(key), 3)] * 2
+
+
+async def test_who_has_sent_before_sends_no_more_than_there_is(world: World) -> None:
+    """An account that nothing restricts is looked at by a short cut, from its second call on."""
+    await world.grant("bob", 3)
+    assert (await world.send("bob")).coins == 2
+    for count in (3, 1000):
+        with pytest.raises(errors.InsufficientCoins):
+            await world.send("bob", count=count)
+    assert (await world.send("bob", count=2)).coins == 0
 
 
 async def test_coins_run_out_in_mid_batch(world: World) -> None:
