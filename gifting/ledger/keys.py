@@ -5,7 +5,7 @@ key                             type    holds
 ==============================  ======  =====================================================================
 ``{pNN}:coins``                 hash    user → coins, and what changes with them (:mod:`.account`)
 ``{pNN}:accounts``              hash    user → limits, and what was spent when
-``{pNN}:orders:U``              hash    a user's orders; ``v`` is the number of changes to them
+``{pNN}:orders:U``              hash    a user's orders; ``v``: how many changes, ``redo``: one that broke off
 ``{pNN}:wards:U``               zset    who has U for guardian, or has asked → when that was last noted (ms)
 ``{pNN}:orders``                zset    orders to look at (``user\\norder``) → when (ms)
 ``{pNN}:references``            hash    order or reference of a provider → ``user\\norder``

@@ -26,6 +26,9 @@ PAUSE: Final = 0.002
 
 VERSION: Final = b"v"
 
+REDO: Final = b"redo"
+"""What a script that broke off was about to do (``lua/include/redo.lua``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -37,6 +40,7 @@ class Held:
     cold: bytes
     protection: Protection
     orders: Mapping[str, Order]
+    broken_off: bool = False
 
     @property
     def paid(self) -> int:
@@ -76,9 +80,9 @@ class OrderBooks:
         pipe.hgetall(key).hget(f"{base}:coins", user).hget(f"{base}:accounts", user)
         with translated():
             found, field, cold = await pipe.execute()
-        version = int(found.pop(VERSION, 0))
+        version, broken_off = int(found.pop(VERSION, 0)), found.pop(REDO, None) is not None
         orders = {name.decode(): unpack_order(one) for name, one in found.items()}
-        return Held(user, version, read_account(field), cold or b"", read_protection(cold), orders)
+        return Held(user, version, read_account(field), cold or b"", read_protection(cold), orders, broken_off)
 
     async def find(self, reference: str) -> Order | None:
         """The order of an id or of a provider's reference."""
@@ -114,6 +118,9 @@ class OrderBooks:
         self._calls.halt.check()  # what broke off must not be told of as known
         for tried in range(TRIES):
             held = await self.held(user)
+            if held.broken_off:
+                await self._complete(user)
+                continue
             put = decide(held)
             if put is None:
                 return held.order(order_id)
@@ -124,6 +131,10 @@ class OrderBooks:
                 return put.order
             await asyncio.sleep(random.random() * PAUSE * (tried + 1))  # noqa: S311
         raise Conflict(f"The orders of {user} changed {TRIES} times meanwhile.")
+
+    async def _complete(self, user: str) -> None:
+        keys = [*account_keys(self._calls.keys.base(user)), *self._calls.keys.orders(user)]
+        await self._calls.timed("order_put", keys, (user,))
 
     async def _put(self, held: Held, put: Put) -> int:
         order, user = put.order, held.user

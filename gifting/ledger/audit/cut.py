@@ -24,6 +24,10 @@ PAGE: Final = 500
 """Rooms looked up at a time."""
 
 _NUMBER: Final = re.compile(rb"-?\d{1,20}")
+
+MARK: Final = b"redo\n"
+"""What marks of what broke off begin with (``lua/include/redo.lua``); no user's id does."""
+
 _COUNTED: Final = (b"seq", b"coins", b"diamonds", b"likes")
 
 
@@ -124,6 +128,11 @@ async def _read_ended(redis: BinaryRedis, keys: Keys, reader: _Reader) -> list[t
     return others
 
 
+def _unmarked(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Without marks."""
+    return {name: value for name, value in found.items() if not name.startswith(MARK)}
+
+
 class _Reader:
     """Makes a cut of Redis' replies, and names what in them is no number or out of place."""
 
@@ -136,10 +145,10 @@ class _Reader:
         self, base: str, coins: Any, diamonds: Any, carry: Any, totals: Any, directory: Any, last: Any
     ) -> None:
         cut, kept = self.cut, self.cut.balances
-        self._add_accounts(base, coins)
+        self._add_accounts(base, _unmarked(coins))
         self._add(kept.diamonds, base, "diamonds", diamonds, about.earnings)
         self._add(kept.carry, base, "carry", carry, about.earnings)
-        for name, value in totals.items():
+        for name, value in _unmarked(totals).items():
             number = self._number(value, f"{base}:totals {text(name)}", about.totals(base))
             kept.totals[f"{base} {text(name)}"] = number
         cut.directory.update((text(room), text(host)) for room, host in directory.items())

@@ -22,6 +22,7 @@ from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Purchase, Reversal
 from gifting.ledger.keys import Keys
+from gifting.ledger.order_books import REDO, VERSION
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.consequences import DISPUTED, WARNED, change, frozen
 from gifting.model.orders import Order, unpack_order
@@ -112,7 +113,7 @@ class _Reader:
             sentence = f"{place.key} belongs elsewhere."
             self._findings.found("wrong_partition", sentence, about.wallet(place.user))
         for name, value in found.items():
-            if name == b"v":
+            if name in (VERSION, REDO):
                 continue
             self._findings.orders += 1
             order = self._order(place, text(name), value)

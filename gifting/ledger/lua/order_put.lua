@@ -10,12 +10,15 @@
 --           orders freeze the user for, paid and bonus coins that must be there, what protects the user as it was
 --           read, or false where that may have changed]
 -- returns   msgpack [status, coins after]
--- The order is written before the coins: if this breaks off, coins lack, and are not issued again.
+--           of all these but the user none: complete what broke off before
+-- If this breaks off, what is left of it is done by whoever changes an order of the user next (redo.lua): what was
+-- entered is completed, what was not is forgotten, and said again.
 -- @include status
 -- @include clock
 -- @include is_amount
 -- @include accounts
 -- @include funds
+-- @include redo
 local now = clock(ARGV[1])
 local user, version, id, record, due, key, paid, bonus, take_paid, take_bonus, bits, least_paid, least_bonus,
   cold = unpack(cmsgpack.unpack(ARGV[2]))
@@ -41,6 +44,9 @@ local function decide()
     return Status.BAD_AMOUNT
   end
   if tonumber(redis.call('HGET', KEYS[7], 'v') or 0) ~= version then
+    return Status.CONFLICT
+  end
+  if redis.call('HEXISTS', KEYS[7], 'redo') == 1 then
     return Status.CONFLICT
   end
   if cold and (redis.call('HGET', a.cold, user) or '') ~= cold then
@@ -89,17 +95,58 @@ local function freeze()
   end
 end
 
+local function write_order()
+  local place = user .. '\n' .. id
+  if due > 0 then
+    redis.call('ZADD', KEYS[8], due, place)
+  end
+  redis.call('HSET', KEYS[7], 'v', version + 1, id, record)
+  if due == 0 then
+    redis.call('ZREM', KEYS[8], place)
+  end
+end
+
+local function forget()
+  redo.forget(a, user)
+  redis.call('HDEL', KEYS[7], 'redo')
+end
+
+-- What broke off is completed; the order is written last, so once it is there the rest is.
+local function complete()
+  local plan = cmsgpack.unpack(redis.call('HGET', KEYS[7], 'redo'))
+  version, id, record, due = plan.version, plan.id, plan.record, plan.due
+  local written = tonumber(redis.call('HGET', KEYS[7], 'v') or 0) > version
+  if written or redo.complete(a, user, plan) then
+    write_order()
+  end
+  forget()
+end
+
+local function write(was)
+  if a.entries.n == 0 then
+    write_order()
+    return
+  end
+  local plan = redo.plan(a, account, was)
+  plan.version, plan.id, plan.record, plan.due = version, id, record, due
+  redis.call('HSET', KEYS[7], 'redo', cmsgpack.pack(plan))
+  redo.write(a, account, plan)
+  write_order()
+  forget()
+end
+
+if not version then
+  if redis.call('HEXISTS', KEYS[7], 'redo') == 1 then
+    complete()
+  end
+  return cmsgpack.pack({ Status.OK, account.coins })
+end
 local status = decide()
 if status == Status.OK then
+  local was = { coins = account.coins, bonus = account.bonus, debt = account.debt, purchased = account.purchased }
   issue()
   take_back()
   freeze()
-  redis.call('HSET', KEYS[7], 'v', version + 1, id, record)
-  if due > 0 then
-    redis.call('ZADD', KEYS[8], due, user .. '\n' .. id)
-  else
-    redis.call('ZREM', KEYS[8], user .. '\n' .. id)
-  end
-  funds.flush(a)
+  write(was)
 end
 return cmsgpack.pack({ status, account.coins })

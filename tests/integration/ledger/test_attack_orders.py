@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
@@ -19,11 +18,12 @@ import pytest
 from redis.asyncio import Redis
 
 from gifting import config, errors
+from gifting.ledger.account import Frozen
 from gifting.ledger.audit import audit
 from gifting.ledger.halt import open_books
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
-from gifting.model.effects import Kind, effect_key
+from gifting.model.effects import Effect, Kind, effect_key
 from gifting.model.money import make_key
 from gifting.model.orders import Order, pack_order
 from tests.support.accounts import account_of
@@ -257,29 +257,58 @@ async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
         yield made
 
 
-async def test_a_script_that_breaks_off_issues_nothing_twice_and_closes_the_books(world: World, redis_url: str) -> None:
-    orders, found = world.ledger.orders, set()
-    for at in range(1, 50):
+async def broken_off(world: World, url: str, effect: Effect, at: int) -> bool:
+    """Apply it on a node whose script breaks off at its call number ``at``; the books are opened again after that."""
+    async with a_world(url, partitions=4) as node:
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                break_off(patch, at)
+                await node.ledger.orders.apply(effect)
+        except errors.Unavailable:
+            with pytest.raises(errors.LedgerHalted):
+                await node.ledger.orders.apply(effect)
+        else:
+            return False
+    assert await open_books(world.ledger.redis, world.ledger.keys.meta)
+    return True
+
+
+@pytest.mark.parametrize("what", ["paid", "refunded", "disputed", "refund_failed"])
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["alone", "a grant meanwhile"])
+async def test_a_script_that_breaks_off_anywhere_is_completed_by_the_same_effect(
+    world: World, redis_url: str, what: str, meanwhile: bool
+) -> None:
+    """At each of its calls. What the user has in the end is as if nothing had broken off, and so are the books."""
+    orders = world.ledger.orders
+    for at in range(1, 60):
         order = await orders.open(draft(f"u{at}", world.key()), anyone)
-        async with a_world(redis_url, partitions=4) as node:
-            try:
-                with pytest.MonkeyPatch.context() as patch:
-                    break_off(patch, at)
-                    await node.ledger.orders.apply(paid(order))
-            except errors.Unavailable:
-                with pytest.raises(errors.LedgerHalted):
-                    await node.ledger.orders.apply(paid(order))
-            else:
-                break
-        assert await open_books(world.ledger.redis, world.ledger.keys.meta)
+        before, effect = ways(order)[what]
+        for one in before:
+            await orders.apply(one)
+        broke = await broken_off(world, redis_url, effect, at)
+        if meanwhile:
+            await world.ledger.wallets.grant(order.user, 30, world.key(), "reason", "operator")
         for _ in range(2):
-            kept = (await orders.apply(paid(order))).order
-        coins = (await account_of(world.redis, world.base(order.user), order.user)).coins
+            await orders.apply(effect)
+        found = await account_of(world.redis, world.base(order.user), order.user)
         report = await audit(world.redis, world.ledger.keys)
-        told = {problem.name for problem in report.problems if re.search(rf"\b{order.user}\b", problem.sentence)}
-        assert kept.issued
-        assert coins in (0, 120)
-        assert bool(told) is (coins == 0), (at, told)
-        found.add(coins)
-    assert found == {0, 120}
-    assert 5 < at < 49
+        assert report.clean, (at, report.lines())
+        assert found.coins - found.debt - 30 * meanwhile == (60 if what == "refunded" else 120)
+        assert bool(found.frozen & Frozen.DISPUTE) is (what == "disputed")
+        key, _ = world.ledger.keys.orders(order.user)
+        assert set(await world.redis.hkeys(key)) == {b"v", order.id.encode()}, "nothing of it stays"
+        assert not [name for name in await world.redis.hkeys(f"{world.base(order.user)}:coins") if b"redo" in name]
+        if not broke:
+            break
+    assert 12 < at < 59
+
+
+def ways(order: Order) -> dict[str, tuple[list[Effect], Effect]]:
+    """What is said before, and then."""
+    half = said(order, Kind.REFUNDED, "refund", amount=500)
+    return {
+        "paid": ([], paid(order)),
+        "refunded": ([paid(order)], half),
+        "disputed": ([paid(order)], said(order, Kind.DISPUTED)),
+        "refund_failed": ([paid(order), half], said(order, Kind.REFUND_FAILED, "refund", at=order.created + 9)),
+    }

@@ -6,6 +6,7 @@
 --   accounts.get(a, user)                   the account of one who is wanted: the fields of ledger/account.py
 --   accounts.brief(a, user)                 likewise; but one which nothing restricts is `plain`, and without the
 --                                           fields of include/restrictions.lua
+--   accounts.packed(account)                its record
 --   accounts.changed(a, account)            it is to be written; said by all that follow
 --   accounts.flush(a)                       write the records that have changed
 --   accounts.add_total(a, name)             'issued', 'spent', 'taken' or 'debt', by what a has of it
@@ -52,7 +53,7 @@ local function read_record(user, record)
   return restrictions.new(user, record + 0)
 end
 
-local function pack_record(account)
+function accounts.packed(account)
   if account.plain or not restrictions.found(account) then
     return struct.pack(RECORD, account.coins, account.bonus, account.roll_at, account.since, account.day,
       account.month, account.run_coins, account.run_last, account.velocity, account.sent, account.purchased)
@@ -99,7 +100,7 @@ function accounts.flush(a)
     protection.flush(a, a.written)
   end
   for i, account in ipairs(a.written) do
-    args[2 * i - 1], args[2 * i] = account.user, pack_record(account)
+    args[2 * i - 1], args[2 * i] = account.user, accounts.packed(account)
     account.changed = false
   end
   call_in_chunks('HSET', a.coins.key, args)
