@@ -97,6 +97,8 @@ class Orders:
             raise
         if order.digest != draft.digest:
             raise KeyReused("Another purchase was begun with this key.")
+        if order == draft and draft.promotion:
+            await self._promotions.hold(draft, 0)  # who began the same and was refused has released it meanwhile
         return order
 
     async def attach(self, order_id: str, url: str, reference: str, expires: int) -> Order:

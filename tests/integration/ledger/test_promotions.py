@@ -64,6 +64,28 @@ async def test_what_is_begun_again_holds_once(world: World) -> None:
     assert await used(world) == 20
 
 
+async def test_who_begins_the_same_and_is_refused_takes_nothing_from_who_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice at once by one key, and what speaks against it comes between them."""
+    one, orders = of_spring(world), world.ledger.orders
+
+    def refused(_: Held) -> None:
+        raise errors.Conflict
+
+    refer = orders._books._refer
+
+    async def meanwhile(*told: Any) -> None:
+        with pytest.raises(errors.Conflict):
+            await orders.open(one, refused, BUDGET)
+        await refer(*told)
+
+    monkeypatch.setattr(orders._books, "_refer", meanwhile)
+    await orders.open(one, anyone, BUDGET)
+    assert await used(world) == COST
+    assert await world.ledger.promotions.due(one.expires, 10) == [(one.promotion, one.id)]
+
+
 async def test_what_an_order_holds_does_not_speak_against_it(world: World) -> None:
     """Of the budget as it is told to who begins the same again, after that had broken off."""
     one, settled = of_spring(world), await begin(world)
