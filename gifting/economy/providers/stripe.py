@@ -28,7 +28,7 @@ from gifting.economy.providers.base import Checkout, Facts, ProviderRefused, Rea
 from gifting.economy.providers.registry import Parts
 from gifting.economy.providers.signature import check_age, read_header, signed_at
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL, Event, effects, read_event
-from gifting.economy.providers.stripe_least import stripe_least
+from gifting.economy.providers.stripe_money import from_stripe, stripe_least, to_stripe
 from gifting.errors import BadReceipt, BadSetting, ProviderFailed
 from gifting.model.consequences import payment
 from gifting.model.effects import Effect
@@ -100,7 +100,7 @@ class Stripe:
             raise refused(Reason.FOREIGN, f"The event is of account {event.account!r}.")
 
     async def _told(self, event: Event) -> list[Effect]:
-        found = [await self._placed(effect) for effect in effects(NAME, event)]
+        found = [await self._placed(_counted(effect)) for effect in effects(NAME, event)]
         return [effect for effect in found if effect.order]
 
     async def _placed(self, effect: Effect) -> Effect:
@@ -149,7 +149,7 @@ class Stripe:
             await self._client.v1.refunds.create_async(
                 {
                     "payment_intent": by.partition(":")[2],
-                    "amount": amount,
+                    "amount": to_stripe(amount, order.currency),
                     "reason": "duplicate" if not told else "requested_by_customer",
                     "metadata": {ORDER: order.id, **told},
                 },
@@ -177,7 +177,7 @@ def _session(order: Order, return_url: str) -> SessionCreateParams:
                 "quantity": 1,
                 "price_data": {
                     "currency": order.currency.lower(),
-                    "unit_amount": order.price,
+                    "unit_amount": to_stripe(order.price, order.currency),
                     "product_data": {"name": f"{coins} coins"},
                 },
             }
@@ -190,6 +190,11 @@ def _session(order: Order, return_url: str) -> SessionCreateParams:
         "cancel_url": return_url,
         "expires_at": order.expires // 1000,
     }
+
+
+def _counted(effect: Effect) -> Effect:
+    """With its money in minor units."""
+    return msgspec.structs.replace(effect, amount=from_stripe(effect.amount, effect.currency))
 
 
 def _is_signed(body: bytes, header: str, secret: str) -> bool:

@@ -18,6 +18,7 @@ from gifting.economy.providers.base import ProviderRefused, Reason
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL
 from gifting.errors import BadSetting, BadWebhook, ProviderFailed
 from gifting.model.consequences import overpaid, payment
+from gifting.model.currencies import Money
 from gifting.model.effects import Effect, Kind
 from gifting.model.orders import Order, add
 from tests.support.stripe_mock import build_stripe_mock, stripe_mock
@@ -255,6 +256,24 @@ async def test_the_list_of_events_says_what_no_webhook_said() -> None:
         (effect,) = await provider.reconcile(AT * 1000)
     assert isinstance(effect, Effect) and (effect.kind, effect.order) == (Kind.PAID, ORDER_ID)
     assert asked[0].startswith("GET /v1/events?") and f"{AT}" in asked[0] and "checkout.session.completed" in asked[0]
+
+
+async def test_what_stripe_counts_in_hundredths_is_counted_in_units_here() -> None:
+    """Krónur have no minor unit, and are hundredths to Stripe; yen have none for both."""
+    for currency, factor in (("ISK", 100), ("UGX", 100), ("JPY", 1), ("MGA", 1)):
+        one, answer = (
+            order(currency=currency, price=700),
+            {"id": "cs_1", "object": "checkout.session", "url": "x", "expires_at": 1},
+        )
+        paid = session(amount_total=700 * factor, currency=currency.lower())
+        async with an_api(answer) as (address, asked), a_stripe(api=address) as provider:
+            await provider.create(one, "https://here.example/")
+            (effect,) = await told(provider, event("checkout.session.completed", paid))
+            await provider.refund(add(one, effect), 300, "w1")
+        assert f"[unit_amount]={700 * factor}&" in asked[0]
+        assert (effect.amount, effect.currency) == (700, currency)
+        assert f"&amount={300 * factor}&" in asked[1]
+        assert str(Money(700, currency)) == f"700 {currency}"
 
 
 async def test_it_takes_nothing_below_its_least(provider: Stripe) -> None:

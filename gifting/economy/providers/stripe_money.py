@@ -1,4 +1,4 @@
-"""The smallest amounts that Stripe takes, as docs.stripe.com/currencies has them."""
+"""How Stripe counts money, and the smallest amounts that it takes, as docs.stripe.com/currencies has them. Pure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,20 @@ _WORTH: Final = "IDR 1000000  KRW 800  PHP 3500  TRY 2500  TWD 2000  VND 15000  
 _LEAST: Final = dict(zip(_TABLE.split()[::2], map(int, _TABLE.split()[1::2]), strict=True)) | dict(
     zip(_WORTH.split()[::2], map(int, _WORTH.split()[1::2]), strict=True)
 )
+
+
+HUNDREDTHS: Final = frozenset({"ISK", "UGX"})
+"""Currencies that have no minor unit, and in which Stripe takes hundredths all the same."""
+
+
+def to_stripe(amount: int, currency: str) -> int:
+    """Minor units as Stripe counts them."""
+    return amount * 100 if currency in HUNDREDTHS else amount
+
+
+def from_stripe(amount: int, currency: str) -> int:
+    """What Stripe counts in minor units, rounded down; Stripe itself takes only whole ones."""
+    return amount // 100 if currency in HUNDREDTHS else amount
 
 
 def stripe_least(currency: str) -> int:
