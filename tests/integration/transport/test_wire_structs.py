@@ -235,7 +235,7 @@ TOLD_ELSEWHERE = {one.handler.__name__ for one in (*purchases.ENDPOINTS, *sandbo
 async def test_every_answer_of_the_api_is_what_its_struct_says(server: Server) -> None:
     sent = new_key()
     path = dict.fromkeys(("token_id", "held", "report", "order", "checkout"), "none")
-    path |= {"room": "r1", "user": "op", "key": sent, "seq": "1", "provider": "sandbox"}
+    path |= {"room": "r1", "user": "op", "person": "op", "key": sent, "seq": "1", "provider": "sandbox"}
     await server.operator.grant_each(["op"], 100)
     last = [one for one in ENDPOINTS if one.method == "DELETE"]
     told_elsewhere = set()
