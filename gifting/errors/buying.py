@@ -35,7 +35,10 @@ class OrderNotFound(NotFound):
 
 class LimitsUnasked(Refused):
     code = "limits_unasked"
-    help = "Ask the user for a limit, any amount or none, with PUT /v1/users/{user}/limits; then buy with the same key."
+    help = (
+        'Ask the user for a limit of purchases with PUT /v1/users/{user}/limits, as {"purchases": {"d30": 5000}}, or '
+        "null for none; then buy with the same key."
+    )
 
 
 class PurchaseLimit(Protected):

@@ -259,8 +259,13 @@ async def other_gift_count_debited(world: World) -> None:
     await world.change_entries(world.base("ann"), changed(b"debit", 7, 1))
 
 
+def fresh_key() -> bytes:
+    """Of a time that has not been forgotten: one of random bytes alone may be."""
+    return START.to_bytes(6, "big") + os.urandom(10)
+
+
 async def float_amount(world: World) -> None:
-    extra = pack(("grant", START, os.urandom(16), "ann", 1.5, "bought", "operator"))
+    extra = pack(("grant", START, fresh_key(), "ann", 1.5, "bought", "operator"))
     await world.redis.xadd(f"{world.base('ann')}:ledger", {"e": extra})
 
 
@@ -271,7 +276,7 @@ async def unknown_entry(world: World) -> None:
 async def lone_debit(world: World) -> None:
     """Paid, and nothing came of it."""
     base = world.base("ann")
-    extra = pack(("debit", START, os.urandom(16), "ann", "r1", "hal", STREAKABLE, 1, 1))
+    extra = pack(("debit", START, fresh_key(), "ann", "r1", "hal", STREAKABLE, 1, 1))
     await world.redis.xadd(f"{base}:ledger", {"e": extra})
     await add_to_account(world.redis, base, "ann", coins=-1, bonus=-1, sent=1)
     await world.redis.hincrby(f"{base}:totals", "spent", 1)
@@ -281,7 +286,7 @@ async def lone_credit(world: World) -> None:
     """Earned, and nobody paid; no event tells of it."""
     base, room = world.base("ida"), world.room("r2")
     await world.append_event("r2", {"type": "comment", "text": ""}, (0, 0, 0))
-    extra = pack(("credit", START, os.urandom(16), "ann", "r2", "ida", 1, 7, 1000, 1000, 7))
+    extra = pack(("credit", START, fresh_key(), "ann", "r2", "ida", 1, 7, 1000, 1000, 7))
     await world.redis.xadd(f"{base}:ledger", {"e": extra})
     await world.redis.hincrby(f"{base}:diamonds", "ida", 1000)
     await world.redis.hset(room, mapping={"coins": 7, "diamonds": 1000})
