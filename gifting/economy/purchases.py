@@ -82,7 +82,8 @@ class Purchases:
         the order's own, so there is never a second. ``base_url`` is this server's, where a provider has its page here.
 
         Raises:
-            UnknownProvider, KeyReused, TooManyOrders, what :func:`draft` raises, ProviderFailed, Unavailable.
+            UnknownProvider, KeyReused, KeyInFuture, PriceTooLow, TooManyOrders, what :func:`draft` raises.
+            ProviderFailed, Unavailable: it may be asked for again with the same key.
         """
         order = await self._begin(wanted)
         if order.url or state(order) not in OPEN or self._ledger.now_ms() >= order.expires:

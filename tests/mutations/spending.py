@@ -78,6 +78,8 @@ MUTANTS = (
         ("windows.limit(cold.limits, window), windows.limit(cold.guard, window)", "windows.limit(cold.limits, window)"),
         ("      if mark > after then\n", "      if mark >= after then\n"),
         ("  apply_caps(account, record)\n", ""),
+        ("least(own[3], guard[3])", "own[3]"),
+        ("since - coins, since)", "0, since)"),
         ("  call_in_chunks('HSET', a.cold, args)\n", ""),
         ("  return math.max(left, 0)\n", "  return MAX_AMOUNT\n"),
         ("(read(a, account).guardian or '') ~= ''", "true"),

@@ -368,8 +368,10 @@ async def test_confirm_required(world: World) -> None:
     assert (done.duplicate, done.coins) == (False, 9_993)
     assert (await world.send(count=6, terms=terms, key=key)).duplicate
     await spend(world, 5, terms=terms)
-    await world.protect("ann", caps=(0, 0, 4))
-    await refused(world, 5, terms=terms)
+    for caps in ({"caps": (0, 0, 4)}, {"guard_caps": (0, 0, 4)}, {"caps": (0, 0, 5), "guard_caps": (0, 0, 4)}):
+        await world.protect("ann", **caps)
+        assert isinstance(await refused(world, 5, terms=terms), errors.ConfirmRequired)
+        await spend(world, 4, terms=terms)
 
 
 async def test_confirm_required_for_the_first_gift_ever(world: World) -> None:

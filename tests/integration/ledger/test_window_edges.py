@@ -90,6 +90,11 @@ async def test_of_two_shares_that_are_passed_the_higher_is_told(world: World) ->
     assert (await world.send(count=10)).notice == 100
 
 
+async def test_a_share_that_was_told_is_not_told_with_that_of_another_limit(world: World) -> None:
+    await world.protect("ann", limits={"h24": 10, "d30": 18})
+    assert [(await world.send(count=count)).notice for count in (8, 1)] == [80, 50]
+
+
 async def test_who_moves_ends_no_window_sooner(world: World) -> None:
     """Whatever the new record says of the windows' ends."""
     await world.protect("ann", limits={"day": 10})
