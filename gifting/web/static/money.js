@@ -1,7 +1,7 @@
 /** Money as people read it. Amounts are in minor units, as ISO 4217 has them, which is not always how many are shown. */
 
 /** Currencies whose minor unit is not a hundredth: gifting/model/currencies.py has the same; a test holds them together. */
-const NONE = new Set("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(" "));
+const NONE = new Set("BIF CLP DJF GNF ISK JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF".split(" "));
 const THREE = new Set("BHD IQD JOD KWD LYD OMR TND".split(" "));
 
 /** Decimals of a currency's minor unit. @param {string} currency */

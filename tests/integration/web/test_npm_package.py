@@ -72,7 +72,7 @@ def test_a_packed_client_has_types_and_can_be_imported(tree: Path, tmp_path: Pat
     client = {path.name for path in (ROOT / "gifting" / "web" / "static" / "lib").iterdir()}
     assert {f"lib/{name}" for name in client} <= files
     assert {"lib/gifting.d.ts", "LICENSE", "README.md", "package.json"} <= files
-    shutil.unpack_archive(tmp_path / packed["filename"], tmp_path, filter="data")
+    run(tmp_path, "tar", "-xzf", packed["filename"])  # Python's own has no filter before 3.11.4
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "package").rename(tmp_path / "node_modules" / "gifting")
     (tmp_path / "use.ts").write_text(USE)
