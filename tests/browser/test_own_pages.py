@@ -92,8 +92,9 @@ async def test_what_a_dispute_means_and_until_when_one_can_pay_is_said(browser: 
     await expect(page.page.locator("#purchases > li").first).to_contain_text("You can pay until")
     await buy(scene, "mo", "coins-350", DISPUTED)
     caller = scene.server.caller(scene.user("mo"), "viewer")
-    while (await caller.call("GET", "/v1/purchases"))["purchases"][0]["state"] != "disputed":
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        while (await caller.call("GET", "/v1/purchases"))["purchases"][0]["state"] != "disputed":
+            await asyncio.sleep(0.05)
     await page.page.reload()
     await expect(page.page.locator("#purchases > li").first).to_contain_text("you can't send gifts or buy coins")
     assert await violations(page) == []
