@@ -18,7 +18,9 @@
     │   ├── UnknownPackage          unknown_package
     │   ├── UnknownProvider         unknown_provider
     │   ├── BadReceipt              bad_receipt
-    │   └── BadZone                 bad_zone
+    │   ├── BadZone                 bad_zone
+    │   ├── UnknownTier             unknown_tier
+    │   └── BadCursor               bad_cursor
     ├── Denied                    this token may not do that
     │   ├── BadToken                bad_token
     │   ├── UnknownSigner           unknown_signer
@@ -27,10 +29,15 @@
     │   ├── TokenInUrl              token_in_url
     │   ├── BadOrigin               bad_origin
     │   ├── Forbidden               forbidden
-    │   └── BadWebhook              bad_webhook
+    │   ├── BadWebhook              bad_webhook
+    │   └── SecondFactorRequired    second_factor_required
     ├── Refused                   understood and allowed, but the rules say no; this attempt charged nothing
     │   ├── NotFound                not_found
-    │   │   └── OrderNotFound         order_not_found
+    │   │   ├── OrderNotFound         order_not_found
+    │   │   ├── PayoutNotFound        payout_not_found
+    │   │   ├── CaseNotFound          case_not_found
+    │   │   ├── GiftNotFound          gift_not_found
+    │   │   └── NoArchive             no_archive
     │   ├── RoomNotFound            room_not_found
     │   ├── RoomEnded               room_ended
     │   ├── RoomTaken               room_taken
@@ -50,6 +57,16 @@
     │   ├── TooManyOrders           too_many_orders
     │   ├── PromotionOver           promotion_over
     │   ├── NotWithdrawable         not_withdrawable
+    │   ├── NotEnoughDiamonds       not_enough_diamonds
+    │   ├── PayoutTooSmall          payout_too_small
+    │   ├── KycRequired             kyc_required
+    │   ├── NoDestination           no_destination
+    │   ├── PayoutsHeld             payouts_held
+    │   ├── PayoutDecided           payout_decided
+    │   ├── CaseClosed              case_closed
+    │   ├── NotReversible           not_reversible
+    │   ├── PeriodLocked            period_locked
+    │   ├── PeriodOpen              period_open
     │   ├── Conflict                conflict
     │   └── Protected             a rule that protects who spends, of the account, the region or the room
     │       ├── AgeRequired           age_required
@@ -67,6 +84,8 @@
     │       ├── ConfirmRequired       confirm_required
     │       ├── PurchaseLimit         purchase_limit
     │       ├── PurchaseCap           purchase_cap
+    │       ├── PayoutMax             payout_max
+    │       ├── DestinationNew        destination_new
     │       ├── GiftingOff            gifting_off
     │       ├── RoomAge               room_age
     │       ├── RoomRegion            room_region
@@ -80,12 +99,15 @@
     │   ├── TooManyRooms            too_many_rooms
     │   ├── TooManyTokens           too_many_tokens
     │   ├── SlowMode                slow_mode
+    │   ├── TooManyCases            too_many_cases
     │   └── Overloaded              overloaded
     ├── ProviderFailed            provider_failed: a payment provider
+    ├── PayoutsOff                payouts_off
     ├── Unavailable               the ledger can't be asked, or this node can't
     │   ├── LedgerUnavailable       ledger_unavailable
     │   ├── LedgerFull              ledger_full
     │   ├── LedgerHalted            ledger_halted
+    │   ├── ArchiveUnavailable      archive_unavailable
     │   ├── NotReady                not_ready
     │   ├── OutcomeUnknown          outcome_unknown
     │   └── Unconfirmed             unconfirmed
@@ -98,7 +120,10 @@
         │   ├── BadCatalog            bad_catalog
         │   ├── BadPrices             bad_prices
         │   ├── BadRegions            bad_regions
-        │   └── BadModeration         bad_moderation
+        │   ├── BadModeration         bad_moderation
+        │   └── BadCreators           bad_creators
+        ├── BadArchive              bad_archive
+        ├── ArchiveNeeded           archive_needed
         ├── NoRedis                 no_redis
         ├── DataDirInUse            data_dir_in_use
         ├── DiskFailed              disk_failed
@@ -118,12 +143,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gifting.errors.archiving import *  # noqa: F403
 from gifting.errors.base import GiftingError as GiftingError
 from gifting.errors.buying import *  # noqa: F403
+from gifting.errors.cashing import *  # noqa: F403
 from gifting.errors.refusals import *  # noqa: F403
 from gifting.errors.requests import *  # noqa: F403
 from gifting.errors.spending import *  # noqa: F403
 from gifting.errors.starting import *  # noqa: F403
+from gifting.errors.support import *  # noqa: F403
 from gifting.errors.unavailable import *  # noqa: F403
 
 

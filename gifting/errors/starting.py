@@ -55,6 +55,11 @@ class BadModeration(BadFile):
     help = "Mend the file; gifting/model/moderation.toml is an example."
 
 
+class BadCreators(BadFile):
+    code = "bad_creators"
+    help = "Mend the file; gifting/model/creators.toml is an example."
+
+
 class NoRedis(StartError):
     code = "no_redis"
     help = (

@@ -3,29 +3,32 @@
 One item of a partition's stream holds the entries of one call, one msgpack array after another:
 
 - ``grant``: ts, key, user, coins, reason, operator — coins are issued to a user of this partition;
-- ``purchase``: ts, key, user, order, paid, bonus, settled — coins of an order are issued to a user of this partition,
-  ``settled`` of them for what the user owed: bonus coins first;
-- ``reversal``: ts, key, user, order, paid, bonus, debt — coins of an order are taken back, and what was not there is
-  debt; or, below 0, given back;
+- ``purchase``: ts, key, user, order, paid, bonus, settled, price, currency, provider — coins of an order are issued to
+  a user of this partition, ``settled`` of them for what the user owed: bonus coins first; the price in minor units;
+- ``reversal``: ts, key, user, order, paid, bonus, debt, amount, currency, why — coins of an order are taken back, and
+  what was not there is debt; or, below 0, given back; with the money that went back (minor units), or came again;
 - ``debit``: ts, key, user, room, host, gift, gifts, coins — a user of this partition pays;
 - ``account``: ts, key, user, what, value, by — what a user of this partition may spend is changed, coins are not;
-- ``credit``: ts, key, user, room, host, seq, coins, diamonds, rate numerator, rate denominator — a host of this
-  partition earns; the remainder of ``coins × numerator / denominator`` is carried, per host and denominator.
+- ``gift_reversal``: ts, key, user, gift, room, host, paid, bonus, settled, by — coins of a gift (its key) are given
+  back to who sent it, a user of this partition, ``settled`` of them for what the user owed;
+- ``credit``: ts, key, user, room, host, seq, coins, diamonds, rate numerator, rate denominator, commission — a host of
+  this partition earns; the remainder of ``coins × numerator / denominator`` is carried, per host and denominator; the
+  commission (basis points) is off that rate already;
+- ``clawback``: ts, key, host, gift, user, diamonds, debt, borne, by — a reversed gift takes milli-diamonds of a host of
+  this partition: of what it has, as debt, or of nobody, since the platform bears it; with a debt below 0 it is settled;
+- ``payout``: ts, key, host, payout, diamonds, amount, currency, provider — milli-diamonds of a host of this partition
+  are paid out; or, below 0, come back.
+
+Entries that were written before a field was there have it as 0 or ''.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
-import msgpack
-from msgpack.exceptions import UnpackException
 from msgspec import Struct
 
 from gifting.model.money import MAX_AMOUNT
-
-UNREADABLE: Final = (UnpackException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What reading bytes that something else has written may raise."""
 
 
 class Grant(Struct, frozen=True, gc=False, tag="grant"):
@@ -45,6 +48,9 @@ class Purchase(Struct, frozen=True, gc=False, tag="purchase"):
     paid: int
     bonus: int
     settled: int
+    price: int = 0
+    currency: str = ""
+    provider: str = ""
 
 
 class Reversal(Struct, frozen=True, gc=False, tag="reversal"):
@@ -55,6 +61,9 @@ class Reversal(Struct, frozen=True, gc=False, tag="reversal"):
     paid: int
     bonus: int
     debt: int
+    amount: int = 0
+    currency: str = ""
+    why: str = ""
 
 
 class Debit(Struct, frozen=True, gc=False, tag="debit"):
@@ -79,6 +88,43 @@ class Credit(Struct, frozen=True, gc=False, tag="credit"):
     diamonds: int
     numerator: int
     denominator: int
+    commission: int = 0
+
+
+class GiftReversal(Struct, frozen=True, gc=False, tag="gift_reversal"):
+    ts: int
+    key: bytes
+    user: str
+    gift: bytes
+    room: str
+    host: str
+    paid: int
+    bonus: int
+    settled: int
+    by: str
+
+
+class Clawback(Struct, frozen=True, gc=False, tag="clawback"):
+    ts: int
+    key: bytes
+    host: str
+    gift: bytes
+    user: str
+    diamonds: int
+    debt: int
+    borne: int
+    by: str
+
+
+class Payout(Struct, frozen=True, gc=False, tag="payout"):
+    ts: int
+    key: bytes
+    host: str
+    payout: str
+    diamonds: int
+    amount: int
+    currency: str
+    provider: str
 
 
 class AccountChange(Struct, frozen=True, gc=False, tag="account"):
@@ -90,61 +136,19 @@ class AccountChange(Struct, frozen=True, gc=False, tag="account"):
     by: str
 
 
-Entry = Grant | Purchase | Reversal | Debit | Credit | AccountChange
+Entry = Grant | Purchase | Reversal | Debit | GiftReversal | Credit | Clawback | Payout | AccountChange
 """Whoever takes entries apart does it by ``match`` with ``assert_never``, so that no new kind passes for an old one."""
 
 
 def owner(entry: Entry) -> str:
     """Whose partition an entry is in."""
     match entry:
-        case Grant() | Purchase() | Reversal() | Debit() | AccountChange():
+        case Grant() | Purchase() | Reversal() | Debit() | GiftReversal() | AccountChange():
             return entry.user
-        case Credit():
+        case Credit() | Clawback() | Payout():
             return entry.host
         case _:
             assert_never(entry)
-
-
-def _grant(ts: Any, key: Any, user: Any, coins: Any, reason: Any, operator: Any) -> Grant:
-    return Grant(ts, key, user.decode(), coins, reason.decode(), operator.decode())
-
-
-def _purchase(ts: Any, key: Any, user: Any, order: Any, *coins: Any) -> Purchase:
-    return Purchase(ts, key, user.decode(), order.decode(), *coins)
-
-
-def _reversal(ts: Any, key: Any, user: Any, order: Any, *coins: Any) -> Reversal:
-    return Reversal(ts, key, user.decode(), order.decode(), *coins)
-
-
-def _debit(ts: Any, key: Any, user: Any, room: Any, host: Any, gift: Any, gifts: Any, coins: Any) -> Debit:
-    return Debit(ts, key, user.decode(), room.decode(), host.decode(), gift.decode(), gifts, coins)
-
-
-def _credit(ts: Any, key: Any, user: Any, room: Any, host: Any, *numbers: Any) -> Credit:
-    return Credit(ts, key, user.decode(), room.decode(), host.decode(), *numbers)
-
-
-def _account(ts: Any, key: Any, user: Any, what: Any, value: Any, by: Any) -> AccountChange:
-    return AccountChange(ts, key, user.decode(), what.decode(), value.decode(), by.decode())
-
-
-_READERS: Final[dict[bytes, Callable[..., Entry]]] = {
-    b"grant": _grant,
-    b"purchase": _purchase,
-    b"reversal": _reversal,
-    b"debit": _debit,
-    b"credit": _credit,
-    b"account": _account,
-}
-
-
-def parse_entries(data: bytes) -> Iterator[Entry]:
-    """The entries of one stream item. Raises one of :data:`UNREADABLE` for what is none."""
-    unpacker = msgpack.Unpacker(raw=True, use_list=False, max_buffer_size=0)
-    unpacker.feed(data)
-    for kind, *values in unpacker:
-        yield _READERS[kind](*values)
 
 
 def plausible(entry: Entry) -> bool:
@@ -154,13 +158,26 @@ def plausible(entry: Entry) -> bool:
         case Grant():
             amounts = (entry.coins,)
         case Purchase():
-            amounts = (entry.paid, entry.bonus + 1, entry.settled + 1)
+            amounts = (entry.paid, entry.bonus + 1, entry.settled + 1, entry.price + 1)
         case Reversal():
-            amounts = tuple(abs(coins) + 1 for coins in (entry.paid, entry.bonus, entry.debt))
+            amounts = tuple(abs(part) + 1 for part in (entry.paid, entry.bonus, entry.debt, entry.amount))
         case Debit():
             amounts = (entry.gifts, entry.coins)
+        case GiftReversal():
+            amounts = (entry.paid + 1, entry.bonus + 1, entry.settled + 1)
+        case Clawback():
+            amounts = (entry.diamonds + 1, abs(entry.debt) + 1, entry.borne + 1)
+        case Payout():
+            amounts = (abs(entry.diamonds), abs(entry.amount) + 1)
         case Credit():
-            amounts = (entry.seq, entry.coins, entry.diamonds + 1, entry.numerator, entry.denominator)
+            amounts = (
+                entry.seq,
+                entry.coins,
+                entry.diamonds + 1,
+                entry.numerator,
+                entry.denominator,
+                entry.commission + 1,
+            )
         case AccountChange():
             amounts = ()
         case _:

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from gifting.errors import Overloaded
 from gifting.ledger.calls import Calls, translated
-from gifting.ledger.entries import UNREADABLE, Debit, parse_entries
+from gifting.ledger.entries import Debit
+from gifting.ledger.entry_parser import UNREADABLE, parse_entries
 from gifting.ledger.stream import Span, read_back
 
 READ_MAX: Final = 8 << 20

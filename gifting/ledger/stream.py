@@ -12,7 +12,8 @@ from heapq import heapify, heappop, heapreplace
 from typing import Final, NamedTuple, NoReturn
 
 from gifting.ledger.connect import BinaryRedis
-from gifting.ledger.entries import UNREADABLE, Entry, parse_entries, plausible
+from gifting.ledger.entries import Entry, plausible
+from gifting.ledger.entry_parser import UNREADABLE, parse_entries
 
 PAGE: Final = 262_144
 """Bytes of a stream read at a time, about: as many items as had that many bytes in the page before."""

@@ -63,6 +63,10 @@ MUTANTS = (
         "gifting/ledger/entries.py",
         "entries stream",
         ("len(entry.key) != 16", "len(entry.key) > 16"),
+    ),
+    *of(
+        "gifting/ledger/entry_parser.py",
+        "entries stream",
         ("        yield _READERS[kind](*values)\n", "        yield _READERS.get(kind, _credit)(*values)\n"),
     ),
 )

@@ -9,7 +9,18 @@ from typing import Final, assert_never
 from gifting.bench.options import Audit
 from gifting.config import Settings
 from gifting.ledger.connect import connect
-from gifting.ledger.entries import AccountChange, Credit, Debit, Entry, Grant, Purchase, Reversal
+from gifting.ledger.entries import (
+    AccountChange,
+    Clawback,
+    Credit,
+    Debit,
+    Entry,
+    GiftReversal,
+    Grant,
+    Payout,
+    Purchase,
+    Reversal,
+)
 from gifting.ledger.keys import Keys
 from gifting.ledger.stream import Span, read_ledger
 from gifting.load.counters import decode_seqs
@@ -55,7 +66,7 @@ def compare(audit: Audit, told: dict[bytes, Gift], entries: Iterable[Entry]) -> 
                 debits[entry.key] += 1
             case Credit():
                 credits[entry.key].append((entry.room, entry.seq))
-            case Grant() | Purchase() | Reversal() | AccountChange():
+            case Grant() | Purchase() | Reversal() | GiftReversal() | Clawback() | Payout() | AccountChange():
                 pass
             case _:
                 assert_never(entry)

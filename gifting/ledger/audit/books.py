@@ -13,7 +13,19 @@ from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, KnownKey
 from gifting.ledger.audit.order_book import OrderBooks
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.audit.room_book import RoomBook, gift_digest
-from gifting.ledger.entries import AccountChange, Credit, Debit, Entry, Grant, Purchase, Reversal, owner
+from gifting.ledger.entries import (
+    AccountChange,
+    Clawback,
+    Credit,
+    Debit,
+    Entry,
+    GiftReversal,
+    Grant,
+    Payout,
+    Purchase,
+    Reversal,
+    owner,
+)
 from gifting.ledger.keys import Keys
 from gifting.model.money import diamonds_for
 
@@ -55,7 +67,7 @@ class Books:
                 self._debit(base, entry)
             case Credit():
                 self._credit(entry)
-            case AccountChange():
+            case GiftReversal() | Clawback() | Payout() | AccountChange():
                 pass
             case _:
                 assert_never(entry)

@@ -16,7 +16,7 @@ from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
-from gifting.ledger.entries import UNREADABLE
+from gifting.ledger.entry_parser import UNREADABLE
 from gifting.ledger.keys import Keys
 from gifting.model.pseudonym import SALT_SIZE
 

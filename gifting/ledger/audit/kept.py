@@ -17,7 +17,17 @@ from gifting.ledger.audit.cut import Cut, text
 from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GIFT_KEPT, GRANT_KEPT, GRANTED, KnownKeys
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
-from gifting.ledger.entries import AccountChange, Credit, Debit, Grant, Purchase, Reversal
+from gifting.ledger.entries import (
+    AccountChange,
+    Clawback,
+    Credit,
+    Debit,
+    GiftReversal,
+    Grant,
+    Payout,
+    Purchase,
+    Reversal,
+)
 from gifting.ledger.keys import BUCKET_MS, DAY_MS, Keys
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
@@ -121,7 +131,7 @@ async def _find_later(redis: BinaryRedis, keys: Keys, cut: Cut, unknown: dict[An
                 unknown.pop(("gift", base, entry.key), None)
             case Grant():
                 unknown.pop(("grant", base, entry.key), None)
-            case Purchase() | Reversal() | Credit() | AccountChange():
+            case Purchase() | Reversal() | GiftReversal() | Credit() | Clawback() | Payout() | AccountChange():
                 pass
             case _:
                 assert_never(entry)

@@ -10,7 +10,7 @@ from gifting.ledger.audit.cut import RoomState
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.audit.room_book import UNKNOWN, RoomBook, gift_digest
 from gifting.ledger.audit.streaks import Streaks
-from gifting.ledger.entries import UNREADABLE
+from gifting.ledger.entry_parser import UNREADABLE
 from gifting.model.packing import unpack
 from gifting.model.pseudonym import Unmasked
 from gifting.wire.batch import FIELDS, IndexEntry, RoomBatch, Totals, read_batches

@@ -17,7 +17,7 @@ from gifting.ledger.audit import audit
 from gifting.ledger.audit import rooms as audit_rooms
 from gifting.ledger.audit.causes import EXAMPLES_MAX
 from gifting.ledger.audit.report import KEPT_MAX, Findings
-from gifting.ledger.entries import parse_entries
+from gifting.ledger.entry_parser import parse_entries
 from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status
 from gifting.model.packing import pack, unpack

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from gifting.ledger.entries import UNREADABLE
+from gifting.ledger.entry_parser import UNREADABLE
 from gifting.model.packing import pack, unpack
 from gifting.wire.batch import FIELDS, BatchReader, RoomBatch, Totals, array_header, join_events, read_batches, split
 
