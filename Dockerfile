@@ -9,7 +9,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 FROM python:3.13-slim
 RUN useradd --create-home --uid 10001 --user-group gifting
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir --no-index --find-links /wheels gifting && rm -r /wheels
+RUN pip install --no-cache-dir --no-index --find-links /wheels 'gifting[postgresql]' && rm -r /wheels
 # By number, so that an orchestrator can see that it is not root.
 USER 10001:10001
 WORKDIR /home/gifting

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 from redis.asyncio import Redis
 
+from tests.support.postgres import Cluster, postgres
 from tests.support.redis_server import PORT_ATTEMPTS, folder_in_memory, redis_server, start_cluster
 
 SLOW = ("bench", "browser")
@@ -51,3 +52,16 @@ def cluster_redis_url() -> Iterator[str]:
     """A redis-server in cluster mode that owns all slots, shared by the session; flush it before use."""
     with ExitStack() as stack:
         yield start_cluster(stack, PORT_ATTEMPTS)
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL, shared by the session; it does not sync, as no test cuts its power."""
+    with postgres("fsync=off", "max_connections=60", "shared_buffers=64MB") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: Cluster) -> str:
+    """The URL of an empty database."""
+    return postgres_cluster.new_database()
