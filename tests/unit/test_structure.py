@@ -41,10 +41,14 @@ KNOWN_BY = {
     "websockets": {"wire", "transport", "client"},
     "starlette": {"api", "web", "serving"},
     "stripe": {"economy"},
+    "sqlalchemy": {"archive"},
+    "alembic": {"archive"},
+    "psycopg": {"archive"},
+    "aiosqlite": {"archive"},
 }
 """What is talked to by libraries, and who does: the hub, for one, knows of none of it."""
 
-LATER = {"archive/", "adapters/"}
+LATER = {"adapters/"}
 """Packages to come, as the architecture names them."""
 
 

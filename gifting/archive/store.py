@@ -1,0 +1,134 @@
+"""The database of an archive: an async engine on SQLite or PostgreSQL, and the fast ways to write many rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Dialect, Table, event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from gifting.archive.upgrade import upgrade
+from gifting.errors import BadSetting, MissingExtra
+
+Row = tuple[Any, ...]
+"""A table's values, in the order of its columns."""
+
+SQLITE_WAIT: Final = 10.0
+"""Seconds to wait for another who writes into an SQLite."""
+
+CONNECT_WAIT: Final = 10
+"""Seconds to wait for a connection to a PostgreSQL."""
+
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA busy_timeout = {SQLITE_WAIT * 1000:.0f}",
+)
+
+_DIALECT: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+_WRITES: Final = "gifting_writes"
+"""The execution option of a transaction that writes: SQLite takes its lock at once, and not in the midst of it."""
+
+
+class Store:
+    """An archive's database. ``engine`` is for readers; a transaction of SQLite sees one state of it.
+
+    What fails raises SQLAlchemyError.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self._writer = engine.execution_options(**{_WRITES: True})
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes: committed, durably, where the block ends, and nothing of it where that raises."""
+        async with self._writer.begin() as connection:
+            yield connection
+
+    async def upgrade(self) -> None:
+        """Make the tables, or bring them up to date. Raises BadArchive where they are not ours, or newer."""
+        async with self.writing() as connection:
+            await connection.run_sync(upgrade)
+
+    async def insert(self, connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
+        """Insert many whole rows: by a binary COPY on PostgreSQL. Raises IntegrityError where there is one already."""
+        if not rows:
+            return
+        raw = (await connection.get_raw_connection()).driver_connection
+        if self.engine.dialect.name == "postgresql":
+            await _copy(raw, table, rows)
+        else:
+            await connection.exec_driver_sql(_insert(table), list(rows))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """The database at ``sqlite:///path`` or ``postgresql://…``; it is connected to when it is first used.
+
+    Raises:
+        BadSetting: a URL that means neither. It is not told, since it may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+        driver = _DRIVERS[parsed.get_backend_name()]
+    except (ArgumentError, KeyError, ValueError):
+        raise BadSetting("archive must be off, sqlite:///path or postgresql://user@host/database.") from None
+    parsed = parsed.set(drivername=driver)
+    return Store(_sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed))
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    engine = create_async_engine(url, connect_args={"isolation_level": None})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL) -> AsyncEngine:
+    told = {"connect_timeout": CONNECT_WAIT, "application_name": "gifting"}
+    try:
+        engine = create_async_engine(url, connect_args=told, pool_pre_ping=True)
+    except ImportError:
+        raise MissingExtra("A PostgreSQL needs psycopg: pip install 'gifting[postgresql]'.") from None
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        if connection.get_execution_options().get(_WRITES):
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = on")
+
+    return engine
+
+
+def _insert(table: Table) -> str:
+    return f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(table.columns))})"  # noqa: S608
+
+
+async def _copy(connection: Any, table: Table, rows: Sequence[Row]) -> None:
+    """By the driver itself, which SQLAlchemy has no COPY of."""
+    types = [str(column.type.compile(_DIALECT)).lower() for column in table.columns]
+    async with connection.cursor() as cursor, cursor.copy(f"COPY {table.name} FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(types)
+        for row in rows:
+            await copy.write_row(row)
