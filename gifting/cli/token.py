@@ -31,6 +31,7 @@ def token(
     age: Annotated[int, typer.Option(help="Verified age; 0 where there is none.", min=0, max=AGE_MAX)] = 30,
     region: Annotated[str, typer.Option(help="Where the user is: two letters (ISO 3166-1), or nothing.")] = "US",
     account: Annotated[str, typer.Option(help="The kind of account that the user has.")] = PERSONAL,
+    mfa: Annotated[bool, typer.Option("--mfa", help="The user has just shown a second factor.")] = False,
     data_dir: Annotated[str | None, typer.Option(help="Data directory of the server that it is for.")] = None,
 ) -> None:
     """Print a token (a JWT) for a user, signed as the server that runs here does."""
@@ -41,4 +42,4 @@ def token(
     place = Beside(settings, None) if settings.secret else beside(flags)
     shown = {"name": name, "picture": picture, "level": level}
     vouched = {"age": age, "region": region, "account": account}
-    print(place.token(user, role.value, ttl=ttl, room=room, **shown, **vouched))
+    print(place.token(user, role.value, ttl=ttl, room=room, mfa=mfa, **shown, **vouched))

@@ -28,6 +28,13 @@ PICTURE_MAX: Final = 300
 
 LEVEL_MAX: Final = 2**31
 
+MFA: Final = "mfa"
+"""The method in ``amr`` (RFC 8176) that says: by more than one factor."""
+
+METHODS_MAX: Final = 16
+METHOD_MAX: Final = 64
+"""Methods that ``amr`` may list, and characters of one."""
+
 ISSUED_AGE: Final = 30
 ISSUED_REGION: Final = "US"
 """What tokens made here say of who has them: they are for operators and for trying out. A platform signs its own."""
@@ -40,8 +47,8 @@ _jws = jwt.PyJWS([SECRET_ALGORITHM, *PUBLIC_ALGORITHMS])
 class Identity(Struct, frozen=True, gc=False):
     """Who a token speaks for; an overlay is bound to its room.
 
-    ``expires`` and ``issued`` are in seconds since 1970. ``key`` is the id of what signed it. ``standing`` is what the
-    platform vouches for.
+    ``expires`` and ``issued`` are in seconds since 1970, and so is ``mfa_at``: when a second factor was shown, 0 for
+    never. ``key`` is the id of what signed it. ``standing`` is what the platform vouches for.
     """
 
     user: str
@@ -55,6 +62,7 @@ class Identity(Struct, frozen=True, gc=False):
     issued: float = 0.0
     key: str = ""
     standing: Standing = UNKNOWN
+    mfa_at: float = 0.0
 
     def public(self) -> dict[str, Any]:
         """The user as everybody in the room sees it."""
@@ -97,6 +105,8 @@ class _Claims(Struct):
     age: Annotated[int, Meta(ge=0, le=AGE_MAX)] = 0
     region: Annotated[str, Meta(pattern=REGION)] = ""
     account: Annotated[str, Meta(pattern=ACCOUNT)] = PERSONAL
+    amr: Annotated[list[Annotated[str, Meta(max_length=METHOD_MAX)]], Meta(max_length=METHODS_MAX)] = []
+    auth_time: Annotated[float, Meta(ge=0)] = 0.0
 
 
 class _Head(Struct):
@@ -122,12 +132,13 @@ def issue(
     age: int = ISSUED_AGE,
     region: str = ISSUED_REGION,
     account: str = PERSONAL,
+    mfa: bool = False,
     rules: Rules | None = None,
     token_id: str = "",
 ) -> str:
     """A signed token, valid ``ttl`` seconds from ``now``; ``token_id`` is made up where none is given.
 
-    ``age`` 0 and ``region`` '' vouch for nothing.
+    ``age`` 0 and ``region`` '' vouch for nothing; ``mfa``: its user has shown a second factor just now.
     """
     claims = {
         "sub": user,
@@ -144,6 +155,8 @@ def issue(
         "age": age,
         "region": region,
         "account": account,
+        "amr": [MFA] if mfa else "",
+        "auth_time": int(now) if mfa else "",
     }
     said = {name: value for name, value in claims.items() if value != ""}
     return jwt.encode(said, secret, algorithm=SECRET_ALGORITHM, headers={"kid": kid_of(secret)})
@@ -183,6 +196,7 @@ def verify(keyring: Keyring, token: str, *, now: float, rules: Rules | None = No
         claims.iat,
         key.id,
         standing(claims.age, claims.region, claims.account),
+        claims.auth_time if MFA in claims.amr else 0.0,
     )
 
 

@@ -118,6 +118,8 @@ def test_the_command_prints_a_token() -> None:
     done = cli("creator", "--user", "ann", GIFTING_TOKEN_ISSUER="app", GIFTING_TOKEN_AUDIENCE="gifts")
     rules = Rules(issuer="app", audience="gifts")
     assert verify(Keyring([SECRET]), done.stdout.strip(), now=time.time(), rules=rules).role == "creator"
+    done = cli("creator", "--user", "ann", "--mfa")
+    assert time.time() - 60 < verify(Keyring([SECRET]), done.stdout.strip(), now=time.time()).mfa_at <= time.time()
 
 
 @pytest.mark.parametrize(
