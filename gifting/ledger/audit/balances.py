@@ -10,7 +10,7 @@ from typing import Final
 from gifting.ledger.audit import about
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.keys import Keys
-from gifting.model.money import MAX_AMOUNT
+from gifting.model.money import MAX_AMOUNT, diamonds_for
 
 NAMED_MAX: Final = 5
 """Wallets named in one sentence."""
@@ -68,6 +68,13 @@ class Balances:
         self.sent[user] += coins
         self._add(base, spent=coins)
         return self.coins[user]
+
+    def earn(self, host: str, coins: int, rate: tuple[int, int]) -> int:
+        """Milli-diamonds for coins, at a rate (numerator, denominator); the remainder is carried. Returns how many."""
+        account = f"{host}/{rate[1]}"
+        diamonds, self.carry[account] = diamonds_for(coins, rate, self.carry[account])
+        self.diamonds[host] += diamonds
+        return diamonds
 
     def _add(self, base: str, **changes: int) -> None:
         for name, coins in changes.items():

@@ -27,7 +27,6 @@ from gifting.ledger.entries import (
     owner,
 )
 from gifting.ledger.keys import Keys
-from gifting.model.money import diamonds_for
 
 
 class Books:
@@ -129,9 +128,7 @@ class Books:
         self._findings.found("key_twice", sentence, about.gift(base, entry.key), shakes=shakes)
 
     def _earn(self, credit: Credit) -> int:
-        carry, account = self.balances.carry, f"{credit.host}/{credit.denominator}"
-        rate = (credit.numerator, credit.denominator)
-        diamonds, carry[account] = diamonds_for(credit.coins, rate, carry[account])
+        diamonds = self.balances.earn(credit.host, credit.coins, (credit.numerator, credit.denominator))
         if diamonds != credit.diamonds:
             self._findings.found(
                 "diamonds_wrong",
@@ -140,7 +137,6 @@ class Books:
                 about.earnings(credit.host),  # a remainder before it may be what is wrong
                 shakes=_earned(credit),
             )
-        self.balances.diamonds[credit.host] += diamonds
         return diamonds
 
     def _enter_room(self, credit: Credit) -> int:
