@@ -233,10 +233,15 @@ def partition_of(table: Table, month: int) -> str:
 
 
 async def make_partitions(connection: AsyncConnection, table: Table, months: Iterable[int]) -> None:
-    """Make the partitions of these months where there are none yet, in the transaction that needs them."""
+    """Make the partitions of these months where there are none yet, in the transaction that needs them.
+
+    Attached, not created in place: so nobody who reads the table for long is waited for.
+    """
     if connection.dialect.name != "postgresql":
         return
+    await connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE UPDATE EXCLUSIVE MODE")
     for month in months:
-        name, end = partition_of(table, month), month + 1
-        made = f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table.name} FOR VALUES FROM ({month}) TO ({end})"
-        await connection.exec_driver_sql(made)
+        name, bounds = partition_of(table, month), f"FROM ({month}) TO ({month + 1})"
+        if (await connection.exec_driver_sql(f"SELECT to_regclass('{name}')")).scalar() is None:
+            await connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE {table.name})")
+            await connection.exec_driver_sql(f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES {bounds}")

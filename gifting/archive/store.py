@@ -6,23 +6,24 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Table, event
+from sqlalchemy import Connection, Dialect, Table, event, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gifting.archive.rows import Row
 from gifting.archive.upgrade import upgrade
 from gifting.errors import BadSetting, MissingExtra
-
-Row = tuple[Any, ...]
-"""A table's values, in the order of its columns."""
 
 SQLITE_WAIT: Final = 10.0
 """Seconds to wait for another who writes into an SQLite."""
 
 CONNECT_WAIT: Final = 10
 """Seconds to wait for a connection to a PostgreSQL."""
+
+LOCK: Final = 0x67696674
+"""The advisory lock on a PostgreSQL of who makes something that is made once."""
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
@@ -54,18 +55,23 @@ class Store:
         async with self._writer.begin() as connection:
             yield connection
 
+    async def lock(self, connection: AsyncConnection) -> None:
+        """Let others who want this lock wait until the transaction is over. On SQLite all who write do."""
+        if self.engine.dialect.name == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+
     async def upgrade(self) -> None:
         """Make the tables, or bring them up to date. Raises BadArchive where they are not ours, or newer."""
         async with self.writing() as connection:
+            await self.lock(connection)
             await connection.run_sync(upgrade)
 
     async def insert(self, connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
         """Insert many whole rows: by a binary COPY on PostgreSQL. Raises IntegrityError where there is one already."""
         if not rows:
             return
-        raw = (await connection.get_raw_connection()).driver_connection
         if self.engine.dialect.name == "postgresql":
-            await _copy(raw, table, rows)
+            await _copy((await connection.get_raw_connection()).driver_connection, table, rows)
         else:
             await connection.exec_driver_sql(_insert(table), list(rows))
 
@@ -89,7 +95,7 @@ def open_store(url: str) -> Store:
 
 
 def _sqlite(url: URL) -> AsyncEngine:
-    engine = create_async_engine(url, connect_args={"isolation_level": None})
+    engine = create_async_engine(url, connect_args={"isolation_level": None}, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _: object) -> None:
@@ -109,7 +115,7 @@ def _sqlite(url: URL) -> AsyncEngine:
 def _postgresql(url: URL) -> AsyncEngine:
     told = {"connect_timeout": CONNECT_WAIT, "application_name": "gifting"}
     try:
-        engine = create_async_engine(url, connect_args=told, pool_pre_ping=True)
+        engine = create_async_engine(url, connect_args=told, pool_pre_ping=True, hide_parameters=True)
     except ImportError:
         raise MissingExtra("A PostgreSQL needs psycopg: pip install 'gifting[postgresql]'.") from None
 
@@ -126,9 +132,18 @@ def _insert(table: Table) -> str:
 
 
 async def _copy(connection: Any, table: Table, rows: Sequence[Row]) -> None:
-    """By the driver itself, which SQLAlchemy has no COPY of."""
-    types = [str(column.type.compile(_DIALECT)).lower() for column in table.columns]
-    async with connection.cursor() as cursor, cursor.copy(f"COPY {table.name} FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(types)
-        for row in rows:
-            await copy.write_row(row)
+    """By the driver itself, which SQLAlchemy has no COPY of; so its errors are made SQLAlchemy's here."""
+    import psycopg  # noqa: PLC0415 (an extra)
+
+    command = f"COPY {table.name} FROM STDIN (FORMAT BINARY)"
+    try:
+        async with connection.cursor() as cursor, cursor.copy(command) as copy:
+            copy.set_types([str(column.type.compile(_DIALECT)).lower() for column in table.columns])
+            for row in rows:
+                await copy.write_row(row)
+    except psycopg.IntegrityError as error:
+        raise IntegrityError(command, None, error) from error
+    except psycopg.DataError as error:
+        raise DataError(command, None, error) from error
+    except psycopg.Error as error:
+        raise OperationalError(command, None, error) from error

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect
 
 from gifting.archive.schema import METADATA, VERSION_TABLE
 from gifting.errors import BadArchive
-
-_LOCK: Final = 0x67696674
-"""The advisory lock of who upgrades a PostgreSQL; who wants to as well, waits."""
 
 
 def upgrade(connection: Connection) -> None:
@@ -23,8 +18,6 @@ def upgrade(connection: Connection) -> None:
     Raises:
         BadArchive: it is of a newer version of gifting, or of something else.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "gifting.archive:migrations")
     config.set_main_option("path_separator", "os")

@@ -7,12 +7,16 @@ from typing import Any, Final
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 CONNECT_TIMEOUT: Final = 2.0
 """Seconds to make a connection."""
 
 MAX_CONNECTIONS: Final = 64
 """Connections of one process to Redis; who finds them all in use waits for one, up to the call's time-out."""
+
+FAILURES: Final = (RedisError, OSError)
+"""What calls raise that failed, for who knows nothing else of Redis."""
 
 BinaryRedis = Any
 """A client whose replies are bytes; redis-py's types can only say bytes or str or awaitable."""

@@ -109,3 +109,4 @@ def parse_entries(data: bytes) -> Iterator[Entry]:
     unpacker.feed(data)
     for kind, *values in unpacker:
         yield _READERS[kind](*values)
+    unpacker.read_bytes(1)  # raises ValueError where the last entry breaks off, of which iterating says nothing

@@ -8,6 +8,7 @@
 ``streak_window``      when a streak is over must not depend on who ends it
 ``diamonds_per_coin``  what a coin earns must not depend on who takes the gift
 ``salt``               of pseudonyms, in hexadecimal: who gives anonymously has the same name by all nodes
+``archive``            id (UUID) of the archive that follows these books; the archiver keeps it here
 ``changes``            the newest changes: a JSON list of [ms since 1970, setting, was, is], the oldest first
 =====================  ================================================================================================
 """
@@ -29,6 +30,7 @@ SHARED: Final = ("partitions", "dedupe_window", "key_lead", "grant_window", "str
 FIXED: Final = "partitions"
 CHANGES: Final = "changes"
 SALT: Final = "salt"
+ARCHIVE: Final = "archive"
 
 CHANGES_MAX: Final = 100
 """Changes that are kept."""

@@ -17,6 +17,7 @@ _LUA = resources.files("gifting.ledger").joinpath("lua")
 
 NAMES = (
     "account_put",
+    "archived",
     "ban",
     "comment_decide",
     "comment_hold",

@@ -136,6 +136,7 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await ledger.bans.unban("dan", "a test", "op")
     assert await ledger.sandbox.write("cs_1", b"", b"known", world.clock[0], world.clock[0])
     await ledger.deliveries.note("google:GPA.1", world.clock[0], ["coins.20", "token"])
+    await scripts.call(world.redis, "archived", [f"{ledger.keys.bases[0]}:archived"], "1-1")
     for guardian in ("mum", "dad"):
         await ledger.wards.link("ann", partial(invite, guardian), what="guardian_asked", value=guardian, by="ann")
         await recorder.look()

@@ -1,0 +1,104 @@
+"""The ends of all ledger streams, as who follows them reads: pages of all partitions in one round trip.
+
+What is read at a time is bounded in bytes. Each page says which Redis it is from: one that was started again may have
+lost what was read before, or be another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from redis.exceptions import ResponseError
+
+from gifting.ledger.clock import in_ms
+from gifting.ledger.connect import BinaryRedis
+
+PAGES: Final = 2 << 20
+"""Bytes of all partitions' pages, about: as many items as had that many bytes in the page before."""
+
+PAGE_FIRST: Final = 4
+"""Items of a partition in its first page. Each holds the entries of a whole call."""
+
+PAGE_ITEMS: Final = 2000
+"""Items of a partition in a page at most."""
+
+Items = list[tuple[str, bytes | None]]
+"""Ids, and the entries of one call as they are stored; None if there are none."""
+
+
+class Read(NamedTuple):
+    """The next items of each partition that has any; ``run``: which start of Redis they are from, and ``now``: ms
+    by its clock."""
+
+    run: str
+    now: int
+    items: dict[str, Items]
+    full: bool
+    """Whether there may be more."""
+
+
+class Extent(NamedTuple):
+    """What a partition's stream is: items ever added, items it still has."""
+
+    added: int
+    length: int
+
+    @property
+    def gone(self) -> int:
+        """How many of the oldest are no longer there."""
+        return self.added - self.length
+
+
+class Tail:
+    """Reads what follows, in all of ``bases``. Everything raises RedisError or OSError."""
+
+    def __init__(self, redis: BinaryRedis, bases: Sequence[str]) -> None:
+        self._redis = redis
+        self._counts = dict.fromkeys(bases, PAGE_FIRST)
+        self._share = PAGES // len(bases)
+
+    async def read(self, after: Mapping[str, str]) -> Read:
+        """What comes after these ids, of each partition; ``0-0`` is before all."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.info("server")
+        pipe.time()
+        for base, item_id in after.items():
+            pipe.xrange(f"{base}:ledger", min=f"({item_id}", count=self._counts[base])
+        server, time, *pages = await pipe.execute()
+        found = dict(zip(after, pages, strict=True))
+        full = [self._fit(base, page) for base, page in found.items()]
+        items = {
+            base: [(name.decode(), fields.get(b"e")) for name, fields in page] for base, page in found.items() if page
+        }
+        return Read(server["run_id"], in_ms(time), items, any(full))
+
+    def _fit(self, base: str, page: list[tuple[bytes, dict[bytes, bytes]]]) -> bool:
+        """Ask for so many items next time that they have the bytes of a page; whether this one was full."""
+        count = self._counts[base]
+        if len(page) < count:
+            return False
+        size = sum(len(value) for _, fields in page for value in fields.values())
+        self._counts[base] = min(max(count * self._share // max(size, 1), 1), 2 * count, PAGE_ITEMS)
+        return True
+
+    async def extents(self) -> dict[str, Extent]:
+        """What each partition's stream is."""
+        pipe = self._redis.pipeline(transaction=False)
+        for base in self._counts:
+            pipe.xinfo_stream(f"{base}:ledger")
+        found = await pipe.execute(raise_on_error=False)
+        return {base: _extent(info) for base, info in zip(self._counts, found, strict=True)}
+
+    async def item(self, base: str, item_id: str) -> bytes | None:
+        """What the stream has under an id; None where it has no such item, or one without entries."""
+        found = await self._redis.xrange(f"{base}:ledger", min=item_id, max=item_id)
+        return found[0][1].get(b"e") if found else None
+
+
+def _extent(info: Any) -> Extent:
+    if isinstance(info, ResponseError) and "no such key" in str(info):
+        return Extent(0, 0)
+    if isinstance(info, Exception):
+        raise info
+    return Extent(info["entries-added"], info["length"])
