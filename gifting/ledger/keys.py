@@ -11,9 +11,11 @@ key                             type    holds
 ``{pNN}:references``            hash    order or reference of a provider → ``user\\norder``
 ``{pNN}:diamonds``              hash    host → milli-diamonds
 ``{pNN}:carry``                 hash    host/denominator → remainder of the diamond division
-``{pNN}:totals``                hash    ``issued``, ``spent``, ``taken``, ``debt``: coins of all users
+``{pNN}:totals``                hash    ``issued``, ``spent``, ``taken``, ``debt``: coins of all users; marks of what
+                                        broke off
 ``{pNN}:ledger``                stream  every change, as :mod:`gifting.ledger.entries` reads it
 ``{pNN}:archived``              string  id of the ledger's last item that is in the archive, durably; it only rises
+``{pNN}:trimmed``               string  id before which the ledger may lack items, which are in the archive
 ``{pNN}:keys:B``                hash    key of a gift → digest and result; B is the key's minute
 ``{pNN}:keys``                  zset    these buckets' names, by when their minute is over (ms)
 ``{pNN}:grants:B``              hash    the same of grants; B is the key's day

@@ -42,6 +42,7 @@ NAMES = (
     "snapshot",
     "sweep",
     "top",
+    "trim",
     "ward_forget",
 )
 

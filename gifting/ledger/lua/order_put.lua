@@ -106,11 +106,6 @@ local function write_order()
   end
 end
 
-local function forget()
-  redo.forget(a, user)
-  redis.call('HDEL', KEYS[7], 'redo')
-end
-
 -- What broke off is completed; the order is written last, so once it is there the rest is.
 local function complete()
   local plan = cmsgpack.unpack(redis.call('HGET', KEYS[7], 'redo'))
@@ -119,7 +114,7 @@ local function complete()
   if written or redo.complete(a, user, plan) then
     write_order()
   end
-  forget()
+  redo.forget(a, user, KEYS[7])
 end
 
 local function write(was)
@@ -129,10 +124,10 @@ local function write(was)
   end
   local plan = redo.plan(a, account, was)
   plan.version, plan.id, plan.record, plan.due = version, id, record, due
-  redis.call('HSET', KEYS[7], 'redo', cmsgpack.pack(plan))
+  redo.keep(a, KEYS[7], plan)
   redo.write(a, account, plan)
   write_order()
-  forget()
+  redo.forget(a, user, KEYS[7])
 end
 
 if not version then

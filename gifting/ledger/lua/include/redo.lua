@@ -1,13 +1,15 @@
 -- redo: the coins of an order, so that what breaks off half-way is completed later, and nothing is done twice.
 --   redo.plan(a, account, was)     what a and the account have become, since the account was as in `was`
+--   redo.keep(a, key, plan)        keep the plan at a key, as its field `redo`, before it is written
 --   redo.write(a, account, plan)   write it
 --   redo.complete(a, user, plan)   do what is left of it, or nothing, if nothing was entered yet; returns whether it
 --                                  was entered
---   redo.forget(a, user)           once the order is written, too
--- The plan is kept beforehand, by the caller. Entries are what counts; they are found again right behind the stream's
--- last item before them. Totals and the account are written with a mark in the same call, which tells that they are.
+--   redo.forget(a, user, key)      once the order is written, too
+-- Entries are what counts; they are found again right behind the stream's last item before them: while a plan is kept
+-- nothing of the stream is trimmed (redo_marks.lua). Totals and the account are written with a mark in the same call, which tells that they are.
 -- @include accounts
 -- @include funds
+-- @include redo_marks
 local redo = {}
 local CHANGED = { 'coins', 'bonus', 'debt', 'purchased' }
 local FOLLOWS = Frozen.DEBT + Frozen.WARNING + Frozen.DISPUTE
@@ -27,6 +29,11 @@ function redo.plan(a, account, was)
     plan['all_' .. name] = a[name] or 0
   end
   return plan
+end
+
+function redo.keep(a, key, plan)
+  redo_marks.keep(a.totals, key)
+  redis.call('HSET', key, 'redo', cmsgpack.pack(plan))
 end
 
 local function write_totals(a, user, plan)
@@ -50,10 +57,16 @@ function redo.write(a, account, plan)
   write_account(a, account)
 end
 
--- A script is alone, so what it enters is the next item.
+-- A script is alone, so what it enters is the next item. Without the one before nobody knows which that was.
 local function is_entered(a, plan)
   local item = redis.call('XRANGE', a.entries.key, '(' .. plan.after, '+', 'COUNT', 1)[1]
-  return item ~= nil and item[2][2] == plan.entries
+  if item and item[2][2] == plan.entries then
+    return true
+  end
+  if plan.after ~= '0-0' and #redis.call('XRANGE', a.entries.key, plan.after, plan.after) == 0 then
+    error({ err = 'ERR ' .. plan.after .. ' of the ledger is gone, behind which an order was entered, or was not' }, 0)
+  end
+  return false
 end
 
 function redo.complete(a, user, plan)
@@ -74,7 +87,9 @@ function redo.complete(a, user, plan)
   return true
 end
 
-function redo.forget(a, user)
+function redo.forget(a, user, key)
   redis.call('HDEL', a.totals, mark(user))
   redis.call('HDEL', a.coins.key, mark(user))
+  redis.call('HDEL', key, 'redo')
+  redo_marks.forget(a.totals, key)
 end
