@@ -19,6 +19,7 @@ from tests.mutations import (
     purchases,
     spending,
     stores,
+    trimming,
 )
 from tests.mutations.mutant import Mutant
 
@@ -41,4 +42,5 @@ ALL = (
     *purchases.MUTANTS,
     *giving.MUTANTS,
     *spending.MUTANTS,
+    *trimming.MUTANTS,
 )

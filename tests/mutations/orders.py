@@ -61,7 +61,7 @@ MUTANTS = (
     *of(
         "gifting/ledger/lua/include/redo.lua",
         "attack_orders",
-        (" and item[2][2] == plan.entries\n", "\n"),
+        ("  if item and item[2][2] == plan.entries then\n", "  if item then\n"),
         ("  if redis.call('HEXISTS', a.totals, mark(user)) == 0 then\n", "  if true then\n"),
         ("  if redis.call('HEXISTS', a.coins.key, mark(user)) == 0 then\n", "  if true then\n"),
         ("  redis.call('HDEL', a.totals, mark(user))\n", ""),

@@ -19,6 +19,7 @@ from gifting.model.events import encode_event
 from gifting.model.house import PersonChange, RulesChange
 from gifting.model.protection import Protection
 from gifting.model.reports import Report
+from tests.support.archived import archive_and_trim
 from tests.support.lua import hook
 from tests.support.orders import anyone, draft, paid
 from tests.support.world import STREAK, WINDOW, World, a_world
@@ -140,6 +141,8 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     for guardian in ("mum", "dad"):
         await ledger.wards.link("ann", partial(invite, guardian), what="guardian_asked", value=guardian, by="ann")
         await recorder.look()
+    await archive_and_trim(world.redis, ledger.keys)
+    await recorder.look()
 
 
 def invite(guardian: str, record: Protection, _: int) -> Protection:

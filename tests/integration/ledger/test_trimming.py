@@ -164,7 +164,9 @@ async def test_one_that_broke_off_and_was_trimmed_all_the_same_is_refused_aloud(
     """By a stranger, or a release that knew of no marks: whether coins were issued can't be told any more."""
     order = await world.ledger.orders.open(draft("ann", world.key()), anyone)
     with pytest.MonkeyPatch.context() as patch:
-        broken = "if command == 'XADD' then error({ err = 'ERR broken off' }, 0) end; return real.call(command, key, ...)"
+        broken = (
+            "if command == 'XADD' then error({ err = 'ERR broken off' }, 0) end; return real.call(command, key, ...)"
+        )
         hook(patch, "", broken)
         with pytest.raises(errors.Unavailable):
             await world.ledger.orders.apply(paid(order))

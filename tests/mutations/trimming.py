@@ -1,0 +1,46 @@
+"""The ledger's streams trimmed: what goes too early, or is said to be there."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+MUTANTS = (
+    *of(
+        "gifting/ledger/lua/trim.lua",
+        "ledger/trimming",
+        ("  return item_id.before(oldest, archived) and oldest or archived\n", "  return oldest\n"),
+        ("  return item_id.before(oldest, archived) and oldest or archived\n", "  return archived\n"),
+        (" or #redis.call('XRANGE', KEYS[1], archived, archived) == 0 then\n", " then\n"),
+        ("local before = waiting == 0 and cut()\n", "local before = cut()\n"),
+        ("    if declared[key] and redis.call('HEXISTS', key, 'redo') == 0 then\n", "    if declared[key] then\n"),
+        ("    if declared[key] and redis.call('HEXISTS', key, 'redo') == 0 then\n", "    if false then\n"),
+        ("  redis.call('SET', KEYS[3], before)\n", ""),
+        ("removed > 0 and removed or redis.call('XTRIM', KEYS[1], 'MINID', before)", "removed"),
+    ),
+    *of(
+        "gifting/ledger/lua/include/item_id.lua",
+        "ledger/trimming",
+        ("  if #a ~= #b then\n", "  if false then\n"),
+        ("  if time ~= other then\n", "  if false then\n"),
+    ),
+    *of(
+        "gifting/ledger/lua/archived.lua",
+        "ledger/trimming",
+        ("if not known or item_id.before(known, ARGV[1]) then\n", "if true then\n"),
+    ),
+    *of(
+        "gifting/ledger/lua/include/redo.lua",
+        "ledger/trimming",
+        ("  redo_marks.keep(a.totals, key)\n", ""),
+        ("  redo_marks.forget(a.totals, key)\n", ""),
+        (
+            "  if plan.after ~= '0-0' and #redis.call('XRANGE', a.entries.key, plan.after, plan.after) == 0 then\n",
+            "  if false then\n",
+        ),
+    ),
+    *of(
+        "gifting/ledger/trimming.py",
+        "ledger/trimming",
+        ("    if not await redis.hexists(keys.meta, HALTED):\n", "    if True:\n"),
+    ),
+)
