@@ -26,7 +26,7 @@ MUTANTS = (
     *of(
         "gifting/ledger/lua/archived.lua",
         "ledger/trimming",
-        ("if not known or item_id.before(known, ARGV[1]) then\n", "if true then\n"),
+        ("  if asked < time or (asked == time and nth <= number) then\n", "  if false then\n"),
     ),
     *of(
         "gifting/ledger/lua/include/redo.lua",
