@@ -6,7 +6,8 @@
 --                                  was entered
 --   redo.forget(a, user, key)      once the order is written, too
 -- Entries are what counts; they are found again right behind the stream's last item before them: while a plan is kept
--- nothing of the stream is trimmed (redo_marks.lua). Totals and the account are written with a mark in the same call, which tells that they are.
+-- nothing of the stream is trimmed (redo_marks.lua). Totals and the account are written with a mark in the same call,
+-- which tells that they are.
 -- @include accounts
 -- @include funds
 -- @include redo_marks
