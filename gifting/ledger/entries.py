@@ -5,8 +5,9 @@ One item of a partition's stream holds the entries of one call, one msgpack arra
 - ``grant``: ts, key, user, coins, reason, operator — coins are issued to a user of this partition;
 - ``purchase``: ts, key, user, order, paid, bonus, settled, price, currency, provider — coins of an order are issued to
   a user of this partition, ``settled`` of them for what the user owed: bonus coins first; the price in minor units;
-- ``reversal``: ts, key, user, order, paid, bonus, debt, amount, currency, why — coins of an order are taken back, and
-  what was not there is debt; or, below 0, given back; with the money that went back (minor units), or came again;
+- ``reversal``: ts, key, user, order, paid, bonus, debt, amount, currency, why, lot — coins of an order are taken back,
+  and what was not there is debt; or, below 0, given back; with the money that went back (minor units), or came again;
+  ``lot`` of all these coins are those that were paid for;
 - ``debit``: ts, key, user, room, host, gift, gifts, coins — a user of this partition pays;
 - ``account``: ts, key, user, what, value, by — what a user of this partition may spend is changed, coins are not;
 - ``gift_reversal``: ts, key, user, gift, room, host, paid, bonus, settled, by — coins of a gift (its key) are given
@@ -64,6 +65,7 @@ class Reversal(Struct, frozen=True, gc=False, tag="reversal"):
     amount: int = 0
     currency: str = ""
     why: str = ""
+    lot: int = 0
 
 
 class Debit(Struct, frozen=True, gc=False, tag="debit"):
@@ -160,7 +162,7 @@ def plausible(entry: Entry) -> bool:
         case Purchase():
             amounts = (entry.paid, entry.bonus + 1, entry.settled + 1, entry.price + 1)
         case Reversal():
-            amounts = tuple(abs(part) + 1 for part in (entry.paid, entry.bonus, entry.debt, entry.amount))
+            amounts = tuple(abs(part) + 1 for part in (entry.paid, entry.bonus, entry.debt, entry.amount, entry.lot))
         case Debit():
             amounts = (entry.gifts, entry.coins)
         case GiftReversal():

@@ -56,9 +56,10 @@ def _reversal(
     amount: Any = 0,
     currency: Any = b"",
     why: Any = b"",
+    lot: Any = 0,
 ) -> Reversal:
     names = currency.decode(), why.decode()
-    return Reversal(ts, key, user.decode(), order.decode(), paid, bonus, debt, amount, *names)
+    return Reversal(ts, key, user.decode(), order.decode(), paid, bonus, debt, amount, *names, lot)
 
 
 def _debit(ts: Any, key: Any, user: Any, room: Any, host: Any, gift: Any, gifts: Any, coins: Any) -> Debit:

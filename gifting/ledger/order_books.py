@@ -13,7 +13,7 @@ from gifting.ledger.account import Account, read_account
 from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.keys import account_keys
 from gifting.ledger.status import Status
-from gifting.model.consequences import due, frozen
+from gifting.model.consequences import due, frozen, why
 from gifting.model.orders import Coins, Order, PaymentMismatch, pack_order, unpack_order
 from gifting.model.packing import unpack
 from gifting.model.protection import Protection, read_protection
@@ -145,7 +145,8 @@ class OrderBooks:
         keys = [*account_keys(self._calls.keys.base(user)), *self._calls.keys.orders(user)]
         written = (order.id, pack_order(order), due(order), put.key)
         unless = (*put.least, put.protected and held.cold)
-        options = (user, held.version, *written, *issue, *take, bits, *unless)
+        money = (order.price, order.currency, order.provider, (order.returned or 0) - (before.returned or 0))
+        options = (user, held.version, *written, *issue, *take, bits, *unless, *money, why(before, order))
         status, _ = unpack(await self._calls.timed("order_put", keys, options, unsure=OutcomeUnknown))
         return int(status)
 

@@ -84,19 +84,40 @@ def money_back(order: Order) -> int:
     return _clamp(named + max(plain, unnamed) - _surplus(order), order.price)
 
 
-def owed(order: Order) -> Coins:
-    """The coins that must have been taken back by now, of what was issued.
+class Returned(NamedTuple):
+    """Money for which coins are taken back, by what it goes back for."""
 
-    A withdrawal took its own. A refund that can't be told from it by name is believed to carry it out.
+    withdrawal: int
+    dispute: int
+    refund: int
+
+
+def returned(order: Order) -> Returned:
+    """The money that goes back for an order: more than its price if that is asked for more than once.
+
+    A withdrawal counts from when its coins are taken. A refund that can't be told from it by name is believed to carry
+    it out.
     """
     if not order.payments:
-        return Coins(0, 0)
-    withdrawals = [one for name, one in order.withdrawals.items() if not _failed(order, name)]
+        return Returned(0, 0, 0)
     plain = sum(refund.amount for refund in _refunds(order, linked=False))
     plain -= sum(one.amount for one in _unlinked(order)) + _surplus(order)
     lost = sum(one.amount for one in order.disputes.values() if one.lost)
-    money = _clamp(max(plain, 0) + lost, order.price)
-    before = sum(one.amount for one in withdrawals)
+    return Returned(sum(one.amount for one in _withdrawals(order)), lost, max(plain, 0))
+
+
+def money_out(order: Order) -> int:
+    """What the books say went back, or is going to: at most the price."""
+    return min(sum(returned(order)), order.price)
+
+
+def owed(order: Order) -> Coins:
+    """The coins that must have been taken back by now, of what was issued. A withdrawal took its own."""
+    if not order.payments:
+        return Coins(0, 0)
+    back, withdrawals = returned(order), _withdrawals(order)
+    money = min(back.refund + back.dispute, order.price)
+    before = back.withdrawal
     paid = part(order.coins, money, order.price) + sum(one.coins for one in withdrawals)
     bonus = part(order.bonus, _clamp(before + money, order.price), order.price) - part(order.bonus, before, order.price)
     return Coins(min(paid, order.coins), min(max(bonus, 0) + sum(one.bonus for one in withdrawals), order.bonus))
@@ -134,6 +155,10 @@ def _unlinked(order: Order) -> list[Withdrawal]:
     return [one for name, one in order.withdrawals.items() if name not in named and not one.failed_at]
 
 
+def _withdrawals(order: Order) -> list[Withdrawal]:
+    return [one for name, one in order.withdrawals.items() if not _failed(order, name)]
+
+
 def _failed(order: Order, name: str) -> bool:
     """Whether a withdrawal came to nothing: the provider refused it, or its refund failed and no other counts."""
     told = carried_out(order, name)
@@ -147,27 +172,37 @@ def carried_out(order: Order, name: str) -> bool | None:
 
 
 class Change(NamedTuple):
-    """What the books must do: coins to issue, and coins to take back, or to give back where below 0."""
+    """What the books must do: coins to issue, and coins to take back, or to give back where below 0; and the money
+    that they must say went back.
+    """
 
     issue: Coins
     take: Coins
+    money: int = 0
 
     def __bool__(self) -> bool:
-        return any(self.issue) or any(self.take)
+        return any(self.issue) or any(self.take) or bool(self.money)
 
 
 def change(order: Order) -> Change:
     """What the facts ask for and the books have not done."""
     issue = Coins(order.coins, order.bonus) if order.payments and not order.issued else Coins(0, 0)
     due = owed(order)
-    return Change(issue, Coins(due.paid - order.taken.paid, due.bonus - order.taken.bonus))
+    money = 0 if order.returned is None else money_out(order) - order.returned
+    return Change(issue, Coins(due.paid - order.taken.paid, due.bonus - order.taken.bonus), money)
 
 
 def booked(order: Order, before: int) -> Order:
     """The order after its :func:`change`; ``before`` is what was issued to the user until then."""
     if order.payments and not order.issued:
         order = replace(order, issued=True, before=before)
-    return replace(order, taken=owed(order))
+    return replace(order, taken=owed(order), returned=money_out(order))
+
+
+def why(before: Order, order: Order) -> str:
+    """For what coins or money move from one state of an order to the next: the name of the reason, or ''."""
+    moved = zip(Returned._fields, returned(before), returned(order), strict=True)
+    return next((name for name, was, now in moved if was != now), "")
 
 
 def issued_in_order(orders: Iterable[Order]) -> list[Order]:

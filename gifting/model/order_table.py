@@ -74,7 +74,7 @@ def cell(before: State, one: Effect) -> str:
     """What an effect makes of an order in a state: the new one, and the coins that come or go."""
     order = reduce(follow, WAYS[before], ORDER)
     told = add(order, one)
-    issue, take = change(told)
+    issue, take, _ = change(told)
     coins = sum(issue) - sum(take)
     after = state(told)
     parts = [f"{after}"] * (after != before) + [f"{coins:+}".replace("-", "−")] * bool(coins)

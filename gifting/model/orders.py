@@ -88,8 +88,9 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One purchase. ``digest`` is of what was asked for; ``before`` the paid coins issued to the user before it.
 
     ``withdraw_days``, ``refundable`` and ``terms`` are the region's rule and its words as they were told before paying;
-    ``terms`` are '' in orders of older versions, which did not keep them. ``paid_by`` has the provider's reference of a
-    payment, and ``returns`` what became of those that came once more.
+    ``terms`` are '' in orders of older versions, which did not keep them, and ``returned``, the money that the books
+    have gone back with the coins, is None. ``paid_by`` has the provider's reference of a payment, and ``returns`` what
+    became of those that came once more.
     """
 
     id: str
@@ -115,6 +116,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     before: int = 0
     issued: bool = False
     taken: Coins = Coins(0, 0)
+    returned: int | None = None
     payments: dict[str, int] = {}
     paid_by: dict[str, str] = {}
     returns: dict[str, Return] = {}

@@ -20,6 +20,20 @@ MUTANTS = (
         ("    if order.warned_at > order.cleared_at:\n", "    if order.warned_at:\n"),
     ),
     *of(
+        "gifting/model/consequences.py",
+        "model/orders ledger/orders",
+        ("    return min(sum(returned(order)), order.price)\n", "    return sum(returned(order))\n"),
+        ("if was != now), \"\")", "), \"\")"),
+    ),
+    *of(
+        "gifting/ledger/audit/orders.py",
+        "audit_orders",
+        ("    if book.taken.lot is None:\n", "    if True:\n"),
+        ("    if not book.taken.currency:\n", "    if True:\n"),
+        ("if issued and book.issued and not book.issued.price:", "if issued and book.issued:"),
+        ("order.returned or 0, order.currency", "0, order.currency"),
+    ),
+    *of(
         "gifting/model/orders.py",
         "model/orders ledger/orders",
         ("        return self.at > self.failed_at\n", "        return self.at >= self.failed_at\n"),
@@ -43,8 +57,8 @@ MUTANTS = (
         ("if cold and (redis.call('HGET', a.cold, user) or '') ~= cold then", "if false then"),
         ("  if before ~= bits then\n", "  if before < bits then\n"),
         (
-            "enter(REVERSAL, id, of_paid - paid_in, of_bonus - bonus_in, debt - settled)",
-            "enter(REVERSAL, id, of_paid, of_bonus, debt)",
+            "{ of_paid - paid_in, of_bonus - bonus_in, debt - settled }",
+            "{ of_paid, of_bonus, debt }",
         ),
         (" or account.bonus < least_bonus then\n", " then\n"),
         ("  if issued + paid + bonus > MAX_AMOUNT then", "  if issued + paid + bonus >= MAX_AMOUNT then"),
@@ -57,6 +71,12 @@ MUTANTS = (
         ("local before = bit.band(account.frozen, OF_ORDERS)", "local before = account.frozen"),
         ("local bonus_in = math.max(back_bonus - settled, 0)", "local bonus_in = back_bonus"),
         ("    enter(ACCOUNT, 'frozen', bits .. '', id)\n", ""),
+        (" and amount == 0 then\n", " then\n"),
+    ),
+    *of(
+        "gifting/ledger/lua/order_put.lua",
+        "ledger/orders::test_what_was_spent_of_a_refund_is_debt_and_freezes",
+        ("amount, currency, why, take_paid)", "amount, currency, why, of_paid)"),
     ),
     *of(
         "gifting/ledger/lua/include/redo.lua",

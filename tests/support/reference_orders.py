@@ -75,6 +75,8 @@ class Bought:
     withdrawn: dict[str, Withdrawn] = field(default_factory=dict)
     out: tuple[int, int] = (0, 0)
     """Paid and bonus coins that are taken back."""
+    returned: int = 0
+    """The money that went back with them."""
     place: int = -1
     """Its place among the orders of its user that were issued."""
 
@@ -132,10 +134,10 @@ class Bought:
         done = sum(one.amount for name, one in self.withdrawn.items() if one.ended == "done" and name not in told_of)
         return within(named + max(others, done) - self.price * (self.payments - 1), self.price)
 
-    def due_back(self) -> tuple[int, int]:
-        """Paid and bonus coins that must be out."""
+    def due_back(self) -> tuple[int, int, int]:
+        """Paid and bonus coins that must be out, and the money that is said to have gone back for them."""
         if not self.payments:
-            return 0, 0
+            return 0, 0, 0
         refunds = self.refunds()
         told_of = {self.withdrawal_of(what) for what in self.objects(Kind.REFUNDED, Kind.REFUND_FAILED)}
         counting = {name for _, name in refunds.values()}
@@ -153,7 +155,7 @@ class Bought:
         bonus = floor(self.bonus * Fraction(within(before + money, self.price), self.price))
         bonus -= floor(self.bonus * Fraction(before, self.price))
         bonus = max(bonus, 0) + sum(one.bonus for one in taken.values())
-        return min(paid, self.coins), min(bonus, self.bonus)
+        return min(paid, self.coins), min(bonus, self.bonus), min(before + money, self.price)
 
 
 def within(value: int, most: int) -> int:
@@ -184,9 +186,9 @@ class Shop:
             order.place = sum(1 for one in self.of(order.user) if one.place >= 0)
             purse.put_in(order.coins, order.bonus)
             purse.purchased += order.coins
-        due = order.due_back()
+        *due, order.returned = order.due_back()
         paid, bonus = due[0] - order.out[0], due[1] - order.out[1]
-        order.out = due
+        order.out = due[0], due[1]
         purse.take_out(max(paid, 0), max(bonus, 0))
         purse.put_in(max(-paid, 0), max(-bonus, 0))
 

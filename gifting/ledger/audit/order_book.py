@@ -1,9 +1,11 @@
-"""What the ledger tells of orders: coins issued, taken back and given back, and the debt that this left or settled."""
+"""What the ledger tells of orders: coins issued, taken back and given back, their money, and the debt that this left or
+settled.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
@@ -12,30 +14,69 @@ from gifting.ledger.audit.report import Findings
 from gifting.ledger.entries import Purchase, Reversal
 
 
+class Price(NamedTuple):
+    """What was paid for an order, in minor units; of entries of older versions nothing is known."""
+
+    amount: int
+    currency: str
+    provider: str
+
+
 class Issue(NamedTuple):
     """What was issued for an order: coins, and the paid coins that its user had been issued before."""
 
     paid: int
     bonus: int
     before: int
+    price: Price | None
+
+
+class Reversed(NamedTuple):
+    """What went back for an order: coins, debt included; those of them that were paid for (None where an entry of an
+    older version does not tell); and money, in the currencies that entries named.
+    """
+
+    coins: int = 0
+    lot: int | None = 0
+    amount: int = 0
+    currency: str = ""
+
+    def joined(self, other: Reversed) -> Reversed:
+        lot = None if self.lot is None or other.lot is None else self.lot + other.lot
+        currencies = sorted({*filter(None, (self.currency, other.currency))})
+        return Reversed(self.coins + other.coins, lot, self.amount + other.amount, " ".join(currencies))
+
+
+NOTHING: Final = Reversed()
 
 
 @dataclass(slots=True)
 class OrderBook:
-    """What the entries tell of an order: what was issued, at last, and the coins taken back, debt included.
+    """What the entries tell of an order: what was issued, at last, and what was taken back.
 
     Of an order that is issued twice the second has more paid coins before it, so it is not what the order says.
     """
 
     user: str
     issued: Issue | None = None
-    taken: int = 0
+    taken: Reversed = NOTHING
 
-    def add(self, moved: Issue | int) -> None:
-        if isinstance(moved, int):
-            self.taken += moved
-        else:
+    def add(self, moved: Issue | Reversed) -> None:
+        if isinstance(moved, Issue):
             self.issued = moved
+        else:
+            self.taken = self.taken.joined(moved)
+
+
+def issue_of(entry: Purchase, before: int) -> Issue:
+    """``before``: the paid coins that the user had been issued by then."""
+    price = Price(entry.price, entry.currency, entry.provider) if entry.currency else None
+    return Issue(entry.paid, entry.bonus, before, price)
+
+
+def reversed_of(entry: Reversal) -> Reversed:
+    lot = entry.lot if entry.currency else None
+    return Reversed(entry.paid + entry.bonus + entry.debt, lot, entry.amount, entry.currency)
 
 
 class OrderBooks:
@@ -48,7 +89,7 @@ class OrderBooks:
         self.books: dict[str, OrderBook] = {}
 
     def purchase(self, base: str, entry: Purchase) -> None:
-        issue = Issue(entry.paid, entry.bonus, self._balances.purchased[entry.user])
+        issue = issue_of(entry, self._balances.purchased[entry.user])
         if not self._enter(base, entry, PURCHASED, issue):
             return
         settled = self._balances.issue(base, entry.user, entry.paid, entry.bonus)
@@ -57,7 +98,7 @@ class OrderBooks:
 
     def reversal(self, base: str, entry: Reversal) -> None:
         paid, bonus, debt = entry.paid, entry.bonus, entry.debt
-        if not self._enter(base, entry, REVERSED, paid + bonus + debt):
+        if not self._enter(base, entry, REVERSED, reversed_of(entry)):
             return
         balances, user = self._balances, entry.user
         balances.take_back(base, user, paid, bonus, debt)
@@ -68,7 +109,7 @@ class OrderBooks:
         elif min(paid, bonus) < 0 and balances.debt[user]:
             self._debt_wrong(base, entry, f"coins were given back, and {balances.debt[user]} of debt left")
 
-    def _enter(self, base: str, entry: Purchase | Reversal, side: int, moved: Issue | int) -> bool:
+    def _enter(self, base: str, entry: Purchase | Reversal, side: int, moved: Issue | Reversed) -> bool:
         """Whether the key is new; then what an order's coins did is noted."""
         if not self._known.first(self._known.name(base, entry.key), side):
             sentence = f"{entry.key.hex()} of order {entry.order} of {entry.user} is entered again."

@@ -17,7 +17,7 @@ import msgspec
 from gifting.ledger.account import read_account
 from gifting.ledger.audit import about
 from gifting.ledger.audit.cut import Cut, text
-from gifting.ledger.audit.order_book import Issue, OrderBook
+from gifting.ledger.audit.order_book import Issue, OrderBook, Price, Reversed, issue_of, reversed_of
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Purchase, Reversal
@@ -50,7 +50,7 @@ class _Kept(NamedTuple):
     base: str
     user: str
     issued: Issue | None
-    taken: int
+    taken: Reversed
 
 
 async def audit_orders(
@@ -131,8 +131,10 @@ class _Reader:
             self.broken.add(name)
             self._told("order_broken", f"Order {name} of {place.user} can't be: {why}.", name, place)
             return None
-        issued = Issue(order.coins, order.bonus, order.before) if order.issued else None
-        self.kept[name] = _Kept(place.base, place.user, issued, sum(order.taken))
+        price = Price(order.price, order.currency, order.provider)
+        issued = Issue(order.coins, order.bonus, order.before, price) if order.issued else None
+        taken = Reversed(sum(order.taken), order.taken.paid, order.returned or 0, order.currency)
+        self.kept[name] = _Kept(place.base, place.user, issued, taken)
         if behind := change(order):
             told = f"by what is known of it {behind.issue} must be issued and {behind.take} taken back"
             self._told("order_behind", f"Order {name} of {place.user}: {told}.", name, place)
@@ -167,21 +169,21 @@ def _found(findings: Findings, name: str, sentence: str, order_id: str, base: st
     findings.found(name, sentence, about.order(order_id), about.stream(base), shakes=shakes)
 
 
-async def _later(redis: BinaryRedis, keys: Keys, cut: Cut) -> dict[str, list[Issue | int]]:
+async def _later(redis: BinaryRedis, keys: Keys, cut: Cut) -> dict[str, list[Issue | Reversed]]:
     """What is told of orders after the cut."""
-    later: dict[str, list[Issue | int]] = defaultdict(list)
+    later: dict[str, list[Issue | Reversed]] = defaultdict(list)
     spans = {base: Span.after(cut.ledger_ends.get(base, "0-0")) for base in keys.bases}
     purchased = copy(cut.balances.purchased)
     async for _, _, entry in read_ledger(redis, spans, broken=lambda *_: None):
         if isinstance(entry, Purchase):
-            later[entry.order].append(Issue(entry.paid, entry.bonus, purchased[entry.user]))
+            later[entry.order].append(issue_of(entry, purchased[entry.user]))
             purchased[entry.user] += entry.paid
         elif isinstance(entry, Reversal):
-            later[entry.order].append(entry.paid + entry.bonus + entry.debt)
+            later[entry.order].append(reversed_of(entry))
     return later
 
 
-def _forward(book: OrderBook, moves: list[Issue | int]) -> Iterator[OrderBook]:
+def _forward(book: OrderBook, moves: list[Issue | Reversed]) -> Iterator[OrderBook]:
     """The book as of the cut, and after each entry since."""
     book = copy(book)
     yield book
@@ -191,7 +193,15 @@ def _forward(book: OrderBook, moves: list[Issue | int]) -> Iterator[OrderBook]:
 
 
 def _same(kept: _Kept, book: OrderBook) -> bool:
-    return (book.user, book.issued, book.taken) == (kept.user, kept.issued, kept.taken)
+    """Of what older versions have not entered nothing is asked: prices, and what of the coins was paid for."""
+    issued, taken = kept.issued, kept.taken
+    if issued and book.issued and not book.issued.price:
+        issued = issued._replace(price=None)
+    if book.taken.lot is None:
+        taken = taken._replace(lot=None)
+    if not book.taken.currency:
+        taken = taken._replace(currency="")
+    return (book.user, book.issued, book.taken) == (kept.user, issued, taken)
 
 
 async def _audit_promotions(redis: BinaryRedis, keys: Keys, findings: Findings) -> None:

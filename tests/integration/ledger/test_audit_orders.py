@@ -93,6 +93,10 @@ def with_entry(place: int, amount: int) -> Callable[[list[Any]], list[list[Any]]
     return change
 
 
+def telling(place: int, name: bytes) -> Callable[[list[Any]], list[list[Any]]]:
+    return lambda entry: [[*entry[:place], name, *entry[place + 1 :]]]
+
+
 def again(entry: list[Any]) -> list[list[Any]]:
     """Once more, under another key."""
     return [entry, [*entry[:2], bytes(16), *entry[3:]]]
@@ -162,6 +166,22 @@ TAMPERED: dict[str, tuple[Tamper, str]] = {
         lambda shop: shop.change_entry(b"reversal", with_entry(5, 100)),
         "ledger_incomplete",
     ),
+    "a purchase for another price": (lambda shop: shop.change_entry(b"purchase", with_entry(8, 1)), "order_differs"),
+    "a purchase in dollars": (
+        lambda shop: shop.change_entry(b"purchase", telling(9, b"USD")),
+        "order_differs",
+    ),
+    "a purchase at another till": (lambda shop: shop.change_entry(b"purchase", telling(10, b"x")), "order_differs"),
+    "a reversal of less money": (lambda shop: shop.change_entry(b"reversal", with_entry(8, -1)), "order_differs"),
+    "a reversal in dollars": (
+        lambda shop: shop.change_entry(b"reversal", telling(9, b"USD")),
+        "order_differs",
+    ),
+    "a reversal of other coins": (lambda shop: shop.change_entry(b"reversal", with_entry(11, -1)), "order_differs"),
+    "money that an order forgot": (
+        lambda shop: shop.rewrite(1, lambda one: replace(one, returned=999)),
+        "order_differs",
+    ),
     "an entry of a reversal": (lambda shop: shop.change_entry(b"reversal", lambda _: []), "ledger_incomplete"),
 }
 
@@ -177,6 +197,20 @@ async def test_what_was_tampered_with_is_named_first(shop: Shop, what: str) -> N
 async def test_a_changed_order_is_one_discrepancy(shop: Shop) -> None:
     await shop.rewrite(0, lambda one: replace(one, coins=1000))
     assert await causes(shop) == {"order_differs": set()}
+
+
+async def test_what_older_versions_entered_is_clean(shop: Shop) -> None:
+    """Neither entries nor orders told of money; what is told next tells of all that went back."""
+    for _ in range(3):
+        await shop.change_entry(b"purchase", lambda one: [[*one[:8]]])
+    await shop.change_entry(b"reversal", lambda one: [[*one[:8]]])
+    for place in range(3):
+        await shop.rewrite(place, lambda one: replace(one, returned=None))
+    assert (await audit(shop.redis, shop.world.ledger.keys)).clean
+    await shop.world.ledger.orders.apply(said(shop.orders[1], Kind.REFUND_FAILED, "refund", at=9**15))
+    await shop.world.ledger.orders.apply(said(shop.orders[2], Kind.DISPUTE_LOST))
+    report = await audit(shop.redis, shop.world.ledger.keys)
+    assert report.clean, report.lines()
 
 
 async def test_an_audit_while_orders_change_is_clean(shop: Shop) -> None:

@@ -159,7 +159,9 @@ async def test_a_payment_issues_paid_and_bonus_coins(world: World) -> None:
     order = await buy(world)
     assert (state(order), order.issued, order.before) == (State.PAID, True, 0)
     assert await account(world) == Account(coins=120, bonus=20, purchased=100)
-    assert await entries(world) == [Purchase(START, effect_key(paid(order)), "ann", order.id, 100, 20, 0)]
+    assert await entries(world) == [
+        Purchase(START, effect_key(paid(order)), "ann", order.id, 100, 20, 0, 1000, "EUR", "sandbox")
+    ]
     second = await buy(world)
     assert second.before == 100
 
@@ -255,7 +257,7 @@ async def test_a_wallet_that_can_not_hold_more(world: World) -> None:
 @pytest.mark.parametrize("coins", [-1, 1.5, 2**53, float("nan")])
 async def test_the_script_takes_whole_amounts_only(world: World, coins: float) -> None:
     keys = [*account_keys(world.base("ann")), *world.ledger.keys.orders("ann")]
-    options = ("ann", 0, "order", b"order", 0, bytes(16), coins, 0, 0, 0, 0, 0, 0, False)
+    options = ("ann", 0, "order", b"order", 0, bytes(16), coins, 0, 0, 0, 0, 0, 0, False, 1000, "EUR", "sandbox", 0, "")
     reply = unpack(await world.raw("order_put", keys, options))
     assert reply == [Status.BAD_AMOUNT, 0]
 
@@ -270,9 +272,36 @@ async def test_what_was_spent_of_a_refund_is_debt_and_freezes(world: World) -> N
     assert await account(world) == Account(
         coins=0, debt=50, frozen=Frozen.DEBT, purchased=100, sent=50, **await windows(world)
     )
+    money = (1000, "EUR", "refund", 100)
     assert (await entries(world))[-1] == Reversal(
-        START, effect_key(said(order, Kind.REFUNDED)), "ann", order.id, 70, 0, 50
+        START, effect_key(said(order, Kind.REFUNDED)), "ann", order.id, 70, 0, 50, *money
     )
+
+
+async def test_entries_tell_the_money_that_went_back_and_why(world: World) -> None:
+    """Also what is worth no coin; and what comes again."""
+    order = await buy(world)
+    await follow(world, order, Kind.REFUNDED, "a cent", amount=1)
+    await follow(world, order, Kind.REFUNDED, "the rest of a coin", amount=9)
+    await follow(world, order, Kind.DISPUTE_LOST, "dispute")
+    await follow(world, order, Kind.REFUND_FAILED, "a cent", at=order.created + 2)
+    second = await buy(world, currency="JPY", provider="other")
+    await follow(world, second, Kind.DISPUTE_LOST, amount=250)
+    await follow(world, second, Kind.DISPUTE_WON, at=second.created + 2)
+    await world.ledger.orders.withdraw(second.id, world.key(), START)
+    told = [
+        (one.paid + one.bonus + one.debt, one.lot, one.amount, one.currency, one.why)
+        for one in await entries(world)
+        if isinstance(one, Reversal)
+    ]
+    assert told == [
+        (0, 0, 1, "EUR", "refund"),
+        (1, 1, 9, "EUR", "refund"),
+        (119, 99, 990, "EUR", "dispute"),
+        (30, 25, 250, "JPY", "dispute"),
+        (-30, -25, -250, "JPY", "dispute"),
+        (120, 100, 1000, "JPY", "withdrawal"),
+    ]
 
 
 async def windows(world: World) -> dict[str, int]:

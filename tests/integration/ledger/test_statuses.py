@@ -195,7 +195,27 @@ async def test_conflict(world: World) -> None:
         (0, 0, b"else", Status.CONFLICT),
         (0, 0, b"", Status.OK),
     ):
-        options = ("ann", version, order.id, b"order", 0, b"", 0, 0, 0, 0, 0, least, 0, cold)
+        options = (
+            "ann",
+            version,
+            order.id,
+            b"order",
+            0,
+            b"",
+            0,
+            0,
+            0,
+            0,
+            0,
+            least,
+            0,
+            cold,
+            1000,
+            "EUR",
+            "sandbox",
+            0,
+            "",
+        )
         assert status_of(await world.raw("order_put", keys, options)) == status
 
 

@@ -62,7 +62,7 @@ def test_entries_of_before_a_field_was_there_have_nothing_in_it() -> None:
     old = pack(("purchase", 1, KEY, "ann", "o1", 100, 20, 0)) + pack(("reversal", 2, KEY, "ann", "o1", 60, 12, 22))
     purchase, reversal = parse_entries(old)
     assert purchase == Purchase(1, KEY, "ann", "o1", 100, 20, 0, 0, "", "")
-    assert reversal == Reversal(2, KEY, "ann", "o1", 60, 12, 22, 0, "", "")
+    assert reversal == Reversal(2, KEY, "ann", "o1", 60, 12, 22, 0, "", "", 0)
     earned = pack(("credit", 1, KEY, "ann", "r", "host", 1, 1, 450, 450, 1, 1000))
     assert [entry.commission for entry in parse_entries(earned) if isinstance(entry, Credit)] == [1000]
 
@@ -71,7 +71,7 @@ def test_entries_of_before_a_field_was_there_have_nothing_in_it() -> None:
     "entry",
     [
         Purchase(1, KEY, "ann", "o1", 100, 20, 0, 1000, "EUR", "stripe"),
-        Reversal(1, KEY, "ann", "o1", -60, -12, 0, -600, "EUR", "refund"),
+        Reversal(1, KEY, "ann", "o1", -60, -12, 0, -600, "EUR", "refund", -60),
         GiftReversal(1, KEY, "ann", bytes(range(16)), "r", "host", 50, 20, 10, "case 7"),
         Clawback(1, KEY, "host", bytes(range(16)), "ann", 35_000, 0, 0, "case 7"),
         Payout(1, KEY, "host", "p1", -100_000, -50_00, "USD", "sandbox"),
