@@ -1,5 +1,5 @@
-"""The files that may be replaced while the server runs: the gifts, the prices, the regions, and
-which comments are held.
+"""The files that may be replaced while the server runs: the gifts, the prices, the regions, which
+comments are held, and what creators get.
 
 They are read together and come into force together. Where one of them is bad, all stay as they were.
 """
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from gifting.config import Settings
 from gifting.errors import StartError
 from gifting.model.catalog import Catalog, load_catalog
+from gifting.model.creators import Creators, load_creators
 from gifting.model.moderation import Moderation, load_moderation
 from gifting.model.prices import Prices, load_prices
 from gifting.model.regions import Regions, load_regions
@@ -28,6 +29,7 @@ class Rules(NamedTuple):
     prices: Prices
     regions: Regions
     moderation: Moderation
+    creators: Creators
 
 
 def read_rules(settings: Settings) -> Rules:
@@ -38,7 +40,7 @@ def read_rules(settings: Settings) -> Rules:
     """
     regions = load_regions(settings.regions)
     catalog, prices = load_catalog(settings.catalog), load_prices(settings.prices, regions.ids)
-    return Rules(catalog, prices, regions, load_moderation(settings.moderation))
+    return Rules(catalog, prices, regions, load_moderation(settings.moderation), load_creators(settings.creators))
 
 
 class Rulebook:
@@ -57,6 +59,7 @@ class Rulebook:
         self._followers: list[Callable[[Rules], None]] = []
         self._checks: list[Callable[[Rules], None]] = []
         self.rules = read_rules(settings)
+        _caution(self.rules)
 
     def follow(self, use: Callable[[Rules], None], check: Callable[[Rules], None] | None = None) -> None:
         """Call ``use`` with all rules to come, at once when they are in force; ``check`` before, to refuse them."""
@@ -75,9 +78,10 @@ class Rulebook:
             for check in self._checks:
                 check(rules)
             self.rules = rules
+            _caution(rules)
             for use in self._followers:
                 use(rules)
-        log.warning("the gifts, prices, regions and moderation were read again, and are in force")
+        log.warning("the gifts, prices, regions, moderation and creators' terms were read again, and are in force")
         return rules
 
     async def reload_everywhere(self) -> Rules:
@@ -94,4 +98,9 @@ class Rulebook:
             try:
                 await self.reload()
             except StartError as error:
-                log.error("the gifts, prices, regions and moderation stay what they were: %s", error)
+                log.error("the gifts, prices, regions, moderation and creators' terms stay what they were: %s", error)
+
+
+def _caution(rules: Rules) -> None:
+    for caution in rules.creators.cautions():
+        log.warning("%s", caution)

@@ -12,13 +12,16 @@ class Rules:
     """Gifts, prices and rules."""
 
     catalog: str = setting(
-        "", "TOML file with the gifts; read again by a reload, as the next three. Empty: the one in the package."
+        "", "TOML file with the gifts; read again by a reload, as the next four. Empty: the one in the package."
     )
     prices: str = setting("", "TOML file with packages, prices and promotions. Empty: the one in the package.")
     regions: str = setting(
         "", "TOML file with what holds where: ages, caps, withdrawal. Empty: the one in the package."
     )
     moderation: str = setting("", "TOML file with what comments are held for. Empty: the one in the package.")
+    creators: str = setting(
+        "", "TOML file with what creators get: tiers, holds, payouts. Empty: the one in the package."
+    )
     age_check: bool = setting(
         True, "Gifts and purchases need an age that the token vouches for, and that the user's region asks for."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from fractions import Fraction
 from typing import Final
 
 from gifting.errors import BadKey
@@ -12,10 +13,22 @@ MAX_AMOUNT: Final = 2**53 - 1
 """Largest amount of coins or milli-diamonds: what a double keeps exact, since Lua counts in doubles."""
 
 
+BASIS: Final = 10_000
+"""Basis points in a whole."""
+
+
 def diamonds_for(coins: int, rate: tuple[int, int], carry: int) -> tuple[int, int]:
     """Milli-diamonds for ``coins`` at ``rate`` (numerator, denominator), and the remainder for the next gift."""
     numerator, denominator = rate
     return divmod(coins * numerator + carry, denominator)
+
+
+def effective_rate(rate: tuple[int, int], commission: int) -> tuple[int, int]:
+    """Milli-diamonds per coin once a commission (basis points) is off ``rate``: numerator and denominator, reduced."""
+    if not commission:
+        return rate
+    left = Fraction(*rate) * Fraction(BASIS - commission, BASIS)
+    return left.numerator, left.denominator
 
 
 KEY: Final = r"\A[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}\Z"

@@ -52,13 +52,23 @@ allowed = false
 terms = "None."
 """
 
+CREATORS = """
+[payout]
+currency = "USD"
+micros_per_diamond = 10_000
+minimum = 50_00
+[[tier]]
+id = "standard"
+hold_days = 120
+"""
+
 
 class Files:
     """The three files of a server, which all say of which version they are: so many coins cost a gift, cents a coin."""
 
     def __init__(self, folder: Path) -> None:
         self.paths: dict[str, Any] = {
-            name: folder / f"own-{name}.toml" for name in ("catalog", "prices", "regions", "moderation")
+            name: folder / f"own-{name}.toml" for name in ("catalog", "prices", "regions", "moderation", "creators")
         }
         self.write(1)
 
@@ -66,6 +76,7 @@ class Files:
         self.paths["catalog"].write_text(GIFTS.format(coins=version) + more)
         self.paths["prices"].write_text(PRICES.format(price=100 * version))
         self.paths["moderation"].write_text("")
+        self.paths["creators"].write_text(CREATORS)
         self.paths["regions"].write_text(REGIONS.format(terms=f"Version {version}."))
 
 
@@ -144,6 +155,7 @@ async def test_no_gift_fails_while_the_files_are_read_again(server: Server, file
                     "promotions": 0,
                     "regions": 2,
                     "languages": 0,
+                    "tiers": 1,
                 }
             await all_have_read(server, number * workers)
             await reached(server, number)
@@ -161,7 +173,7 @@ async def test_no_gift_fails_while_the_files_are_read_again(server: Server, file
     assert (await server.audit())[0] == 0
 
 
-@pytest.mark.parametrize("name", ["catalog", "prices", "regions", "moderation"])
+@pytest.mark.parametrize("name", ["catalog", "prices", "regions", "moderation", "creators"])
 @pytest.mark.parametrize("break_it", [lambda path: path.write_text("x = 1\ny = [\n"), Path.unlink], ids=["bad", "gone"])
 async def test_a_bad_file_is_refused_and_all_stays(
     tmp_path: Path, files: Files, name: str, break_it: Callable[[Path], None]
