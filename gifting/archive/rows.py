@@ -70,7 +70,7 @@ def turn(before: Cursor, items: Iterable[tuple[str, bytes | None]]) -> Page:
         chained = next_hash(chained, partition, item_id, data)
         page.items.append((period, partition, seq, item_id, data, chained))
         try:
-            page.entries.extend(_rows(partition, seq, data))
+            page.entries.extend(rows_of_item(partition, seq, data))
         except UNREADABLE as error:
             page.oddities.append((partition, seq, WHOLE, _why(error)))
     return page._replace(after=Cursor(partition, seq, item_id, chained, period))
@@ -80,8 +80,8 @@ def _why(error: Exception) -> str:
     return f"it can't be read: {error!r}"[:500]
 
 
-def _rows(partition: int, seq: int, data: bytes) -> list[Row]:
-    """All of an item or nothing. Raises one of UNREADABLE."""
+def rows_of_item(partition: int, seq: int, data: bytes) -> list[Row]:
+    """The rows of ``entries`` of an item: all or nothing. Raises one of UNREADABLE."""
     if not data:
         raise ValueError("it has no entries")
     return [_row(partition, seq, place, entry) for place, entry in enumerate(parse_entries(data))]

@@ -45,6 +45,12 @@ class Item(NamedTuple):
     data: bytes | None
 
 
+def item_order(item_id: str) -> tuple[int, int]:
+    """Where an item's id stands among others."""
+    time, _, number = item_id.partition("-")
+    return int(time), int(number)
+
+
 class Record(NamedTuple):
     """An entry, and where it stands."""
 
