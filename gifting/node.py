@@ -16,6 +16,7 @@ from typing import Any
 from gifting.api.app import make_app, make_metrics_app
 from gifting.api.metrics import Parts, make_registry
 from gifting.api.services import Services
+from gifting.archive.reading import Archive
 from gifting.config import Settings
 from gifting.economy.economy import PLAY_MONEY, Economy
 from gifting.economy.providers.sandbox.sender import Address
@@ -94,6 +95,7 @@ class Node:
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring(), self.rulebook)
         self.keeper.changed = self.gateway.rekey
         self.economy = Economy(self.ledger, settings, self.rulebook, lambda: self.keeper.secrets)
+        self.archive = Archive(settings.archive_url())
         self.feed = Feed(
             self.ledger.connector,
             self.ledger.keys.channels(),
@@ -176,7 +178,15 @@ class Node:
         parts = Parts(self.ledger, self.hub, self.gateway, self.feed, self.keeper, self.economy)
         registry = make_registry(parts, self.settings.node_name())
         services = Services(
-            self.settings, self.ledger, self.gateway, self.health, registry, self.rulebook, self.economy, self._links
+            self.settings,
+            self.ledger,
+            self.gateway,
+            self.health,
+            registry,
+            self.rulebook,
+            self.economy,
+            self.archive,
+            self._links,
         )
         protocol = partial(UpgradeProtocol, self.gateway.lobby, partial(Connection, self.gateway))
         yield client_server(make_app(services), protocol, self.settings, self._listeners[0])
@@ -208,4 +218,5 @@ class Node:
         await self.gateway.stop()
         await self.hub.stop()
         await self.economy.close()
+        await self.archive.close()
         await self.ledger.stop()

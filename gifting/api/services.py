@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
+from gifting.archive.reading import Archive
 from gifting.config import Settings
 from gifting.economy.economy import Economy
 from gifting.health import Health
@@ -27,4 +28,5 @@ class Services:
     metrics: CollectorRegistry
     rulebook: Rulebook
     economy: Economy
+    archive: Archive
     links: Sequence[ShortLink] = ()

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Table, event, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, OperationalError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gifting.archive.address import database_at
 from gifting.archive.rows import Row
 from gifting.archive.upgrade import upgrade
-from gifting.errors import BadSetting, MissingExtra
+from gifting.errors import MissingExtra
 
 SQLITE_WAIT: Final = 10.0
 """Seconds to wait for another who writes into an SQLite."""
@@ -24,8 +25,6 @@ CONNECT_WAIT: Final = 10
 
 LOCK: Final = 0x67696674
 """The advisory lock on a PostgreSQL of who makes something that is made once."""
-
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
@@ -83,14 +82,9 @@ def open_store(url: str) -> Store:
     """The database at ``sqlite:///path`` or ``postgresql://…``; it is connected to when it is first used.
 
     Raises:
-        BadSetting: a URL that means neither. It is not told, since it may hold a password.
+        BadSetting: a URL that means neither.
     """
-    try:
-        parsed = make_url(url)
-        driver = _DRIVERS[parsed.get_backend_name()]
-    except (ArgumentError, KeyError, ValueError):
-        raise BadSetting("archive must be off, sqlite:///path or postgresql://user@host/database.") from None
-    parsed = parsed.set(drivername=driver)
+    parsed = database_at(url)
     return Store(_sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed))
 
 

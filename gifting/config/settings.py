@@ -73,6 +73,12 @@ class Settings(
         """What this server, or this worker of it, is called in metrics: the same after every start."""
         return self.node or socket.gethostname()
 
+    def archive_url(self) -> str:
+        """The URL of the archive's database; '' if there is none."""
+        if self.archive == "off" or (self.redis and not self.archive):
+            return ""
+        return self.archive or f"sqlite:///{self.data_path / 'archive.db'}"
+
     @property
     def data_path(self) -> Path:
         return Path(self.data_dir).absolute()

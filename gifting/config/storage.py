@@ -19,6 +19,11 @@ class Storage:
         False, "Run on a Redis whose settings can lose acknowledged gifts, or that does not tell them; only warn."
     )
     data_dir: str = setting("gifting-data", "Where the private Redis and the signing secret live.")
+    archive: str = setting(
+        "",
+        "Where the archive is: sqlite:///path or postgresql://user@host/database; off: there is none. Empty: with the "
+        "private Redis, archive.db in the data directory; with another, none.",
+    )
     maxmemory: int = setting(
         0,
         "Memory limit of the private Redis; 0: none. At the limit gifts are refused, never lost.",
