@@ -82,7 +82,7 @@ async def test_an_archive_that_is_not_there_is_unavailable_and_not_made(tmp_path
     with pytest.raises(errors.ArchiveUnavailable):
         await count(archive)
     await archive.close()
-    assert not (tmp_path / "none.db").exists()  # noqa: ASYNC240
+    assert not (tmp_path / "none.db").exists()
 
 
 async def test_no_archive_says_so() -> None:

@@ -1,0 +1,124 @@
+"""What an owner's ledger says, newest first: from the archive, and from Redis' stream what is not archived yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any, Final, NamedTuple
+
+from gifting.archive.reading import Archive
+from gifting.archive.rows import Cursor, Row, turn
+from gifting.errors import ArchiveUnavailable, BadCursor
+from gifting.ledger.calls import translated
+from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.keys import Keys
+from gifting.ledger.stream import Span, read_items
+from gifting.model.money import MAX_AMOUNT
+
+TAIL_MAX: Final = 8 << 20
+"""Bytes that a partition may have in Redis and not in the archive yet; with more, the archive is too far behind."""
+
+Place = tuple[int, int, int]
+"""Where an entry stands: its time (ms), its item's number, and its place in that. No other has the same."""
+
+END: Final[Place] = (MAX_AMOUNT, MAX_AMOUNT, 2**31 - 1)
+
+_CURSOR: Final = re.compile(r"([0-9]{1,16})-([0-9]{1,16})-([0-9]{1,16})")
+
+
+class Line(NamedTuple):
+    """An entry, as a row of ``entries``."""
+
+    month: int
+    kind: str
+    key: bytes
+    partition: int
+    seq: int
+    place: int
+    ts: int
+    owner: str
+    peer: str
+    room: str
+    about: str
+    gifts: int
+    coins: int
+    paid: int
+    bonus: int
+    debt: int
+    diamonds: int
+    money: int
+    currency: str
+    via: str
+    commission: int
+    reason: str
+
+    @property
+    def at(self) -> Place:
+        return self.ts, self.seq, self.place
+
+
+def read_cursor(cursor: str) -> Place:
+    """The place of the entry before which a page begins; '': that of all. Raises BadCursor."""
+    if not cursor:
+        return END
+    if (found := _CURSOR.fullmatch(cursor)) is None:
+        raise BadCursor
+    ts, seq, place = (min(int(number), most) for number, most in zip(found.groups(), END, strict=True))
+    return ts, seq, place
+
+
+def make_cursor(place: Place) -> str:
+    return "{}-{}-{}".format(*place)
+
+
+class History:
+    """Reads both, so that nothing is missing between them or comes twice, however the archiver goes on meanwhile."""
+
+    def __init__(self, archive: Archive, redis: BinaryRedis, keys: Keys) -> None:
+        self._archive = archive
+        self._redis = redis
+        self._keys = keys
+
+    async def page(
+        self, owner: str, kinds: Collection[str], since: int, cursor: str, limit: int
+    ) -> tuple[list[Line], str]:
+        """Entries from ``since`` (ms since 1970) on, and the cursor of the next page, '' where there is none.
+
+        Raises:
+            BadCursor
+            NoArchive: this server has none.
+            ArchiveUnavailable: it can't be asked, or is too far behind.
+            Unavailable: Redis can't be asked.
+        """
+        before = read_cursor(cursor)
+        async with self._archive.reading() as connection:
+            from gifting.archive import queries  # noqa: PLC0415
+
+            partition = self._keys.bases.index(self._keys.base(owner))
+            tail = await self._tail(partition, *await queries.archived(connection, partition))
+            # What was not archived when Redis was read is in the tail; what has been since is taken from there only.
+            last, _ = await queries.archived(connection, partition)
+            rows = await queries.page(connection, owner, kinds, since, before, last, limit + 1)
+        lines = [Line(*_typed(row)) for row in rows]
+        for line in tail:
+            if line.seq > last and line.owner == owner and line.kind in kinds and since <= line.ts:
+                lines += [line] if line.at < before else []
+        lines.sort(key=lambda line: line.at, reverse=True)
+        return lines[:limit], make_cursor(lines[limit - 1].at) if len(lines) > limit else ""
+
+    async def _tail(self, partition: int, seq: int, item_id: str) -> list[Line]:
+        """The entries of a partition's items after one that is archived."""
+        found: list[tuple[str, bytes | None]] = []
+        left = TAIL_MAX
+        with translated():
+            async for item in read_items(self._redis, {self._keys.bases[partition]: Span.after(item_id)}):
+                left -= len(item.data or b"")
+                if left < 0:
+                    raise ArchiveUnavailable("It is too far behind.")
+                found.append((item.id, item.data))
+        rows: list[Row] = turn(Cursor(partition, seq, item_id, bytes(32), 0), found).entries
+        return [Line(*_typed(row)) for row in rows]
+
+
+def _typed(row: Row) -> tuple[Any, ...]:
+    return row
