@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +16,8 @@ from gifting.archive.store import Store, open_store
 from gifting.errors import ArchiveUnavailable, BadArchive, BadSetting
 from gifting.model.periods import show_period
 
+T = TypeVar("T")
+
 
 async def month_of_books(url: str, month: int, locker: str = "") -> Finance:
     """The books of a month, from the archive at ``url``; locked by ``locker``, if anybody.
@@ -21,17 +25,26 @@ async def month_of_books(url: str, month: int, locker: str = "") -> Finance:
     Raises:
         ArchiveUnavailable: it can't be read; and as :func:`lock` and :func:`check`.
     """
-    store = open_store(url)
-    try:
+
+    async def read(store: Store) -> Finance:
         finance = await replay(store, month)
         if locker:
             await lock(store, finance, month, locker, int(time.time() * 1000))
         await check(store, finance, month)
+        return finance
+
+    return await at_store(url, read)
+
+
+async def at_store(url: str, work: Callable[[Store], Awaitable[T]]) -> T:
+    """What ``work`` finds in the archive at ``url``. Raises ArchiveUnavailable: it can't be read."""
+    store = open_store(url)
+    try:
+        return await work(store)
     except SQLAlchemyError as error:
         raise ArchiveUnavailable(f"The archive can't be read: {type(error).__name__}.") from None
     finally:
         await store.close()
-    return finance
 
 
 async def locked(store: Store, month: int) -> bytes | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gifting.archive.statements import Report
 
 Format = Literal["text", "json", "csv", "beancount"]
-NAMES = "deferred, unspent, debt, losses, payable, trial-balance; lock closes the month for good"
+NAMES = "deferred, unspent, debt, losses, payable, trial-balance, tie-out; lock closes the month for good"
 
 
 def report(
@@ -32,16 +32,21 @@ def report(
 ) -> None:
     """What finance asks of a month, from the archive, whether a server runs or not: docs/finance.md."""
     from gifting.archive.beancount import beancount
-    from gifting.archive.locking import month_of_books
+    from gifting.archive.locking import at_store, month_of_books
+    from gifting.archive.settling import tie_out
     from gifting.archive.statements import REPORTS
     from gifting.model.periods import parse_period
 
-    if name not in REPORTS and name != "lock":
+    if name not in REPORTS and name not in ("lock", "tie-out"):
         raise BadSetting(f"There is no report {name[:64]}: {NAMES}.")
     try:
         period = parse_period(month)
     except ValueError as error:
         raise BadSetting(f"--month: {error}.") from None
+    if name == "tie-out":
+        for line in _shown(asyncio.run(at_store(archive or _beside(data_dir), lambda at: tie_out(at, period))), format):
+            print(line)
+        return
     finance = asyncio.run(month_of_books(archive or _beside(data_dir), period, getuser() if name == "lock" else ""))
     if name == "lock":
         print(f"{month} is locked")
@@ -76,3 +81,17 @@ def _aligned(rows: list[tuple[str | int, ...]]) -> Iterable[str]:
 
 def _cell(cell: str | int, width: int) -> str:
     return str(cell).rjust(width) if isinstance(cell, int) else cell.ljust(width)
+
+
+def settlements(
+    file: Annotated[typer.FileText, typer.Argument(help="A CSV of what a provider settled: docs/finance.md.")],
+    archive: Annotated[str | None, typer.Option("--archive", help="sqlite:///path or postgresql://…")] = None,
+    data_dir: DataOption = None,
+) -> None:
+    """Take in what a provider settled, for `gifting report tie-out`; again changes nothing."""
+    from gifting.archive.locking import at_store
+    from gifting.archive.settling import read_settlements, take_in
+
+    rows = list(read_settlements(file))
+    new = asyncio.run(at_store(archive or _beside(data_dir), lambda store: take_in(store, rows)))
+    print(f"{new} new of {len(rows)}")

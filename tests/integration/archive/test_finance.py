@@ -15,7 +15,8 @@ from gifting.archive.archiver import Archiver
 from gifting.archive.beancount import beancount
 from gifting.archive.finance import Earnings, replay
 from gifting.archive.locking import check, lock
-from gifting.archive.schema import cursors, items
+from gifting.archive.schema import cursors, entries, items, make_partitions
+from gifting.archive.settling import COLUMNS, read_settlements, take_in, tie_out
 from gifting.archive.statements import REPORTS
 from gifting.archive.store import Store
 from gifting.errors import BadArchive, BadSetting
@@ -23,7 +24,7 @@ from gifting.ledger.account import read_account
 from gifting.model import journal as accounts
 from gifting.model.effects import Kind
 from gifting.model.journal import COIN, DIAMOND
-from gifting.model.periods import following, month_of
+from gifting.model.periods import following, month_of, starts
 from tests.support.orders import anyone, draft, paid, said
 from tests.support.world import World, a_world
 
@@ -90,9 +91,9 @@ async def test_beancount_agrees(world: World, store: Store, tmp_path: Path) -> N
     now = await month(world)
     for one in (now, following(now)):
         text = "\n".join(beancount(await replay(store, one), one))
-        entries, errors, _ = loader.load_string(text)
+        found, errors, _ = loader.load_string(text)
         assert not errors
-        assert sum(type(entry).__name__ == "Balance" for entry in entries) > 5
+        assert sum(type(entry).__name__ == "Balance" for entry in found) > 5
     assert loader.load_string(text.replace("999 JPY", "998 JPY", 1))[1]
 
 
@@ -110,6 +111,32 @@ async def test_a_month_is_locked_once_it_is_over_and_told_apart_if_it_changed(wo
         await connection.execute(items.delete().where(items.c.seq == 1))
     with pytest.raises(BadArchive):
         await check(store, await replay(store, now), now)
+
+
+async def test_orders_are_tied_to_what_was_settled(world: World, store: Store) -> None:
+    now = await month(world)
+    orders = [order for user in ("ann", "bob") for order in await world.ledger.orders.of_user(user)]
+    at = starts(now)
+    head = ",".join(COLUMNS)
+    lines = [
+        f"sandbox,p1,{orders[0].id},payment,1000,0,30,970,EUR,{at},b",
+        f"sandbox,d1,{orders[0].id},dispute,-1000,0,0,-1000,EUR,{at},b",
+        f"sandbox,p2,{orders[1].id},payment,998,100,30,868,JPY,{at},b",
+        f"sandbox,p3,nobody,payment,5,0,0,5,EUR,{at},b",
+    ]
+    assert await take_in(store, read_settlements([head, *lines])) == 4
+    assert await take_in(store, read_settlements([head, *lines])) == 0
+    with pytest.raises(BadSetting):
+        await take_in(store, read_settlements([head, lines[0].replace(",970,", ",971,")]))
+    with pytest.raises(BadSetting):
+        await take_in(store, read_settlements([head, lines[0].replace(",b", ",c")]))
+    async with store.writing() as connection:
+        await make_partitions(connection, entries, [now])
+        await connection.execute(update(entries).values(month=now))
+    told = {row[0]: row[2:] for row in (await tie_out(store, now)).rows}
+    assert told[orders[0].id] == ("matched", 0, 0, 0, 30, -30)
+    assert told[orders[1].id] == ("differs", 999, 998, 100, 30, 868)
+    assert told["nobody"] == ("only there", 0, 5, 0, 0, 5)
 
 
 def test_the_oldest_earnings_go_first_but_for_what_is_reversed() -> None:
