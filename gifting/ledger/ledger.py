@@ -54,8 +54,9 @@ class Ledger:
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
     ``comments``, ``wallets``, ``accounts``, ``protections``, ``notices``, ``wards``, ``spending``, ``promotions``,
-    ``orders``, ``reversals``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks,
-    and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    ``orders``, ``reversals``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital``
+    keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in
+    seconds.
     """
 
     def __init__(

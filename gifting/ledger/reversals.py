@@ -41,7 +41,7 @@ _BACK: Final = struct.Struct("<ddd")
 
 
 class Reversals:
-    """Of all gifts. Everything raises Unavailable; what changes something raises OutcomeUnknown where it may be done."""
+    """Of all gifts. Everything raises Unavailable; what may be done all the same, OutcomeUnknown."""
 
     def __init__(self, calls: Calls, settings: Settings) -> None:
         self._calls = calls
@@ -66,6 +66,7 @@ class Reversals:
         Raises:
             Conflict: the user's orders have changed each time.
         """
+        self._calls.halt.check()  # what broke off must not be told of as known
         record = pack_reversal(Reversal(given, by, reason, now, about))
         for tried in range(TRIES):
             held = await self._books.held(given.user)

@@ -1,8 +1,11 @@
 #!lua
 -- claw_back: take of a host what a gift that is reversed had earned it, once for ever, and say so in the room while it
 -- is live; or let debt be settled by what the host has.
--- KEYS [1]  the host's partition, three keys: ledger, diamonds, what was clawed back of the host
+-- KEYS [1]  the ledger of the host's partition
+--      [2]  the diamonds there
+--      [3]  what was clawed back of the host
 --      [4]  the room, five keys as room.open takes them; of a settlement none of it
+--      [5]  of these, its log
 --      [9]  the deadlines of the host's partition, which name its channel
 --      [10] its totals, for marks of what broke off
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock

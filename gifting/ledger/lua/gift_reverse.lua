@@ -2,7 +2,8 @@
 -- gift_reverse: give back to who sent it what a gift cost, once for ever, unless the user's orders have changed since
 -- they were read. What its host earned by it is claw_back's.
 -- KEYS [1]  the user's partition, six keys as accounts.open takes them
---      [7]  four keys as redo takes them
+--      [7]  four keys as redo takes them: the user's orders, and those to look at
+--      [9]  the user's gifts that are reversed, and those to look at
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [user, version of the orders that was read, the gift's key, key of the reversal, room, host, coins,
 --           paid coins that the user was ever issued and that were not taken back, by, record (bytes), when it is to be

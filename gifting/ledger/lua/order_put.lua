@@ -7,7 +7,8 @@
 --      [2]  msgpack [user, version that was read, order's id, order, when it is to be looked at (ms; 0 is never), key,
 --           paid and bonus coins to issue, paid and bonus coins to take back (below 0: to give back), bits that the
 --           orders freeze the user for, paid and bonus coins that must be there, what protects the user as it was
---           read, or false where that may have changed]
+--           read, or false where that may have changed, the order's price, currency and provider, the money that went
+--           back with what is taken, and why]
 -- returns   msgpack [status, coins after]
 --           of all these but the user none: complete what broke off before
 -- If this breaks off, what is left of it is done by whoever changes an order of the user, or reverses a gift, next
@@ -20,8 +21,8 @@
 -- @include redo
 local now = clock(ARGV[1])
 local user, version, id, record, due, key, paid, bonus, take_paid, take_bonus, bits, least_paid, least_bonus,
-  cold = unpack(cmsgpack.unpack(ARGV[2]))
-local PURCHASE, REVERSAL = '\152\168purchase', '\152\168reversal' -- arrays of 8 and their first fields
+  cold, price, currency, provider, amount, why = unpack(cmsgpack.unpack(ARGV[2]))
+local PURCHASE, REVERSAL = '\155\168purchase', '\156\168reversal' -- arrays of 11 and 12, and their first fields
 local ACCOUNT = '\151\167account' -- an array of 7
 local OF_ORDERS = Frozen.WARNING + Frozen.DISPUTE
 local a = accounts.open(1)
@@ -68,13 +69,14 @@ end
 
 local function issue()
   if paid + bonus > 0 then
-    enter(PURCHASE, id, paid, bonus, funds.issue(a, account, paid, bonus))
+    enter(PURCHASE, id, paid, bonus, funds.issue(a, account, paid, bonus), price, currency, provider)
   end
 end
 
--- What is taken and what is given may come in one: bonus coins of one reason, paid ones of another.
+-- What is taken and what is given may come in one: bonus coins of one reason, paid ones of another. Of little money
+-- no coin may be.
 local function take_back()
-  if take_paid == 0 and take_bonus == 0 then
+  if take_paid == 0 and take_bonus == 0 and amount == 0 then
     return
   end
   local of_paid, of_bonus, debt = funds.take_back(a, account, math.max(take_paid, 0), math.max(take_bonus, 0))
@@ -82,7 +84,8 @@ local function take_back()
   local settled = funds.give_back(a, account, back_paid, back_bonus)
   local bonus_in = math.max(back_bonus - settled, 0)
   local paid_in = back_paid + back_bonus - settled - bonus_in
-  enter(REVERSAL, id, of_paid - paid_in, of_bonus - bonus_in, debt - settled)
+  local coins = { of_paid - paid_in, of_bonus - bonus_in, debt - settled }
+  enter(REVERSAL, id, coins[1], coins[2], coins[3], amount, currency, why, take_paid)
 end
 
 local function freeze()

@@ -5,10 +5,10 @@
 --                                          and then what it was for
 --   redo.reach(at, goal)                   write that alone
 --   redo.complete(a, user, at)             do what is left of what broke off; if nothing was entered yet, forget it
--- Four keys from KEYS[at] on: the user's orders, those to look at; the user's gifts that are reversed, those to look at.
+-- Four keys from KEYS[at] on: the user's orders, those to look at; the user's reversed gifts, those to look at.
 -- A goal: `of`, which of these two pairs it is in, 0 or 2; `fields` for its hash; `place` and when it is `due`.
--- The plan is kept beside the orders beforehand. Entries are what counts (intent.lua). Totals and the account are written
--- with a mark in the same call, which tells that they are; the goal is written last, so once it is there the rest is.
+-- The plan is kept beside the orders beforehand. Entries are what counts (intent.lua). Totals and the account are
+-- written with a mark in the same call, which tells that they are; the goal is written last: once it is there, all is.
 -- @include accounts
 -- @include funds
 -- @include intent
