@@ -89,7 +89,7 @@ class Archiver:
         if read.run != self._run:  # Redis was started again: is it still what it was?
             self.forget()
             return True
-        pages = [turn(self._at[base], found) for base, found in read.items.items()]
+        pages = [turn(self._at[base], found, len(self._at)) for base, found in read.items.items()]
         try:
             await self._writer.write(pages, read.now)
         except Overtaken:

@@ -51,6 +51,7 @@ class Line(NamedTuple):
     via: str
     commission: int
     reason: str
+    keeper: int
 
     @property
     def at(self) -> Place:
@@ -116,7 +117,7 @@ class History:
                 if left < 0:
                     raise ArchiveUnavailable("It is too far behind.")
                 found.append((item.id, item.data))
-        rows: list[Row] = turn(Cursor(partition, seq, item_id, bytes(32), 0), found).entries
+        rows: list[Row] = turn(Cursor(partition, seq, item_id, bytes(32), 0), found, len(self._keys.bases)).entries
         return [Line(*_typed(row)) for row in rows]
 
 

@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gifting.archive.pages import pages
 from gifting.archive.rows import WHOLE, Row, rows_of_item
-from gifting.archive.schema import entries, items, oddities
+from gifting.archive.schema import books, entries, items, oddities
 from gifting.ledger.entry_parser import UNREADABLE
 
 KEYS: Final = 500
 """Keys asked for at a time."""
 
 MONTH, KIND, KEY, PARTITION, SEQ, PLACE = range(6)
-"""Where a row has these; the first three are its own name."""
+"""Where a row has these."""
 
 _NAMES: Final = tuple(column.name for column in entries.columns)
 
@@ -37,11 +37,12 @@ class Broken(NamedTuple):
 
 async def check_entries(connection: AsyncConnection, page: Sequence[Any]) -> tuple[int, Broken | None]:
     """How many rows the items of a page have, and the first that is not what its item says."""
-    said = [(item, rows) for item in page for rows in _said(item)]
+    partitions = await _partitions(connection)
+    said = [(item, row) for item in page for row in _said(item, partitions)]
     kept = await _kept(connection, [row for _, row in said if row[PLACE] != WHOLE])
     count = 0
     for item, row in said:
-        found = kept.get(row[:PARTITION])
+        found = kept.get(_name(row))
         if found == row:
             count += 1
         elif not await _is_odd(connection, row):
@@ -49,10 +50,20 @@ async def check_entries(connection: AsyncConnection, page: Sequence[Any]) -> tup
     return count, None
 
 
-def _said(item: Any) -> Iterator[Row]:
+async def _partitions(connection: AsyncConnection) -> int:
+    found: int = (await connection.execute(select(books.c.partitions))).scalar_one()
+    return found
+
+
+def _name(row: Row) -> Row:
+    """The columns by which no other row is called."""
+    return *row[:PARTITION], row[-1]
+
+
+def _said(item: Any, partitions: int) -> Iterator[Row]:
     """Of one that can't be read, a row without columns whose place is :data:`WHOLE`."""
     try:
-        yield from rows_of_item(item.partition, item.seq, item.data)
+        yield from rows_of_item(item.partition, item.seq, item.data, partitions)
     except UNREADABLE:
         yield (0, "", b"", item.partition, item.seq, WHOLE)
 
@@ -66,7 +77,7 @@ async def _kept(connection: AsyncConnection, rows: Sequence[Row]) -> dict[Row, R
         for at in range(0, len(wanted), KEYS):
             named = entries.c.key.in_(wanted[at : at + KEYS])
             asked = select(entries).where(entries.c.month == month, entries.c.kind == kind, named)
-            found |= {tuple(row[:PARTITION]): tuple(row) for row in await connection.execute(asked)}
+            found |= {_name(tuple(row)): tuple(row) for row in await connection.execute(asked)}
     return found
 
 
@@ -89,10 +100,11 @@ def _differs(found: Row | None, row: Any) -> str:
 async def find_stray(connection: AsyncConnection, partition: int) -> Broken:
     """A row of a partition that is of no item: there is one."""
     asked = select(entries).where(entries.c.partition == partition)
-    async for row in pages(connection, asked, entries.c.month, entries.c.kind, entries.c.key):
+    partitions = await _partitions(connection)
+    async for row in pages(connection, asked, *entries.primary_key.columns):
         mine = (items.c.partition == partition, items.c.seq == row.seq)
         item = (await connection.execute(select(items).where(*mine))).first()
-        if item is None or tuple(row) not in set(_said(item)):
+        if item is None or tuple(row) not in set(_said(item, partitions)):
             what = f"there is a row of {row.kind} {row.key.hex()}, which no item has"
             return Broken(partition, row.seq, item.item_id if item else "none", what)
     return Broken(partition, 0, "none", "there are more rows of entries than entries")

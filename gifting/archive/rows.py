@@ -22,6 +22,7 @@ from gifting.ledger.entries import (
     plausible,
 )
 from gifting.ledger.entry_parser import UNREADABLE, parse_entries
+from gifting.ledger.keys import partition_of
 from gifting.model.chain import next_hash
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.periods import month_of_key, period_of
@@ -59,8 +60,9 @@ class Page(NamedTuple):
     oddities: list[Row]
 
 
-def turn(before: Cursor, items: Iterable[tuple[str, bytes | None]]) -> Page:
-    """The rows of what comes next in a partition's stream: ids and data; of one without entries, None."""
+def turn(before: Cursor, items: Iterable[tuple[str, bytes | None]], partitions: int) -> Page:
+    """The rows of what comes next in the stream of one of so many partitions: ids and
+    data; of one without entries, None."""
     page = Page(before, before, [], [], [])
     partition, seq, item_id, chained, period = before
     for item_id, found in items:
@@ -70,7 +72,7 @@ def turn(before: Cursor, items: Iterable[tuple[str, bytes | None]]) -> Page:
         chained = next_hash(chained, partition, item_id, data)
         page.items.append((period, partition, seq, item_id, data, chained))
         try:
-            page.entries.extend(rows_of_item(partition, seq, data))
+            page.entries.extend(rows_of_item(partition, seq, data, partitions))
         except UNREADABLE as error:
             page.oddities.append((partition, seq, WHOLE, _why(error)))
     return page._replace(after=Cursor(partition, seq, item_id, chained, period))
@@ -80,19 +82,20 @@ def _why(error: Exception) -> str:
     return f"it can't be read: {error!r}"[:500]
 
 
-def rows_of_item(partition: int, seq: int, data: bytes) -> list[Row]:
-    """The rows of ``entries`` of an item: all or nothing. Raises one of UNREADABLE."""
+def rows_of_item(partition: int, seq: int, data: bytes, partitions: int) -> list[Row]:
+    """The rows of ``entries`` of an item of one of so many partitions: all or nothing. Raises one of UNREADABLE."""
     if not data:
         raise ValueError("it has no entries")
-    return [_row(partition, seq, place, entry) for place, entry in enumerate(parse_entries(data))]
+    return [_row(partition, seq, place, entry, partitions) for place, entry in enumerate(parse_entries(data))]
 
 
-def _row(partition: int, seq: int, place: int, entry: Entry) -> Row:
+def _row(partition: int, seq: int, place: int, entry: Entry, partitions: int) -> Row:
     """An entry's columns, as the schema has them."""
     if not plausible(entry) or type(entry.ts) is not int or not 0 <= entry.ts <= MAX_AMOUNT:
         raise ValueError("a field is not what it must be")
     month = month_of_key(entry.key, entry.ts)
-    return (month, _KINDS[type(entry)], entry.key, partition, seq, place, entry.ts, *_columns(entry))
+    keeper = partition_of(entry.user, partitions) if type(entry) is Credit else partition
+    return (month, _KINDS[type(entry)], entry.key, partition, seq, place, entry.ts, *_columns(entry), keeper)
 
 
 def _columns(entry: Entry) -> Row:

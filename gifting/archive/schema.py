@@ -108,9 +108,11 @@ entries: Final = Table(
     _words("via"),
     Column("commission", Integer, nullable=False),
     _words("reason"),
+    Column("keeper", Integer, primary_key=True, autoincrement=False),
     **_by_month("month"),
 )
-"""What the items say. ``owner``: whose partition it is in; ``peer``: the other side."""
+"""What the items say. ``owner``: whose partition it is in; ``peer``: the other side; ``keeper``: the partition in which
+its key is kept, and so unique: of a credit its sender's."""
 
 Index("entries_owner_ts", entries.c.owner, entries.c.ts)
 

@@ -6,9 +6,6 @@ key                             type    holds
 ``{pNN}:coins``                 hash    user → coins, and what changes with them (:mod:`.account`)
 ``{pNN}:accounts``              hash    user → limits, and what was spent when
 ``{pNN}:orders:U``              hash    a user's orders; ``v``: how many changes, ``redo``: one that broke off
-``{pNN}:reversals:U``           hash    gift of U that is reversed → what is known of that, for ever
-``{pNN}:reversals``             zset    reversals to look at (``user\\n`` and the gift) → when (ms)
-``{pNN}:clawbacks:H``           hash    key of a reversal → what it took of the host; ``redo``: one that broke off
 ``{pNN}:wards:U``               zset    who has U for guardian, or has asked → when that was last noted (ms)
 ``{pNN}:orders``                zset    orders to look at (``user\\norder``) → when (ms)
 ``{pNN}:references``            hash    order or reference of a provider → ``user\\norder``
@@ -73,6 +70,11 @@ DAY_MS: Final = 86_400_000
 """What the keys of one bucket of gifts and of grants span, by their own times."""
 
 
+def partition_of(name: str, partitions: int) -> int:
+    """The number of the partition of a user or room id."""
+    return crc32(name.encode()) % partitions
+
+
 class Keys:
     """Key names under ``prefix``, over a fixed number of partitions."""
 
@@ -81,7 +83,7 @@ class Keys:
 
     def base(self, name: str) -> str:
         """The partition of a user or room id, by CRC-32."""
-        return self.bases[crc32(name.encode()) % len(self.bases)]
+        return self.bases[partition_of(name, len(self.bases))]
 
     @property
     def meta(self) -> str:
@@ -121,15 +123,9 @@ class Keys:
         return f"{self.bases[0]}:revisions"
 
     def orders(self, user: str) -> list[str]:
-        """A user's orders, and those of the partition that are to be looked at; then of reversed gifts likewise."""
+        """A user's orders, and those of the partition that are to be looked at."""
         base = self.base(user)
-        return [f"{base}:{part}" for part in (f"orders:{user}", "orders", f"reversals:{user}", "reversals")]
-
-    def reversals(self, user: str) -> str:
-        return f"{self.base(user)}:reversals:{user}"
-
-    def clawbacks(self, host: str) -> str:
-        return f"{self.base(host)}:clawbacks:{host}"
+        return [f"{base}:orders:{user}", f"{base}:orders"]
 
     def wards(self, guardian: str) -> str:
         return f"{self.base(guardian)}:wards:{guardian}"

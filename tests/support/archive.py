@@ -38,7 +38,8 @@ async def assert_whole(store: Store, redis: Any, keys: Keys) -> int:
     said: list[Any] = []
     ends = []
     for number, base in enumerate(keys.bases):
-        page = turn(Cursor(number, 0, NONE, first_hash(books_id, number), 0), await stream_of(redis, base))
+        first = Cursor(number, 0, NONE, first_hash(books_id, number), 0)
+        page = turn(first, await stream_of(redis, base), len(keys.bases))
         kept += page.items
         said += page.entries
         ends.append(page.after)

@@ -128,6 +128,18 @@ async def test_a_key_that_comes_twice_is_kept_as_an_item_and_noted(world: World,
     assert await count_of(store, entries) == 5
 
 
+async def test_two_users_of_different_partitions_may_have_the_same_key(world: World, store: Store) -> None:
+    """A key is unique where it is kept, in the partition of its sender, and both may give to one host."""
+    await world.grant("bob", 100)
+    assert world.base("ann") != world.base("bob")
+    key = world.key()
+    await world.send("ann", key=key)
+    await world.send("bob", key=key)
+    await catch_up(archiver_of(world, store))
+    assert await whole(store, world) == 6
+    assert await rows_of(store, oddities) == []
+
+
 BROKEN: list[Any] = [
     b"\xc1",
     b"\x93\xa5debit\x01",
@@ -256,7 +268,7 @@ async def test_overtaken_is_told(world: World, store: Store) -> None:
     read = await archiver._tail.read({base: cursor.item_id for base, cursor in archiver._at.items()})
     from gifting.archive.rows import turn
 
-    pages = [turn(archiver._at[base], found) for base, found in read.items.items()]
+    pages = [turn(archiver._at[base], found, 16) for base, found in read.items.items()]
     await archiver._writer.write(pages, 1)
     with pytest.raises(Overtaken):
         await archiver._writer.write(pages, 2)

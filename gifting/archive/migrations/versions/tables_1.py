@@ -71,7 +71,7 @@ def _ledger() -> None:
     )
     _make(
         "entries",
-        "month kind key",
+        "month kind key keeper",
         _int("month"),
         _text("kind"),
         _bytes("key"),
@@ -94,6 +94,7 @@ def _ledger() -> None:
         _text("via"),
         _int("commission"),
         _text("reason"),
+        _int("keeper"),
         postgresql_partition_by="RANGE (month)",
     )
     op.create_index("entries_owner_ts", "entries", ["owner", "ts"])
