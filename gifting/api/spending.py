@@ -43,7 +43,8 @@ class SpentOn(Struct):
 
 class SpentSince(Struct):
     """All gifts sent from ``since`` (ms since 1970) on, which is later than asked for where there were too many: then
-    there are ``more``, which are told when ``since`` is given as ``before``. Of rooms, creators and gifts the 100 that
+    there are ``more``, which are told when ``since`` is given as ``before``; or where what is older is in the archive
+    only, as the user's history tells it. Of rooms, creators and gifts the 100 that
     most was spent on.
     """
 

@@ -12,6 +12,9 @@ DataOption = Annotated[
     typer.Option("--data-dir", help="The data directory, live or stopped. By default, of the server that runs here."),
 ]
 PrefixOption = Annotated[str | None, typer.Option("--key-prefix", help="First part of the keys.")]
+ArchiveOption = Annotated[
+    str | None, typer.Option("--archive", help="URL of the books' archive; by default, the one in the data directory.")
+]
 UrlOption = Annotated[
     str | None, typer.Option("--url", help="Where the server answers; by default, the one that runs here.")
 ]

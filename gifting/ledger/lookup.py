@@ -26,7 +26,8 @@ from gifting.ledger.floors import kinds
 from gifting.ledger.keys import Keys
 from gifting.ledger.meta import Change, Meta, read_changes
 from gifting.ledger.status import Status
-from gifting.ledger.stream import Span, read_ledger
+from gifting.ledger.stream import Span, item_order, read_ledger
+from gifting.ledger.trimming import read_trimmed
 from gifting.model.money import DIGEST_SIZE, key_time, parse_key
 from gifting.wire.replies import GiftStatusError, GiftStatusReply
 
@@ -181,6 +182,9 @@ class Lookup:
             async for _, _, entry in reading:
                 if isinstance(entry, kind) and entry.key == key:
                     return entry
+        trimmed, _ = item_order(await read_trimmed(self._redis, base))
+        if trimmed and trimmed >= min(first for first, _ in spans):
+            raise errors.OutcomeUnknown("What happened then is in the archive only.")
         return None
 
     async def note_peaks(self, now: int) -> None:

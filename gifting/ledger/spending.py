@@ -11,7 +11,8 @@ from gifting.errors import Overloaded
 from gifting.ledger.calls import Calls, translated
 from gifting.ledger.entries import Debit
 from gifting.ledger.entry_parser import UNREADABLE, parse_entries
-from gifting.ledger.stream import Span, read_back
+from gifting.ledger.stream import Span, item_order, read_back
+from gifting.ledger.trimming import read_trimmed
 
 READ_MAX: Final = 8 << 20
 """Bytes read for one answer."""
@@ -36,7 +37,7 @@ class Spent(NamedTuple):
 
 class Spending(NamedTuple):
     """All that was spent from ``since`` (ms since 1970) on; each list with most coins first. ``more``: what is older,
-    and was asked for too, is in the next answer.
+    and was asked for too, is in the next answer. What is trimmed is in none: ``since`` says so.
     """
 
     since: int
@@ -88,7 +89,10 @@ class SpendingReader:
                     whole = at + 1
                     break
                 found += [(at, one) for one in _of(user, data)] if name in data else ()
-        return whole, whole > since, [one for at, one in found if at >= whole and one.ts >= since]
+            trimmed, nth = item_order(await read_trimmed(self._calls.redis, self._calls.keys.base(user)))
+        more = whole > max(since, trimmed)
+        whole = max(whole, trimmed + (nth > 0))
+        return whole, more, [one for at, one in found if at >= whole and one.ts >= since]
 
 
 def _time(item_id: str) -> int:

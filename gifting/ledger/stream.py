@@ -59,6 +59,9 @@ class Record(NamedTuple):
     entry: Entry
 
 
+Older = Callable[[str], AsyncIterator[Item]]
+"""A partition's items from its first one on, as far as they are had elsewhere: in the archive."""
+
 Broken = Callable[[str, str, str], None]
 """Told of an item that can't be read: its partition, its id, and why. Nothing of it is yielded."""
 
@@ -119,6 +122,38 @@ class _Pages:
             self._next = after
 
 
+class _Continued:
+    """One partition's items from elsewhere, and behind them those of its stream."""
+
+    def __init__(self, redis: BinaryRedis, base: str, older: AsyncIterator[Item], last: str, rest: float) -> None:
+        self.base = base
+        self._redis = redis
+        self._older = older
+        self._last = last
+        self._rest = rest
+        self._item: Item | None = None
+        self._at = "0-0"
+        self._newer: _Pages | None = None
+
+    async def next_id(self) -> tuple[int, int] | None:
+        if self._newer is None and self._item is None:
+            self._item = await anext(self._older, None)
+        if self._item is not None:
+            found = item_order(self._item.id)
+            return found if found <= item_order(self._last) else None
+        if self._newer is None:
+            self._newer = _Pages(self._redis, self.base, Span.after(self._at)._replace(last=self._last), self._rest)
+        return await self._newer.next_id()
+
+    def pop(self) -> Item:
+        if self._item is None:
+            assert self._newer is not None
+            return self._newer.pop()
+        item, self._item = self._item, None
+        self._at = item.id
+        return item
+
+
 async def read_back(redis: BinaryRedis, base: str, span: Span, *, rest: float = 0.0) -> AsyncIterator[Item]:
     """A partition's items in a span, newest first; see :func:`read_items`."""
     pages = _Pages(redis, base, span, rest, newest_first=True)
@@ -126,16 +161,23 @@ async def read_back(redis: BinaryRedis, base: str, span: Span, *, rest: float = 
         yield pages.pop()
 
 
-async def read_items(redis: BinaryRedis, spans: Mapping[str, Span], *, rest: float = 0.0) -> AsyncIterator[Item]:
+async def read_items(
+    redis: BinaryRedis, spans: Mapping[str, Span], *, rest: float = 0.0, older: Older | None = None
+) -> AsyncIterator[Item]:
     """The items of the partitions in ``spans``, of each those in its span.
 
     Args:
+        older: who has a partition's first items; what follows them is read from Redis, as far as a span, whose end is
+            an item's id, goes.
         rest: how long to leave Redis alone after a page, in times of what reading it took.
 
     Raises:
         RedisError, OSError: Redis could not be read.
     """
-    streams = [_Pages(redis, base, span, rest) for base, span in spans.items()]
+    streams: list[_Pages | _Continued] = [
+        _Continued(redis, base, older(base), span.last, rest) if older else _Pages(redis, base, span, rest)
+        for base, span in spans.items()
+    ]
     heads = [(first, place) for place, pages in enumerate(streams) if (first := await pages.next_id()) is not None]
     heapify(heads)
     while heads:
@@ -167,7 +209,15 @@ async def read_ledger(
         BrokenEntry: by ``broken``, if nothing else is given.
         RedisError, OSError: Redis could not be read.
     """
-    async for base, item_id, data in read_items(redis, spans, rest=rest):
+    async for record in read_entries(read_items(redis, spans, rest=rest), broken, wanted):
+        yield record
+
+
+async def read_entries(
+    items: AsyncIterator[Item], broken: Broken, wanted: Callable[[bytes], bool] | None = None
+) -> AsyncIterator[Record]:
+    """All entries of these items; see :func:`read_ledger`."""
+    async for base, item_id, data in items:
         if data is None:
             broken(base, item_id, "it has no entries")
         elif wanted is None or wanted(data):

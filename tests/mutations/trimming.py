@@ -43,4 +43,33 @@ MUTANTS = (
         "ledger/trimming",
         ("    if not await redis.hexists(keys.meta, HALTED):\n", "    if True:\n"),
     ),
+    *of(
+        "gifting/ledger/audit/trimmed.py",
+        "trimmed_books",
+        ("        if lost := stream.added - read[base]:\n", "        if lost := 0:\n"),
+        ("            raise ArchiveNeeded(", "            print("),
+    ),
+    *of(
+        "gifting/archive/ledger_items.py",
+        "trimmed_books",
+        ("                    if seq != last + 1:\n", "                    if False:\n"),
+        ("        if own != [archive]:\n", "        if False:\n"),
+    ),
+    *of(
+        "gifting/archive/trimming.py",
+        "trimmed_books",
+        ("        if self._monotonic() < self._look_at:\n", "        if False:\n"),
+        ("        return max(sum(ms) / 1000, self._keep_min)\n", "        return self._keep_min\n"),
+    ),
+    *of(
+        "gifting/ledger/lookup.py",
+        "trimmed_books",
+        ("        if trimmed and trimmed >= min(first for first, _ in spans):\n", "        if False:\n"),
+    ),
+    *of(
+        "gifting/ledger/spending.py",
+        "trimmed_books",
+        ("        whole = max(whole, trimmed + (nth > 0))\n", ""),
+        ("        more = whole > max(since, trimmed)\n", "        more = max(whole, trimmed) > since\n"),
+    ),
 )

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import msgpack
-from redis.exceptions import ResponseError
 
 from gifting.ledger.account import read_account
 from gifting.ledger.audit import about
@@ -50,13 +49,23 @@ class RoomState:
     streaks: dict[int, OpenStreak] | None = None
 
 
+class Stream(NamedTuple):
+    """Items that were ever added to a ledger stream, and the last that was deleted by its id."""
+
+    added: int
+    deleted: str
+
+
 @dataclass(slots=True)
 class Cut:
-    """``ledger_ends`` is by partition, ``directory`` room → host; ``missing`` are its rooms that are nowhere else."""
+    """``ledger_ends`` and ``streams`` are by partition, ``directory`` room → host; ``missing`` are its rooms that are
+    nowhere else.
+    """
 
     meta: dict[str, str] = field(default_factory=dict)
     balances: Balances = field(default_factory=Balances)
     ledger_ends: dict[str, str] = field(default_factory=dict)
+    streams: dict[str, Stream] = field(default_factory=dict)
     directory: dict[str, str] = field(default_factory=dict)
     rooms: dict[str, RoomState] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
@@ -79,33 +88,33 @@ async def take_cut(redis: BinaryRedis, keys: Keys, findings: Findings) -> Cut:
     for base in keys.bases:
         for part in ("coins", "diamonds", "carry", "totals", "directory"):
             pipe.hgetall(f"{base}:{part}")
-        pipe.xrevrange(f"{base}:ledger", count=1)
+        pipe.xrevrange(f"{base}:ledger", count=1).xinfo_stream(f"{base}:ledger")
     for room, host in others:
         key = keys.room(host, room)
         pipe.hgetall(key).zrange(f"{key}/top", 0, -1, withscores=True).hgetall(f"{key}/streaks")
-    replies = iter(await pipe.execute())
+    replies = iter(await _all(pipe))
     reader.cut.meta = {text(name): text(value) for name, value in next(replies).items()}
     for base in keys.bases:
         reader.partition(base, *(next(replies) for _ in range(6)))
+        reader.cut.streams[base] = _stream(next(replies))
     for room, _ in others:
         reader.live_room(room, next(replies), next(replies), next(replies))
-    await _check_streams(redis, keys, findings)
     return reader.cut
 
 
-async def _check_streams(redis: BinaryRedis, keys: Keys, findings: Findings) -> None:
-    """A ledger stream only grows; Redis counts what was ever added to it."""
-    pipe = redis.pipeline(transaction=False)
-    for base in keys.bases:
-        pipe.xinfo_stream(f"{base}:ledger")
-    for base, info in zip(keys.bases, await pipe.execute(raise_on_error=False), strict=True):
-        if isinstance(info, ResponseError):  # there is no such stream
-            continue
-        length, added = info["length"], info["entries-added"]
-        if added > length:
-            last = text(info["max-deleted-entry-id"])
-            sentence = f"{base}:ledger has lost {added - length} of {added} items, the last was {last}."
-            findings.found("ledger_items_deleted", sentence, about.stream(base))
+async def _all(pipe: Any) -> list[Any]:
+    """The replies of a transaction, in which a stream may be missing."""
+    replies: list[Any] = await pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, Exception) and "no such key" not in str(reply):
+            raise reply
+    return replies
+
+
+def _stream(info: Any) -> Stream:
+    if isinstance(info, Exception):
+        return Stream(0, "0-0")
+    return Stream(info["entries-added"], text(info["max-deleted-entry-id"]))
 
 
 async def _read_ended(redis: BinaryRedis, keys: Keys, reader: _Reader) -> list[tuple[str, str]]:

@@ -1,0 +1,150 @@
+"""Books whose older part is in their archive only: audited whole, and nobody is told of them what is not so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import delete, update
+
+from gifting import errors
+from gifting.archive.archiver import Archiver
+from gifting.archive.ledger_items import ledger_items
+from gifting.archive.schema import books, items
+from gifting.archive.store import Store
+from gifting.archive.trimming import Trimmer
+from gifting.ledger import trimming
+from gifting.ledger.audit import AuditReport, audit
+from gifting.ledger.meta import ARCHIVE
+from gifting.model.effects import Kind
+from tests.support.orders import anyone, draft, paid, said
+from tests.support.world import World, a_world
+
+
+@pytest.fixture
+async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
+    async with a_world(redis_url, partitions=4, like_interval=0, diamonds_per_coin="1/7") as made:
+        yield made
+
+
+async def live(world: World, rounds: int = 3) -> None:
+    for _ in range(rounds):
+        for user in ("ann", "bob", "cat"):
+            await world.grant(user, 100)
+            await world.send(user, count=3)
+            order = await world.ledger.orders.open(draft(user, world.key()), anyone)
+            await world.ledger.orders.apply(paid(order))
+            await world.ledger.orders.apply(said(order, Kind.REFUNDED, "refund", amount=500))
+        world.clock[0] += 1000
+
+
+async def archive(world: World, store: Store) -> None:
+    archiver = Archiver(world.redis, world.ledger.keys, "gifting", store)
+    while await archiver.round():
+        pass
+
+
+async def trimmed(world: World) -> int:
+    done = await trimming.trim(world.redis, world.ledger.keys, 0, str(2**45))
+    return done.items
+
+
+async def audited(world: World, url: str) -> AuditReport:
+    name = await world.redis.hget(world.ledger.keys.meta, ARCHIVE)
+    async with ledger_items(url, world.ledger.keys, name.decode()) as older:
+        return await audit(world.redis, world.ledger.keys, older.of)
+
+
+async def test_trimmed_books_are_clean_with_their_archive(world: World, store: Store, archive_url: str) -> None:
+    await live(world)
+    whole = await audit(world.redis, world.ledger.keys)
+    await archive(world, store)
+    assert await trimmed(world)
+    report = await audited(world, archive_url)
+    assert report.clean, report.lines()
+    assert report.counts() == whole.counts()
+    await live(world, 1)  # not archived yet
+    report = await audited(world, archive_url)
+    assert report.clean, report.lines()
+    assert report.gifts == whole.gifts + 3
+
+
+async def test_without_the_archive_they_are_not_called_anything(world: World, store: Store) -> None:
+    await live(world)
+    await archive(world, store)
+    assert (await audit(world.redis, world.ledger.keys)).clean, "nothing is trimmed yet"
+    await trimmed(world)
+    with pytest.raises(errors.ArchiveNeeded):
+        await audit(world.redis, world.ledger.keys)
+
+
+async def test_what_is_in_neither_is_told(world: World, store: Store, archive_url: str) -> None:
+    await live(world)
+    await archive(world, store)
+    await live(world, 1)
+    await trimmed(world)
+    last = await world.redis.xrevrange(f"{world.base('ann')}:ledger", count=1)
+    await world.redis.xdel(f"{world.base('ann')}:ledger", last[0][0])
+    report = await audited(world, archive_url)
+    assert "ledger_items_deleted" in {one.name for one in report.problems}
+
+
+async def test_a_hole_in_the_archive_and_another_archive_are_refused(
+    world: World, store: Store, archive_url: str
+) -> None:
+    await live(world)
+    await archive(world, store)
+    await trimmed(world)
+    async with store.writing() as connection:
+        await connection.execute(delete(items).where(items.c.seq == 2))
+    with pytest.raises(errors.BadArchive, match="lacks item 2"):
+        await audited(world, archive_url)
+    async with store.writing() as connection:
+        await connection.execute(update(books).values(id="another"))
+    with pytest.raises(errors.BadArchive, match="another"):
+        await audited(world, archive_url)
+
+
+async def test_what_became_of_a_gift_that_is_trimmed_is_not_made_up(world: World, store: Store) -> None:
+    await world.grant("ann", 100)
+    key = world.key()
+    await world.send(key=key)
+    await live(world, 1)
+    await world.forget()
+    world.clock[0] += 10**9
+    await world.forget()
+    await archive(world, store)
+    await world.redis.set(f"{world.base('ann')}:trimmed", f"{world.clock[0]}-0")
+    await world.redis.xtrim(f"{world.base('ann')}:ledger", maxlen=1, approximate=False)
+    with pytest.raises(errors.OutcomeUnknown, match="archive"):
+        await world.ledger.gifts.status("ann", key)
+
+
+async def test_what_was_spent_is_told_from_where_it_is_whole(world: World, store: Store) -> None:
+    await live(world)
+    before = await world.ledger.spending.read("ann", 0)
+    assert before.coins == 9
+    await archive(world, store)
+    assert await trimmed(world)
+    after = await world.ledger.spending.read("ann", 0)
+    assert after.since > 0
+    assert not after.more, "there is no next answer that has it"
+    assert after.coins < before.coins
+
+
+async def test_the_step_looks_now_and_then_and_leaves_what_is_young(world: World, store: Store) -> None:
+    hands: list[float] = [100.0]
+    await live(world)
+    await archive(world, store)
+    young = Trimmer(world.redis, world.ledger.keys)
+    assert await young.trim() == 0
+    await world.redis.hset(world.ledger.keys.meta, mapping={"dedupe_window": "0", "key_lead": "0"})
+    step: Any = Trimmer(world.redis, world.ledger.keys, 0, lambda: hands[0])
+    assert await step.trim() > 0
+    await live(world, 1)
+    await archive(world, store)
+    assert await step.trim() == 0, "it has just looked"
+    hands[0] += 5
+    assert await step.trim() > 0
