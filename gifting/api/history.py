@@ -1,4 +1,4 @@
-"""History: what a user bought, gave and was given back, without limit of time."""
+"""History: what a user bought and gave, what a creator earned, without limit of time; the ledger, for operators."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from gifting.api.access import WARD
+from gifting.api.access import OPERATORS, WARD, Access
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.archive.history import History, Line
+from gifting.errors import BadId
+from gifting.model.ids import valid_id
 from gifting.model.money import MAX_AMOUNT
 
 TYPES: Final = {
@@ -91,7 +93,100 @@ def _entry(call: Call, line: Line, currency: str) -> HistoryEntry:
     )
 
 
+class LedgerEntry(Struct):
+    """An entry of the ledger. ``key`` of a credit and a debit is the gift's; ``peer`` is the other side, ``via`` the
+    provider, the reason or who did it. ``diamonds`` are milli-diamonds, ``commission`` is in basis points.
+    """
+
+    kind: str
+    ts: int
+    key: str
+    owner: str
+    peer: str
+    room: str
+    about: str
+    gifts: int
+    coins: int
+    paid: int
+    bonus: int
+    debt: int
+    diamonds: int
+    money: int
+    currency: str
+    via: str
+    commission: int
+    reason: str
+
+
+class LedgerReply(Struct):
+    """The newest first. ``next`` is the ``cursor`` of the page after, '' where there is none."""
+
+    entries: list[LedgerEntry]
+    next: str
+
+
+EARNED: Final = ("credit", "clawback", "payout")
+KINDS: Final = (*TYPES.values(), *EARNED)
+
+
+async def creator_earnings(call: Call) -> LedgerReply:
+    return await _ledger(call, call.path["creator"], EARNED)
+
+
+async def search_ledger(call: Call) -> LedgerReply:
+    owner, kind = call.words["owner"], call.words["kind"]
+    if not valid_id(owner):
+        raise BadId("Name the `owner`, a user or creator.")
+    return await _ledger(call, owner, KINDS if kind == "all" else (kind,))
+
+
+async def _ledger(call: Call, owner: str, kinds: tuple[str, ...]) -> LedgerReply:
+    ledger, limit = call.services.ledger, max(call.query["limit"], 1)
+    history = History(call.services.archive, ledger.redis, ledger.keys)
+    lines, following = await history.page(owner, kinds, call.query["since"], call.words["cursor"], limit)
+    return LedgerReply([_told(line) for line in lines], following)
+
+
+def _told(line: Line) -> LedgerEntry:
+    said = line._asdict() | {"key": str(UUID(bytes=line.key))}
+    return LedgerEntry(**{name: said[name] for name in LedgerEntry.__struct_fields__})
+
+
+async def _creator_of_path(call: Call) -> str:
+    return call.path["creator"]
+
+
+CREATOR: Final = Access(
+    "operators and the creator", frozenset({"operator"}), frozenset({"viewer", "creator"}), _creator_of_path
+)
+
+_PAGE: Final = (("since", 0, MAX_AMOUNT), ("limit", 100, PAGE_MAX))
+
 ENDPOINTS: Final = (
+    Endpoint(
+        "GET",
+        "/v1/creators/{creator}/earnings",
+        "What a creator earned by gifts, lost by reversals and was paid, the newest first",
+        CREATOR,
+        creator_earnings,
+        LedgerReply,
+        query=_PAGE,
+        words=(("cursor", ()),),
+        cost=5,
+        page=100,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/admin/ledger",
+        "The ledger of one user or creator, the newest first",
+        OPERATORS,
+        search_ledger,
+        LedgerReply,
+        query=_PAGE,
+        words=(("owner", ()), ("kind", ("all", *KINDS)), ("cursor", ())),
+        cost=5,
+        page=100,
+    ),
     Endpoint(
         "GET",
         "/v1/users/{user}/history",

@@ -38,6 +38,7 @@ CHECKOUT: Final = r"\Acs_[0-9a-f]{32}\Z"
 PATH_IDS: Final[Mapping[str, Callable[[str], object]]] = {
     "room": valid_id,
     "user": valid_id,
+    "creator": valid_id,
     "token_id": valid_token_id,
     "seq": valid_seq,
     "report": re.compile(REPORT_ID).match,
@@ -52,6 +53,7 @@ PATH_IDS: Final[Mapping[str, Callable[[str], object]]] = {
 PATH_PATTERNS: Final = {
     "room": ID,
     "user": ID,
+    "creator": ID,
     "person": PERSON,
     "token_id": TOKEN_ID,
     "seq": SEQ,

@@ -36,6 +36,9 @@ class Verified(NamedTuple):
     seals: int
     broken: list[Broken]
 
+    def as_json(self) -> dict[str, Any]:
+        return self._asdict() | {"broken": [one._asdict() for one in self.broken]}
+
     def lines(self) -> list[str]:
         counted = f"archive: {self.items} items, {self.entries} entries, {self.seals} seals"
         return [counted, *(f"archive broken: {one}" for one in self.broken)]

@@ -14,6 +14,7 @@ from gifting.cli.audit import audit
 from gifting.cli.bench import bench
 from gifting.cli.demo import demo
 from gifting.cli.grant import grant
+from gifting.cli.report import report, settlements
 from gifting.cli.resume import resume
 from gifting.cli.send import send
 from gifting.cli.serve import serve
@@ -25,7 +26,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 for command in (serve, demo):
     app.command()(command)
 app.add_typer(room.app, name="room")
-for command in (grant, send, watch, token, audit):
+for command in (grant, send, watch, token, audit, report, settlements):
     app.command()(command)
 app.add_typer(settings.app, name="settings")
 for command in (resume, bench):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 import traceback
 from json import dumps
-from typing import TYPE_CHECKING
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
+
+import typer
 
 from gifting import config
 from gifting.cli.options import ArchiveOption, DataOption, JsonOption, PrefixOption, RedisOption
@@ -14,32 +18,67 @@ from gifting.cli.target import data_beside
 from gifting.errors import GiftingError
 
 if TYPE_CHECKING:
+    from gifting.archive.verify import Verified
     from gifting.ledger.audit import AuditReport
     from gifting.ledger.connect import BinaryRedis
+
+
+SealsOption = Annotated[
+    str | None, typer.Option("--seals", help="The seals outside the archive; seals.jsonl in the data directory.")
+]
+SealKeyOption = Annotated[
+    str | None, typer.Option("--seal-key", help="Keys by which seals are believed; seal.pub in the data directory.")
+]
 
 
 def audit(
     redis: RedisOption = None,
     data_dir: DataOption = None,
     key_prefix: PrefixOption = None,
-    archive: ArchiveOption = None,
     json: JsonOption = False,
+    archive: ArchiveOption = None,
+    seals: SealsOption = None,
+    seal_key: SealKeyOption = None,
 ) -> None:
     """Prove the books: rebuild every balance from the ledger. Exit status 0: clean; 1: what differs is told by cause;
     2: there was nothing that could be audited."""
     from gifting.cli.data import with_redis
 
     settings = data_beside({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix, "archive": archive})
+    data = settings.data_path
     try:
         report = with_redis(settings, lambda client: _audit(client, settings))
+        proved = None
+        if archive:
+            public, outside = Path(seal_key or data / "seal.pub"), Path(seals or data / "seals.jsonl")
+            proved = with_redis(settings, lambda client: prove(client, settings.key_prefix, archive, public, outside))
     except GiftingError:
         raise
     except Exception:  # a bug of ours says nothing about the books, as status 1 would
         traceback.print_exc()
         sys.exit(2)
-    for line in [dumps(report.as_json(), indent=2)] if json else report.lines():
+    told = report.as_json() | ({"archive": proved.as_json()} if proved else {})
+    for line in [dumps(told, indent=2)] if json else [*report.lines(), *(proved.lines() if proved else [])]:
         print(line)
-    sys.exit(0 if report.clean else 1)
+    sys.exit(0 if report.clean and not (proved and proved.broken) else 1)
+
+
+async def prove(client: BinaryRedis, prefix: str, url: str, public: Path, outside: Path) -> Verified:
+    """Prove an archive by the keys and the seals outside of it. Raises GiftingError, and what its libraries do."""
+    from gifting.archive.overlap import Overlap
+    from gifting.archive.seal_file import SealFile
+    from gifting.archive.signer import read_public
+    from gifting.archive.store import open_store
+    from gifting.archive.verify import verify
+    from gifting.ledger.audit import find_books
+
+    believed, now = read_public(public), int(time() * 1000)
+    keys = await find_books(client, prefix, "Redis")
+    store = open_store(url)
+    try:
+        return await verify(store, believed, SealFile(outside).read(), Overlap(client, keys.bases), now)
+    finally:
+        await store.close()
 
 
 async def _audit(client: BinaryRedis, settings: config.Settings) -> AuditReport:

@@ -13,7 +13,12 @@ DataOption = Annotated[
 ]
 PrefixOption = Annotated[str | None, typer.Option("--key-prefix", help="First part of the keys.")]
 ArchiveOption = Annotated[
-    str | None, typer.Option("--archive", help="URL of the books' archive; by default, the one in the data directory.")
+    str | None,
+    typer.Option(
+        "--archive",
+        help="Prove this archive too, from its first item: sqlite:///… or postgresql://… Not named, that of the data "
+        "directory is read only for what is no longer in Redis.",
+    ),
 ]
 UrlOption = Annotated[
     str | None, typer.Option("--url", help="Where the server answers; by default, the one that runs here.")

@@ -89,6 +89,8 @@ def describe(event: Event) -> str:
             return f"{who}: {event['text']}"
         case "comment_removed":
             return f"(what was said in {event['comment_id']} was removed)"
+        case "gift_reversed":
+            return f"(the gift {event['gift_id']} was reversed)"
         case "share" | "follow" | "member" as what:
             return f"{who} {_DID[what]}"
         case "viewers":

@@ -22,6 +22,11 @@ class Payments:
     reconcile_window: float = setting(
         3 * 86400.0, "How far back they are asked after a start.", least=60, most=30 * 86400
     )
+    reversal_loss: str = setting(
+        "creator",
+        "Who bears it when a gift is reversed: creator (the diamonds are taken back, and what is not there is debt) or "
+        "platform (the creator keeps them).",
+    )
     sandbox_delay: float = setting(
         10.0, "How long the sandbox waits before what its cards do later, such as a refund.", least=0, most=86400
     )

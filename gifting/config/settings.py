@@ -19,7 +19,11 @@ from gifting.config.storage import Ledger, Storage
 from gifting.config.values import read_origin, read_rate, read_secrets
 from gifting.errors import BadSetting
 
-_WORDS: Final = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error")}
+_WORDS: Final = {
+    "log_format": ("text", "json"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "reversal_loss": ("creator", "platform"),
+}
 """Settings that are one of these."""
 
 

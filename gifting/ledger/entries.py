@@ -15,8 +15,9 @@ One item of a partition's stream holds the entries of one call, one msgpack arra
 - ``credit``: ts, key, user, room, host, seq, coins, diamonds, rate numerator, rate denominator, commission — a host of
   this partition earns; the remainder of ``coins × numerator / denominator`` is carried, per host and denominator; the
   commission (basis points) is off that rate already;
-- ``clawback``: ts, key, host, gift, user, diamonds, debt, borne, by — a reversed gift takes milli-diamonds of a host of
-  this partition: of what it has, as debt, or of nobody, since the platform bears it; with a debt below 0 it is settled;
+- ``clawback``: ts, key, host, gift, user, diamonds, debt, borne, by, day — a reversed gift takes milli-diamonds of a
+  host of this partition: of what it has, as debt, or of nobody, since the platform bears it; with a debt below 0 it is
+  settled. The day (since 1970) is the gift's, if anything was still there of what was earned on it, else 0;
 - ``payout``: ts, key, host, payout, diamonds, amount, currency, provider — milli-diamonds of a host of this partition
   are paid out; or, below 0, come back.
 
@@ -116,6 +117,7 @@ class Clawback(Struct, frozen=True, gc=False, tag="clawback"):
     debt: int
     borne: int
     by: str
+    day: int = 0
 
 
 class Payout(Struct, frozen=True, gc=False, tag="payout"):
@@ -168,7 +170,7 @@ def plausible(entry: Entry) -> bool:
         case GiftReversal():
             amounts = (entry.paid + 1, entry.bonus + 1, entry.settled + 1)
         case Clawback():
-            amounts = (entry.diamonds + 1, abs(entry.debt) + 1, entry.borne + 1)
+            amounts = (entry.diamonds + 1, abs(entry.debt) + 1, entry.borne + 1, entry.day + 1)
         case Payout():
             amounts = (abs(entry.diamonds), abs(entry.amount) + 1)
         case Credit():

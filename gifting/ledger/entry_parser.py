@@ -78,9 +78,9 @@ def _gift_reversal(
 
 
 def _clawback(
-    ts: Any, key: Any, host: Any, gift: Any, user: Any, diamonds: Any, debt: Any, borne: Any, by: Any
+    ts: Any, key: Any, host: Any, gift: Any, user: Any, diamonds: Any, debt: Any, borne: Any, by: Any, day: Any = 0
 ) -> Clawback:
-    return Clawback(ts, key, host.decode(), gift, user.decode(), diamonds, debt, borne, by.decode())
+    return Clawback(ts, key, host.decode(), gift, user.decode(), diamonds, debt, borne, by.decode(), day)
 
 
 def _payout(ts: Any, key: Any, host: Any, payout: Any, diamonds: Any, amount: Any, *names: Any) -> Payout:

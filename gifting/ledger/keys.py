@@ -6,6 +6,9 @@ key                             type    holds
 ``{pNN}:coins``                 hash    user → coins, and what changes with them (:mod:`.account`)
 ``{pNN}:accounts``              hash    user → limits, and what was spent when
 ``{pNN}:orders:U``              hash    a user's orders; ``v``: how many changes, ``redo``: one that broke off
+``{pNN}:reversals:U``           hash    gift of U that is reversed → what is known of that, for ever
+``{pNN}:reversals``             zset    reversals to look at (``user\\n`` and the gift) → when (ms)
+``{pNN}:clawbacks:H``           hash    key of a reversal → what it took of the host; ``redo``: one that broke off
 ``{pNN}:wards:U``               zset    who has U for guardian, or has asked → when that was last noted (ms)
 ``{pNN}:orders``                zset    orders to look at (``user\\norder``) → when (ms)
 ``{pNN}:references``            hash    order or reference of a provider → ``user\\norder``
@@ -123,9 +126,15 @@ class Keys:
         return f"{self.bases[0]}:revisions"
 
     def orders(self, user: str) -> list[str]:
-        """A user's orders, and those of the partition that are to be looked at."""
+        """A user's orders, and those of the partition that are to be looked at; then of reversed gifts likewise."""
         base = self.base(user)
-        return [f"{base}:orders:{user}", f"{base}:orders"]
+        return [f"{base}:{part}" for part in (f"orders:{user}", "orders", f"reversals:{user}", "reversals")]
+
+    def reversals(self, user: str) -> str:
+        return f"{self.base(user)}:reversals:{user}"
+
+    def clawbacks(self, host: str) -> str:
+        return f"{self.base(host)}:clawbacks:{host}"
 
     def wards(self, guardian: str) -> str:
         return f"{self.base(guardian)}:wards:{guardian}"

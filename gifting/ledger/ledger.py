@@ -33,6 +33,7 @@ from gifting.ledger.people import People
 from gifting.ledger.promotions import Promotions
 from gifting.ledger.protections import Protections
 from gifting.ledger.reports import Reports
+from gifting.ledger.reversals import Reversals
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import Rooms
 from gifting.ledger.safety import require_safe
@@ -53,8 +54,9 @@ class Ledger:
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
     ``comments``, ``wallets``, ``accounts``, ``protections``, ``notices``, ``wards``, ``spending``, ``promotions``,
-    ``orders``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital`` keeps its tasks,
-    and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in seconds.
+    ``orders``, ``reversals``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital``
+    keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in
+    seconds.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Ledger:
         self.sweeper = Sweeper(calls, settings)
         self.promotions = Promotions(calls)
         self.orders = Orders(calls, self.promotions)
+        self.reversals = Reversals(calls, settings)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)
         self.sandbox = SandboxBooks(calls)
         self.deliveries = Deliveries(calls)

@@ -74,7 +74,7 @@ class OrderBooks:
 
     async def held(self, user: str) -> Held:
         """What a user has."""
-        key, _ = self._calls.keys.orders(user)
+        key, *_ = self._calls.keys.orders(user)
         pipe = self._calls.redis.pipeline(transaction=True)
         base = self._calls.keys.base(user)
         pipe.hgetall(key).hget(f"{base}:coins", user).hget(f"{base}:accounts", user)
@@ -90,7 +90,7 @@ class OrderBooks:
         if place is None:
             return None
         user, order_id = place
-        key, _ = self._calls.keys.orders(user)
+        key, *_ = self._calls.keys.orders(user)
         with translated():
             found = await self._calls.redis.hget(key, order_id)
         return unpack_order(found) if found else None
@@ -119,7 +119,7 @@ class OrderBooks:
         for tried in range(TRIES):
             held = await self.held(user)
             if held.broken_off:
-                await self._complete(user)
+                await self.complete(user)
                 continue
             put = decide(held)
             if put is None:
@@ -132,7 +132,8 @@ class OrderBooks:
             await asyncio.sleep(random.random() * PAUSE * (tried + 1))  # noqa: S311
         raise Conflict(f"The orders of {user} changed {TRIES} times meanwhile.")
 
-    async def _complete(self, user: str) -> None:
+    async def complete(self, user: str) -> None:
+        """Do what is left of what broke off: of an order, or of a gift that is reversed."""
         keys = [*account_keys(self._calls.keys.base(user)), *self._calls.keys.orders(user)]
         await self._calls.timed("order_put", keys, (user,))
 

@@ -17,7 +17,9 @@ from gifting.model.packing import pack
 
 Tier = Literal["small", "medium", "large", "epic"]
 
-Logged = Literal["gift", "like", "comment", "share", "follow", "member", "comment_removed", "stream_end"]
+Logged = Literal[
+    "gift", "like", "comment", "share", "follow", "member", "comment_removed", "gift_reversed", "stream_end"
+]
 """Types of events that are numbered, logged and replayed."""
 
 State = Literal["viewers", "rank"]
@@ -116,6 +118,16 @@ class CommentRemovedEvent(_Stamped, frozen=True, tag="comment_removed"):
     comment_seq: int
 
 
+class GiftReversedEvent(_Stamped, frozen=True, tag="gift_reversed"):
+    """An earlier gift was reversed: its sender has the ``coins`` back. ``gift_id`` is its ``id``; totals, ranking and
+    goals stay as they were.
+    """
+
+    gift_id: str
+    gift_seq: int
+    coins: int
+
+
 class StreamEndEvent(_Stamped, frozen=True, tag="stream_end"):
     """The last of a stream: its room takes no more gifts."""
 
@@ -156,7 +168,15 @@ class ReminderEvent(Struct, frozen=True, tag="reminder", tag_field="type"):
 
 
 LoggedEvent = (
-    GiftEvent | LikeEvent | CommentEvent | ShareEvent | FollowEvent | MemberEvent | CommentRemovedEvent | StreamEndEvent
+    GiftEvent
+    | LikeEvent
+    | CommentEvent
+    | ShareEvent
+    | FollowEvent
+    | MemberEvent
+    | CommentRemovedEvent
+    | GiftReversedEvent
+    | StreamEndEvent
 )
 """Numbered by ``seq``, kept in the room's log and replayed."""
 

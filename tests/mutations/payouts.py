@@ -16,4 +16,17 @@ MUTANTS = (
         "wire/second_factor",
         ("        claims.auth_time if MFA in claims.amr else 0.0,\n", "        claims.auth_time,\n"),
     ),
+    *of(
+        "gifting/model/payouts.py",
+        "model/payouts",
+        ("    return min(known or at, at)\n", "    return known or at\n"),
+        ("    if not payout.sending_at:\n", "    if False:\n"),
+        ("if came_back(payout) and not payout.back else 0", "if came_back(payout) else 0"),
+        ("    return -(-amount * SETTLED // worth), amount\n", "    return diamonds, amount\n"),
+        ("if payout.created > since and not came_back(payout)", "if payout.created > since"),
+        (
+            "return payout.paid_at > max(payout.failed_at, payout.returned_at) > 0",
+            "return bool(payout.paid_at and payout.failed_at)",
+        ),
+    ),
 )

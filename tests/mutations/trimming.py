@@ -31,10 +31,14 @@ MUTANTS = (
     *of(
         "gifting/ledger/lua/include/redo.lua",
         "ledger/trimming",
-        ("  redo_marks.keep(a.totals, key)\n", ""),
-        ("  redo_marks.forget(a.totals, key)\n", ""),
+        ("  redo_marks.keep(a.totals, KEYS[at])\n", ""),
+        ("  redo_marks.forget(a.totals, KEYS[at])\n", ""),
+    ),
+    *of(
+        "gifting/ledger/lua/include/intent.lua",
+        "ledger/trimming",
         (
-            "  if plan.after ~= '0-0' and #redis.call('XRANGE', a.entries.key, plan.after, plan.after) == 0 then\n",
+            "  if plan.after ~= '0-0' and #redis.call('XRANGE', e.key, plan.after, plan.after) == 0 then\n",
             "  if false then\n",
         ),
     ),

@@ -21,7 +21,7 @@ ISSUED, SPENT, TAKEN, DEBT = "issued", "spent", "taken", "debt"
 @dataclass(slots=True)
 class Balances:
     """Coins by user, and how many of them are bonus coins; what users owe, and have spent and bought in all.
-    Milli-diamonds by host, remainders by ``host/denominator``, totals by ``partition name``.
+    Milli-diamonds by host, what hosts owe of them, remainders by ``host/denominator``, totals by ``partition name``.
     """
 
     coins: Counter[str] = field(default_factory=Counter)
@@ -30,6 +30,7 @@ class Balances:
     sent: Counter[str] = field(default_factory=Counter)
     purchased: Counter[str] = field(default_factory=Counter)
     diamonds: Counter[str] = field(default_factory=Counter)
+    host_debt: Counter[str] = field(default_factory=Counter)
     carry: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
 
@@ -69,6 +70,20 @@ class Balances:
         self._add(base, spent=coins)
         return self.coins[user]
 
+    def unspend(self, base: str, user: str, paid: int, bonus: int) -> int:
+        """What a gift cost comes back, debt first; returns how much of it was settled. What was sent in all stays."""
+        settled = min(self.debt[user], paid + bonus)
+        self.debt[user] -= settled
+        self.coins[user] += paid + bonus - settled
+        self.bonus[user] += max(bonus - settled, 0)
+        self._add(base, spent=-paid - bonus, taken=settled, debt=-settled)
+        return settled
+
+    def claw_back(self, host: str, diamonds: int, debt: int) -> None:
+        """Milli-diamonds that were taken of a host, and what became debt, or, below 0, settled it."""
+        self.diamonds[host] -= diamonds
+        self.host_debt[host] += debt
+
     def earn(self, host: str, coins: int, rate: tuple[int, int]) -> int:
         """Milli-diamonds for coins, at a rate (numerator, denominator); the remainder is carried. Returns how many."""
         account = f"{host}/{rate[1]}"
@@ -97,9 +112,11 @@ def compare(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> N
     differ("balance_differs", "coins", told.coins, kept.coins, about.wallet, lambda user: shakes(about.wallet(user)))
     _compare_accounts(told, kept, findings)
     differ("diamonds_differ", "milli-diamonds", told.diamonds, kept.diamonds, about.earnings)
+    differ("diamonds_differ", "milli-diamonds of debt", told.host_debt, kept.host_debt, about.earnings)
     differ("carry_differs", "remainder", told.carry, kept.carry, _of_carry)
     _check_range(kept.coins, about.wallet, findings)
     _check_range(kept.diamonds, about.earnings, findings)
+    _check_range(kept.host_debt, about.earnings, findings)
     _check_range(kept.carry, _of_carry, findings)
     _check_range(kept.totals, _of_totals, findings)
     issued, spent, taken, here = kept.sum(ISSUED), kept.sum(SPENT), kept.sum(TAKEN), kept.coins.total()

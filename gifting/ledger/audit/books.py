@@ -12,6 +12,7 @@ from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, KnownKeys
 from gifting.ledger.audit.order_book import OrderBooks
 from gifting.ledger.audit.report import Findings
+from gifting.ledger.audit.reversal_book import ReversalBook
 from gifting.ledger.audit.room_book import RoomBook, gift_digest
 from gifting.ledger.entries import (
     AccountChange,
@@ -42,6 +43,7 @@ class Books:
         self.known = KnownKeys(keys)
         self.balances = Balances()
         self.orders = OrderBooks(self.known, self.balances, findings)
+        self._reversals = ReversalBook(keys, self.known, self.balances, findings)
         self._overdrawn: set[str] = set()
         self._debits: dict[bytes, Debit] = {}
         self._credits: dict[bytes, tuple[Credit, int]] = {}
@@ -66,7 +68,11 @@ class Books:
                 self._debit(base, entry)
             case Credit():
                 self._credit(entry)
-            case GiftReversal() | Clawback() | Payout() | AccountChange():
+            case GiftReversal():
+                self._reversals.reversal(base, entry)
+            case Clawback():
+                self._reversals.clawback(base, entry)
+            case Payout() | AccountChange():
                 pass
             case _:
                 assert_never(entry)
@@ -171,6 +177,7 @@ class Books:
 
     def close(self) -> None:
         """All is entered: what has found no other side now has none."""
+        self._reversals.close()
         for debit in self._debits.values():
             base = self._keys.base(debit.user)
             self._findings.found(

@@ -27,6 +27,8 @@ _NUMBER: Final = re.compile(rb"-?\d{1,20}")
 MARK: Final = b"redo\n"
 """What marks of what broke off begin with (``lua/include/redo.lua``); no user's id does."""
 
+_DEBT: Final = b"/debt"
+
 _COUNTED: Final = (b"seq", b"coins", b"diamonds", b"likes")
 
 
@@ -155,7 +157,10 @@ class _Reader:
     ) -> None:
         cut, kept = self.cut, self.cut.balances
         self._add_accounts(base, _unmarked(coins))
-        self._add(kept.diamonds, base, "diamonds", diamonds, about.earnings)
+        own = _unmarked(diamonds)
+        owed = {name.removesuffix(_DEBT): value for name, value in own.items() if name.endswith(_DEBT)}
+        self._add(kept.diamonds, base, "diamonds", {k: v for k, v in own.items() if b"/" not in k}, about.earnings)
+        self._add(kept.host_debt, base, "diamonds", owed, about.earnings)
         self._add(kept.carry, base, "carry", carry, about.earnings)
         for name, value in _unmarked(totals).items():
             number = self._number(value, f"{base}:totals {text(name)}", about.totals(base))

@@ -32,7 +32,11 @@ def enter(balances: Balances, base: str, entry: Entry) -> None:
             balances.spend(base, entry.user, entry.coins)
         case Credit():
             balances.earn(entry.host, entry.coins, (entry.numerator, entry.denominator))
-        case GiftReversal() | Clawback() | Payout() | AccountChange():
+        case GiftReversal():
+            balances.unspend(base, entry.user, entry.paid, entry.bonus)
+        case Clawback():
+            balances.claw_back(entry.host, entry.diamonds, entry.debt)
+        case Payout() | AccountChange():
             pass
         case _:
             assert_never(entry)

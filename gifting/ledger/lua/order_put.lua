@@ -2,8 +2,7 @@
 -- order_put: write one order of a user and what follows from it in coins, unless the user's orders have changed since
 -- they were read.
 -- KEYS [1]  the user's partition, six keys as accounts.open takes them
---      [7]  the user's orders
---      [8]  the partition's orders to look at
+--      [7]  four keys as redo takes them: the user's orders, the partition's orders to look at, and of gifts likewise
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [user, version that was read, order's id, order, when it is to be looked at (ms; 0 is never), key,
 --           paid and bonus coins to issue, paid and bonus coins to take back (below 0: to give back), bits that the
@@ -12,8 +11,8 @@
 --           back with what is taken, and why]
 -- returns   msgpack [status, coins after]
 --           of all these but the user none: complete what broke off before
--- If this breaks off, what is left of it is done by whoever changes an order of the user next (redo.lua): what was
--- entered is completed, what was not is forgotten, and said again.
+-- If this breaks off, what is left of it is done by whoever changes an order of the user, or reverses a gift, next
+-- (redo.lua): what was entered is completed, what was not is forgotten, and said again.
 -- @include status
 -- @include clock
 -- @include is_amount
@@ -47,7 +46,7 @@ local function decide()
   if tonumber(redis.call('HGET', KEYS[7], 'v') or 0) ~= version then
     return Status.CONFLICT
   end
-  if redis.call('HEXISTS', KEYS[7], 'redo') == 1 then
+  if redo.pending(7) then
     return Status.CONFLICT
   end
   if cold and (redis.call('HGET', a.cold, user) or '') ~= cold then
@@ -98,44 +97,18 @@ local function freeze()
   end
 end
 
-local function write_order()
-  local place = user .. '\n' .. id
-  if due > 0 then
-    redis.call('ZADD', KEYS[8], due, place)
-  end
-  redis.call('HSET', KEYS[7], 'v', version + 1, id, record)
-  if due == 0 then
-    redis.call('ZREM', KEYS[8], place)
-  end
-end
-
--- What broke off is completed; the order is written last, so once it is there the rest is.
-local function complete()
-  local plan = cmsgpack.unpack(redis.call('HGET', KEYS[7], 'redo'))
-  version, id, record, due = plan.version, plan.id, plan.record, plan.due
-  local written = tonumber(redis.call('HGET', KEYS[7], 'v') or 0) > version
-  if written or redo.complete(a, user, plan) then
-    write_order()
-  end
-  redo.forget(a, user, KEYS[7])
-end
-
 local function write(was)
+  local goal = { of = 0, fields = { 'v', version + 1, id, record }, place = user .. '\n' .. id, due = due }
   if a.entries.n == 0 then
-    write_order()
-    return
+    redo.reach(7, goal)
+  else
+    redo.write(a, account, was, 7, goal)
   end
-  local plan = redo.plan(a, account, was)
-  plan.version, plan.id, plan.record, plan.due = version, id, record, due
-  redo.keep(a, KEYS[7], plan)
-  redo.write(a, account, plan)
-  write_order()
-  redo.forget(a, user, KEYS[7])
 end
 
 if not version then
-  if redis.call('HEXISTS', KEYS[7], 'redo') == 1 then
-    complete()
+  if redo.pending(7) then
+    redo.complete(a, user, 7)
   end
   return cmsgpack.pack({ Status.OK, account.coins })
 end

@@ -12,6 +12,7 @@ from sqlalchemy import delete, update
 from gifting.archive.schema import closings, cursors, items, seals
 from gifting.archive.seals import read_seal
 from gifting.archive.store import Store
+from gifting.cli.audit import prove
 from gifting.model.periods import following, month_of, preceding
 from tests.support.archive import rows_of
 from tests.support.sealed import Sealed
@@ -168,3 +169,16 @@ async def test_a_seal_is_read_as_it_was_written_only(sealed: Sealed) -> None:
     ):
         with pytest.raises(ValueError, match="is no seal"):
             read_seal(other)
+
+
+async def test_the_audit_proves_an_archive_by_what_is_outside_of_it(sealed: Sealed, archive_url: str) -> None:
+    await sealed.add(202511)
+    await sealed.seal()
+    await sealed.redis.hset(sealed.keys.meta, "partitions", "2")
+    files = (sealed.folder / "seal.pub", sealed.file.path)
+    proved = await prove(sealed.redis, "gifting", archive_url, *files)
+    assert proved.lines()[0].startswith("archive: 1 items, 1 entries, ")
+    assert proved.as_json()["broken"] == []
+    async with sealed.store.writing() as connection:
+        await connection.execute(update(items).values(data=b"other"))
+    assert "item 1" in (await prove(sealed.redis, "gifting", archive_url, *files)).lines()[1]

@@ -295,7 +295,7 @@ async def test_a_script_that_breaks_off_anywhere_is_completed_by_the_same_effect
         assert report.clean, (at, report.lines())
         assert found.coins - found.debt - 30 * meanwhile == (60 if what == "refunded" else 120)
         assert bool(found.frozen & Frozen.DISPUTE) is (what == "disputed")
-        key, _ = world.ledger.keys.orders(order.user)
+        key, *_ = world.ledger.keys.orders(order.user)
         assert set(await world.redis.hkeys(key)) == {b"v", order.id.encode()}, "nothing of it stays"
         assert not [name for name in await world.redis.hkeys(f"{world.base(order.user)}:coins") if b"redo" in name]
         if not broke:

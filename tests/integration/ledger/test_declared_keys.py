@@ -17,8 +17,11 @@ from gifting.ledger.commit import Packed, PendingCommit, pack_batch
 from gifting.model import limits
 from gifting.model.events import encode_event
 from gifting.model.house import PersonChange, RulesChange
+from gifting.model.money import parse_key
 from gifting.model.protection import Protection
 from gifting.model.reports import Report
+from gifting.model.reversals import Given
+from gifting.model.values import RoomRef
 from tests.support.archived import archive_and_trim
 from tests.support.lua import hook
 from tests.support.orders import anyone, draft, paid
@@ -40,7 +43,8 @@ def shape(key: str) -> str:
     key = re.sub(r":held:.*", ":held:H", key)
     key = re.sub(r":people:.*", ":people:H", key)
     key = re.sub(r":overlays:.*", ":overlays:H", key)
-    key = re.sub(r":(orders|wards):.*", r":\1:U", key)
+    key = re.sub(r":(orders|wards|reversals):.*", r":\1:U", key)
+    key = re.sub(r":clawbacks:.*", ":clawbacks:H", key)
     key = re.sub(r":promotion:.*", ":promotion:I", key)
     key = re.sub(r":revoked:.*", ":revoked:K", key)
     return re.sub(r":(keys|grants):\d+$", r":\1:B", key)
@@ -114,6 +118,7 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await ledger.held.decide(rooms[0], held.id, post=True)
     await ledger.comments.remove(rooms[0], next(e["seq"] for e in await world.log(rooms[0]) if e["type"] == "comment"))
     await recorder.look()
+    await reverse_a_gift(world, rooms[1], recorder)
     await ledger.rooms.live("start", "", 10)
     for room in rooms:
         await ledger.rooms.snapshot(room)
@@ -142,6 +147,16 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
         await ledger.wards.link("ann", partial(invite, guardian), what="guardian_asked", value=guardian, by="ann")
         await recorder.look()
     await archive_and_trim(world.redis, ledger.keys)
+    await recorder.look()
+
+
+async def reverse_a_gift(world: World, room: RoomRef, recorder: Recorder) -> None:
+    key, reversals = world.key(), world.ledger.reversals
+    sent = await world.send(room=room, key=key)
+    gift = Given(parse_key(key), "ann", room.id, room.host, sent.seq, "spark", 1, 1, 333, world.clock[0])
+    half = await reversals.give_back(gift, "op", "a test", "", world.clock[0])
+    await recorder.look()
+    await reversals.take_from_host(half, world.clock[0])
     await recorder.look()
 
 

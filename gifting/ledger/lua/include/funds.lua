@@ -5,6 +5,8 @@
 --                                        many bonus coins were there, and how many became debt
 --   funds.give_back(a, account, paid, bonus)
 --                                        returns how many of them settle debt
+--   funds.unspend(a, account, paid, bonus)
+--                                        what a gift cost comes back; returns how many of them settle debt
 --   funds.freeze(a, account, bits), funds.unfreeze(a, account, bits)
 --                                        bits of Frozen; that of debt follows from the debt
 --   funds.flush(a)                       write what was issued, taken, given and frozen: totals, entries, then records
@@ -53,6 +55,13 @@ end
 function funds.give_back(a, account, paid, bonus)
   local settled = settle(a, account, paid, bonus)
   count(a, 'taken', settled - paid - bonus)
+  return settled
+end
+
+function funds.unspend(a, account, paid, bonus)
+  local settled = settle(a, account, paid, bonus)
+  count(a, 'taken', settled)
+  count(a, 'spent', -paid - bonus)
   return settled
 end
 

@@ -111,6 +111,20 @@ export interface GiftReply {
   duplicate: boolean;
 }
 
+/**
+ * An earlier gift was reversed: its sender has the `coins` back. `gift_id` is its `id`; totals, ranking and goals
+ * stay as they were.
+ */
+export interface GiftReversedEvent {
+  type: "gift_reversed";
+  gift_id: string;
+  gift_seq: number;
+  coins: number;
+  seq: number;
+  ts: number;
+  id: string;
+}
+
 /** Ask what became of an own gift. `key` is the gift's. */
 export interface GiftStatus {
   op: "gift_status";
@@ -420,6 +434,7 @@ export type LoggedEvent =
   | FollowEvent
   | MemberEvent
   | CommentRemovedEvent
+  | GiftReversedEvent
   | StreamEndEvent;
 
 /** What concerns the token's user and no room. */
@@ -437,6 +452,7 @@ export type Event =
   | FollowEvent
   | MemberEvent
   | CommentRemovedEvent
+  | GiftReversedEvent
   | StreamEndEvent
   | ViewersEvent
   | RankEvent

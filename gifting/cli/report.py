@@ -1,0 +1,97 @@
+"""``gifting report``: what finance asks of a month, from the archive."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import Iterable
+from getpass import getuser
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from gifting.cli.options import DataOption
+from gifting.cli.target import data_beside
+from gifting.errors import BadSetting, NoArchive
+
+if TYPE_CHECKING:
+    from gifting.archive.statements import Report
+
+Format = Literal["text", "json", "csv", "beancount"]
+NAMES = "deferred, unspent, debt, losses, payable, trial-balance, tie-out; lock closes the month for good"
+
+
+def report(
+    name: Annotated[str, typer.Argument(help=f"One of: {NAMES}.")],
+    month: Annotated[str, typer.Option("--month", help="As 2026-11, in UTC.")],
+    format: Annotated[Format, typer.Option("--format", help="beancount: the whole books, whatever the name.")] = "text",
+    archive: Annotated[str | None, typer.Option("--archive", help="sqlite:///path or postgresql://…")] = None,
+    data_dir: DataOption = None,
+) -> None:
+    """What finance asks of a month, from the archive, whether a server runs or not: docs/finance.md."""
+    from gifting.archive.beancount import beancount
+    from gifting.archive.locking import at_store, month_of_books
+    from gifting.archive.settling import tie_out
+    from gifting.archive.statements import REPORTS
+    from gifting.model.periods import parse_period
+
+    if name not in REPORTS and name not in ("lock", "tie-out"):
+        raise BadSetting(f"There is no report {name[:64]}: {NAMES}.")
+    try:
+        period = parse_period(month)
+    except ValueError as error:
+        raise BadSetting(f"--month: {error}.") from None
+    if name == "tie-out":
+        for line in _shown(asyncio.run(at_store(archive or _beside(data_dir), lambda at: tie_out(at, period))), format):
+            print(line)
+        return
+    finance = asyncio.run(month_of_books(archive or _beside(data_dir), period, getuser() if name == "lock" else ""))
+    if name == "lock":
+        print(f"{month} is locked")
+        return
+    for line in beancount(finance, period) if format == "beancount" else _shown(REPORTS[name](finance), format):
+        print(line)
+
+
+def _beside(data_dir: str | None) -> str:
+    path = data_beside({"data_dir": data_dir}).data_path / "archive.db"
+    if not path.exists():
+        raise NoArchive(f"There is none in {path.parent}: say --archive URL.")
+    return f"sqlite:///{path}"
+
+
+def _shown(report: Report, format: Format) -> Iterable[str]:
+    if format == "json":
+        rows = [dict(zip(report.columns, row, strict=True)) for row in report.rows]
+        return [json.dumps(rows, indent=2)]
+    if format == "csv":
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows([report.columns, *report.rows])
+        return out.getvalue().splitlines()
+    return _aligned([report.columns, *report.rows])
+
+
+def _aligned(rows: list[tuple[str | int, ...]]) -> Iterable[str]:
+    widths = [max(len(str(row[place])) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(map(_cell, row, widths)).rstrip()
+
+
+def _cell(cell: str | int, width: int) -> str:
+    return str(cell).rjust(width) if isinstance(cell, int) else cell.ljust(width)
+
+
+def settlements(
+    file: Annotated[typer.FileText, typer.Argument(help="A CSV of what a provider settled: docs/finance.md.")],
+    archive: Annotated[str | None, typer.Option("--archive", help="sqlite:///path or postgresql://…")] = None,
+    data_dir: DataOption = None,
+) -> None:
+    """Take in what a provider settled, for `gifting report tie-out`; again changes nothing."""
+    from gifting.archive.locking import at_store
+    from gifting.archive.settling import read_settlements, take_in
+
+    rows = list(read_settlements(file))
+    new = asyncio.run(at_store(archive or _beside(data_dir), lambda store: take_in(store, rows)))
+    print(f"{new} new of {len(rows)}")

@@ -1,0 +1,65 @@
+"""Reversed gifts: each once, of a gift that was given, and what was taken of its host was of such a one."""
+
+from __future__ import annotations
+
+from gifting.ledger.audit import about
+from gifting.ledger.audit.balances import Balances
+from gifting.ledger.audit.known_keys import DEBITED, REVERSED, KnownKeys
+from gifting.ledger.audit.report import Findings
+from gifting.ledger.entries import Clawback, GiftReversal
+from gifting.ledger.keys import Keys
+from gifting.model.reversals import SETTLED, reversal_key
+
+
+class ReversalBook:
+    """Enter reversals and claw-backs; a reversal may wait for its claw-back, which is the second step of it."""
+
+    def __init__(self, keys: Keys, known: KnownKeys, balances: Balances, findings: Findings) -> None:
+        self._keys = keys
+        self._known = known
+        self._balances = balances
+        self._findings = findings
+        self._reversed: dict[bytes, tuple[str, GiftReversal]] = {}
+        self._clawed: dict[bytes, Clawback] = {}
+
+    def reversal(self, base: str, entry: GiftReversal) -> None:
+        if not self._first(base, entry):
+            return
+        self._reversed[entry.key] = base, entry
+        settled = self._balances.unspend(base, entry.user, entry.paid, entry.bonus)
+        if settled != entry.settled or entry.key != reversal_key(entry.user, entry.gift):
+            sentence = (
+                f"Reversal of {entry.gift.hex()} of {entry.user}: {entry.settled} of {settled} coins settled debt."
+            )
+            self._findings.found("reversal_wrong", sentence, *self._tags(base, entry))
+
+    def clawback(self, base: str, entry: Clawback) -> None:
+        if not self._first(base, entry):
+            return
+        self._balances.claw_back(entry.host, entry.diamonds, entry.debt)
+        if entry.gift != SETTLED:
+            self._clawed[entry.key] = entry
+
+    def _first(self, base: str, entry: GiftReversal | Clawback) -> bool:
+        if self._known.first(self._known.name(base, entry.key), REVERSED << isinstance(entry, Clawback)):
+            return True
+        sentence = f"{entry.key.hex()}, a reversal of gift {entry.gift.hex()}, is entered again."
+        self._findings.found("key_twice", sentence, about.stream(base), shakes=self._tags(base, entry))
+        return False
+
+    def _tags(self, base: str, entry: GiftReversal | Clawback) -> tuple[str, ...]:
+        if isinstance(entry, Clawback):
+            return about.stream(base), about.earnings(entry.host)
+        return about.payer(base, entry.user)
+
+    def close(self) -> None:
+        """All is entered."""
+        for base, entry in self._reversed.values():
+            if self._known.first(self._known.name(base, entry.gift), DEBITED):
+                sentence = f"Gift {entry.gift.hex()} of {entry.user} is reversed, and was never given."
+                self._findings.found("reversal_without_gift", sentence, about.gift(base, entry.gift))
+        for claw in self._clawed.values():
+            found = self._reversed.get(claw.key)
+            if found is None or (found[1].user, found[1].host) != (claw.user, claw.host):
+                sentence = f"Gift {claw.gift.hex()} of {claw.user} is taken back of {claw.host}, and was not reversed."
+                self._findings.found("clawback_without_reversal", sentence, about.earnings(claw.host))

@@ -1,0 +1,58 @@
+"""History over HTTP: who may ask, and what is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gifting import errors
+from gifting.archive.store import open_store
+from tests.support.keys import new_key
+from tests.support.server import Server
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+async def server(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIterator[Server]:
+    """With an archive that nobody has written into: all is in Redis alone yet."""
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    store = open_store(url)
+    await store.upgrade()
+    await store.close()
+    async with Server(tmp_path / "data", redis_url, archive=url) as running:
+        await running.room("r1")
+        await running.operator.grant_each(["ann"], 1000)
+        gift = {"gift": "spark", "count": 3, "key": new_key()}
+        await running.caller("ann", "viewer").call("POST", "/v1/rooms/r1/gifts", gift)
+        yield running
+
+
+async def test_a_gift_of_a_moment_ago_is_in_all_histories(server: Server) -> None:
+    ann, host = server.caller("ann", "viewer"), server.caller("host", "creator")
+    told = await ann.call("GET", "/v1/users/ann/history?currency=EUR")
+    gift, grant = told["entries"]
+    assert (gift["type"], gift["about"], gift["count"], gift["creator"]) == ("gift", "spark", 3, "host")
+    assert gift["money"] > 0
+    assert (grant["type"], grant["coins"], told["next"]) == ("grant", 1000, "")
+    (earned,) = (await host.call("GET", "/v1/creators/host/earnings"))["entries"]
+    assert (earned["kind"], earned["key"], earned["peer"]) == ("credit", gift["key"], "ann")
+    (debit,) = (await server.operator.call("GET", "/v1/admin/ledger?owner=ann&kind=debit"))["entries"]
+    assert (debit["coins"], debit["key"]) == (gift["coins"], gift["key"])
+
+
+async def test_histories_are_told_to_their_own_only(server: Server) -> None:
+    bob = server.caller("bob", "viewer")
+    for path in ("/v1/users/ann/history", "/v1/creators/host/earnings", "/v1/admin/ledger?owner=ann"):
+        with pytest.raises(errors.Forbidden):
+            await bob.call("GET", path)
+
+
+async def test_slips_are_refused(server: Server) -> None:
+    with pytest.raises(errors.BadId):
+        await server.operator.call("GET", "/v1/admin/ledger")
+    with pytest.raises(errors.BadCursor):
+        await server.operator.call("GET", "/v1/users/ann/history?cursor=x")

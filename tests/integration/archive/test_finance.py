@@ -1,0 +1,148 @@
+"""Reports of finance from an archive of either kind: they tell what the ledger did, month by month, and add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from beancount import loader
+from redis.asyncio import Redis
+from sqlalchemy import update
+
+from gifting.archive.archiver import Archiver
+from gifting.archive.beancount import beancount
+from gifting.archive.finance import Earnings, replay
+from gifting.archive.locking import check, lock
+from gifting.archive.schema import cursors, entries, items, make_partitions
+from gifting.archive.settling import COLUMNS, read_settlements, take_in, tie_out
+from gifting.archive.statements import REPORTS
+from gifting.archive.store import Store
+from gifting.errors import BadArchive, BadSetting
+from gifting.ledger.account import read_account
+from gifting.model import journal as accounts
+from gifting.model.effects import Kind
+from gifting.model.journal import COIN, DIAMOND
+from gifting.model.periods import following, month_of, starts
+from tests.support.orders import anyone, draft, paid, said
+from tests.support.world import World, a_world
+
+
+@pytest.fixture
+async def world(redis_client: Redis, redis_url: str, store: Store) -> AsyncIterator[World]:
+    """Ann buys 100 coins for 10.00 €, gives 70, and her bank takes the money back."""
+    async with a_world(redis_url, like_interval=0) as made:
+        orders = made.ledger.orders
+        order = await orders.open(draft("ann", made.key(), bonus=0), anyone)
+        await orders.apply(paid(order))
+        await made.send(count=70)
+        yen = await orders.open(draft("bob", made.key(), currency="JPY", price=999), anyone)
+        await orders.apply(paid(yen))
+        await orders.apply(said(order, Kind.DISPUTE_LOST))
+        archiver = Archiver(made.redis, made.ledger.keys, "gifting", store)
+        while await archiver.round():
+            pass
+        yield made
+
+
+async def month(world: World) -> int:
+    seconds, _ = await world.redis.time()
+    return month_of(seconds * 1000)
+
+
+async def test_the_reports_of_a_month(world: World, store: Store) -> None:
+    now = await month(world)
+    finance = await replay(store, now)
+    assert REPORTS["deferred"](finance).rows == [("EUR", 0, 1000, 700, 300, 0, 0), ("JPY", 0, 999, 0, 0, 0, 999)]
+    assert REPORTS["losses"](finance).rows[0] == ("Expenses:Chargebacks", "EUR", 700)
+    assert REPORTS["debt"](finance).rows == [("ann", 70), ("all", 70)]
+    assert REPORTS["unspent"](finance).rows == [
+        ("paid coins", COIN, 100),
+        ("bonus coins", COIN, 20),
+        ("deferred", "EUR", 0),
+        ("deferred", "JPY", 999),
+    ]
+    later = await replay(store, following(now))
+    assert REPORTS["deferred"](later).rows[1] == ("JPY", 999, 0, 0, 0, 0, 999)
+    assert later.closing() == finance.closing()
+
+
+async def test_the_trial_balance_is_what_redis_has(world: World, store: Store) -> None:
+    finance = await replay(store, await month(world))
+    closing = finance.closing()
+    sums: Counter[str] = Counter()
+    for (_, commodity), amount in closing.items():
+        sums[commodity] += amount
+    assert not any(sums.values())
+    kept: Counter[str] = Counter()
+    diamonds = 0
+    for base in world.ledger.keys.bases:
+        for field in await world.redis.hvals(f"{base}:coins"):
+            account = read_account(field)
+            kept.update(coins=account.coins, bonus=account.bonus, debt=account.debt)
+        diamonds += sum(map(int, [await world.redis.hget(f"{base}:diamonds", "host") or 0]))
+    assert -closing[accounts.PAID, COIN] == kept["coins"] - kept["bonus"]
+    assert (-closing[accounts.BONUS, COIN], closing[accounts.DEBT, COIN]) == (kept["bonus"], kept["debt"])
+    assert -closing[accounts.PAYABLE, DIAMOND] == diamonds == sum(finance.ages)
+
+
+async def test_beancount_agrees(world: World, store: Store, tmp_path: Path) -> None:
+    now = await month(world)
+    for one in (now, following(now)):
+        text = "\n".join(beancount(await replay(store, one), one))
+        found, errors, _ = loader.load_string(text)
+        assert not errors
+        assert sum(type(entry).__name__ == "Balance" for entry in found) > 5
+    assert loader.load_string(text.replace("999 JPY", "998 JPY", 1))[1]
+
+
+async def test_a_month_is_locked_once_it_is_over_and_told_apart_if_it_changed(world: World, store: Store) -> None:
+    now = await month(world)
+    finance = await replay(store, now)
+    with pytest.raises(BadSetting):
+        await lock(store, finance, now, "fay", 1)
+    async with store.writing() as connection:
+        await connection.execute(update(cursors).values(period=following(now)))
+    await lock(store, finance, now, "fay", 1)
+    await lock(store, finance, now, "fay", 2)
+    await check(store, await replay(store, now), now)
+    async with store.writing() as connection:
+        await connection.execute(items.delete().where(items.c.seq == 1))
+    with pytest.raises(BadArchive):
+        await check(store, await replay(store, now), now)
+
+
+async def test_orders_are_tied_to_what_was_settled(world: World, store: Store) -> None:
+    now = await month(world)
+    orders = [order for user in ("ann", "bob") for order in await world.ledger.orders.of_user(user)]
+    at = starts(now)
+    head = ",".join(COLUMNS)
+    lines = [
+        f"sandbox,p1,{orders[0].id},payment,1000,0,30,970,EUR,{at},b",
+        f"sandbox,d1,{orders[0].id},dispute,-1000,0,0,-1000,EUR,{at},b",
+        f"sandbox,p2,{orders[1].id},payment,998,100,30,868,JPY,{at},b",
+        f"sandbox,p3,nobody,payment,5,0,0,5,EUR,{at},b",
+    ]
+    assert await take_in(store, read_settlements([head, *lines])) == 4
+    assert await take_in(store, read_settlements([head, *lines])) == 0
+    with pytest.raises(BadSetting):
+        await take_in(store, read_settlements([head, lines[0].replace(",970,", ",971,")]))
+    with pytest.raises(BadSetting):
+        await take_in(store, read_settlements([head, lines[0].replace(",b", ",c")]))
+    async with store.writing() as connection:
+        await make_partitions(connection, entries, [now])
+        await connection.execute(update(entries).values(month=now))
+    told = {row[0]: row[2:] for row in (await tie_out(store, now)).rows}
+    assert told[orders[0].id] == ("matched", 0, 0, 0, 30, -30)
+    assert told[orders[1].id] == ("differs", 999, 998, 100, 30, 868)
+    assert told["nobody"] == ("only there", 0, 5, 0, 0, 5)
+
+
+def test_the_oldest_earnings_go_first_but_for_what_is_reversed() -> None:
+    earnings = Earnings()
+    for day in (1, 2, 3):
+        earnings.earn(day, 100)
+    earnings.take(150, newest=False)
+    earnings.take(30, newest=True)
+    assert earnings.days == {2: 50, 3: 70}

@@ -1,0 +1,33 @@
+"""Finance: money that is earned too early, twice, or lost between accounts."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+MUTANTS = (
+    *of(
+        "gifting/model/deferred.py",
+        "journal",
+        (
+            "        return max(min(part(self.price, self.left, self.coins), self.price - self.back), 0)",
+            "        return part(self.price, self.left, self.coins)",
+        ),
+        ("        self.bonus -= of_bonus\n", ""),
+        ("            paid -= lot.left\n", ""),
+        ("        of_bonus = max(bonus - settled, 0)\n", "        of_bonus = bonus\n"),
+    ),
+    *of(
+        "gifting/model/journal.py",
+        "journal",
+        ("            self.refunded[change.lot.currency] += change.released\n", ""),
+        ("(account, amount), (_of(RECEIVABLE", "(INCOME, amount), (_of(RECEIVABLE"),
+        ("(EARNED, -diamonds - debt)", "(EARNED, -diamonds)"),
+    ),
+    *of(
+        "gifting/archive/finance.py",
+        "archive/finance",
+        ("finance.during if period == month else finance.before", "finance.during"),
+        ("sorted(self.days, reverse=newest)", "sorted(self.days)"),
+    ),
+    *of("gifting/archive/locking.py", "archive/finance", ("(cursors.c.period <= month)", "(cursors.c.period < month)")),
+)
