@@ -100,6 +100,16 @@ class Reconciliation:
             except GiftingError as error:
                 log.warning("order %s has to wait: %s", order.id, error)
 
+        await self._finish_reversals()
+
+    async def _finish_reversals(self) -> None:
+        """What is reversed at its sender is so at its host, too."""
+        for one in await self._ledger.reversals.due(self._ledger.now_ms(), PAGE):
+            try:
+                await self._ledger.reversals.take_from_host(one, self._ledger.now_ms())
+            except GiftingError as error:
+                log.warning("a reversed gift of %s has to wait: %s", one.given.user, error)
+
     async def _take_up(self, order: Order) -> None:
         order = await self.overpaid.give_back(order)
         for name in order.withdrawals:

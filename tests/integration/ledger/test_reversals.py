@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from gifting import errors
+from gifting.economy.economy import Economy
 from gifting.ledger.account import Frozen
 from gifting.ledger.audit import audit
 from gifting.ledger.halt import open_books
@@ -17,6 +18,7 @@ from gifting.ledger.keys import DAY_MS
 from gifting.model.effects import Kind
 from gifting.model.money import parse_key
 from gifting.model.reversals import Given, Returned, Reversal, Taken
+from gifting.rulebook import Rulebook
 from tests.support.accounts import account_of
 from tests.support.lua import hook
 from tests.support.orders import anyone, draft, paid, said
@@ -195,3 +197,15 @@ async def test_a_script_that_breaks_off_anywhere_is_completed(tampered: World, r
         if not broke:
             break
     assert 8 < at < 59
+
+
+async def test_what_is_half_done_is_found_and_finished_by_the_reconciliation(world: World) -> None:
+    await bought(world)
+    half = await give_back(world, await given(world, 100))
+    economy = Economy(world.ledger, world.ledger.settings, Rulebook(world.ledger.settings, lambda: None), lambda: [""])
+    for _ in range(2):
+        await economy.reconciliation.resume()
+    done = await world.ledger.reversals.find("ann", half.given.key)
+    assert done is not None and done.taken == Taken(50_000)
+    assert await diamonds(world) == 0
+    await economy.close()
