@@ -38,7 +38,7 @@ async def run_workers(
     find_secrets(settings)  # made, where it is kept in the data directory, before each worker reads it there
     workers = _Workers(settings, listeners, vital)
     running = [
-        vital.start(f"worker {number}", workers.keep(_environment(settings, url, number)))
+        vital.start(f"worker {number}", workers.keep(environment(settings, url, str(number))))
         for number in range(1, settings.workers + 1)
     ]
     reloading = vital.start("reload", workers.pass_on())
@@ -117,8 +117,10 @@ async def _stop(process: asyncio.subprocess.Process, timeout: float) -> None:
         process.kill()
 
 
-def _environment(settings: Settings, url: str, number: int) -> dict[str, str]:
-    """A worker's settings: ours, but it starts no Redis and no workers of its own, and has a name of its own."""
+def environment(settings: Settings, url: str, name: str) -> dict[str, str]:
+    """The settings of a process of this server: ours, but it starts no Redis, no workers and no archiver of its own,
+    and has a name of its own.
+    """
     values = {row.env: str(getattr(settings, row.name)) for row in table()}
-    own = {"GIFTING_REDIS": url, "GIFTING_WORKERS": "1", "GIFTING_NODE": f"{settings.node_name()}-{number}"}
-    return {**os.environ, **values, **own}
+    own = {"GIFTING_REDIS": url, "GIFTING_WORKERS": "1", "GIFTING_NODE": f"{settings.node_name()}-{name}"}
+    return {**os.environ, **values, **own, "GIFTING_ARCHIVE": settings.archive_url() or "off"}

@@ -50,6 +50,7 @@ class Archiver:
         self._steps = steps
         self._tail = Tail(redis, keys.bases)
         self._writer = Writer(store)
+        self._upgraded = False
         self._run = ""
         self._at: dict[str, Cursor] = {}
         self._marked: dict[str, str] = {}
@@ -94,7 +95,7 @@ class Archiver:
             await self._writer.write(pages, read.now)
         except Overtaken:
             self.forget()
-            return False
+            return True
         self._at |= {self._keys.bases[page.after.partition]: page.after for page in pages}
         await self._mark()
         for step in self._steps:
@@ -107,6 +108,9 @@ class Archiver:
         self._marked = {}
 
     async def _begin(self) -> None:
+        if not self._upgraded:
+            await self._store.upgrade()
+            self._upgraded = True
         read = await self._tail.read({})
         at = await begin(self._store, self._redis, self._keys, self._prefix, read.now)
         self._run = read.run

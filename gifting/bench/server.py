@@ -36,6 +36,7 @@ def private(
     """A server that nobody else knows of; its data and its log are in a folder of its own."""
     unlisted = {"XDG_RUNTIME_DIR": str(data_dir.parent)}  # its note (gifting.running) is for no other command
     where = {"GIFTING_HOST": "127.0.0.1", "GIFTING_DATA_DIR": str(data_dir), "GIFTING_REDIS": redis}
+    where |= {"GIFTING_ARCHIVE": "off"}
     who = {"GIFTING_SECRET": secret, "GIFTING_WORKERS": str(workers)}
     return Launcher({**where, **who, **unlisted, **overrides}, data_dir.parent / "server.log")
 

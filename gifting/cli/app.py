@@ -10,6 +10,7 @@ from rich.console import Console
 
 from gifting import __version__
 from gifting.cli import room, settings
+from gifting.cli.archive import archive
 from gifting.cli.audit import audit
 from gifting.cli.bench import bench
 from gifting.cli.demo import demo
@@ -26,7 +27,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 for command in (serve, demo):
     app.command()(command)
 app.add_typer(room.app, name="room")
-for command in (grant, send, watch, token, audit, report, settlements):
+for command in (grant, send, watch, token, audit, archive, report, settlements):
     app.command()(command)
 app.add_typer(settings.app, name="settings")
 for command in (resume, bench):

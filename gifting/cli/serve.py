@@ -64,6 +64,7 @@ def serve(*, fd: Annotated[list[int] | None, typer.Option(hidden=True)] = None, 
 async def _serve(
     settings: config.Settings, listeners: Sequence[socket.socket], ready: Callable[[], None], worker: bool
 ) -> None:
+    from gifting.archiving import archived
     from gifting.node import Node, redis_for
     from gifting.workers import run_workers
 
@@ -74,7 +75,7 @@ async def _serve(
         loop.add_signal_handler(number, vital.stop.set)
     loop.add_signal_handler(signal.SIGHUP, _hang_up, vital, worker, os.isatty(STDIN))
     try:
-        async with redis_for(settings, vital) as url:
+        async with redis_for(settings, vital) as url, archived(settings, url):
             if settings.workers > 1:
                 await run_workers(settings, url, listeners, vital, ready)
             else:

@@ -63,7 +63,7 @@ def run_demo(options: DemoOptions) -> int:
         settings = config.load(
             {"port": options.port, "data_dir": data_dir, "redis": "", "workers": 1, "host": HOST}
             | {"connections": SOCKETS, "tls_cert": "", "tls_key": "", "root_path": "", "public_url": ""}
-            | {"token_issuer": "", "token_audience": "", "confirm_first_gift": False}
+            | {"token_issuer": "", "token_audience": "", "confirm_first_gift": False, "archive": "off"}
             | {"providers": "", "prices": "", "regions": "", "catalog": ""}
         )
         listeners = [stack.enter_context(listener) for listener in listen(settings)]

@@ -15,7 +15,7 @@ from gifting.load.plan import Target
 from gifting.wire.tokens import Role, issue
 
 SECRET = "a secret for tests only, 32 bytes+"
-USUAL = {"secret": SECRET, "confirm_first_gift": False}
+USUAL = {"secret": SECRET, "confirm_first_gift": False, "archive": "off"}
 """Settings that tests have unless they say otherwise."""
 
 
