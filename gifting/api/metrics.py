@@ -68,6 +68,10 @@ def _returned(parts: Parts) -> int:
     return parts.economy.reconciliation.overpaid.returned
 
 
+def _backlog(parts: Parts) -> float:
+    return parts.ledger.upkeep.backlog.seconds
+
+
 def _webhooks(parts: Parts) -> dict[str, Value]:
     found = parts.economy.purchases.refused
     return {str(reason): found[reason] for reason in Reason}
@@ -124,6 +128,12 @@ TABLE = (
     Row("gifting_reconciled", COUNTER, "Effects no webhook told of.", lambda p: p.economy.reconciliation.found),
     Row("gifting_clock_steps", COUNTER, "Steps of Redis' clock.", lambda p: p.ledger.upkeep.clock.steps),
     Row("gifting_ledger_halted", GAUGE, "1 if the books are closed.", lambda p: bool(p.ledger.halt.why)),
+    Row(
+        "gifting_archive_backlog_seconds",
+        GAUGE,
+        "Age of what is not archived.",
+        lambda p: p.ledger.upkeep.backlog.seconds,
+    ),
     Row("gifting_revocations", GAUGE, "Revocations known here.", lambda p: len(p.ledger.revocations)),
     Row("gifting_jwks_age_seconds", GAUGE, "Age of the fetched JWKS; 0: none.", lambda p: p.keeper.age),
     Row("gifting_feed_healthy", GAUGE, "1 if the feed is heard of.", lambda p: p.feed.healthy),

@@ -24,6 +24,9 @@ class Storage:
         "Where the archive is: sqlite:///path or postgresql://user@host/database; off: there is none. Empty: with the "
         "private Redis, archive.db in the data directory; with another, none.",
     )
+    archive_backlog: float = setting(
+        300.0, "Age of what is not archived yet above which /readyz says that the node is degraded.", least=1
+    )
     maxmemory: int = setting(
         0,
         "Memory limit of the private Redis; 0: none. At the limit gifts are refused, never lost.",

@@ -8,6 +8,7 @@ from typing import Final
 
 from gifting.config import Settings
 from gifting.health import Health
+from gifting.ledger.backlog import Backlog
 from gifting.ledger.clock import Clock, in_ms
 from gifting.ledger.coins import Coins
 from gifting.ledger.connect import BinaryRedis
@@ -43,6 +44,7 @@ class Upkeep:
         self.clock = Clock(monotonic)
         self.floors = Floors(redis, keys, settings)
         self.coins = Coins(redis, keys)
+        self.backlog = Backlog(redis, keys, health, settings.archive_backlog)
 
     async def round(self) -> None:
         """Once around. Raises RedisError, OSError."""
@@ -54,6 +56,7 @@ class Upkeep:
         self._tell_outage(now)
         await self._compare_settings()
         await self.coins.read()
+        await self.backlog.read(now)
 
     async def _measure(self) -> tuple[int, float]:
         """The time, and by how much the clock has stepped, in ms."""

@@ -76,4 +76,11 @@ MUTANTS = (
         ("        whole = max(whole, trimmed + (nth > 0))\n", ""),
         ("        more = whole > max(since, trimmed)\n", "        more = max(whole, trimmed) > since\n"),
     ),
+    *of(
+        "gifting/ledger/backlog.py",
+        "ledger/backlog",
+        ("        if self.seconds > self._most:\n", "        if self.seconds >= self._most:\n"),
+        ("        oldest = await self._oldest() if followed else None\n", "        oldest = await self._oldest()\n"),
+        ("            self._health.recover(PART)\n", "            pass\n"),
+    ),
 )

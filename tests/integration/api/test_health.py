@@ -10,6 +10,7 @@ import pytest
 
 from gifting.errors import NotReady
 from gifting.health import Health
+from gifting.ledger.keys import Keys
 from tests.support.proxy import Proxy
 from tests.support.server import Server
 
@@ -35,6 +36,34 @@ def test_only_news_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         health.fail("ledger", "It stopped.")
     assert [record.message for record in caplog.records] == ["not ready: ledger: It stopped."]
+
+
+def test_what_is_degraded_is_no_problem(caplog: pytest.LogCaptureFixture) -> None:
+    health = Health()
+    for why in ("It is behind.", "It is more behind."):
+        health.degrade("archive", why)
+    assert (health.problems, health.degraded) == ({}, {"archive": "It is more behind."})
+    health.recover("archive")
+    health.recover("archive")
+    assert health.degraded == {}
+    assert [record.message for record in caplog.records] == [
+        "degraded: archive: It is behind.",
+        "no longer degraded: archive",
+    ]
+
+
+async def test_readyz_says_that_the_archive_is_behind_and_is_200(
+    tmp_path: Path, redis_url: str, redis_client: Any
+) -> None:
+    async with Server(tmp_path / "data", redis_url, archive_backlog=1) as server:
+        assert await server.operator.call("GET", "/readyz") == {"ok": True}
+        await redis_client.hset(Keys("gifting", 1).meta, "archive", "one")
+        await redis_client.xadd("gifting:{p00}:ledger", {"e": b""})
+        async with asyncio.timeout(20):
+            while "degraded" not in (found := await server.operator.call("GET", "/readyz")):
+                await asyncio.sleep(0)
+        assert found["ok"]
+        assert "behind" in found["degraded"]["archive"]
 
 
 async def test_readyz_names_what_does_not_work(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
