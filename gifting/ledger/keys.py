@@ -11,7 +11,9 @@ key                             type    holds
 ``{pNN}:clawbacks:H``           hash    key of a reversal → what it took of the host; ``redo``: one that broke off
 ``{pNN}:wards:U``               zset    who has U for guardian, or has asked → when that was last noted (ms)
 ``{pNN}:orders``                zset    orders to look at (``user\\norder``) → when (ms)
-``{pNN}:references``            hash    order or reference of a provider → ``user\\norder``
+``{pNN}:payouts:H``             hash    a creator's payouts; ``v``: how many changes, ``redo``: one that broke off
+``{pNN}:payouts``               zset    payouts to look at (``host\\npayout``) → when (ms)
+``{pNN}:references``            hash    order, payout or reference of a provider → ``user\\norder``
 ``{pNN}:diamonds``              hash    host → milli-diamonds
 ``{pNN}:carry``                 hash    host/denominator → remainder of the diamond division
 ``{pNN}:totals``                hash    ``issued``, ``spent``, ``taken``, ``debt``: coins of all users; marks of what
@@ -135,6 +137,16 @@ class Keys:
 
     def clawbacks(self, host: str) -> str:
         return f"{self.base(host)}:clawbacks:{host}"
+
+    def payouts(self, host: str) -> list[str]:
+        """What payouts of a host are made of, as ``payout_put`` takes it."""
+        base = self.base(host)
+        return [*(f"{base}:{part}" for part in ("ledger", "diamonds", "totals")), *self.payouts_of(host)]
+
+    def payouts_of(self, host: str) -> list[str]:
+        """A host's payouts, and those of the partition that are to be looked at."""
+        base = self.base(host)
+        return [f"{base}:payouts:{host}", f"{base}:payouts"]
 
     def wards(self, guardian: str) -> str:
         return f"{self.base(guardian)}:wards:{guardian}"

@@ -29,6 +29,7 @@ from gifting.ledger.meta import Meta
 from gifting.ledger.notices import Notices
 from gifting.ledger.orders import Orders
 from gifting.ledger.overlays import Overlays
+from gifting.ledger.payouts import Payouts
 from gifting.ledger.people import People
 from gifting.ledger.promotions import Promotions
 from gifting.ledger.protections import Protections
@@ -96,6 +97,7 @@ class Ledger:
         self.promotions = Promotions(calls)
         self.orders = Orders(calls, self.promotions)
         self.reversals = Reversals(calls, settings)
+        self.payouts = Payouts(calls)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)
         self.sandbox = SandboxBooks(calls)
         self.deliveries = Deliveries(calls)

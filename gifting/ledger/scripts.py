@@ -30,6 +30,7 @@ NAMES = (
     "log_page",
     "order_put",
     "overlay_issue",
+    "payout_put",
     "person_put",
     "presence",
     "promotion_reserve",

@@ -53,6 +53,7 @@ class Status(IntEnum):
     CONFLICT = 40
     """What a change was computed from is no longer so."""
     PROMOTION_OVER = 42
+    NOT_ENOUGH_DIAMONDS = 50
 
     @property
     def error(self) -> type[errors.GiftingError]:
@@ -111,6 +112,7 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.LIST_FULL: errors.ListFull,
     Status.CONFLICT: errors.Conflict,
     Status.PROMOTION_OVER: errors.PromotionOver,
+    Status.NOT_ENOUGH_DIAMONDS: errors.NotEnoughDiamonds,
 }
 _STATUSES = {error: status for status, error in _ERRORS.items()}
 

@@ -91,6 +91,11 @@ class Balances:
         self.diamonds[host] += diamonds
         return diamonds
 
+    def pay_out(self, host: str, diamonds: int) -> int:
+        """Milli-diamonds that leave for a payout; or, below 0, come back. Returns what is left."""
+        self.diamonds[host] -= diamonds
+        return self.diamonds[host]
+
     def _add(self, base: str, **changes: int) -> None:
         for name, coins in changes.items():
             self.totals[f"{base} {name}"] += coins

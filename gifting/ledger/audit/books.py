@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
-from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, KnownKeys
+from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, PAID_OUT, KnownKeys
 from gifting.ledger.audit.order_book import OrderBooks
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.audit.reversal_book import ReversalBook
@@ -72,7 +72,9 @@ class Books:
                 self._reversals.reversal(base, entry)
             case Clawback():
                 self._reversals.clawback(base, entry)
-            case Payout() | AccountChange():
+            case Payout():
+                self._pay_out(base, entry)
+            case AccountChange():
                 pass
             case _:
                 assert_never(entry)
@@ -86,6 +88,16 @@ class Books:
             return
         self._findings.grants += 1
         self.balances.issue(base, grant.user, 0, grant.coins)
+
+    def _pay_out(self, base: str, payout: Payout) -> None:
+        """Each entry of a payout has a key of its own: it leaves once, and comes back once."""
+        host, name = payout.host, payout.payout
+        if not self.known.first(self.known.name(base, payout.key), PAID_OUT):
+            sentence = f"Payout {name} of {host} is entered again, with {payout.diamonds} milli-diamonds."
+            self._findings.found("key_twice", sentence, about.gift(base, payout.key), shakes=(about.earnings(host),))
+        elif self.balances.pay_out(host, payout.diamonds) < 0:
+            sentence = f"{host} had {-self.balances.diamonds[host]} milli-diamonds too few for payout {name}."
+            self._findings.found("negative_balance", sentence, about.earnings(host))
 
     def _debit(self, base: str, debit: Debit) -> None:
         key = self.known.name(base, debit.key)

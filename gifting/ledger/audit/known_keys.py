@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gifting.ledger.keys import Keys
 
-DEBITED, CREDITED, GRANTED, GIFT_KEPT, GRANT_KEPT, PURCHASED, REVERSED = 1, 2, 4, 8, 16, 32, 64
+DEBITED, CREDITED, GRANTED, GIFT_KEPT, GRANT_KEPT, PURCHASED, REVERSED, PAID_OUT = 1, 2, 4, 8, 16, 32, 64, 128
 """What is known of a key."""
 
 

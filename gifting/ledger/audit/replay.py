@@ -36,7 +36,9 @@ def enter(balances: Balances, base: str, entry: Entry) -> None:
             balances.unspend(base, entry.user, entry.paid, entry.bonus)
         case Clawback():
             balances.claw_back(entry.host, entry.diamonds, entry.debt)
-        case Payout() | AccountChange():
+        case Payout():
+            balances.pay_out(entry.host, entry.diamonds)
+        case AccountChange():
             pass
         case _:
             assert_never(entry)

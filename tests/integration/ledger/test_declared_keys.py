@@ -9,15 +9,18 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gifting.ledger import commit_call, keys, scripts
 from gifting.ledger.commit import Packed, PendingCommit, pack_batch
+from gifting.ledger.payouts import Hold
 from gifting.model import limits
 from gifting.model.events import encode_event
 from gifting.model.house import PersonChange, RulesChange
 from gifting.model.money import parse_key
+from gifting.model.payout_table import PAYOUT
 from gifting.model.protection import Protection
 from gifting.model.reports import Report
 from gifting.model.reversals import Given
@@ -45,6 +48,7 @@ def shape(key: str) -> str:
     key = re.sub(r":overlays:.*", ":overlays:H", key)
     key = re.sub(r":(orders|wards|reversals):.*", r":\1:U", key)
     key = re.sub(r":clawbacks:.*", ":clawbacks:H", key)
+    key = re.sub(r":payouts:.*", ":payouts:H", key)
     key = re.sub(r":promotion:.*", ":promotion:I", key)
     key = re.sub(r":revoked:.*", ":revoked:K", key)
     return re.sub(r":(keys|grants):\d+$", r":\1:B", key)
@@ -142,7 +146,7 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await ledger.bans.unban("dan", "a test", "op")
     assert await ledger.sandbox.write("cs_1", b"", b"known", world.clock[0], world.clock[0])
     await ledger.deliveries.note("google:GPA.1", world.clock[0], ["coins.20", "token"])
-    await scripts.call(world.redis, "archived", [f"{ledger.keys.bases[0]}:archived"], "1-1")
+    await pay_and_archive(world)
     for guardian in ("mum", "dad"):
         await ledger.wards.link("ann", partial(invite, guardian), what="guardian_asked", value=guardian, by="ann")
         await recorder.look()
@@ -158,6 +162,11 @@ async def reverse_a_gift(world: World, room: RoomRef, recorder: Recorder) -> Non
     await recorder.look()
     await reversals.take_from_host(half, world.clock[0])
     await recorder.look()
+
+
+async def pay_and_archive(world: World) -> None:
+    await world.ledger.payouts.request(replace(PAYOUT, host="host2", diamonds=1), Hold(0), lambda _: None)
+    await scripts.call(world.redis, "archived", [f"{world.ledger.keys.bases[0]}:archived"], "1-1")
 
 
 def invite(guardian: str, record: Protection, _: int) -> Protection:

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from gifting import errors
 from gifting.ledger.keys import DAY_MS, account_keys
+from gifting.ledger.payouts import Hold
 from gifting.ledger.status import Status
 from gifting.model.events import encode_event, encode_host
 from gifting.model.money import MAX_AMOUNT, key_time, parse_key
 from gifting.model.packing import unpack
+from gifting.model.payout_table import PAYOUT
 from gifting.model.values import Result, RoomRef
 from tests.support.orders import draft
 from tests.support.world import LEAD, START, WINDOW, World, a_world
@@ -226,6 +229,21 @@ async def test_promotion_over(world: World) -> None:
         await world.ledger.promotions.hold(costs[1], 100)
     await world.ledger.promotions.hold(costs[2], 100)
     assert await world.ledger.promotions.used(["spring", "summer"]) == {"spring": 100, "summer": 0}
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, Status.OK), (1, Status.NOT_ENOUGH_DIAMONDS)])
+async def test_not_enough_diamonds(world: World, more: int, status: Status) -> None:
+    """To the last thousandth of a diamond."""
+    await world.send()
+    has = int(await world.redis.hget(f"{world.base('host')}:diamonds", "host") or 0)
+    draft = replace(PAYOUT, host="host", diamonds=has + more)
+    before = await world.state()
+    if status is Status.OK:
+        assert await world.ledger.payouts.request(draft, Hold(0), lambda _: None) == draft
+        return
+    with pytest.raises(errors.NotEnoughDiamonds):
+        await world.ledger.payouts.request(draft, Hold(0), lambda _: None)
+    assert await world.state() == before
 
 
 def test_every_status_is_asked_for_above() -> None:

@@ -27,7 +27,7 @@ from gifting.model.packing import pack
 
 LUA = resources.files("gifting.ledger").joinpath("lua")
 KEY = bytes(16)
-COMING = {"payout"}
+COMING: set[str] = set()
 """Kinds that are read, and which no script writes yet."""
 
 

@@ -36,4 +36,5 @@ local Status = {
   LIST_FULL = 37,
   CONFLICT = 40,
   PROMOTION_OVER = 42,
+  NOT_ENOUGH_DIAMONDS = 50,
 }

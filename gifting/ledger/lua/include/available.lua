@@ -1,0 +1,25 @@
+-- available(key, host, has, today, hold, reserve, bps): of the milli-diamonds that a host has, those that may be paid
+-- out today, as model/earnings.py has it: what was earned in the last `hold` days is pending, a share of what was in
+-- the last `reserve` days is kept back, and what is owed is wanted first. `key`: the partition's diamonds.
+-- A day more is looked at: the clock may have gone back.
+-- @include chunks
+-- @include digits
+local BASIS = 10000
+
+local function earned(key, host, first, last)
+  local fields, sum = {}, 0
+  for day = math.max(first, 0), last do
+    fields[#fields + 1] = host .. '/' .. digits(day)
+  end
+  for _, value in ipairs(call_in_chunks('HMGET', key, fields)) do
+    sum = sum + math.max(tonumber(value or 0), 0)
+  end
+  return sum
+end
+
+local function available(key, host, has, today, hold, reserve, bps)
+  local pending = math.min(earned(key, host, today - hold + 1, today + 1), has)
+  local share = bps > 0 and math.ceil(earned(key, host, today - reserve + 1, today - hold) * bps / BASIS) or 0
+  local debt = tonumber(redis.call('HGET', key, host .. '/debt') or 0)
+  return math.max(has - pending - math.min(share, has - pending) - debt, 0)
+end
