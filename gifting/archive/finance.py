@@ -30,8 +30,8 @@ from gifting.ledger.entries import (
 )
 from gifting.ledger.entry_parser import UNREADABLE, parse_entries
 from gifting.model.deferred import Lot, Purse
-from gifting.model.journal import Account, Journal
-from gifting.model.periods import ends
+from gifting.model.journal import PAID, Account, Journal
+from gifting.model.periods import ends, preceding, starts
 
 PAGE: Final = 2000
 """Items read at a time."""
@@ -65,12 +65,17 @@ class Earnings:
 
 @dataclass(slots=True)
 class Finance:
-    """All accounts, and what can't be read off them. ``ages``: milli-diamonds that creators have, by :data:`AGES`."""
+    """All accounts, and what can't be read off them. ``ages``: milli-diamonds that creators have, by :data:`AGES`.
+
+    ``broken``: of paid coins (as ``PAID``) and by currency, what was breakage at the beginning of the month, and at its
+    end.
+    """
 
     before: Journal = field(default_factory=Journal)
     during: Journal = field(default_factory=Journal)
     ages: list[int] = field(default_factory=lambda: [0] * (len(AGES) + 1))
     debtors: Counter[str] = field(default_factory=Counter)
+    broken: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
     unreadable: int = 0
 
     def closing(self) -> Counter[Account]:
@@ -97,7 +102,7 @@ class _Partition:
             case Grant():
                 journal.grant(self.purses[entry.user], entry.coins)
             case Purchase():
-                lot = Lot(entry.order, entry.provider, entry.currency, entry.price, entry.paid)
+                lot = Lot(entry.order, entry.provider, entry.currency, entry.price, entry.paid, entry.ts)
                 journal.purchase(self.purses[entry.user], lot, entry.bonus)
             case Reversal():
                 coins = entry.paid, entry.bonus, entry.debt
@@ -116,6 +121,15 @@ class _Partition:
             case _:
                 assert_never(entry)
 
+    def old(self, before: int) -> Counter[str]:
+        """What is not spent of lots issued before a time (ms): paid coins, and money by currency."""
+        found: Counter[str] = Counter()
+        for purse in self.purses.values():
+            coins, money = purse.unspent_since(before)
+            found[PAID] += coins
+            found.update(money)
+        return found
+
     def _pay_out(self, entry: Payout) -> None:
         if entry.diamonds > 0:
             self.hosts[entry.host].take(entry.diamonds, newest=False)
@@ -123,26 +137,41 @@ class _Partition:
             self.hosts[entry.host].earn(entry.ts // DAY_MS, -entry.diamonds)
 
 
-async def replay(store: Store, month: int) -> Finance:
-    """The books up to the end of a month (YYYYMM), from the beginning of the archive."""
+async def replay(store: Store, month: int, breakage_after: int = 0) -> Finance:
+    """The books up to the end of a month (YYYYMM), from the beginning of the archive.
+
+    Paid coins are breakage ``breakage_after`` days after they were issued; 0: never.
+    """
     finance = Finance()
+    of_opening, of_closing = (limit - breakage_after * DAY_MS for limit in (starts(month), ends(month)))
     end = ends(month) // DAY_MS
     for partition in await _partitions(store):
         books = _Partition()
-        async for period, data in _items(store, partition, month):
-            journal = finance.during if period == month else finance.before
-            try:
-                entries = list(parse_entries(data))
-            except UNREADABLE:
-                finance.unreadable += 1
-                continue
-            for entry in entries:
-                books.enter(journal, entry)
+        finance.unreadable += await _read(store, partition, 0, preceding(month), books, finance.before)
+        if breakage_after:
+            finance.broken[0].update(books.old(of_opening))
+        finance.unreadable += await _read(store, partition, month, month, books, finance.during)
+        if breakage_after:
+            finance.broken[1].update(books.old(of_closing))
         for earnings in books.hosts.values():
             for day, diamonds in earnings.days.items():
                 finance.ages[sum(end - day > age for age in AGES)] += diamonds
         finance.debtors.update({user: purse.debt for user, purse in books.purses.items() if purse.debt})
     return finance
+
+
+async def _read(store: Store, partition: int, first: int, last: int, books: _Partition, journal: Journal) -> int:
+    """Enter the items of months, both included; returns how many could not be read."""
+    unreadable = 0
+    async for data in _items(store, partition, first, last):
+        try:
+            entries = list(parse_entries(data))
+        except UNREADABLE:
+            unreadable += 1
+            continue
+        for entry in entries:
+            books.enter(journal, entry)
+    return unreadable
 
 
 async def _partitions(store: Store) -> list[int]:
@@ -151,16 +180,16 @@ async def _partitions(store: Store) -> list[int]:
         return [partition for (partition,) in found]
 
 
-async def _items(store: Store, partition: int, month: int) -> AsyncIterator[tuple[int, bytes]]:
-    """A partition's items up to the end of a month, a page at a time: an archive may be read while it grows."""
-    period, seq = 0, 0
+async def _items(store: Store, partition: int, first: int, last: int) -> AsyncIterator[bytes]:
+    """A partition's items of some months, a page at a time: an archive may be read while it grows."""
+    period, seq = first, 0
     async with store.engine.connect() as connection:
         while True:
             of_partition = (items.c.partition == partition) & (items.c.seq > seq)
-            wanted = of_partition & (items.c.period >= period) & (items.c.period <= month)
+            wanted = of_partition & (items.c.period >= period) & (items.c.period <= last)
             rows = select(items.c.period, items.c.seq, items.c.data).where(wanted)
             page = (await connection.execute(rows.order_by(items.c.period, items.c.seq).limit(PAGE))).all()
             for period, seq, data in page:  # noqa: B007
-                yield period, data
+                yield data
             if len(page) < PAGE:
                 return

@@ -19,7 +19,7 @@ from gifting.model.periods import show_period
 T = TypeVar("T")
 
 
-async def month_of_books(url: str, month: int, locker: str = "") -> Finance:
+async def month_of_books(url: str, month: int, locker: str = "", breakage_after: int = 0) -> Finance:
     """The books of a month, from the archive at ``url``; locked by ``locker``, if anybody.
 
     Raises:
@@ -27,7 +27,7 @@ async def month_of_books(url: str, month: int, locker: str = "") -> Finance:
     """
 
     async def read(store: Store) -> Finance:
-        finance = await replay(store, month)
+        finance = await replay(store, month, breakage_after)
         if locker:
             await lock(store, finance, month, locker, int(time.time() * 1000))
         await check(store, finance, month)

@@ -30,20 +30,22 @@ def _currencies(finance: Finance) -> list[str]:
 
 
 def deferred(finance: Finance) -> Report:
-    """Deferred revenue by currency: opening + sold − spent − refunded − breakage = closing. Of coins see ``unspent``.
-
-    Coins never expire, so breakage is 0.
+    """Deferred revenue, of paid coins, of bonus coins and by currency: opening + sold − spent − refunded − breakage =
+    closing. Breakage is below 0 where more of what was breakage before is spent or taken back.
     """
     columns = ("what", "opening", "sold", "spent", "refunded", "breakage", "closing")
-    rows: list[tuple[Cell, ...]] = []
-    for currency in _currencies(finance):
-        flow = finance.during.totals
-        opening = -finance.before.totals[accounts.DEFERRED, currency]
-        closing = -finance.closing()[accounts.DEFERRED, currency]
-        sold, refunded = finance.during.sold[currency], finance.during.refunded[currency]
-        spent = -flow[accounts.INCOME, currency]
-        rows.append((currency, opening, sold, spent, refunded, 0, closing))
-    return Report(columns, rows)
+    coins = [_rolled(finance, "paid coins", accounts.PAID, COIN), _rolled(finance, "bonus coins", accounts.BONUS, COIN)]
+    money = [_rolled(finance, currency, accounts.DEFERRED, currency) for currency in _currencies(finance)]
+    return Report(columns, [*coins, *money])
+
+
+def _rolled(finance: Finance, what: str, account: str, commodity: str) -> tuple[Cell, ...]:
+    key = account if commodity == COIN else commodity
+    before, after = (broken[key] for broken in finance.broken)
+    opening, closing = -finance.before.totals[account, commodity], -finance.closing()[account, commodity]
+    month = finance.during
+    flow = (month.sold[key], month.spent[key], month.refunded[key], after - before)
+    return (what, opening - before, *flow, closing - after)
 
 
 def unspent(finance: Finance) -> Report:
@@ -96,6 +98,17 @@ def trial_balance(finance: Finance) -> Report:
     return Report(("account", "commodity", "opening", "month", "closing"), rows)
 
 
+def journal(finance: Finance) -> Report:
+    """The postings: those of all months before, and those of the month; debits above 0. Beancount takes them too."""
+    rows = [
+        (when, name, of, amount)
+        for when, told in (("before", finance.before), ("month", finance.during))
+        for (name, of), amount in sorted(told.totals.items())
+        if amount
+    ]
+    return Report(("when", "account", "commodity", "amount"), list[tuple[Cell, ...]](rows))
+
+
 REPORTS: Final[dict[str, Callable[[Finance], Report]]] = {
     "deferred": deferred,
     "unspent": unspent,
@@ -103,6 +116,7 @@ REPORTS: Final[dict[str, Callable[[Finance], Report]]] = {
     "losses": losses,
     "payable": payable,
     "trial-balance": trial_balance,
+    "journal": journal,
 }
 
 

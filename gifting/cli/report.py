@@ -6,12 +6,13 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from getpass import getuser
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from gifting import config
 from gifting.cli.options import DataOption
 from gifting.cli.target import data_beside
 from gifting.errors import BadSetting, NoArchive
@@ -20,15 +21,22 @@ if TYPE_CHECKING:
     from gifting.archive.statements import Report
 
 Format = Literal["text", "json", "csv", "beancount"]
-NAMES = "deferred, unspent, debt, losses, payable, trial-balance, tie-out; lock closes the month for good"
+NAMES = "deferred, unspent, debt, losses, payable, trial-balance, journal, tie-out; lock closes the month for good"
+
+ArchiveOption = Annotated[
+    str | None, typer.Option("--archive", help="sqlite:///path or postgresql://…; by default, that of the settings.")
+]
 
 
 def report(
     name: Annotated[str, typer.Argument(help=f"One of: {NAMES}.")],
     month: Annotated[str, typer.Option("--month", help="As 2026-11, in UTC.")],
-    format: Annotated[Format, typer.Option("--format", help="beancount: the whole books, whatever the name.")] = "text",
-    archive: Annotated[str | None, typer.Option("--archive", help="sqlite:///path or postgresql://…")] = None,
+    format: Annotated[Format, typer.Option("--format", help="beancount is of the journal.")] = "text",
+    archive: ArchiveOption = None,
     data_dir: DataOption = None,
+    breakage_after: Annotated[
+        int | None, typer.Option("--breakage-after", help="Days; by default, those of the settings.")
+    ] = None,
 ) -> None:
     """What finance asks of a month, from the archive, whether a server runs or not: docs/finance.md."""
     from gifting.archive.beancount import beancount
@@ -39,15 +47,20 @@ def report(
 
     if name not in REPORTS and name not in ("lock", "tie-out"):
         raise BadSetting(f"There is no report {name[:64]}: {NAMES}.")
+    if format == "beancount" and name != "journal":
+        raise BadSetting("--format beancount is of the journal.")
     try:
         period = parse_period(month)
     except ValueError as error:
         raise BadSetting(f"--month: {error}.") from None
+    settings = _beside({"archive": archive, "data_dir": data_dir, "breakage_after": breakage_after})
+    url = _archive(settings)
     if name == "tie-out":
-        for line in _shown(asyncio.run(at_store(archive or _beside(data_dir), lambda at: tie_out(at, period))), format):
+        for line in _shown(asyncio.run(at_store(url, lambda at: tie_out(at, period))), format):
             print(line)
         return
-    finance = asyncio.run(month_of_books(archive or _beside(data_dir), period, getuser() if name == "lock" else ""))
+    locker = getuser() if name == "lock" else ""
+    finance = asyncio.run(month_of_books(url, period, locker, settings.breakage_after))
     if name == "lock":
         print(f"{month} is locked")
         return
@@ -55,11 +68,18 @@ def report(
         print(line)
 
 
-def _beside(data_dir: str | None) -> str:
-    path = data_beside({"data_dir": data_dir}).data_path / "archive.db"
-    if not path.exists():
-        raise NoArchive(f"There is none in {path.parent}: say --archive URL.")
-    return f"sqlite:///{path}"
+def _beside(flags: Mapping[str, str | int | None]) -> config.Settings:
+    """Those that name an archive, else those of the server that runs here."""
+    settings = config.load(flags)
+    return settings if settings.archive else data_beside(flags)
+
+
+def _archive(settings: config.Settings) -> str:
+    """The URL of an archive that is there. Raises NoArchive."""
+    url = settings.archive_url()
+    if not url or (not settings.archive and not (settings.data_path / "archive.db").exists()):
+        raise NoArchive(f"There is none in {settings.data_path}: say --archive URL.")
+    return url
 
 
 def _shown(report: Report, format: Format) -> Iterable[str]:
@@ -85,13 +105,14 @@ def _cell(cell: str | int, width: int) -> str:
 
 def settlements(
     file: Annotated[typer.FileText, typer.Argument(help="A CSV of what a provider settled: docs/finance.md.")],
-    archive: Annotated[str | None, typer.Option("--archive", help="sqlite:///path or postgresql://…")] = None,
+    archive: ArchiveOption = None,
     data_dir: DataOption = None,
 ) -> None:
     """Take in what a provider settled, for `gifting report tie-out`; again changes nothing."""
     from gifting.archive.locking import at_store
     from gifting.archive.settling import read_settlements, take_in
 
+    url = _archive(_beside({"archive": archive, "data_dir": data_dir}))
     rows = list(read_settlements(file))
-    new = asyncio.run(at_store(archive or _beside(data_dir), lambda store: take_in(store, rows)))
+    new = asyncio.run(at_store(url, lambda store: take_in(store, rows)))
     print(f"{new} new of {len(rows)}")

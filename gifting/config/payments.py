@@ -27,6 +27,13 @@ class Payments:
         "Who bears it when a gift is reversed: creator (the diamonds are taken back, and what is not there is debt) or "
         "platform (the creator keeps them).",
     )
+    breakage_after: int = setting(
+        0,
+        "Days after which a paid coin that is not spent counts as breakage in the report of deferred revenue, though "
+        "it is still good. 0: never.",
+        least=0,
+        most=3650,
+    )
     sandbox_delay: float = setting(
         10.0, "How long the sandbox waits before what its cards do later, such as a refund.", least=0, most=86400
     )

@@ -7,6 +7,7 @@ coins of a gift that are given back are of the newest lot of which some were spe
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from gifting.model.orders import part
@@ -14,13 +15,17 @@ from gifting.model.orders import part
 
 @dataclass(slots=True)
 class Lot:
-    """The paid coins of one order: ``taken`` were taken back, with the money ``back``, and ``left`` are not spent."""
+    """The paid coins of one order: ``taken`` were taken back, with the money ``back``, and ``left`` are not spent.
+
+    ``issued`` is in ms since 1970.
+    """
 
     order: str
     provider: str
     currency: str
     price: int
     coins: int
+    issued: int = 0
     taken: int = 0
     back: int = 0
     left: int = 0
@@ -97,6 +102,14 @@ class Purse:
 
     def lot(self, order: str) -> Lot | None:
         return next((lot for lot in self.lots if lot.order == order), None)
+
+    def unspent_since(self, before: int) -> tuple[int, Counter[str]]:
+        """Of lots issued before a time (ms): the paid coins that are not spent, and the money deferred for them."""
+        old = [lot for lot in self.lots if lot.issued < before]
+        money: Counter[str] = Counter()
+        for lot in old:
+            money[lot.currency] += lot.deferred
+        return sum(lot.left for lot in old), money
 
     def _put_in(self, paid: int, bonus: int) -> None:
         settled = min(self.debt, paid + bonus)

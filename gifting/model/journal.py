@@ -47,12 +47,14 @@ Account = tuple[str, str]
 class Journal:
     """Postings of one span of time, added up by account: debits above 0.
 
-    By currency: prices of what was ``sold``, and what is no longer deferred since it was ``refunded``.
+    By currency, and of coins by :data:`PAID` and :data:`BONUS`: what was ``sold`` (of bonus coins: handed out), and
+    what is not there any more since it was ``spent``, or settled debt, or was ``refunded``.
     """
 
     def __init__(self) -> None:
         self.totals: Counter[Account] = Counter()
         self.sold: Counter[str] = Counter()
+        self.spent: Counter[str] = Counter()
         self.refunded: Counter[str] = Counter()
 
     def post(self, commodity: str, *postings: tuple[str, int]) -> None:
@@ -64,11 +66,13 @@ class Journal:
         before = purse.paid, purse.bonus, purse.debt
         purse.grant(coins)
         self._coins(before, purse, GRANTED)
+        self._spend(before, purse, 0, coins)
 
     def purchase(self, purse: Purse, lot: Lot, bonus: int) -> None:
         before = purse.paid, purse.bonus, purse.debt
         changes = purse.buy(lot, bonus)
         self._coins(before, purse, SOLD)
+        self._spend(before, purse, lot.coins, bonus)
         if lot.currency:
             self.post(lot.currency, (_of(RECEIVABLE, lot.provider), lot.price), (DEFERRED, -lot.price))
             self.sold[lot.currency] += lot.price
@@ -78,6 +82,7 @@ class Journal:
         before = purse.paid, purse.bonus, purse.debt
         changes = purse.spend(coins)
         self._coins(before, purse, SPENT)
+        self._spend(before, purse)
         self._earn(changes)
 
     def give_back(self, purse: Purse, paid: int, bonus: int) -> None:
@@ -85,6 +90,7 @@ class Journal:
         before = purse.paid, purse.bonus, purse.debt
         changes = purse.give_back(paid, bonus)
         self._coins(before, purse, SPENT)
+        self._spend(before, purse)
         self._earn(changes)
 
     def reverse(
@@ -94,6 +100,8 @@ class Journal:
         before, lot = (purse.paid, purse.bonus, purse.debt), purse.lot(order)
         changes = purse.take_back(lot, *coins, of_lot, amount)
         self._coins(before, purse, TAKEN)
+        self.refunded[PAID] += before[0] - purse.paid
+        self.refunded[BONUS] += before[1] - purse.bonus
         account = LOSS.get(why, LOSS[""])
         if lot is not None and lot.currency:
             self.post(lot.currency, (account, amount), (_of(RECEIVABLE, lot.provider), -amount))
@@ -115,8 +123,16 @@ class Journal:
         paid, bonus, debt = purse.paid - before[0], purse.bonus - before[1], purse.debt - before[2]
         self.post(COIN, (PAID, -paid), (BONUS, -bonus), (DEBT, debt), (other, paid + bonus - debt))
 
+    def _spend(self, before: tuple[int, int, int], purse: Purse, paid: int = 0, bonus: int = 0) -> None:
+        """Of what the user had, and ``paid`` and ``bonus`` coins that came in, what is not there now was spent."""
+        self.sold[PAID] += paid
+        self.sold[BONUS] += bonus
+        self.spent[PAID] += before[0] + paid - purse.paid
+        self.spent[BONUS] += before[1] + bonus - purse.bonus
+
     def _earn(self, changes: list[Change]) -> None:
         for change in changes:
+            self.spent[change.lot.currency] += change.released
             self.post(change.lot.currency, (DEFERRED, change.released), (INCOME, -change.released))
 
 

@@ -107,7 +107,12 @@ class Play:
         assert coins == {accounts.PAID: -known.paid, accounts.BONUS: -known.bonus, accounts.DEBT: known.debt}
         assert totals[accounts.SOLD, COIN] + totals[accounts.GRANTED, COIN] == self.issued
         assert totals[accounts.SPENT, COIN] == -self.spent
+        journal = self.journal
+        for kind, here in ((accounts.PAID, known.paid), (accounts.BONUS, known.bonus)):
+            assert journal.sold[kind] - journal.spent[kind] - journal.refunded[kind] == here
+        assert journal.sold[accounts.PAID] + journal.sold[accounts.BONUS] == self.issued
         for currency in CURRENCIES:
+            assert journal.spent[currency] == -totals[accounts.INCOME, currency]
             assert totals["Assets:Receivable:Sandbox", currency] == self.money[currency]
             deferred = sum(lot.deferred for lot in self.purse.lots if lot.currency == currency)
             assert -totals[accounts.DEFERRED, currency] == deferred
