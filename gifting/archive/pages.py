@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, tuple_
@@ -21,3 +21,8 @@ async def pages(connection: AsyncConnection, asked: Select[Any], *names: ColumnE
             yield row
         last = [page[-1]._mapping[name] for name in names]
         page = (await connection.execute(asked.where(tuple_(*names) > tuple_(*last)))).all()
+
+
+def chunks(found: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+    """These in parts of that size at most."""
+    return (found[start : start + size] for start in range(0, len(found), size))

@@ -27,7 +27,7 @@ from gifting.model.chain import next_hash
 from gifting.model.money import MAX_AMOUNT
 from gifting.model.periods import month_of_key, period_of
 
-Row = tuple[str | int | bytes, ...]
+Row = tuple[str | int | bytes | None, ...]
 """A table's values, in the order of its columns."""
 
 _KINDS: Final = {kind: str(kind.__struct_config__.tag) for kind in get_args(Entry)}

@@ -32,7 +32,8 @@ key                             type    holds
 ``{pNN}:watched``               zset    live rooms by viewers
 ``{pNN}:hosting``               hash    host → live rooms
 ``{pNN}:streaks``               zset    open streaks (``room\\nuser\\ngift``) by deadline
-``{pNN}:room:R``                hash    state, host, title, seq, totals, rules
+``{pNN}:room:R``                hash    state, host, title, seq, totals, rules; ``archived``: seq up to which its log is
+                                        in the archive, where one follows
 ``{pNN}:room:R/log``            stream  room batches; the id is ``last seq-count``
 ``{pNN}:room:R/removed``        zset    seqs of events of which is shown no longer what was said
 ``{pNN}:room:R/streaks``        hash    open streaks

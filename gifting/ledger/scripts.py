@@ -37,6 +37,7 @@ NAMES = (
     "report_close",
     "report_put",
     "revoke",
+    "room_archived",
     "room_end",
     "room_open",
     "room_rules",

@@ -1,0 +1,36 @@
+"""Rooms' logs in the archive: events that come twice, are missing, or say what was removed."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+MUTANTS = (
+    *of(
+        "gifting/archive/room_writing.py",
+        "archive/room_logs",
+        ("            if at.get(room.id, 0) != page.since:\n", "            if False:\n"),
+        (
+            "            await _remove(connection, {room.id: [*page.removed] for room, page in pages if page.removed})\n",
+            "",
+        ),
+    ),
+    *of(
+        "gifting/archive/room_rows.py",
+        "archive/room_logs",
+        ("    said = None if removed else ", "    said = "),
+        ("        part = batch.after(since)\n", "        part = batch\n"),
+        ('    return text.replace("\\0", "\\ufffd")\n', "    return text\n"),
+    ),
+    *of(
+        "gifting/archive/room_logs.py",
+        "archive/room_logs",
+        ("                page = page._replace(last=room.seq)\n", "                continue\n"),
+        ("{**walked, **self._open, **await self._live()}", "{**self._open, **await self._live()}"),
+    ),
+    *of(
+        "gifting/ledger/lua/room_archived.lua",
+        "archive/room_logs",
+        ("if asked <= known then\n", "if false then\n"),
+        ("if redis.call('EXISTS', KEYS[1]) == 0 then\n", "if false then\n"),
+    ),
+)
