@@ -89,7 +89,9 @@ class Node:
         self.health = vital.health
         self.rulebook = Rulebook(settings, tell_others)
         self.ledger = Ledger(url, settings, self.rulebook.rules.catalog, vital=self.vital)
-        self.rulebook.follow(lambda rules: self.ledger.use_catalog(rules.catalog), self._check_rules)
+        self.ledger.check_commissions(self.rulebook.rules.catalog, self.rulebook.rules.creators)
+        self.ledger.use_creators(self.rulebook.rules.creators)
+        self.rulebook.follow(self._use_rules, self._check_rules)
         self.keeper = KeyKeeper(settings, self.health)
         self.hub = Hub(self.ledger.rooms, settings, self.name)
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring(), self.rulebook)
@@ -110,10 +112,15 @@ class Node:
         )
         self.health.check("feed", lambda: "" if self.feed.healthy else "No events are heard from Redis.")
 
+    def _use_rules(self, rules: Rules) -> None:
+        self.ledger.use_catalog(rules.catalog)
+        self.ledger.use_creators(rules.creators)
+
     def _check_rules(self, rules: Rules) -> None:
         """Raises BadCatalog."""
         try:
             self.ledger.check_rate(rules.catalog)
+            self.ledger.check_commissions(rules.catalog, rules.creators)
         except BadSetting as error:
             raise BadCatalog(error.detail) from None
 

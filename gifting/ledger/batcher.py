@@ -47,17 +47,16 @@ class Batcher:
         self._batch_max = settings.batch_max
         self._rest = settings.batch_pause
         self._timeout = settings.ledger_timeout
-        options = pack(
-            (
-                round(settings.dedupe_window * 1000),
-                round(settings.key_lead * 1000),
-                round(settings.streak_window * 1000),
-                *settings.diamond_rate(),
-                settings.log_keep,
-            )
-        )
         self._connector = connector
-        self._flights = Flights(connector, CommitCalls(chain, options, now), halted, self._landed)
+        self._options = (
+            round(settings.dedupe_window * 1000),
+            round(settings.key_lead * 1000),
+            round(settings.streak_window * 1000),
+            *settings.diamond_rate(),
+            settings.log_keep,
+        )
+        self._calls = CommitCalls(chain, pack((*self._options, 0)), now)
+        self._flights = Flights(connector, self._calls, halted, self._landed)
         self._queue = Queue(settings.batch_queue, settings.free_queue)
         self._closed: Callable[[], errors.GiftingError] | None = None
         self._idle = asyncio.Event()
@@ -69,6 +68,10 @@ class Batcher:
         self._pause = 0.0
         connector.came_up.append(self._settle)
         connector.tried.append(self._expire)
+
+    def use_commission(self, commission: int) -> None:
+        """What is taken off for hosts who have no commission of their own, in basis points, from the next call on."""
+        self._calls.use(pack((*self._options, commission)))
 
     @property
     def queued(self) -> int:

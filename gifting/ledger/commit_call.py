@@ -41,6 +41,10 @@ class CommitCalls:
         self.linked = False
         """Whether the last call can be named by the next."""
 
+    def use(self, options: bytes) -> None:
+        """Other options, from the next call on."""
+        self._options = bulk(options)
+
     def pack(self, batch: Sequence[PendingCommit], *, link: bool, beside: bool) -> bytes:
         """The next call. ``link`` lets one be written beside it; one that is written ``beside`` another is linked."""
         packed = pack_batch(batch)

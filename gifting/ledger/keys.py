@@ -14,7 +14,8 @@ key                             type    holds
 ``{pNN}:payouts:H``             hash    a creator's payouts; ``v``: how many changes, ``redo``: one that broke off
 ``{pNN}:payouts``               zset    payouts to look at (``host\\npayout``) → when (ms)
 ``{pNN}:references``            hash    order, payout or reference of a provider → ``user\\norder``
-``{pNN}:diamonds``              hash    host → milli-diamonds
+``{pNN}:diamonds``              hash    host → milli-diamonds; ``host/D`` → those earned on day D since 1970,
+                                        UTC; ``host/bps`` → its commission in basis points, if it has its own
 ``{pNN}:carry``                 hash    host/denominator → remainder of the diamond division
 ``{pNN}:totals``                hash    ``issued``, ``spent``, ``taken``, ``debt``: coins of all users; marks of what
                                         broke off

@@ -45,7 +45,8 @@ from gifting.ledger.upkeep import Upkeep
 from gifting.ledger.wallets import Wallets
 from gifting.ledger.wards import Wards
 from gifting.model.catalog import Catalog
-from gifting.model.money import MAX_AMOUNT
+from gifting.model.creators import Creators
+from gifting.model.money import MAX_AMOUNT, effective_rate
 from gifting.tasks import Vital, end
 from gifting.wire.messages import MAX_COUNT
 
@@ -133,13 +134,26 @@ class Ledger:
         Raises:
             BadSetting: of this catalog it would not.
         """
-        numerator, denominator = self.settings.diamond_rate()
+        self._check_commission(catalog, 0)
+
+    def check_commissions(self, catalog: Catalog, creators: Creators) -> None:
+        """Likewise for the rate that the commission of each tier leaves. Raises BadSetting."""
+        for tier in creators:
+            self._check_commission(catalog, tier.commission)
+
+    def _check_commission(self, catalog: Catalog, commission: int) -> None:
+        numerator, denominator = effective_rate(self.settings.diamond_rate(), commission)
         dearest = max(gift.coins for gift in catalog) * MAX_COUNT
         if dearest * numerator + denominator > MAX_AMOUNT:
+            less = f" less a commission of {commission} basis points" if commission else ""
             raise errors.BadSetting(
-                f"diamonds_per_coin is {self.settings.diamonds_per_coin}: with {dearest} coins in one send that is no "
-                "longer exact. Use a simpler fraction."
+                f"diamonds_per_coin is {self.settings.diamonds_per_coin}{less}: with {dearest} coins in one send that "
+                "is no longer exact. Use a simpler fraction."
             )
+
+    def use_creators(self, creators: Creators) -> None:
+        """Take the first tier's commission off from now on for hosts whom nobody has put into one."""
+        self.batcher.use_commission(creators.usual.commission)
 
     def use_catalog(self, catalog: Catalog) -> None:
         """Sell these gifts from now on. What was packed before costs what it did then."""

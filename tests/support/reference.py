@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gifting.model.catalog import Gift
-from gifting.model.money import MAX_AMOUNT, diamonds_for, key_time, parse_key
+from gifting.model.money import MAX_AMOUNT, diamonds_for, effective_rate, key_time, parse_key
 from gifting.model.terms import UNBOUND, Terms
 from tests.support.reference_account import Account, Refusal
 from tests.support.reference_house import House, Person
@@ -85,6 +85,8 @@ class Reference:
         self.accounts: dict[str, Account] = {}
         self.diamonds: Counter[str] = Counter()
         self.carry: Counter[tuple[str, int]] = Counter()
+        self.days: Counter[str] = Counter()
+        self.commissions: Counter[str] = Counter()
         self.issued: Counter[Hashable] = Counter()
         self.spent: Counter[Hashable] = Counter()
         self.taken: Counter[Hashable] = Counter()
@@ -139,8 +141,9 @@ class Reference:
 
     def _gift(self, now: int, sent: Sent) -> Reply:
         user, host, coins = sent.user["id"], sent.host["id"], sent.gift.coins * sent.count
-        carrying = (host, self.rules.rate[1])
-        diamonds, carry = diamonds_for(coins, self.rules.rate, self.carry[carrying])
+        rate = effective_rate(self.rules.rate, self.commissions[host])
+        carrying = (host, rate[1])
+        diamonds, carry = diamonds_for(coins, rate, self.carry[carrying])
         before = self.account(user).rolled(now)
         if refused := self._refusal(now, sent, before, coins, diamonds):
             return Reply(0, refused[0], refused[1], before.coins)
@@ -148,6 +151,7 @@ class Reference:
         self.accounts[user] = before.take(coins, sent.terms, now, self.rules.streak_window)
         self.spent[self.partition(user)] += coins
         self.diamonds[host] += diamonds
+        self.days[f"{host}/{now // 86_400_000}"] += diamonds
         self.carry[carrying] = carry
         room.coins += coins
         room.diamonds += diamonds
@@ -169,6 +173,9 @@ class Reference:
             return unwanted
         if refused := account.refusal(coins, sent.terms, now, self.rules.streak_window):
             return refused
+        numerator, denominator = effective_rate(self.rules.rate, self.commissions[host])
+        if coins * numerator + denominator > MAX_AMOUNT:
+            return "bad_amount", 0
         if max(self.diamonds[host] + diamonds, self.rooms[sent.room].coins + coins) > MAX_AMOUNT:
             return "wallet_full", 0
         return None if sent.confirmed else account.unasked(coins, sent.terms)

@@ -95,7 +95,7 @@ class World:
         packed = pack_batch(items)
         keys = packed.keys.decode().split("\r\n")[1::2]
         assert len(keys) == packed.keys_count
-        options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000))
+        options = pack((WINDOW, LEAD, STREAK, 500, 1, 1000, 0))
         args = (str(self.clock[0]), options, *packed.arguments, "", "")
         reply = await scripts.call(self.redis, "commit", keys, *args)
         return [Reply(*values) for values in read_replies(reply, len(items))]

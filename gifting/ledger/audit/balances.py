@@ -9,8 +9,11 @@ from typing import Final
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.report import Findings
+from gifting.ledger.entries import Clawback
 from gifting.ledger.keys import Keys
+from gifting.model.earnings import day_of
 from gifting.model.money import MAX_AMOUNT, diamonds_for
+from gifting.model.reversals import DAYS, SETTLED, days_taken
 
 NAMED_MAX: Final = 5
 """Wallets named in one sentence."""
@@ -21,7 +24,8 @@ ISSUED, SPENT, TAKEN, DEBT = "issued", "spent", "taken", "debt"
 @dataclass(slots=True)
 class Balances:
     """Coins by user, and how many of them are bonus coins; what users owe, and have spent and bought in all.
-    Milli-diamonds by host, what hosts owe of them, remainders by ``host/denominator``, totals by ``partition name``.
+    Milli-diamonds by host, what hosts owe of them, remainders by ``host/denominator``, what was earned by ``host/day``
+    since 1970 (UTC) and not taken back, totals by ``partition name``.
     """
 
     coins: Counter[str] = field(default_factory=Counter)
@@ -32,6 +36,7 @@ class Balances:
     diamonds: Counter[str] = field(default_factory=Counter)
     host_debt: Counter[str] = field(default_factory=Counter)
     carry: Counter[str] = field(default_factory=Counter)
+    day: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
 
     def issue(self, base: str, user: str, paid: int, bonus: int) -> int:
@@ -79,16 +84,27 @@ class Balances:
         self._add(base, spent=-paid - bonus, taken=settled, debt=-settled)
         return settled
 
-    def claw_back(self, host: str, diamonds: int, debt: int) -> None:
-        """Milli-diamonds that were taken of a host, and what became debt, or, below 0, settled it."""
-        self.diamonds[host] -= diamonds
-        self.host_debt[host] += debt
+    def claw_back(self, entry: Clawback) -> None:
+        """Milli-diamonds that were taken of a host, and what became debt, or, below 0, settled it. What was earned by day
+        is taken of the gift's own day, then of the newest; a settlement takes of none.
+        """
+        host = entry.host
+        self.diamonds[host] -= entry.diamonds
+        self.host_debt[host] += entry.debt
+        if entry.gift != SETTLED:
+            today = day_of(entry.ts)
+            days = {day: self.day[f"{host}/{day}"] for day in range(today - DAYS + 1, today + 1)}
+            for day, taken in days_taken(days, entry.day, entry.diamonds).items():
+                self.day[f"{host}/{day}"] -= taken
 
-    def earn(self, host: str, coins: int, rate: tuple[int, int]) -> int:
-        """Milli-diamonds for coins, at a rate (numerator, denominator); the remainder is carried. Returns how many."""
+    def earn(self, host: str, coins: int, rate: tuple[int, int], ts: int) -> int:
+        """Milli-diamonds for coins, at a rate (numerator, denominator) and a time in ms; the remainder is carried.
+        Returns how many.
+        """
         account = f"{host}/{rate[1]}"
         diamonds, self.carry[account] = diamonds_for(coins, rate, self.carry[account])
         self.diamonds[host] += diamonds
+        self.day[f"{host}/{day_of(ts)}"] += diamonds
         return diamonds
 
     def pay_out(self, host: str, diamonds: int) -> int:
@@ -119,10 +135,12 @@ def compare(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> N
     differ("diamonds_differ", "milli-diamonds", told.diamonds, kept.diamonds, about.earnings)
     differ("diamonds_differ", "milli-diamonds of debt", told.host_debt, kept.host_debt, about.earnings)
     differ("carry_differs", "remainder", told.carry, kept.carry, _of_carry)
+    _compare_days(keys, told, kept, findings)
     _check_range(kept.coins, about.wallet, findings)
     _check_range(kept.diamonds, about.earnings, findings)
     _check_range(kept.host_debt, about.earnings, findings)
     _check_range(kept.carry, _of_carry, findings)
+    _check_range(kept.day, _of_carry, findings)
     _check_range(kept.totals, _of_totals, findings)
     issued, spent, taken, here = kept.sum(ISSUED), kept.sum(SPENT), kept.sum(TAKEN), kept.coins.total()
     if issued != here + spent + taken:
@@ -142,6 +160,23 @@ def _compare_accounts(told: Balances, kept: Balances, findings: Findings) -> Non
         if sent > told.sent[user]:
             sentence = f"{user} has spent {told.sent[user]} coins by the ledger, Redis has {sent}."
             findings.found("account_differs", sentence, about.wallet(user))
+
+
+def _compare_days(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> None:
+    """What was earned by day. Before the oldest day of a partition it is kept no more, or was not yet: of that day and
+    those before there may be less.
+    """
+    oldest: dict[str, int] = {}
+    for name in kept.day:
+        host, _, day = name.rpartition("/")
+        base = keys.base(host)
+        oldest[base] = min(oldest.get(base, int(day)), int(day))
+    for name in sorted(told.day.keys() | kept.day.keys()):
+        host, _, day = name.rpartition("/")
+        exact = int(day) > oldest.get(keys.base(host), int(day))
+        if kept.day[name] > told.day[name] or (exact and kept.day[name] != told.day[name]):
+            sentence = f"{host} earned {told.day[name]} on day {day} by the ledger, Redis has {kept.day[name]}."
+            findings.found("diamonds_differ", sentence, about.earnings(host))
 
 
 def _account_for(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> set[str]:

@@ -146,7 +146,7 @@ class Books:
         self._findings.found("key_twice", sentence, about.gift(base, entry.key), shakes=shakes)
 
     def _earn(self, credit: Credit) -> int:
-        diamonds = self.balances.earn(credit.host, credit.coins, (credit.numerator, credit.denominator))
+        diamonds = self.balances.earn(credit.host, credit.coins, (credit.numerator, credit.denominator), credit.ts)
         if diamonds != credit.diamonds:
             self._findings.found(
                 "diamonds_wrong",

@@ -161,6 +161,8 @@ class _Reader:
         owed = {name.removesuffix(_DEBT): value for name, value in own.items() if name.endswith(_DEBT)}
         self._add(kept.diamonds, base, "diamonds", {k: v for k, v in own.items() if b"/" not in k}, about.earnings)
         self._add(kept.host_debt, base, "diamonds", owed, about.earnings)
+        days = {name: value for name, value in own.items() if name.rpartition(b"/")[2].isdigit() and b"/" in name}
+        self._add(kept.day, base, "diamonds", days, about.earnings)
         self._add(kept.carry, base, "carry", carry, about.earnings)
         for name, value in _unmarked(totals).items():
             number = self._number(value, f"{base}:totals {text(name)}", about.totals(base))
@@ -175,7 +177,7 @@ class _Reader:
         place = f"{base}:{name}"
         for field_, value in found.items():
             key = text(field_)
-            owner = key.rpartition("/")[0] if name == "carry" else key
+            owner = key.rpartition("/")[0] if "/" in key else key
             self._check_home(base, key, owner, place, tag)
             if _NUMBER.fullmatch(value):
                 book[key] += int(value)

@@ -31,11 +31,11 @@ def enter(balances: Balances, base: str, entry: Entry) -> None:
         case Debit():
             balances.spend(base, entry.user, entry.coins)
         case Credit():
-            balances.earn(entry.host, entry.coins, (entry.numerator, entry.denominator))
+            balances.earn(entry.host, entry.coins, (entry.numerator, entry.denominator), entry.ts)
         case GiftReversal():
             balances.unspend(base, entry.user, entry.paid, entry.bonus)
         case Clawback():
-            balances.claw_back(entry.host, entry.diamonds, entry.debt)
+            balances.claw_back(entry)
         case Payout():
             balances.pay_out(entry.host, entry.diamonds)
         case AccountChange():

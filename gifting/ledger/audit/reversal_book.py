@@ -36,7 +36,7 @@ class ReversalBook:
     def clawback(self, base: str, entry: Clawback) -> None:
         if not self._first(base, entry):
             return
-        self._balances.claw_back(entry.host, entry.diamonds, entry.debt)
+        self._balances.claw_back(entry)
         if entry.gift != SETTLED:
             self._clawed[entry.key] = entry
 

@@ -4,7 +4,8 @@
 --           as credit.add_room takes them; its rooms, seven each, as room.open and house.open take them; the buckets of
 --           its keys; then, if ARGV [9] is not '', the chain
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
---      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep]
+--      [2]  msgpack [dedupe window ms, key lead ms, streak window ms, rate numerator, rate denominator, log keep,
+--           commission of hosts who have none of their own, in basis points]
 --      [3]  the kinds of the items, a byte each: 1 gift, 2 event, 3 like
 --      [4]  msgpack [how many partitions of senders, of rooms, of each room its partition, of each bucket its
 --           partition, and its number]; here and below all these, targets and terms are named by their place
@@ -35,10 +36,10 @@
 local ARRAY = '\150' -- of 6
 local FRESH, DUPLICATE = ARRAY .. '\0', ARRAY .. '\1' -- and its first field
 local now = clock(ARGV[1])
-local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, log_keep =
+local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, log_keep, commission =
   unpack(cmsgpack.unpack(ARGV[2]))
 local debits = debit.new(now, dedupe_window, key_lead, rate_numerator, rate_denominator, streak_window)
-local credits = credit.new(now, streak_window, rate_numerator, rate_denominator, log_keep)
+local credits = credit.new(now, streak_window, rate_numerator, rate_denominator, log_keep, commission)
 local CHAIN_KEPT = 60000 -- ms
 local after, number = ARGV[8], ARGV[9]
 local chain = number ~= '' and KEYS[#KEYS]

@@ -211,7 +211,7 @@ CREDIT = """#!lua
 -- @include credit
 local now, target, does = unpack(cmsgpack.unpack(ARGV[1]))
 local gifts = cmsgpack.unpack(ARGV[2])
-local credits = credit.new(now, 3000, 500, 1, 1000)
+local credits = credit.new(now, 3000, 500, 1, 1000, 0)
 local told = {}
 credit.add_room(credits, 1, 5)
 credit.add_target(credits, 1, target)

@@ -461,6 +461,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.reference.rules = replace(self.reference.rules, rate=self.settings.diamond_rate())
         self.start()
 
+    @rule(host=st.sampled_from(("ann", "bob", "cat", "dan", "eve")), commission=st.sampled_from((0, 1, 5000, 9999)))
+    def take_commission(self, host: str, commission: int) -> None:
+        """From the next gift on."""
+        key = f"{self.ledger.keys.base(host)}:diamonds"
+        self.run(self.ledger.redis.hset(key, f"{host}/bps", commission))
+        self.reference.commissions[host] = commission
+
     # What must be the same.
 
     @rule()
@@ -488,6 +495,10 @@ class LedgerMachine(RuleBasedStateMachine):
             assert int(found.get(b"issued", 0)) == reference.issued[base]
             assert int(found.get(b"spent", 0)) == reference.spent[base]
             assert int(found.get(b"taken", 0)) == reference.taken[base]
+            found = await ledger.redis.hgetall(f"{base}:diamonds")
+            days = {name.decode(): int(value) for name, value in found.items() if name.rpartition(b"/")[2].isdigit()}
+            earned = reference.days.items()
+            assert days == {name: n for name, n in earned if ledger.keys.base(name.partition("/")[0]) == base}
         for name, room in reference.rooms.items():
             found = to_builtins(await ledger.rooms.snapshot(await ledger.rooms.find(name)))
             found["streaks"].sort(key=lambda event: event["seq"])

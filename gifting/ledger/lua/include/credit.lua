@@ -1,8 +1,8 @@
 -- credit: the half of gifts that is in their rooms' partitions: streak, ranking, log, what the host earns; what is free
 -- too.
---   credit.new(now, window, numerator, denominator, keep)
+--   credit.new(now, window, numerator, denominator, keep, commission)
 --                                           the credits of a call: times in ms, diamonds per coin, how many events a
---                                           log keeps
+--                                           log keeps, what is taken off for whom nothing else is kept (basis points)
 --   credit.add_room(c, at, keys)            a room, in the partition whose four keys begin at KEYS[at]: ledger,
 --                                           diamonds, carry, streaks' deadlines; its own as room.open takes them,
 --                                           and behind these those of house.open
@@ -28,19 +28,20 @@
 -- @include wire
 local credit = { KEYS = 4 }
 local CREDIT, OF_ID = '\155\166credit', '\176' -- an array of 11 and its first field; as in debit.lua
+local LESS = '\156' -- an array of 12, where there is a commission
 
-function credit.new(now, window, numerator, denominator, keep)
+function credit.new(now, window, numerator, denominator, keep, commission)
   return {
-    now = now, window = window, numerator = numerator, denominator = denominator, keep = keep,
+    now = now, window = window, keep = keep, rates = earnings.rates(numerator, denominator, commission, now),
     partitions = {}, places = {}, rooms = {}, targets = {}, stamp = room.stamp(now),
-    entry = CREDIT .. wire[now] .. OF_ID, rate = cmsgpack.pack(numerator, denominator),
+    entry = CREDIT .. wire[now] .. OF_ID,
   }
 end
 
 local function partition_at(c, at)
   local p = c.places[at]
   if not p then
-    p = { earnings = earnings.open(at, c.numerator, c.denominator), streaks = KEYS[at + 3], rooms = {} }
+    p = { earnings = earnings.open(at, c.rates), streaks = KEYS[at + 3], rooms = {} }
     c.places[at], c.partitions[#c.partitions + 1] = p, p
   end
   return p
@@ -117,17 +118,21 @@ end
 
 function credit.full(c, gift)
   local to, coins = c.targets[gift.target.number], gift.coins
-  local diamonds = earnings.share(to.earnings, to.purse, coins)
+  if earnings.inexact(to.purse, coins) then
+    return Status.BAD_AMOUNT
+  end
+  local diamonds = earnings.share(to.purse, coins)
   if to.purse.diamonds + diamonds > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then
     return Status.WALLET_FULL
   end
   return nil
 end
 
-local function enter_credit(c, e, gift, seq, diamonds)
+local function enter_credit(c, e, rate, gift, seq, diamonds)
   local n = e.n
-  e[n + 1], e[n + 2], e[n + 3], e[n + 4] = c.entry, gift.key, wire[gift.user], gift.target.credited
-  e[n + 5], e[n + 6], e[n + 7], e[n + 8] = wire[seq], wire[gift.coins], wire[diamonds], c.rate
+  local entry = rate.commission > 0 and LESS .. c.entry:sub(2) or c.entry
+  e[n + 1], e[n + 2], e[n + 3], e[n + 4] = entry, gift.key, wire[gift.user], gift.target.credited
+  e[n + 5], e[n + 6], e[n + 7], e[n + 8] = wire[seq], wire[gift.coins], wire[diamonds], rate.told
   e.n = n + 8
 end
 
@@ -138,12 +143,12 @@ function credit.give(c, gift)
   local streak = gift.streak and streaks.continue(r, gift, c.now, c.window, c.stamp)
   local seq = r.seq + 1
   streak = streak or { first = seq, count = gift.count, coins = coins }
-  local diamonds = earnings.add(to.earnings, to.purse, coins)
+  local diamonds = earnings.add(to.purse, coins)
   room.count(r, gift.shown or gift.user, gift.profile, coins, diamonds)
   if gift.shown then
     room.unmask(r, gift.shown, gift.user)
   end
-  enter_credit(c, to.earnings.entries, gift, seq, diamonds)
+  enter_credit(c, to.earnings.entries, to.purse.rate, gift, seq, diamonds)
   streaks.append(r, c.stamp, streak, not gift.streak, diamonds, target.about, gift.profile, gift.sent)
   return seq, streak.count, streak.first
 end
