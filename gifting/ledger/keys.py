@@ -16,6 +16,7 @@ key                             type    holds
 ``{pNN}:references``            hash    order, payout or reference of a provider → ``user\\norder``
 ``{pNN}:diamonds``              hash    host → milli-diamonds; ``host/D`` → those earned on day D since 1970,
                                         UTC; ``host/bps`` → its commission in basis points, if it has its own
+``{pNN}:creators``              hash    host → what is known of it as a creator (:mod:`gifting.model.creator`)
 ``{pNN}:carry``                 hash    host/denominator → remainder of the diamond division
 ``{pNN}:totals``                hash    ``issued``, ``spent``, ``taken``, ``debt``: coins of all users; marks of what
                                         broke off

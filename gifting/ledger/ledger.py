@@ -18,6 +18,7 @@ from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
 from gifting.ledger.comments import Comments
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.connector import Connector
+from gifting.ledger.creators import Creators
 from gifting.ledger.deliveries import Deliveries
 from gifting.ledger.free_events import FreeEvents
 from gifting.ledger.gifts import Gifts
@@ -45,7 +46,7 @@ from gifting.ledger.upkeep import Upkeep
 from gifting.ledger.wallets import Wallets
 from gifting.ledger.wards import Wards
 from gifting.model.catalog import Catalog
-from gifting.model.creators import Creators
+from gifting.model.creators import Creators as CreatorTerms
 from gifting.model.money import MAX_AMOUNT, effective_rate
 from gifting.tasks import Vital, end
 from gifting.wire.messages import MAX_COUNT
@@ -55,10 +56,10 @@ class Ledger:
     """One process' way to the books in Redis at ``url``; ``now`` as :class:`Calls` takes it.
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
-    ``comments``, ``wallets``, ``accounts``, ``protections``, ``notices``, ``wards``, ``spending``, ``promotions``,
-    ``orders``, ``reversals``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and ``sweeper``. ``vital``
-    keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is the process' own clock, in
-    seconds.
+    ``comments``, ``wallets``, ``accounts``, ``creators``, ``protections``, ``notices``, ``wards``, ``spending``,
+    ``promotions``, ``orders``, ``reversals``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and
+    ``sweeper``. ``vital`` keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is the
+    process' own clock, in seconds.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Ledger:
         self.comments = Comments(calls, self.rooms, settings.log_keep)
         self.wallets = Wallets(calls, settings)
         self.accounts = Accounts(calls)
+        self.creators = Creators(calls, lambda: int(now() or self.now_ms()))
         self.bans = Bans(calls, self.accounts)
         self.protections = Protections(self.accounts, lambda: int(now() or self.now_ms()))
         self.notices = Notices(calls, self.protections)
@@ -136,7 +138,7 @@ class Ledger:
         """
         self._check_commission(catalog, 0)
 
-    def check_commissions(self, catalog: Catalog, creators: Creators) -> None:
+    def check_commissions(self, catalog: Catalog, creators: CreatorTerms) -> None:
         """Likewise for the rate that the commission of each tier leaves. Raises BadSetting."""
         for tier in creators:
             self._check_commission(catalog, tier.commission)
@@ -151,7 +153,7 @@ class Ledger:
                 "is no longer exact. Use a simpler fraction."
             )
 
-    def use_creators(self, creators: Creators) -> None:
+    def use_creators(self, creators: CreatorTerms) -> None:
         """Take the first tier's commission off from now on for hosts whom nobody has put into one."""
         self.batcher.use_commission(creators.usual.commission)
 

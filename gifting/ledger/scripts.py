@@ -24,6 +24,7 @@ NAMES = (
     "comment_hold",
     "comment_remove",
     "commit",
+    "creator_put",
     "forget",
     "gift_reverse",
     "grant",

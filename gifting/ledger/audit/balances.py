@@ -85,8 +85,8 @@ class Balances:
         return settled
 
     def claw_back(self, entry: Clawback) -> None:
-        """Milli-diamonds that were taken of a host, and what became debt, or, below 0, settled it. What was earned by day
-        is taken of the gift's own day, then of the newest; a settlement takes of none.
+        """Milli-diamonds that were taken of a host, and what became debt, or, below 0, settled it. Of what was earned
+        by day it is the gift's own day's, then that of the newest; a settlement takes of none.
         """
         host = entry.host
         self.diamonds[host] -= entry.diamonds
