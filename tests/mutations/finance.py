@@ -27,11 +27,21 @@ MUTANTS = (
     ),
     *of(
         "gifting/archive/finance.py",
-        "archive/finance",
+        "archive/finance archive/finance_months",
         ("0, preceding(month), books, finance.before", "0, preceding(month), books, finance.during"),
         ("            finance.broken[0].update(books.old(of_opening))\n", ""),
         ("(items.c.period <= last)", "(items.c.period < last)"),
         ("sorted(self.days, reverse=newest)", "sorted(self.days)"),
+    ),
+    *of(
+        "gifting/model/deferred.py",
+        "archive/finance_months",
+        ("if lot.issued < before]", "if lot.issued <= before]"),
+    ),
+    *of(
+        "gifting/archive/statements.py",
+        "archive/finance_months",
+        ("refunded[key], after - before)", "refunded[key], after)"),
     ),
     *of("gifting/archive/locking.py", "archive/finance", ("(cursors.c.period <= month)", "(cursors.c.period < month)")),
 )
