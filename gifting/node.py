@@ -16,6 +16,7 @@ from typing import Any
 from gifting.api.app import make_app, make_metrics_app
 from gifting.api.metrics import Parts, make_registry
 from gifting.api.services import Services
+from gifting.archive.gifts import find_gift
 from gifting.archive.reading import Archive
 from gifting.config import Settings
 from gifting.economy.economy import PLAY_MONEY, Economy
@@ -96,8 +97,9 @@ class Node:
         self.hub = Hub(self.ledger.rooms, settings, self.name)
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring(), self.rulebook)
         self.keeper.changed = self.gateway.rekey
-        self.economy = Economy(self.ledger, settings, self.rulebook, lambda: self.keeper.secrets)
         self.archive = Archive(settings.archive_url())
+        older = partial(find_gift, self.archive, self.ledger.keys)
+        self.economy = Economy(self.ledger, settings, self.rulebook, lambda: self.keeper.secrets, older)
         self.feed = Feed(
             self.ledger.connector,
             self.ledger.keys.channels(),

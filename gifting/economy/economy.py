@@ -12,6 +12,7 @@ from gifting.economy.providers.sandbox.provider import Sandbox
 from gifting.economy.providers.sandbox.sender import Address, Sender
 from gifting.economy.purchases import Purchases
 from gifting.economy.reconcile import Reconciliation
+from gifting.economy.reversals import Older, Reversals, nothing_older
 from gifting.economy.withdrawals import Withdrawals
 from gifting.ledger.ledger import Ledger
 from gifting.model.standing import Standing
@@ -21,7 +22,7 @@ PLAY_MONEY: Final = "purchases are paid with play money: the sandbox takes payme
 
 
 class Economy:
-    """``secrets`` gives those of the server.
+    """``secrets`` gives those of the server, and ``older`` the gifts of which the ledger's streams have no more.
 
     Raises:
         BadSetting, MissingExtra: a provider lacks something.
@@ -33,6 +34,7 @@ class Economy:
         settings: Settings,
         rulebook: Rulebook,
         secrets: Callable[[], Sequence[str]],
+        older: Older = nothing_older,
     ) -> None:
         accounts = settings.gifting_kinds()
 
@@ -44,6 +46,7 @@ class Economy:
         providers = make_providers(Parts(settings, ledger, secrets, lambda: rulebook.rules.prices))
         self.purchases = Purchases(ledger, providers, rules)
         self.withdrawals = Withdrawals(ledger, self.purchases, lambda: secrets()[0])
+        self.reversals = Reversals(ledger, self.purchases.tell, older)
         self.reconciliation = Reconciliation(ledger, settings, self.purchases, self.withdrawals)
         found = providers.get(PLAY)
         self.sandbox = found if isinstance(found, Sandbox) else None

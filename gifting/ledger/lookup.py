@@ -29,6 +29,7 @@ from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, item_order, read_ledger
 from gifting.ledger.trimming import read_trimmed
 from gifting.model.money import DIGEST_SIZE, key_time, parse_key
+from gifting.model.reversals import Given
 from gifting.wire.replies import GiftStatusError, GiftStatusReply
 
 log = logging.getLogger(__name__)
@@ -123,12 +124,7 @@ class Lookup:
             self._users.discard(user)
 
     async def _search(self, user: str, key: bytes, stored: Stored | None) -> GiftStatusReply:
-        base, time = self._keys.base(user), key_time(key)
-        changes = read_changes(await self._meta.read())
-        first = time - longest("key_lead", self._lead, changes) - MARGIN
-        last = time + longest("dedupe_window", self._window, changes) + MARGIN
-        spans = [(time - MARGIN, time + SOON), (time + SOON + 1, last), (first, time - MARGIN - 1)]
-        debit = await self._find(Debit, base, key, spans)
+        debit = await self._debit(user, key)
         if debit is None and stored is not None:
             raise errors.OutcomeUnknown("The gift is not in the ledger; the operator must look.")
         if debit is None:
@@ -137,17 +133,33 @@ class Lookup:
             return _refused(errors.KeyReused())
         return await self._accepted(debit, stored)
 
+    async def given(self, user: str, key: bytes) -> Given | None:
+        """A user's gift as both sides of the ledger have it, None if there is none. Raises what :meth:`status` does."""
+        async with self._turn(user):
+            debit = await self._debit(user, key)
+            if debit is None or debit.user != user:
+                return None
+            return given_of(debit, await self._credit(debit))
+
+    async def _debit(self, user: str, key: bytes) -> Debit | None:
+        base, time = self._keys.base(user), key_time(key)
+        changes = read_changes(await self._meta.read())
+        first = time - longest("key_lead", self._lead, changes) - MARGIN
+        last = time + longest("dedupe_window", self._window, changes) + MARGIN
+        spans = [(time - MARGIN, time + SOON), (time + SOON + 1, last), (first, time - MARGIN - 1)]
+        return await self._find(Debit, base, key, spans)
+
+    async def _credit(self, debit: Debit) -> Credit:
+        span = (debit.ts - MARGIN, debit.ts + MARGIN)
+        credit = await self._find(Credit, self._keys.base(debit.host), debit.key, [span])
+        if credit is None:
+            raise errors.OutcomeUnknown("The gift was debited, but not credited; the operator must look.")
+        return credit
+
     async def _accepted(self, debit: Debit, stored: Stored | None) -> GiftStatusReply:
         if stored is not None and stored.status == Status.OUTCOME_UNKNOWN:
             stored = None
-        if stored is None:
-            span = (debit.ts - MARGIN, debit.ts + MARGIN)
-            credit = await self._find(Credit, self._keys.base(debit.host), debit.key, [span])
-            if credit is None:
-                raise errors.OutcomeUnknown("The gift was debited, but not credited; the operator must look.")
-            seq = credit.seq
-        else:
-            seq = stored.seq
+        seq = (await self._credit(debit)).seq if stored is None else stored.seq
         found = GiftStatusReply(
             "accepted",
             debit.room,
@@ -202,6 +214,12 @@ class Lookup:
 def _unreadable(base: str, item_id: str, why: str) -> NoReturn:
     log.error("an item of the ledger can't be read: %s %s: %s", base, item_id, why)
     raise errors.OutcomeUnknown("The ledger can't be read there; the operator must look.")
+
+
+def given_of(debit: Debit, credit: Credit) -> Given:
+    """A gift by its two entries."""
+    what = (debit.gift, debit.gifts, debit.coins)
+    return Given(debit.key, debit.user, debit.room, debit.host, credit.seq, *what, credit.diamonds, credit.ts)
 
 
 def longest(name: str, now: float, changes: list[Change]) -> int:
