@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -94,3 +96,87 @@ async def test_a_copy_of_a_live_directory_has_all_that_was_acknowledged_before(t
 async def rewriting(redis: Any) -> bool:
     found = await redis.info("persistence")
     return bool(found["aof_rewrite_in_progress"] or found["aof_rewrite_scheduled"])
+
+
+# With an archive beside it.
+
+COPY = 'import sqlite3 as s; s.connect("{0}/archive.db").backup(s.connect("{1}"))'
+"""As docs/operations.md says."""
+
+
+async def copy_archive(data: Path, target: Path) -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", COPY.format(data, target))
+    assert await process.wait() == 0
+
+
+async def archived(data: Path, entries: int) -> None:
+    """Wait until the archive of a live directory has so many debits."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(sqlite3.OperationalError), sqlite3.connect(data / "archive.db") as database:
+                if database.execute("SELECT count(*) FROM entries WHERE kind = 'debit'").fetchone()[0] >= entries:
+                    return
+            await asyncio.sleep(0.05)
+
+
+def put_archive(backup: Path, copied: Path) -> None:
+    for name in ("archive.db-wal", "archive.db-shm"):
+        (backup / name).unlink(missing_ok=True)
+    copied.rename(backup / "archive.db")
+
+
+async def archive_command(folder: Path) -> tuple[int, str]:
+    """``gifting archive`` on a directory that no server runs on, for as long as it lasts or until it has begun."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gifting", "archive", "--data-dir", str(folder)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode()
+
+
+async def test_an_archive_that_was_copied_first_goes_on_after_the_restore(tmp_path: Path) -> None:
+    keys: list[str] = []
+    async with Server(tmp_path / "data", archive="") as server:
+        await server.room("r1")
+        await server.operator.grant_each(["ann"], 1000)
+        async with Client(server.url, server.token("ann")) as ann:
+            await send(ann, 20, keys, [])
+            await archived(tmp_path / "data", 20)
+            await copy_archive(tmp_path / "data", tmp_path / "archive-copy.db")
+            await send(ann, 20, keys, [])
+            await archived(tmp_path / "data", 40)
+            await copy(tmp_path / "data", tmp_path / "copy")
+    put_archive(tmp_path / "copy", tmp_path / "archive-copy.db")
+    again = Server(tmp_path / "copy", archive="")
+    assert (await again.audit())[0] == 0
+    async with again:
+        async with Client(again.url, again.token("ann")) as ann:
+            await send(ann, 5, keys, [])
+        await archived(tmp_path / "copy", 45)
+        status, said = await again.audit()
+        assert status == 0, said
+        assert " 45 gifts" in said
+
+
+async def test_an_archive_ahead_of_the_restored_redis_is_refused_by_name(tmp_path: Path) -> None:
+    keys: list[str] = []
+    async with Server(tmp_path / "data", archive="") as server:
+        await server.room("r1")
+        await server.operator.grant_each(["ann"], 1000)
+        async with Client(server.url, server.token("ann")) as ann:
+            await send(ann, 20, keys, [])
+            await archived(tmp_path / "data", 20)
+            await copy(tmp_path / "data", tmp_path / "copy")
+            await send(ann, 20, keys, [])
+            await archived(tmp_path / "data", 40)
+            await copy_archive(tmp_path / "data", tmp_path / "archive-copy.db")
+    put_archive(tmp_path / "copy", tmp_path / "archive-copy.db")
+    status, said = await archive_command(tmp_path / "copy")
+    assert status == 2
+    assert "It is ahead" in said
+    async with Server(tmp_path / "copy", archive="") as again, Client(again.url, again.token("ann")) as ann:
+        assert (await ann.send_gift("r1", "spark"))["coins"] == 979, "gifts go on without it"
