@@ -23,6 +23,7 @@ from gifting.api.exposition import metrics_route
 from gifting.api.problem import answer_problem, with_problems
 from gifting.api.request import read_call
 from gifting.api.services import Services
+from gifting.api.sheet import answer_sheet
 from gifting.errors import GiftingError
 from gifting.logs import log_act
 from gifting.model.catalog import Catalog
@@ -86,6 +87,8 @@ async def _serve(services: Services, by_method: Mapping[str, Endpoint], request:
         return answer_problem(GiftingError())
     if endpoint.act:
         log_act(call.identity.user, call.identity.role, endpoint.act, _about(call, reply))
+    if call.words.get("format") == "csv":
+        return answer_sheet(reply, endpoint.status, request.query_params)
     return Response(msgspec.json.encode(reply), endpoint.status, media_type="application/json")
 
 

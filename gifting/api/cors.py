@@ -19,7 +19,7 @@ _PREFLIGHT: Final = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
     "Access-Control-Max-Age": str(MAX_AGE),
 }
-_EXPOSED: Final = {"Access-Control-Expose-Headers": "Allow, Retry-After, WWW-Authenticate"}
+_EXPOSED: Final = {"Access-Control-Expose-Headers": "Allow, Link, Retry-After, WWW-Authenticate"}
 
 
 class Cors:

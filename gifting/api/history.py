@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -10,8 +11,9 @@ from msgspec import Struct
 from gifting.api.access import OPERATORS, WARD, Access
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
-from gifting.archive.history import History, Line
-from gifting.errors import BadId
+from gifting.api.sheet import FORMAT
+from gifting.archive.history import ALL, DAY, History, Line, Narrowed, Sum, added
+from gifting.errors import BadId, BadKey
 from gifting.model.ids import valid_id
 from gifting.model.money import MAX_AMOUNT
 
@@ -129,21 +131,74 @@ EARNED: Final = ("credit", "clawback", "payout")
 KINDS: Final = (*TYPES.values(), *EARNED)
 
 
-async def creator_earnings(call: Call) -> LedgerReply:
-    return await _ledger(call, call.path["creator"], EARNED)
+class EarningsSum(Struct):
+    """What was earned (``credit``), taken back (``clawback``) or paid out (``payout``) in a ``period``, a day or month
+    of UTC: ``count`` entries. ``diamonds`` and ``debt`` are milli-diamonds, ``money`` is in minor units.
+    """
+
+    period: str
+    kind: str
+    currency: str
+    count: int
+    coins: int
+    diamonds: int
+    debt: int
+    money: int
+
+
+class EarningsReply(Struct):
+    """The newest first: ``entries``, or ``sums`` where they are asked for by day or month. ``next`` is the ``cursor``
+    of the page after, '' where there is none.
+    """
+
+    entries: list[LedgerEntry]
+    sums: list[EarningsSum]
+    next: str
+
+
+PERIODS: Final = {"day": "%Y-%m-%d", "month": "%Y-%m"}
+
+
+async def creator_earnings(call: Call) -> EarningsReply:
+    creator, by = call.path["creator"], call.words["by"]
+    if by not in PERIODS:
+        found = await _ledger(call, creator, EARNED)
+        return EarningsReply(found.entries, [], found.next)
+    history = History(call.services.archive, call.services.ledger.redis, call.services.ledger.keys)
+    days = await history.sums(creator, EARNED, call.query["since"])
+    return EarningsReply([], _by_period(days, PERIODS[by]), "")
+
+
+def _by_period(days: list[Sum], form: str) -> list[EarningsSum]:
+    """Days put together to the periods that ``form`` names."""
+    sums: dict[tuple[str, str, str], Sum] = {}
+    for day in days:
+        name = f"{datetime.fromtimestamp(day.day * DAY / 1000, UTC):{form}}", day.kind, day.currency
+        sums[name] = added(sums[name], day) if name in sums else day
+    return [EarningsSum(*name, *total[3:]) for name, total in sums.items()]
 
 
 async def search_ledger(call: Call) -> LedgerReply:
     owner, kind = call.words["owner"], call.words["kind"]
     if not valid_id(owner):
         raise BadId("Name the `owner`, a user or creator.")
-    return await _ledger(call, owner, KINDS if kind == "all" else (kind,))
+    until = call.query["until"] or MAX_AMOUNT
+    narrowed = Narrowed(until, call.words["room"], _key(call.words["key"]))
+    return await _ledger(call, owner, KINDS if kind == "all" else (kind,), narrowed)
 
 
-async def _ledger(call: Call, owner: str, kinds: tuple[str, ...]) -> LedgerReply:
+def _key(text: str) -> bytes:
+    """Any key of the ledger, also one that is none of a gift. Raises BadKey."""
+    try:
+        return UUID(text).bytes if text else b""
+    except ValueError:
+        raise BadKey from None
+
+
+async def _ledger(call: Call, owner: str, kinds: tuple[str, ...], narrowed: Narrowed = ALL) -> LedgerReply:
     ledger, limit = call.services.ledger, max(call.query["limit"], 1)
     history = History(call.services.archive, ledger.redis, ledger.keys)
-    lines, following = await history.page(owner, kinds, call.query["since"], call.words["cursor"], limit)
+    lines, following = await history.page(owner, kinds, call.query["since"], call.words["cursor"], limit, narrowed)
     return LedgerReply([_told(line) for line in lines], following)
 
 
@@ -169,9 +224,9 @@ ENDPOINTS: Final = (
         "What a creator earned by gifts, lost by reversals and was paid, the newest first",
         CREATOR,
         creator_earnings,
-        LedgerReply,
+        EarningsReply,
         query=_PAGE,
-        words=(("cursor", ()),),
+        words=(("by", ("entry", *PERIODS)), ("cursor", ()), FORMAT),
         cost=5,
         page=100,
     ),
@@ -182,8 +237,8 @@ ENDPOINTS: Final = (
         OPERATORS,
         search_ledger,
         LedgerReply,
-        query=_PAGE,
-        words=(("owner", ()), ("kind", ("all", *KINDS)), ("cursor", ())),
+        query=(*_PAGE, ("until", 0, MAX_AMOUNT)),
+        words=(("owner", ()), ("kind", ("all", *KINDS)), ("key", ()), ("room", ()), ("cursor", ()), FORMAT),
         cost=5,
         page=100,
     ),
@@ -194,8 +249,8 @@ ENDPOINTS: Final = (
         WARD,
         user_history,
         HistoryReply,
-        query=(("since", 0, MAX_AMOUNT), ("limit", 100, PAGE_MAX)),
-        words=(("type", ("all", *TYPES)), ("cursor", ()), ("currency", ())),
+        query=_PAGE,
+        words=(("type", ("all", *TYPES)), ("cursor", ()), ("currency", ()), FORMAT),
         cost=5,
         page=100,
     ),

@@ -64,7 +64,7 @@ def _operation(title: str, operation: dict[str, Any]) -> str:
 
 
 def _of(content: dict[str, Any]) -> Schema:
-    (kind,) = content["content"].values()
+    kind, *_ = content["content"].values()
     schema: Schema = kind["schema"]
     return schema
 

@@ -18,6 +18,12 @@ from gifting.model.money import MAX_AMOUNT
 TAIL_MAX: Final = 8 << 20
 """Bytes that a partition may have in Redis and not in the archive yet; with more, the archive is too far behind."""
 
+DAYS_MAX: Final = 3 * 3660
+"""Rows of sums: ten years, by kind."""
+
+DAY: Final = 86_400_000
+"""Ms."""
+
 Place = tuple[int, int, int]
 """Where an entry stands: its time (ms), its item's number, and its place in that. No other has the same."""
 
@@ -58,6 +64,33 @@ class Line(NamedTuple):
         return self.ts, self.seq, self.place
 
 
+class Narrowed(NamedTuple):
+    """Of an owner's entries those up to ``until`` (ms), of that room and of that key only; '' and b'': of any."""
+
+    until: int = MAX_AMOUNT
+    room: str = ""
+    key: bytes = b""
+
+    def has(self, line: Line) -> bool:
+        return line.ts <= self.until and self.room in ("", line.room) and self.key in (b"", line.key)
+
+
+ALL: Final = Narrowed()
+
+
+class Sum(NamedTuple):
+    """What an owner's entries of one kind and currency come to on a day (days since 1970 UTC)."""
+
+    day: int
+    kind: str
+    currency: str
+    entries: int
+    coins: int
+    diamonds: int
+    debt: int
+    money: int
+
+
 def read_cursor(cursor: str) -> Place:
     """The place of the entry before which a page begins; '': that of all. Raises BadCursor."""
     if not cursor:
@@ -81,7 +114,13 @@ class History:
         self._keys = keys
 
     async def page(
-        self, owner: str, kinds: Collection[str], since: int, cursor: str, limit: int
+        self,
+        owner: str,
+        kinds: Collection[str],
+        since: int,
+        cursor: str,
+        limit: int,
+        narrowed: Narrowed = ALL,
     ) -> tuple[list[Line], str]:
         """Entries from ``since`` (ms since 1970) on, and the cursor of the next page, '' where there is none.
 
@@ -99,13 +138,27 @@ class History:
             tail = await self._tail(partition, *await queries.archived(connection, partition))
             # What was not archived when Redis was read is in the tail; what has been since is taken from there only.
             last, _ = await queries.archived(connection, partition)
-            rows = await queries.page(connection, owner, kinds, since, before, last, limit + 1)
+            rows = await queries.page(connection, owner, kinds, since, before, last, limit + 1, narrowed)
         lines = [Line(*_typed(row)) for row in rows]
-        for line in tail:
-            if line.seq > last and line.owner == owner and line.kind in kinds and since <= line.ts:
-                lines += [line] if line.at < before else []
+        newer = _newer(tail, last, owner, kinds, since)
+        lines += [line for line in newer if line.at < before and narrowed.has(line)]
         lines.sort(key=lambda line: line.at, reverse=True)
         return lines[:limit], make_cursor(lines[limit - 1].at) if len(lines) > limit else ""
+
+    async def sums(self, owner: str, kinds: Collection[str], since: int) -> list[Sum]:
+        """By day, the newest first, of the last :data:`DAYS_MAX` days that have any. Raises as :meth:`page`."""
+        async with self._archive.reading() as connection:
+            from gifting.archive import queries  # noqa: PLC0415
+
+            partition = self._keys.bases.index(self._keys.base(owner))
+            tail = await self._tail(partition, *await queries.archived(connection, partition))
+            last, _ = await queries.archived(connection, partition)
+            rows = await queries.sums(connection, owner, kinds, since, last, DAYS_MAX)
+        days = {row[:3]: Sum(*row) for row in rows}
+        for line in _newer(tail, last, owner, kinds, since):
+            one = Sum(line.ts // DAY, line.kind, line.currency, 1, line.coins, line.diamonds, line.debt, line.money)
+            days[one[:3]] = added(days[one[:3]], one) if one[:3] in days else one
+        return sorted(days.values(), reverse=True)
 
     async def _tail(self, partition: int, seq: int, item_id: str) -> list[Line]:
         """The entries of a partition's items after one that is archived."""
@@ -119,6 +172,19 @@ class History:
                 found.append((item.id, item.data))
         rows: list[Row] = turn(Cursor(partition, seq, item_id, bytes(32), 0), found, len(self._keys.bases)).entries
         return [Line(*_typed(row)) for row in rows]
+
+
+def added(one: Sum, other: Sum) -> Sum:
+    """Both, as of the day of the first."""
+    numbers = (a + b for a, b in zip(one[3:], other[3:], strict=True))
+    return Sum(*one[:3], *numbers)
+
+
+def _newer(tail: list[Line], last: int, owner: str, kinds: Collection[str], since: int) -> list[Line]:
+    """Of what was read of Redis, what is asked for and not among the ``last`` items that the database was asked for."""
+    return [
+        line for line in tail if line.seq > last and line.owner == owner and line.kind in kinds and since <= line.ts
+    ]
 
 
 def _typed(row: Row) -> tuple[Any, ...]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, func, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gifting.archive.rows import Row
 from gifting.archive.schema import cursors, entries, items
 from gifting.model.money import key_time
 from gifting.model.periods import following, month_of
+
+if TYPE_CHECKING:
+    from gifting.archive.history import Narrowed
 
 
 async def archived(connection: AsyncConnection, partition: int) -> tuple[int, str]:
@@ -28,6 +32,7 @@ async def page(
     before: tuple[int, int, int],
     last: int,
     limit: int,
+    narrowed: Narrowed,
 ) -> list[Row]:
     """An owner's entries, whole rows, the newest first: of the partition's items up to ``last``, ``limit`` at most.
 
@@ -38,10 +43,14 @@ async def page(
         entries.c.owner == owner,
         entries.c.kind.in_(kinds),
         entries.c.ts >= since,
-        entries.c.ts <= before[0],
+        entries.c.ts <= min(before[0], narrowed.until),
         entries.c.seq <= last,
         tuple_(*place) < before,
     )
+    if narrowed.room:
+        asked = asked.where(entries.c.room == narrowed.room)
+    if narrowed.key:
+        asked = asked.where(entries.c.key == narrowed.key)
     ordered = asked.order_by(*(column.desc() for column in place)).limit(limit)
     return [tuple(row) for row in await connection.execute(ordered)]
 
@@ -66,3 +75,19 @@ async def item_of(connection: AsyncConnection, kind: str, key: bytes, keeper: in
     )
     data = (await connection.execute(item)).scalar()
     return None if data is None else (data, entry.place)
+
+
+async def sums(
+    connection: AsyncConnection, owner: str, kinds: Collection[str], since: int, last: int, limit: int
+) -> list[tuple[Any, ...]]:
+    """An owner's entries by day, kind and currency, the newest first, as :class:`.history.Sum` has them: of the
+    partition's items up to ``last``, ``limit`` rows at most.
+    """
+    day: ColumnElement[int] = literal_column("ts / 86400000")
+    names: tuple[ColumnElement[Any], ...] = (day, entries.c.kind, entries.c.currency)
+    numbers = (entries.c.coins, entries.c.diamonds, entries.c.debt, entries.c.money)
+    asked = select(*names, func.count(), *(func.sum(number) for number in numbers)).where(
+        entries.c.owner == owner, entries.c.kind.in_(kinds), entries.c.ts >= since, entries.c.seq <= last
+    )
+    ordered = asked.group_by(*names).order_by(*(name.desc() for name in names)).limit(limit)
+    return [(*row[:3], *map(int, row[3:])) for row in await connection.execute(ordered)]

@@ -10,6 +10,7 @@ from tests.mutations import (
     fanout,
     finance,
     giving,
+    history,
     house,
     hub,
     lua,
@@ -49,4 +50,5 @@ ALL = (
     *giving.MUTANTS,
     *spending.MUTANTS,
     *trimming.MUTANTS,
+    *history.MUTANTS,
 )

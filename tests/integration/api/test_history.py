@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from gifting import errors
@@ -42,6 +44,43 @@ async def test_a_gift_of_a_moment_ago_is_in_all_histories(server: Server) -> Non
     assert (earned["kind"], earned["key"], earned["peer"]) == ("credit", gift["key"], "ann")
     (debit,) = (await server.operator.call("GET", "/v1/admin/ledger?owner=ann&kind=debit"))["entries"]
     assert (debit["coins"], debit["key"]) == (gift["coins"], gift["key"])
+
+
+async def test_the_same_as_csv_a_page_at_a_time(server: Server) -> None:
+    path, headers = "/v1/users/ann/history?format=csv&limit=1", {"Authorization": f"Bearer {server.token('ann')}"}
+    async with httpx.AsyncClient(base_url=server.url, headers=headers) as client:
+        first = await client.get(path)
+        second = await client.get(first.url.join(first.links["next"]["url"]))
+    assert first.headers["content-type"] == "text/csv; charset=utf-8"
+    ((gift,), (grant,)) = (csv.DictReader(page.text.splitlines()) for page in (first, second))
+    assert "link" not in second.headers
+    assert (gift["type"], gift["about"], grant["coins"], gift["ts"][-6:]) == ("gift", "spark", "1000", "+00:00")
+
+
+async def test_earnings_are_summed_by_day_and_month(server: Server) -> None:
+    host = server.caller("host", "creator")
+    await server.caller("ann", "viewer").call(
+        "POST", "/v1/rooms/r1/gifts", {"gift": "spark", "count": 2, "key": new_key()}
+    )
+    earned = (await host.call("GET", "/v1/creators/host/earnings"))["entries"]
+    for by, digits in (("day", 10), ("month", 7)):
+        told = await host.call("GET", f"/v1/creators/host/earnings?by={by}")
+        assert told["entries"] == []
+        assert {len(one["period"]) for one in told["sums"]} == {digits}
+        assert sum(one["diamonds"] for one in told["sums"]) == sum(one["diamonds"] for one in earned)
+        assert sum(one["count"] for one in told["sums"]) == 2
+
+
+async def test_operators_narrow_their_search(server: Server) -> None:
+    async def found(asked: str) -> int:
+        told = await server.operator.call("GET", f"/v1/admin/ledger?owner=ann&{asked}")
+        return len(told["entries"])
+
+    (debit,) = (await server.operator.call("GET", "/v1/admin/ledger?owner=ann&room=r1"))["entries"]
+    assert (await found(f"key={debit['key']}"), await found(f"key={new_key()}"), await found("room=r2")) == (1, 0, 0)
+    assert (await found(f"until={debit['ts']}"), await found("until=1")) == (2, 0)
+    with pytest.raises(errors.BadKey):
+        await found("key=x")
 
 
 async def test_histories_are_told_to_their_own_only(server: Server) -> None:

@@ -1,0 +1,20 @@
+"""Mutants of history: what is told twice, of others, or as a spreadsheet would run it."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+MUTANTS = (
+    *of(
+        "gifting/api/sheet.py",
+        "test_sheet",
+        ("    if isinstance(value, str) and value.startswith(_FORMULA):\n", "    if False:\n"),
+        ('    if following := getattr(reply, "next", ""):\n', "    if False:\n"),
+    ),
+    *of(
+        "gifting/archive/history.py",
+        "archive/test_history",
+        ("if line.seq > last and line.owner == owner", "if line.owner == owner"),
+        (" and line.owner == owner and", " and"),
+    ),
+)
