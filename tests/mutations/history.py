@@ -7,13 +7,13 @@ from tests.mutations.mutant import of
 MUTANTS = (
     *of(
         "gifting/api/sheet.py",
-        "test_sheet",
+        "api/sheet",
         ("    if isinstance(value, str) and value.startswith(_FORMULA):\n", "    if False:\n"),
         ('    if following := getattr(reply, "next", ""):\n', "    if False:\n"),
     ),
     *of(
         "gifting/archive/history.py",
-        "archive/test_history",
+        "archive/history",
         ("if line.seq > last and line.owner == owner", "if line.owner == owner"),
         (" and line.owner == owner and", " and"),
     ),
