@@ -158,6 +158,8 @@ events: Final = Table(
 )
 """A room's log. Names and words are here only, outside of every hash, and NULL after an erasure."""
 
+Index("events_user", events.c.user)
+
 acts: Final = Table(
     "acts",
     METADATA,

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy.engine import make_url
 
 from gifting.archive.archiver import Archiver
+from gifting.archive.erasing import Eraser
 from gifting.archive.room_logs import RoomLogs
 from gifting.archive.seal_file import SealFile
 from gifting.archive.sealing import Sealer
@@ -55,7 +56,8 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
         sealer = Sealer(redis, keys, store, signer, SealFile(settings.data_path / "seals.jsonl"))
         log.info("the books are archived in %s", make_url(archive).render_as_string(hide_password=True))
         try:
-            steps = [RoomLogs(redis, keys, store).follow, sealer.seal_due, Trimmer(redis, keys).trim]
+            said = [RoomLogs(redis, keys, store).follow, Eraser(redis, keys, store).erase_due]
+            steps = [*said, sealer.seal_due, Trimmer(redis, keys).trim]
             await Archiver(redis, keys, settings.key_prefix, store, steps).run(stop)
         finally:
             await store.close()

@@ -51,6 +51,8 @@ key                             type    holds
 ``{pNN}:overlays:H``            zset    token id → when it expires (ms): all that the host's rooms issued
 ``{p00}:revoked:K``             zset    what is revoked → when that may be forgotten (ms); K: t(oken), o(verlay), u(ser)
 ``{p00}:banned``                zset    users who are banned → number in the order of that; ``~`` has the last
+``{p00}:erasures``              zset    users whose personal data is to be erased → of all up to when (ms)
+``{p00}:erasures/why``          hash    the same → who asked for it, and why
 ``{p00}:unbanned``              zset    users who are so no longer → number, of the same order
 ``{p00}:reports``               hash    id → what a user reported
 ``{p00}:reports/open``          zset    their ids, by when they came (ms)
@@ -125,6 +127,10 @@ class Keys:
     def reports(self) -> list[str]:
         """What users reported, as the scripts take it."""
         return [f"{self.bases[0]}:{part}" for part in ("reports", "reports/open", "reporters")]
+
+    def erasures(self) -> list[str]:
+        """Who is to be erased, and why, as the script takes it."""
+        return [f"{self.bases[0]}:{part}" for part in ("erasures", "erasures/why")]
 
     @property
     def revisions(self) -> str:

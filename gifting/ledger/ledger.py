@@ -20,6 +20,7 @@ from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.connector import Connector
 from gifting.ledger.creators import Creators
 from gifting.ledger.deliveries import Deliveries
+from gifting.ledger.erasures import Erasures
 from gifting.ledger.free_events import FreeEvents
 from gifting.ledger.gifts import Gifts
 from gifting.ledger.halt import Halt
@@ -104,6 +105,7 @@ class Ledger:
         self.overlays = Overlays(calls, settings.room_overlay_tokens)
         self.sandbox = SandboxBooks(calls)
         self.deliveries = Deliveries(calls)
+        self.erasures = Erasures(calls)
         self.revocations = Revocations(calls, settings.token_ttl_max)
         self.connector = Connector(Address(url), settings.ledger_timeout)
         self.batcher = Batcher(self.connector, keys.chain, settings, now, self.halt.pull)

@@ -6,6 +6,25 @@ from tests.mutations.mutant import of
 
 MUTANTS = (
     *of(
+        "gifting/archive/erasing.py",
+        "archive/erasing",
+        ("events.c.ts <= erasure.at", "events.c.ts >= 0"),
+        ("name=None, text=None", "name=None"),
+        (", *(pseudonym(salt, room, erasure.user) for room in shown)", ""),
+        ("        return [one for one in due if (one.user, one.at) not in done]\n", "        return [*due]\n"),
+    ),
+    *of(
+        "gifting/archive/room_writing.py",
+        "archive/erasing",
+        ("        if not user.startswith(MARK):\n", "        if True:\n"),
+        ("    return (*row[:NAME], None, None, ", "    return (*row[:NAME], None, row[TEXT], "),
+    ),
+    *of(
+        "gifting/ledger/lua/erase.lua",
+        "archive/erasing",
+        ("math.max(now, (tonumber(last) or 0) + 1)", "now"),
+    ),
+    *of(
         "gifting/archive/room_writing.py",
         "archive/room_logs",
         ("            if at.get(room.id, 0) != page.since:\n", "            if False:\n"),

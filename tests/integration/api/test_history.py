@@ -95,3 +95,21 @@ async def test_slips_are_refused(server: Server) -> None:
         await server.operator.call("GET", "/v1/admin/ledger")
     with pytest.raises(errors.BadCursor):
         await server.operator.call("GET", "/v1/users/ann/history?cursor=x")
+
+
+async def test_a_user_and_operators_with_a_reason_erase_what_is_personal(server: Server, redis_client: Any) -> None:
+    path = "/v1/users/ann/personal-data"
+    ann, bob = server.caller("ann", "viewer"), server.caller("bob", "viewer")
+    with pytest.raises(errors.Forbidden):
+        await bob.call("DELETE", path)
+    with pytest.raises(errors.NoArchive):  # nobody follows these books
+        await ann.call("DELETE", path)
+    await redis_client.hset("gifting:{p00}:meta", "archive", "some")
+    for reason in ("", "?reason=" + 201 * "x", "?reason=%07"):
+        with pytest.raises(errors.BadMessage):
+            await server.operator.call("DELETE", path + reason)
+    own = await ann.call("DELETE", path)
+    other = await server.operator.call("DELETE", f"{path}?reason=asked")
+    assert other["at"] > own["at"]
+    assert own["erased"]
+    assert own["kept"]

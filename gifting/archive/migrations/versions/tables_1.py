@@ -121,6 +121,7 @@ def _beside() -> None:
         _big("diamonds"),
         _bytes("key", null=True),
     )
+    op.create_index("events_user", "events", ["user"])
     _make(
         "acts", "id", _text("id"), _big("at"), _text("who"), _text("role"), _text("act"), _text("about"), _text("why")
     )

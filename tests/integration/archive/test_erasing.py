@@ -1,0 +1,170 @@
+"""Personal data that is erased: gone from the archive and from rooms, for ever, and the books stay proved."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import delete, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from gifting import errors
+from gifting.archive.archiver import Archiver
+from gifting.archive.erasing import Eraser
+from gifting.archive.room_logs import RoomLogs
+from gifting.archive.schema import erasures, events, rooms
+from gifting.archive.seal_file import SealFile
+from gifting.archive.signer import find_signer, read_public
+from gifting.archive.store import Store
+from gifting.archive.verify import verify
+from tests.support.archive import rows_of
+from tests.support.world import World, a_world
+
+
+@pytest.fixture
+async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
+    async with a_world(redis_url, like_interval=0) as made:
+        for user in ("ann", "bob"):
+            await made.grant(user, 1000)
+        yield made
+
+
+async def archive(world: World, store: Store) -> None:
+    steps = [
+        RoomLogs(world.redis, world.ledger.keys, store).follow,
+        Eraser(world.redis, world.ledger.keys, store).erase_due,
+    ]
+    archiver = Archiver(world.redis, world.ledger.keys, "gifting", store, steps)
+    while await archiver.round():
+        pass
+
+
+async def said(store: Store) -> set[tuple[Any, ...]]:
+    """Who is known by what name, and has said what."""
+    return {(row[4], row[5], row[6]) for row in await rows_of(store, events) if row[4]}
+
+
+async def test_what_was_said_is_erased_and_what_is_said_later_is_new(world: World, store: Store) -> None:
+    await world.send("ann", message="hello")
+    await world.send("bob", message="hi")
+    await archive(world, store)
+    world.clock[0] += 1
+    at = await world.ledger.erasures.ask("ann", "op", "asked")
+    await archive(world, store)
+    assert await said(store) == {("ann", None, None), ("bob", "bob", "hi")}
+    assert await rows_of(store, erasures) == [("ann", at, "op", "asked")]
+    assert [one.user.name for one in await world.ledger.rooms.top(world.room, 3)] == ["bob", "ann"]
+    world.clock[0] = at + 1
+    await world.send("ann", message="again")
+    await archive(world, store)
+    assert ("ann", "ann", "again") in await said(store)
+
+
+async def test_the_name_in_a_ranking_is_the_id(world: World, store: Store) -> None:
+    sender = world.ledger.gifts.sender("ann", {"id": "ann", "name": "Ann Other", "picture": "p", "level": 3})
+    await world.ledger.gifts.send(sender, world.room, "spark", world.key(), 1)
+    await archive(world, store)
+    await world.ledger.erasures.ask("ann", "ann", "")
+    await archive(world, store)
+    (first,) = await world.ledger.rooms.top(world.room, 3)
+    assert (first.user.id, first.user.name, first.user.picture) == ("ann", "ann", "")
+
+
+async def test_what_is_archived_late_is_erased_too(world: World, store: Store) -> None:
+    await archive(world, store)
+    at = await world.ledger.erasures.ask("ann", "op", "asked")
+    await archive(world, store)
+    world.clock[0] = at
+    await world.send("ann", message="hello")
+    world.clock[0] = at + 1
+    await world.send("ann", message="again")
+    await archive(world, store)
+    assert {text for _, _, text in await said(store)} == {None, "again"}
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_was_given_anonymously_is_erased_too(world: World, store: Store, late: bool) -> None:
+    await archive(world, store)
+    if late:
+        at = await world.ledger.erasures.ask("ann", "op", "asked")
+        await archive(world, store)
+        world.clock[0] = at
+    sender = world.ledger.gifts.masked(world.sender("ann"), world.room)
+    await world.ledger.gifts.send(sender, world.room, "spark", world.key(), 1, "hello")
+    if not late:
+        await archive(world, store)
+        await world.ledger.erasures.ask("ann", "op", "asked")
+    await archive(world, store)
+    ((shown, name, text),) = await said(store)
+    assert shown.startswith("~")
+    assert name is text is None
+
+
+async def test_a_host_is_erased_with_its_titles(world: World, store: Store) -> None:
+    await world.send()
+    await archive(world, store)
+    await world.ledger.erasures.ask("host", "host", "")
+    await archive(world, store)
+    ((_, host, _, _, title, _),) = await rows_of(store, rooms)
+    assert (host, title) == ("host", "")
+    key = world.ledger.keys.room("host", "r1")
+    assert await world.redis.hmget(key, "host_name", "title") == [b"host", b""]
+
+
+async def test_a_database_from_before_is_erased_again(world: World, store: Store) -> None:
+    await world.send("ann", message="hello")
+    await archive(world, store)
+    await world.ledger.erasures.ask("ann", "op", "asked")
+    await archive(world, store)
+    done = await rows_of(store, erasures)
+    async with store.writing() as connection:
+        await connection.execute(delete(erasures))
+        await connection.execute(update(events).values(name="ann", text="hello"))
+    await archive(world, store)
+    assert await said(store) == {("ann", None, None)}
+    assert await rows_of(store, erasures) == done
+
+
+async def test_what_dies_amid_it_is_done_again(world: World, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.send("ann", message="hello")
+    await archive(world, store)
+    await world.ledger.erasures.ask("ann", "op", "asked")
+
+    async def dies(*_: Any) -> None:
+        raise SQLAlchemyError
+
+    eraser = Eraser(world.redis, world.ledger.keys, store)
+    with monkeypatch.context() as patch:
+        patch.setattr("gifting.archive.erasing._forget", dies)
+        with pytest.raises(SQLAlchemyError):
+            await eraser.erase_due()
+    assert await said(store) == {("ann", "ann", "hello")}
+    assert await eraser.erase_due() == 1
+    assert await eraser.erase_due() == 0
+    assert await said(store) == {("ann", None, None)}
+
+
+async def test_the_chain_is_proved_after_it(world: World, store: Store, tmp_path: Path) -> None:
+    find_signer(tmp_path / "seal.key")
+    await world.send("ann", message="hello")
+    await archive(world, store)
+    await world.ledger.erasures.ask("ann", "op", "asked")
+    await archive(world, store)
+    public, file = read_public(tmp_path / "seal.key"), SealFile(tmp_path / "seals.jsonl")
+    found = await verify(store, public, file.read(), None, 0)
+    assert (found.items, found.broken) == (4, [])
+
+
+async def test_without_an_archive_nobody_would_do_it(world: World) -> None:
+    with pytest.raises(errors.NoArchive):
+        await world.ledger.erasures.ask("ann", "op", "asked")
+
+
+async def test_later_ones_are_later_whatever_the_clock_does(world: World, store: Store) -> None:
+    await archive(world, store)
+    first = await world.ledger.erasures.ask("ann", "op", "asked")
+    world.clock[0] -= 5000
+    assert await world.ledger.erasures.ask("bob", "op", "asked") == first + 1
