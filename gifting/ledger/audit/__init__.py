@@ -11,7 +11,7 @@ Of books that are trimmed (``trimming.py``) the older part is in their archive, 
 calls it gives its items. Redis has counted all that were ever added to a stream, so what is in neither is noticed.
 
 What it costs: the cut holds Redis for as long as it takes to copy all balances and the rankings of live rooms. This
-process keeps about 150 bytes per gift and the books of all users, and computes some 30 µs per gift. It needs one Redis:
+process keeps about 190 bytes per gift and the books of all users, and computes some 30 µs per gift. It needs one Redis:
 a transaction can't span a cluster.
 """
 

@@ -107,6 +107,7 @@ class Books:
             )
             return
         self._findings.gifts += 1
+        self.known.note(key, coins=debit.coins)
         self._take(base, debit)
         if debit.coins % debit.gifts:
             self._findings.found(
@@ -136,6 +137,7 @@ class Books:
             self._twice(base, credit, sentence, _earned(credit))
             return
         credit = replace(credit, diamonds=self._earn(credit))
+        self.known.note(key, diamonds=credit.diamonds)
         place = self._enter_room(credit)
         if key in self._debits:
             self._match(base, self._debits.pop(key), credit, place)

@@ -30,6 +30,7 @@ NAMES: Final = (
     "reversal_without_gift",
     "reversal_wrong",
     "clawback_without_reversal",
+    "clawback_wrong",
     "price_wrong",
     "diamonds_wrong",
     "ledger_incomplete",

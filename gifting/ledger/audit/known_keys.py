@@ -9,9 +9,12 @@ from gifting.ledger.keys import Keys
 DEBITED, CREDITED, GRANTED, GIFT_KEPT, GRANT_KEPT, PURCHASED, REVERSED, PAID_OUT = 1, 2, 4, 8, 16, 32, 64, 128
 """What is known of a key."""
 
+_COINS, _DIAMONDS, _AMOUNT = 8, 61, (1 << 53) - 1
+"""Where a gift's amounts are beside that, and the bits of one."""
+
 
 class KnownKeys:
-    """Bits by key and partition, one number of each: there are as many as gifts."""
+    """Bits by key and partition, with what a gift cost and earned: one number of each: as many as gifts."""
 
     def __init__(self, keys: Keys) -> None:
         self._bases = keys.bases
@@ -27,6 +30,15 @@ class KnownKeys:
         before = self._known.get(name, 0)
         self._known[name] = before | entered
         return not before & entered
+
+    def note(self, name: bytes, *, coins: int = 0, diamonds: int = 0) -> None:
+        """What a gift cost, or earned (milli-diamonds), of a key that was entered."""
+        self._known[name] |= (coins & _AMOUNT) << _COINS | (diamonds & _AMOUNT) << _DIAMONDS
+
+    def amounts(self, name: bytes) -> tuple[int, int]:
+        """The coins and milli-diamonds of a gift, 0 where that side of it was not entered."""
+        known = self._known.get(name, 0)
+        return known >> _COINS & _AMOUNT, known >> _DIAMONDS & _AMOUNT
 
     def keep(self, name: bytes, entered: int, kept: int) -> int:
         """Note that a key is kept, if it was entered; returns what is known of it."""

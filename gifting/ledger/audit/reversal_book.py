@@ -1,4 +1,6 @@
-"""Reversed gifts: each once, of a gift that was given, and what was taken of its host was of such a one."""
+"""Reversed gifts: each once, of a gift that was given, for what it cost; and what was taken of its host was of such a
+one, for what that had earned. With a gift's side that the ledger does not have nothing is compared.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,28 @@ class ReversalBook:
             if self._known.first(self._known.name(base, entry.gift), DEBITED):
                 sentence = f"Gift {entry.gift.hex()} of {entry.user} is reversed, and was never given."
                 self._findings.found("reversal_without_gift", sentence, about.gift(base, entry.gift))
+            else:
+                self._compare_coins(base, entry)
         for claw in self._clawed.values():
             found = self._reversed.get(claw.key)
             if found is None or (found[1].user, found[1].host) != (claw.user, claw.host):
                 sentence = f"Gift {claw.gift.hex()} of {claw.user} is taken back of {claw.host}, and was not reversed."
                 self._findings.found("clawback_without_reversal", sentence, about.earnings(claw.host))
+            else:
+                self._compare_diamonds(found[0], claw)
+
+    def _compare_coins(self, base: str, entry: GiftReversal) -> None:
+        coins, _ = self._known.amounts(self._known.name(base, entry.gift))
+        if coins and entry.paid + entry.bonus != coins:
+            sentence = (
+                f"Gift {entry.gift.hex()} cost {coins} coins; {entry.paid + entry.bonus} came back to {entry.user}."
+            )
+            self._findings.found("reversal_wrong", sentence, *self._tags(base, entry))
+
+    def _compare_diamonds(self, base: str, claw: Clawback) -> None:
+        """A credit of less than a milli-diamond is as good as one that is not there."""
+        _, diamonds = self._known.amounts(self._known.name(base, claw.gift))
+        taken = claw.diamonds + claw.debt + claw.borne
+        if diamonds and taken != diamonds:
+            sentence = f"Gift {claw.gift.hex()} earned {claw.host} {diamonds}; {taken} were taken back, owed or borne."
+            self._findings.found("clawback_wrong", sentence, about.earnings(claw.host))

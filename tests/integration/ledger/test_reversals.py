@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from gifting.rulebook import Rulebook
 from tests.support.accounts import account_of
 from tests.support.lua import hook
 from tests.support.orders import anyone, draft, paid, said
+from tests.support.tampering import World as Tampering
 from tests.support.world import START, World, a_world
 
 
@@ -209,3 +210,56 @@ async def test_what_is_half_done_is_found_and_finished_by_the_reconciliation(wor
     assert done is not None and done.taken == Taken(50_000)
     assert await diamonds(world) == 0
     await economy.close()
+
+
+Change = Callable[[list[Any]], Iterator[list[Any]]]
+
+
+def changed(kind: bytes, place: int, by: int) -> Change:
+    def change(entry: list[Any]) -> Iterator[list[Any]]:
+        if entry[0] == kind:
+            entry[place] += by
+        return iter([entry])
+
+    return change
+
+
+def without(kind: bytes) -> Change:
+    return lambda entry: iter([] if entry[0] == kind else [entry])
+
+
+async def change_entries(url: str, name: str, change: Change) -> None:
+    hand = Tampering(url, partitions=4)
+    await hand.change_entries(hand.base(name), change)
+    await hand.redis.aclose()
+
+
+TAMPERED = {
+    "more coins came back": ("ann", changed(b"gift_reversal", 8, 5), "reversal_wrong"),
+    "fewer coins came back": ("ann", changed(b"gift_reversal", 7, -5), "reversal_wrong"),
+    "less was taken of the host": ("host", changed(b"clawback", 6, -5), "clawback_wrong"),
+    "more is owed": ("host", changed(b"clawback", 7, 5), "clawback_wrong"),
+    "the platform bears some": ("host", changed(b"clawback", 8, 5), "clawback_wrong"),
+    "nobody gave the gift": ("ann", without(b"debit"), "reversal_without_gift"),
+    "nobody reversed the gift": ("ann", without(b"gift_reversal"), "clawback_without_reversal"),
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERED)
+async def test_the_audit_holds_a_reversal_against_its_gift(tampered: World, redis_url: str, tamper: str) -> None:
+    world = tampered
+    await bought(world)
+    await reverse(world, await given(world, 100))
+    user, change, name = TAMPERED[tamper]
+    await change_entries(redis_url, user, change)
+    report = await audit(world.redis, world.ledger.keys)
+    assert name in {one.name for one in report.problems}, report.lines()
+
+
+async def test_with_a_side_that_is_not_there_nothing_is_compared(tampered: World, redis_url: str) -> None:
+    world = tampered
+    await bought(world)
+    await reverse(world, await given(world, 100))
+    await change_entries(redis_url, "host", without(b"credit"))
+    report = await audit(world.redis, world.ledger.keys)
+    assert "clawback_wrong" not in {one.name for one in report.problems}, report.lines()
