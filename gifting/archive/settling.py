@@ -15,10 +15,10 @@ from gifting.archive.store import Store
 from gifting.errors import BadSetting
 from gifting.model.currencies import EXPONENTS
 from gifting.model.periods import ends, starts
+from gifting.model.settlements import OF_ORDERS
 
-KINDS: Final = ("payment", "refund", "dispute", "fee", "payout")
+KINDS: Final = (*OF_ORDERS, "fee", "payout")
 COLUMNS: Final = tuple(column.name for column in settlements.c)
-OF_ORDERS: Final = KINDS[:3]
 _NUMBERS: Final = ("gross", "tax", "fee", "net", "at")
 
 Settled = dict[str, str | int]

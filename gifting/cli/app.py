@@ -15,10 +15,11 @@ from gifting.cli.audit import audit
 from gifting.cli.bench import bench
 from gifting.cli.demo import demo
 from gifting.cli.grant import grant
-from gifting.cli.report import report, settlements
+from gifting.cli.report import report
 from gifting.cli.resume import resume
 from gifting.cli.send import send
 from gifting.cli.serve import serve
+from gifting.cli.settlements import settlements
 from gifting.cli.token import token
 from gifting.cli.watch import watch
 from gifting.errors import GiftingError, OutcomeUnknown, Unconfirmed

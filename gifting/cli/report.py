@@ -53,8 +53,8 @@ def report(
         period = parse_period(month)
     except ValueError as error:
         raise BadSetting(f"--month: {error}.") from None
-    settings = _beside({"archive": archive, "data_dir": data_dir, "breakage_after": breakage_after})
-    url = _archive(settings)
+    settings = settings_beside({"archive": archive, "data_dir": data_dir, "breakage_after": breakage_after})
+    url = archive_of(settings)
     if name == "tie-out":
         for line in _shown(asyncio.run(at_store(url, lambda at: tie_out(at, period))), format):
             print(line)
@@ -68,13 +68,13 @@ def report(
         print(line)
 
 
-def _beside(flags: Mapping[str, str | int | None]) -> config.Settings:
+def settings_beside(flags: Mapping[str, str | int | None]) -> config.Settings:
     """Those that name an archive, else those of the server that runs here."""
     settings = config.load(flags)
     return settings if settings.archive else data_beside(flags)
 
 
-def _archive(settings: config.Settings) -> str:
+def archive_of(settings: config.Settings) -> str:
     """The URL of an archive that is there. Raises NoArchive."""
     url = settings.archive_url()
     if not url or (not settings.archive and not (settings.data_path / "archive.db").exists()):
@@ -101,18 +101,3 @@ def _aligned(rows: list[tuple[str | int, ...]]) -> Iterable[str]:
 
 def _cell(cell: str | int, width: int) -> str:
     return str(cell).rjust(width) if isinstance(cell, int) else cell.ljust(width)
-
-
-def settlements(
-    file: Annotated[typer.FileText, typer.Argument(help="A CSV of what a provider settled: docs/finance.md.")],
-    archive: ArchiveOption = None,
-    data_dir: DataOption = None,
-) -> None:
-    """Take in what a provider settled, for `gifting report tie-out`; again changes nothing."""
-    from gifting.archive.locking import at_store
-    from gifting.archive.settling import read_settlements, take_in
-
-    url = _archive(_beside({"archive": archive, "data_dir": data_dir}))
-    rows = list(read_settlements(file))
-    new = asyncio.run(at_store(url, lambda store: take_in(store, rows)))
-    print(f"{new} new of {len(rows)}")

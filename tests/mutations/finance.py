@@ -39,6 +39,24 @@ MUTANTS = (
         ("if lot.issued < before]", "if lot.issued <= before]"),
     ),
     *of(
+        "gifting/economy/providers/stripe_settled.py",
+        "economy/settled",
+        (" if fee.type == WITHHELD)", ")"),
+        ("(gross, tax, gross - tax - net, net", "(gross, tax, gross - net, net"),
+    ),
+    *of(
+        "gifting/economy/providers/sandbox/settled.py",
+        "economy/settled",
+        (" if one.at <= now else ()", ""),
+        ('Kind.DISPUTE_WON: ("dispute", 1)', 'Kind.DISPUTE_WON: ("dispute", -1)'),
+    ),
+    *of(
+        "gifting/economy/providers/stripe.py",
+        "economy/stripe",
+        ("(order or kind not in OF_ORDERS)", "kind"),
+        ('(await self._order_of(by.payment_intent) if by.payment_intent else "")', '""'),
+    ),
+    *of(
         "gifting/archive/statements.py",
         "archive/finance_months",
         ("refunded[key], after - before)", "refunded[key], after)"),

@@ -41,10 +41,11 @@ def provider_names(settings: Settings) -> tuple[str, ...]:
 
 def make_providers(parts: Parts) -> Mapping[str, Provider]:
     """By name. Raises BadSetting where one lacks a setting, and MissingExtra where its library is not installed."""
-    return {name: _make(name, parts) for name in provider_names(parts.settings)}
+    return {name: make_provider(name, parts) for name in provider_names(parts.settings)}
 
 
-def _make(name: str, parts: Parts) -> Provider:
+def make_provider(name: str, parts: Parts) -> Provider:
+    """One of :data:`KNOWN`. Raises BadSetting, and MissingExtra."""
     try:
         module = import_module(f"gifting.economy.providers.{name}")
     except ImportError as error:

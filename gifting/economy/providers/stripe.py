@@ -6,7 +6,7 @@ docs/providers.md says how to set it up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -29,10 +29,12 @@ from gifting.economy.providers.registry import Parts
 from gifting.economy.providers.signature import check_age, read_header, signed_at
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL, Event, effects, read_event
 from gifting.economy.providers.stripe_money import from_stripe, stripe_least, to_stripe
+from gifting.economy.providers.stripe_settled import KINDS, read_moved, settlement
 from gifting.errors import BadReceipt, BadSetting, ProviderFailed
 from gifting.model.consequences import payment
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
+from gifting.model.settlements import OF_ORDERS, Settlement
 
 if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
@@ -107,10 +109,14 @@ class Stripe:
         """With the order that its payment names, where the object itself names none; a dispute never does."""
         if effect.order:
             return effect
+        return msgspec.structs.replace(effect, order=await self._order_of(effect.reference.partition(":")[2]))
+
+    async def _order_of(self, intent: str) -> str:
+        """The order that a payment names; '' if it names none."""
         with _translated():
-            payment = await self._client.v1.payment_intents.retrieve_async(effect.reference.partition(":")[2])
+            payment = await self._client.v1.payment_intents.retrieve_async(intent)
         named = payment.metadata.to_dict() if payment.metadata else {}
-        return msgspec.structs.replace(effect, order=named.get(ORDER, ""))
+        return str(named.get(ORDER, ""))
 
     async def reconcile(self, since_ms: int) -> Sequence[Told]:
         told: list[Told] = []
@@ -128,6 +134,18 @@ class Stripe:
                     log.error("there are over %d events of Stripe since %d: some are not looked at", seen, since_ms)
                     break
         return told
+
+    async def settlements(self, since_ms: int) -> AsyncIterator[Settlement]:
+        with _translated():
+            page = await self._client.v1.balance_transactions.list_async(
+                {"created": {"gte": since_ms // 1000}, "limit": 100, "expand": ["data.source"]}
+            )
+            async for found in page.auto_paging_iter():
+                moved = read_moved(msgspec.json.encode(found.to_dict(for_json=True)))
+                kind, by = KINDS.get(moved.reporting_category), moved.by
+                order = by.order or (await self._order_of(by.payment_intent) if by.payment_intent else "")
+                if kind is not None and (order or kind not in OF_ORDERS):
+                    yield settlement(NAME, kind, moved, order)
 
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
         await self._refund(order, payment(order), amount, withdrawal, {WITHDRAWAL: withdrawal})

@@ -8,15 +8,25 @@ from pathlib import Path
 
 import pytest
 from beancount import loader
+from redis.asyncio import Redis
 from typer.testing import CliRunner
 
+from gifting import config
+from gifting.archive.archiver import Archiver
 from gifting.archive.schema import items, make_partitions
 from gifting.archive.settling import COLUMNS
 from gifting.archive.store import open_store
 from gifting.cli.app import app
-from gifting.errors import BadSetting, NoArchive
+from gifting.economy.providers.registry import Parts
+from gifting.economy.providers.sandbox import checkout as checkouts
+from gifting.economy.providers.sandbox.cards import CARDS
+from gifting.economy.providers.sandbox.provider import Sandbox
+from gifting.errors import BadSetting, GiftingError, NoArchive
 from gifting.model.packing import pack
-from gifting.model.periods import starts
+from gifting.model.periods import month_of, show_period, starts
+from gifting.model.prices import load_prices
+from tests.support.orders import anyone, draft, paid
+from tests.support.world import a_world
 
 
 @pytest.fixture
@@ -51,6 +61,34 @@ async def buy(url: str) -> None:
         await make_partitions(connection, items, [202511])
         await store.insert(connection, items, [(202511, 0, 1, f"{at}-0", entry, b"")])
     await store.close()
+
+
+async def test_what_the_sandbox_settled_matches_the_books(redis_client: Redis, redis_url: str, url: str) -> None:
+    run = CliRunner().invoke
+    async with a_world(redis_url, like_interval=0) as world:
+        orders, settings = world.ledger.orders, config.load({}, environ={})
+        order = await orders.open(draft("ann", world.key()), anyone)
+        sandbox = Sandbox(Parts(settings, world.ledger, lambda: ["s"], lambda: load_prices("", ["DE"])))
+        await sandbox.create(order, "https://here.example")
+        checkout = checkouts.checkout_id(order.id)
+        bought = await sandbox.change(checkout, lambda known, now: checkouts.pay(known, CARDS[0].number, now))
+        month = show_period(month_of(bought.paid_at))
+        await orders.apply(paid(order))
+        store = open_store(url)
+        await store.upgrade()
+        archiver = Archiver(world.redis, world.ledger.keys, "gifting", store)
+        while await archiver.round():
+            pass
+        await store.close()
+        flags = ["settlements", "--provider", "sandbox", "--since", month, "--archive", url, "--redis", redis_url]
+        told = [(await asyncio.to_thread(run, app, flags)).stdout for _ in range(2)]
+    assert told == ["1 new of 1\n", "0 new of 1\n"]
+    flags = ["report", "tie-out", "--month", month, "--format", "csv", "--archive", url]
+    tied = await asyncio.to_thread(run, app, flags)
+    assert tied.stdout.splitlines()[1] == f"{order.id},EUR,matched,1000,1000,0,29,971"
+    for wrong in (["--provider", "apple"], ["--provider", "nobody"], [], ["--provider", "stripe", "--since", "1"]):
+        failed = await asyncio.to_thread(run, app, ["settlements", *wrong, "--archive", url, "--redis", redis_url])
+        assert isinstance(failed.exception, GiftingError)
 
 
 def test_each_format_tells_the_same(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

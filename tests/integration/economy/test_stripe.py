@@ -258,6 +258,37 @@ async def test_the_list_of_events_says_what_no_webhook_said() -> None:
     assert asked[0].startswith("GET /v1/events?") and f"{AT}" in asked[0] and "checkout.session.completed" in asked[0]
 
 
+def transaction(name: str, category: str, amount: int, source: Any) -> dict[str, Any]:
+    money = {"amount": amount, "fee": 0, "net": amount, "currency": "eur", "fee_details": []}
+    seen = {"id": name, "object": "balance_transaction", "created": AT, "reporting_category": category}
+    return {**seen, **money, "source": source}
+
+
+async def test_what_was_settled_is_its_balance_of_orders_of_ours() -> None:
+    """A dispute is placed by its payment; a stranger's charge, and what moves between accounts, are left out."""
+    named: dict[str, Any] = {"metadata": {ORDER: ORDER_ID}, "payment_intent": "pi_1"}
+    bare: dict[str, Any] = {"metadata": {}, "payment_intent": None}
+    found = [
+        transaction("txn_1", "charge", 499, {"id": "ch_1", "object": "charge", **named}),
+        transaction("txn_2", "charge", 77, {"id": "ch_2", "object": "charge", **bare}),
+        transaction("txn_3", "payout", -400, {"id": "po_1", "object": "payout"}),
+        transaction("txn_4", "transfer", -5, {"id": "tr_1", "object": "transfer"}),
+        transaction("txn_5", "fee", -2, None),
+        transaction("txn_6", "dispute", -499, {"id": "du_1", "object": "dispute", **bare, "payment_intent": "pi_1"}),
+    ]
+    listed = {"object": "list", "has_more": False, "url": "/v1/balance_transactions", "data": found}
+    async with an_api({**listed, "metadata": {ORDER: ORDER_ID}}) as (address, asked), a_stripe(api=address) as provider:
+        rows = [one async for one in provider.settlements(AT * 1000)]
+    assert [(row.reference, row.kind, row.net, row.order_id, row.batch) for row in rows] == [
+        ("txn_1", "payment", 499, ORDER_ID, ""),
+        ("txn_3", "payout", -400, "", "po_1"),
+        ("txn_5", "fee", -2, "", ""),
+        ("txn_6", "dispute", -499, ORDER_ID, ""),
+    ]
+    assert asked[0].startswith("GET /v1/balance_transactions?") and f"{AT}" in asked[0]
+    assert asked[1:] == ["GET /v1/payment_intents/pi_1"]
+
+
 async def test_what_stripe_counts_in_hundredths_is_counted_in_units_here() -> None:
     """Krónur have no minor unit, and are hundredths to Stripe; yen have none for both."""
     for currency, factor in (("ISK", 100), ("UGX", 100), ("JPY", 1), ("MGA", 1)):
@@ -305,6 +336,7 @@ async def test_what_is_asked_is_what_stripes_own_document_has(mock: str) -> None
         assert checkout.reference.startswith("stripe:cs_")
         await provider.refund(order(references=("stripe:cs_1", "stripe:pi_1")), 100, "w1")
         assert await provider.reconcile(AT * 1000) == []
+        assert [one async for one in provider.settlements(AT * 1000)] == []  # its charge is of no order of ours
         assert len(SIGNIFICANT) <= 20, "Stripe lists events of so many types at most"
         with pytest.raises(ProviderRefused):
             await provider.refund(order(references=("stripe:pi_1",)), "much", "w1")  # type: ignore[arg-type]

@@ -143,6 +143,20 @@ def test_what_had_been_earned_of_money_that_goes_back_is_a_loss() -> None:
     assert (play.purse.debt, totals[accounts.INCOME, "EUR"]) == (0, -700 - 350)
 
 
+def test_bonus_coins_settle_a_debt_first() -> None:
+    """70 coins are owed: 10 that are granted go to them, then the 30 bonus coins and 30 paid ones of the next 100."""
+    play = Play()
+    play.buy("EUR", 1000, 100, 0)
+    play.gift(70)
+    play.back(0, 100, "dispute")
+    play.grant(10)
+    play.check()
+    play.buy("EUR", 500, 100, 30)
+    play.check()
+    assert (play.purse.paid, play.purse.bonus, play.purse.debt) == (70, 0, 0)
+    assert (play.journal.spent[accounts.PAID], play.journal.spent[accounts.BONUS]) == (70 + 30, 10 + 30)
+
+
 def test_creators_are_paid_and_reversed_in_balance() -> None:
     journal = Journal()
     journal.credit(500)

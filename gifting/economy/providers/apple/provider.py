@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -26,6 +26,7 @@ from gifting.errors import BadReceipt, BadWebhook
 from gifting.model.effects import WHOLE
 from gifting.model.lots import consumed
 from gifting.model.orders import Order
+from gifting.model.settlements import Settlement
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,9 @@ class Apple:
             except BadWebhook as error:
                 log.warning("a notification of Apple's history is left out (%s): %s", error.reason, error.detail)
         return told
+
+    def settlements(self, since_ms: int) -> AsyncIterator[Settlement]:
+        raise ProviderRefused("Apple tells it in reports: take in their files.")
 
     async def refund(self, order: Order, amount: int, key: str) -> None:
         raise ProviderRefused("Only Apple refunds what was paid in its store; the buyer asks there.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from gifting.economy.providers.base import Checkout, Facts, ProviderRefused, RefundRequest, Told
@@ -35,6 +35,7 @@ from gifting.ledger.deliveries import Deliveries, Note
 from gifting.model.effects import WHOLE, Kind
 from gifting.model.lots import consumed
 from gifting.model.orders import Order
+from gifting.model.settlements import Settlement
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,9 @@ class Google:
             if at.isdecimal() and (order := await self._shelf.order(reference(name))):
                 told.append(of_voided(name, order, int(at)))
         return told + await self._undelivered(now)
+
+    def settlements(self, since_ms: int) -> AsyncIterator[Settlement]:
+        raise ProviderRefused("Google tells it in reports: take in their files.")
 
     async def refund(self, order: Order, amount: int, key: str) -> None:
         """All of it, or nothing: that is what Google does for others."""

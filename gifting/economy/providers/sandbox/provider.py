@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -21,10 +21,12 @@ from gifting.economy.providers.registry import PLAY, Parts
 from gifting.economy.providers.sandbox import checkout as checkouts
 from gifting.economy.providers.sandbox.checkout import Checkout
 from gifting.economy.providers.sandbox.history import due, event_body, history
+from gifting.economy.providers.sandbox.settled import settled
 from gifting.economy.providers.stripe_events import effects, read_event
 from gifting.errors import BadReceipt, Conflict, OrderNotFound
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
+from gifting.model.settlements import Settlement
 
 ATTEMPTS: Final = 20
 """Times that a change is made anew because somebody else was faster."""
@@ -95,6 +97,13 @@ class Sandbox:
             happened = [one for one in history(checkouts.read(known)) if since_ms <= one.at <= now]
             found += [effect for one in happened for effect in effects(PLAY, read_event(event_body(one)))]
         return found
+
+    async def settlements(self, since_ms: int) -> AsyncIterator[Settlement]:
+        now = self._now()
+        for known in await self._books.changed(since_ms):
+            for one in settled(PLAY, checkouts.read(known), now):
+                if one.at >= since_ms:
+                    yield one
 
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
         checkout = checkouts.checkout_id(order.id)
