@@ -83,4 +83,10 @@ MUTANTS = (
         ("        oldest = await self._oldest() if followed else None\n", "        oldest = await self._oldest()\n"),
         ("            self._health.recover(PART)\n", "            pass\n"),
     ),
+    *of(
+        "gifting/ledger/lua/include/room.lua",
+        "trimmed_books",
+        ("  if r.archived and r.archived < first then\n", "  if false then\n"),
+        ("    first = r.archived + 1\n", "    first = 0\n"),
+    ),
 )

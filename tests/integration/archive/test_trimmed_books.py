@@ -148,3 +148,25 @@ async def test_the_step_looks_now_and_then_and_leaves_what_is_young(world: World
     assert await step.trim() == 0, "it has just looked"
     hands[0] += 5
     assert await step.trim() > 0
+
+
+async def test_a_rooms_log_keeps_what_is_not_archived(redis_client: Redis, redis_url: str) -> None:
+    """Where an archive follows; else as many events as are kept."""
+    async with a_world(redis_url, like_interval=0, log_keep=100) as world:
+        await world.grant("ann", 10_000)
+        key = world.ledger.keys.room("host", "r1")
+
+        async def first_after(events: int) -> int:
+            for _ in range(events):
+                await world.send()
+            ((found, _),) = await world.redis.xrange(f"{key}/log", count=1)
+            return int(found.partition(b"-")[0])
+
+        await world.redis.hset(key, "archived", 0)
+        assert await first_after(450) == 1
+        await world.redis.hset(key, "archived", 250)
+        assert 1 < await first_after(1) <= 251
+        await world.redis.hset(key, "archived", 449)
+        assert 251 < await first_after(1) <= 353
+        await world.redis.hdel(key, "archived")
+        assert await first_after(300) > 451

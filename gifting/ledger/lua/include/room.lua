@@ -11,7 +11,8 @@
 --                                                      or as those in r.pieces from r.n + 1 to n, so many bytes
 --   room.count(r, user, profile, coins, diamonds)      a gift, for totals and ranking; `profile`: the user, wire bytes
 --   room.unmask(r, shown, user)                        who it was, if it was anonymous: for the server alone
---   room.flush(p, keep)                                write the partition's rooms, keep that many events; publish
+--   room.flush(p, keep)                                write the partition's rooms, keep that many events, or those not
+--                                                      archived; publish
 -- The batches that are logged and published are described in wire/batch.py. What a call does in a room is one batch, or
 -- several where it is much, so that a page of the log has a bound in bytes.
 -- @include status
@@ -30,7 +31,7 @@ end
 
 function room.open(p, at, id)
   local found = redis.call('HMGET', KEYS[at], 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank',
-    'rules')
+    'rules', 'archived')
   if not found[1] then
     return nil
   end
@@ -38,7 +39,7 @@ function room.open(p, at, id)
     id = id, key = KEYS[at], log_key = KEYS[at + 1], streaks_key = KEYS[at + 2], top_key = KEYS[at + 3],
     users_key = KEYS[at + 4], state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
-    rules = found[8],
+    rules = found[8], archived = tonumber(found[9]),
     count = 0, size = 0, pieces = new_pieces(), n = 1, index = { nil, nil, nil, nil }, heads = {}, full = {},
     spent = {}, users = {}, streaks = {}, wanted = {}, finished = {},
   }
@@ -124,8 +125,13 @@ local function pack_batch(r, batch, rank)
   return table.concat(pieces)
 end
 
+-- Where an archive follows, nothing goes that it does not have.
 local function log_batch(r, batch, packed, keep)
-  redis.call('XADD', r.log_key, 'MINID', '~', math.max(batch.seq - keep + 1, 0),
+  local first = math.max(batch.seq - keep + 1, 0)
+  if r.archived and r.archived < first then
+    first = r.archived + 1
+  end
+  redis.call('XADD', r.log_key, 'MINID', '~', first,
     digits(batch.seq) .. '-' .. batch.count, 'b', packed)
 end
 
