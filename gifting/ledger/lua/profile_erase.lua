@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- profile_erase: a room shows a user under its id alone, also as its host. What the user gives later brings a name back.
+-- profile_erase: a room shows a user under its id alone, also as its host. What the user gives later brings a name
+-- back.
 -- KEYS [1]  the room
 --      [2]  its users
 -- ARGV [1]  the user
