@@ -98,7 +98,7 @@ class Node:
         self.gateway = Gateway(self.ledger, self.hub, settings, self.keeper.keyring(), self.rulebook)
         self.keeper.changed = self.gateway.rekey
         self.archive = Archive(settings.archive_url())
-        older = partial(find_gift, self.archive, self.ledger.keys)
+        self.ledger.lookup.older = older = partial(find_gift, self.archive, self.ledger.keys)
         self.economy = Economy(self.ledger, settings, self.rulebook, lambda: self.keeper.secrets, older)
         self.feed = Feed(
             self.ledger.connector,

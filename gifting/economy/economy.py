@@ -12,9 +12,10 @@ from gifting.economy.providers.sandbox.provider import Sandbox
 from gifting.economy.providers.sandbox.sender import Address, Sender
 from gifting.economy.purchases import Purchases
 from gifting.economy.reconcile import Reconciliation
-from gifting.economy.reversals import Older, Reversals, nothing_older
+from gifting.economy.reversals import Reversals
 from gifting.economy.withdrawals import Withdrawals
 from gifting.ledger.ledger import Ledger
+from gifting.ledger.lookup import Older, nothing_older
 from gifting.model.standing import Standing
 from gifting.rulebook import Rulebook
 

@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
 
 from gifting.errors import GiftNotFound, LedgerUnavailable, OutcomeUnknown
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.ledger import Ledger
+from gifting.ledger.lookup import Older, nothing_older
 from gifting.model.money import parse_key
 from gifting.model.reversals import Given, Reversal
 
 log = logging.getLogger(__name__)
-
-Older: TypeAlias = Callable[[str, bytes], Awaitable[Given | None]]
-"""Gives a user's gift of which the ledger's streams have no more; None where there is none either."""
-
-
-async def nothing_older(user: str, key: bytes) -> Given | None:
-    """Of books without an archive."""
-    return None
 
 
 class Reversals:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple, NoReturn, TypeVar
+from typing import Final, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 import msgpack
 from msgspec import UNSET
@@ -71,8 +71,22 @@ def read_record(record: bytes) -> Stored:
     return Stored(*unpacker)
 
 
+Older: TypeAlias = Callable[[str, bytes], Awaitable[Given | None]]
+"""Gives a user's gift of which the ledger's streams have no more; None where there is none either."""
+
+
+async def nothing_older(user: str, key: bytes) -> Given | None:
+    """Of books without an archive."""
+    return None
+
+
 class Lookup:
-    """Answers one search at a time, and one of a user; what a bucket knows to be refused or open costs no search."""
+    """Answers one search at a time, and one of a user; what a bucket knows to be refused or open costs no search.
+
+    What is trimmed is asked of ``older``, which is of the user too: a key is unique among its sender's partition only.
+    """
+
+    older: Older = staticmethod(nothing_older)
 
     def __init__(self, redis: BinaryRedis, keys: Keys, settings: Settings, meta: Meta) -> None:
         self._redis = redis
@@ -99,7 +113,19 @@ class Lookup:
         if stored is not None and stored.status not in (Status.OK, Status.OUTCOME_UNKNOWN):
             return _refused(Status(stored.status).error())
         async with self._turn(user):
-            return await self._search(user, raw, stored)
+            try:
+                return await self._search(user, raw, stored)
+            except errors.OutcomeUnknown:
+                if (given := await self._archived(user, raw)) is None:
+                    raise
+                return _told(given)
+
+    async def _archived(self, user: str, key: bytes) -> Given | None:
+        """Where the archive can't be asked, the outcome is as unknown as without it."""
+        try:
+            return await self.older(user, key)
+        except errors.ArchiveUnavailable:
+            return None
 
     async def _remembered(self, user: str, key: bytes) -> tuple[int, Stored | None]:
         """The floor, and what is stored under the key, at one moment."""
@@ -214,6 +240,11 @@ class Lookup:
 def _unreadable(base: str, item_id: str, why: str) -> NoReturn:
     log.error("an item of the ledger can't be read: %s %s: %s", base, item_id, why)
     raise errors.OutcomeUnknown("The ledger can't be read there; the operator must look.")
+
+
+def _told(given: Given) -> GiftStatusReply:
+    what = given.room, given.gift, given.count, given.coins, given.at, given.seq
+    return GiftStatusReply("accepted", *what, f"{given.room}.{given.seq}")
 
 
 def given_of(debit: Debit, credit: Credit) -> Given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from sqlalchemy import delete, update
 
 from gifting import errors
 from gifting.archive.archiver import Archiver
+from gifting.archive.gifts import find_gift
 from gifting.archive.ledger_items import ledger_items
+from gifting.archive.reading import Archive
 from gifting.archive.schema import books, items
 from gifting.archive.store import Store
 from gifting.archive.trimming import Trimmer
@@ -119,6 +122,34 @@ async def test_what_became_of_a_gift_that_is_trimmed_is_not_made_up(world: World
     await world.redis.set(f"{world.base('ann')}:trimmed", f"{world.clock[0]}-0")
     await world.redis.xtrim(f"{world.base('ann')}:ledger", maxlen=1, approximate=False)
     with pytest.raises(errors.OutcomeUnknown, match="archive"):
+        await world.ledger.gifts.status("ann", key)
+
+
+async def test_what_became_of_a_gift_that_is_trimmed_is_told_from_the_archive(
+    world: World, store: Store, archive_url: str
+) -> None:
+    world.clock[0] = world.ledger.now_ms()  # of Redis' ids, by which items have their month
+    await world.grant("ann", 100)
+    key = world.key()
+    sent = await world.send(key=key, count=3)
+    world.clock[0] += 10**9
+    await world.forget()
+    await archive(world, store)
+    for base in world.ledger.keys.bases:
+        await world.redis.set(f"{base}:trimmed", f"{world.clock[0]}-0")
+        await world.redis.xtrim(f"{base}:ledger", maxlen=0, approximate=False)
+    reader = Archive(archive_url)
+    world.ledger.lookup.older = partial(find_gift, reader, world.ledger.keys)
+    told = await world.ledger.gifts.status("ann", key)
+    assert (told.state, told.room, told.gift, told.count) == ("accepted", "r1", "spark", 3)
+    assert (told.seq, told.event_id) == (sent.seq, f"r1.{sent.seq}")
+    neighbour = next(name for name in map("n{}".format, range(100)) if world.base(name) == world.base("ann"))
+    for user, asked in ((neighbour, key), ("ann", world.key(10**9))):
+        with pytest.raises(errors.OutcomeUnknown):
+            await world.ledger.gifts.status(user, asked)
+    await reader.close()
+    world.ledger.lookup.older = partial(find_gift, Archive("sqlite:////nowhere/archive.db"), world.ledger.keys)
+    with pytest.raises(errors.OutcomeUnknown):
         await world.ledger.gifts.status("ann", key)
 
 
