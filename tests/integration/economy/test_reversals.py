@@ -16,10 +16,12 @@ from gifting import errors
 from gifting.archive.archiver import Archiver
 from gifting.archive.gifts import find_gift
 from gifting.archive.reading import Archive
-from gifting.archive.store import Store
+from gifting.archive.store import Store, open_store
 from gifting.economy.economy import Economy
 from gifting.ledger.audit import audit
+from gifting.ledger.keys import Keys
 from gifting.model.packing import unpack
+from gifting.model.protection import Protection, write_protection
 from gifting.model.reversals import Given, Returned, Taken
 from gifting.rulebook import Rulebook
 from tests.support.accounts import account_of
@@ -137,3 +139,37 @@ async def test_over_http_operators_only_and_in_their_log(tmp_path: Path) -> None
         assert "reversed a gift" in server.log_text()
     status, said = await server.audit()
     assert status == 0, said
+
+
+@pytest.mark.slow
+async def test_what_was_given_since_a_purchase_is_listed(tmp_path: Path, redis_url: str, redis_client: Redis) -> None:
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    store = open_store(url)
+    await store.upgrade()
+    await store.close()
+    async with Server(tmp_path / "data", redis_url, archive=url, providers="sandbox") as server:
+        await server.room("r1")
+        await redis_client.hset(
+            f"{Keys('gifting', 16).base('ann')}:accounts", "ann", write_protection(Protection(asked=1))
+        )
+        buyer, operator = server.caller("ann", "viewer", region="DE", age=30), server.caller("op", "operator")
+        await server.operator.grant_each(["ann"], 100)
+        keys = [new_key(), new_key()]
+        await buyer.call("POST", "/v1/rooms/r1/gifts", {"gift": "spark", "key": new_key()})
+        order = await buyer.call(
+            "POST", "/v1/purchases", {"package": "coins-350", "provider": "sandbox", "key": new_key()}
+        )
+        for key in keys:
+            await buyer.call("POST", "/v1/rooms/r1/gifts", {"gift": "spark", "count": 3, "key": key})
+        await operator.call("POST", f"/v1/users/ann/gifts/{keys[0]}/reverse", {"reason": "a mistake"})
+        path = f"/v1/purchases/{order['id']}/gifts"
+        found = await operator.call("GET", path)
+        assert [(one["key"], one["coins"], one["reversed"]) for one in found["gifts"]] == [
+            (keys[1], 3, False),
+            (keys[0], 3, True),
+        ]
+        first = await operator.call("GET", f"{path}?limit=1")
+        second = await operator.call("GET", f"{path}?limit=1&cursor={first['next']}")
+        assert first["gifts"] + second["gifts"] == found["gifts"]
+        with pytest.raises(errors.Forbidden):
+            await buyer.call("GET", path)
