@@ -45,6 +45,7 @@ PATH_IDS: Final[Mapping[str, Callable[[str], object]]] = {
     "held": valid_held_id,
     "person": re.compile(PERSON).match,
     "order": re.compile(KEY).match,
+    "case": re.compile(KEY).match,
     "provider": re.compile(PROVIDER).match,
     "checkout": re.compile(CHECKOUT).match,
 }
@@ -61,6 +62,7 @@ PATH_PATTERNS: Final = {
     "held": HELD_ID,
     "key": KEY,
     "order": KEY,
+    "case": KEY,
     "provider": PROVIDER,
     "checkout": CHECKOUT,
 }

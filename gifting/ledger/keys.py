@@ -57,6 +57,9 @@ key                             type    holds
 ``{p00}:reports``               hash    id → what a user reported
 ``{p00}:reports/open``          zset    their ids, by when they came (ms)
 ``{p00}:reporters``             hash    user → how many of its reports are open
+``{pNN}:cases:U``               hash    id → support case of U; ``open``: how many are open
+``{pNN}:cases``                 hash    support case → whose it is (by the case's partition)
+``{p00}:cases/open``            zset    support cases that are open (``user\\n`` and the id) → since when (ms)
 ``{p00}:sandbox``               hash    checkout of the sandbox → what it knows of it
 ``{p00}:sandbox/due``           zset    checkouts of which something is to be told → when (ms)
 ``{p00}:sandbox/changed``       zset    checkouts → when they last changed, or will (ms)
@@ -131,6 +134,16 @@ class Keys:
     def erasures(self) -> list[str]:
         """Who is to be erased, and why, as the script takes it."""
         return [f"{self.bases[0]}:{part}" for part in ("erasures", "erasures/why")]
+
+    def cases(self, user: str) -> str:
+        return f"{self.base(user)}:cases:{user}"
+
+    def case_users(self, case: str) -> str:
+        return f"{self.base(case)}:cases"
+
+    @property
+    def open_cases(self) -> str:
+        return f"{self.bases[0]}:cases/open"
 
     @property
     def revisions(self) -> str:

@@ -15,6 +15,7 @@ from gifting.ledger.address import Address
 from gifting.ledger.bans import Bans
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
+from gifting.ledger.cases import Cases
 from gifting.ledger.comments import Comments
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.connector import Connector
@@ -87,6 +88,7 @@ class Ledger:
         self.rooms = Rooms(calls, settings)
         self.people = People(calls)
         self.reports = Reports(calls)
+        self.cases = Cases(calls)
         self.held = Held(calls, settings.log_keep)
         self.comments = Comments(calls, self.rooms, settings.log_keep)
         self.wallets = Wallets(calls, settings)

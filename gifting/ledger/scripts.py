@@ -19,6 +19,8 @@ NAMES = (
     "account_put",
     "archived",
     "ban",
+    "case_close",
+    "case_put",
     "claw_back",
     "comment_decide",
     "comment_hold",

@@ -115,6 +115,27 @@ MUTANTS = (
         ("local moved = redis.call('ZREM', from, user)\n", "local moved = 1\n"),
     ),
     *of(
+        f"{LUA}/case_put.lua",
+        "ledger/cases",
+        ("before == digest or", "true or"),
+        (" or before == string.rep('\\0', 16)", ""),
+        ("if own >= own_max or", "if"),
+        (" or redis.call('HLEN', KEYS[1]) > kept_max or", " or"),
+        (" or redis.call('ZCARD', KEYS[3]) >= open_max then", " then"),
+    ),
+    *of(
+        f"{LUA}/case_close.lua",
+        "ledger/cases",
+        ("redis.call('HGET', KEYS[1], id) ~= before", "false"),
+        ("  redis.call('HINCRBY', KEYS[1], 'open', -1)\n", ""),
+    ),
+    *of(
+        "gifting/model/cases.py",
+        "ledger/cases",
+        ("    if case.outcome != decision.outcome:\n", "    if False:\n"),
+        ('return replace(case, text="", reason="")', "return case"),
+    ),
+    *of(
         f"{LUA}/report_put.lua",
         "safety_lists",
         ("if own >= user_max or", "if"),

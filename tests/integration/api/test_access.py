@@ -54,6 +54,10 @@ TABLE = """
     POST /v1/purchases/{order}/claim               ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     POST /v1/purchases/{order}/withdraw            ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     POST /v1/purchases/{order}/clear               ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/support/cases                         nnn    nnn     ynn    ynn     ynn    ynn     -nn    -nn
+    GET /v1/support/cases                          ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
+    GET /v1/support/cases/{case}                   ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
+    POST /v1/support/cases/{case}/resolve          ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     GET /v1/users/{user}/wallet                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/users/{user}/gifts/{key}               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/grants                   ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
@@ -94,6 +98,8 @@ BODIES: dict[str, Any] = {
     "POST /v1/purchases": {"package": "coins-350", "provider": "sandbox"},
     "POST /v1/purchases/{order}/claim": {"receipt": "made-up"},
     "POST /v1/purchases/{order}/withdraw": {},
+    "POST /v1/support/cases": {"about": {"gift": new_key()}, "kind": "other"},
+    "POST /v1/support/cases/{case}/resolve": {"outcome": "refused", "reason": "a test"},
 }
 
 
@@ -139,9 +145,10 @@ async def ask(server: Server, case: Case) -> str:
         report="0" * 16,
         key=new_key(),
         order=new_key(),
+        case=new_key(),
     )
     body = BODIES.get(case.endpoint)
-    if body is not None and path.endswith(("gifts", "grants", "purchases", "withdraw")):
+    if body is not None and path.endswith(("gifts", "grants", "purchases", "withdraw", "cases")):
         body = {**body, "key": new_key()}
     caller = server.caller(case.user, case.role, room=case.claim)
     while (said := await answer(caller, method, path, body)) == "later":

@@ -17,6 +17,7 @@ from gifting.ledger import commit_call, keys, scripts
 from gifting.ledger.commit import Packed, PendingCommit, pack_batch
 from gifting.ledger.payouts import Hold
 from gifting.model import limits
+from gifting.model.cases import Case, Decision
 from gifting.model.events import encode_event
 from gifting.model.house import PersonChange, RulesChange
 from gifting.model.money import parse_key
@@ -46,7 +47,7 @@ def shape(key: str) -> str:
     key = re.sub(r":held:.*", ":held:H", key)
     key = re.sub(r":people:.*", ":people:H", key)
     key = re.sub(r":overlays:.*", ":overlays:H", key)
-    key = re.sub(r":(orders|wards|reversals):.*", r":\1:U", key)
+    key = re.sub(r":(orders|wards|reversals|cases):.*", r":\1:U", key)
     key = re.sub(r":clawbacks:.*", ":clawbacks:H", key)
     key = re.sub(r":payouts:.*", ":payouts:H", key)
     key = re.sub(r":promotion:.*", ":promotion:I", key)
@@ -158,10 +159,17 @@ async def reverse_a_gift(world: World, room: RoomRef, recorder: Recorder) -> Non
     key, reversals = world.key(), world.ledger.reversals
     sent = await world.send(room=room, key=key)
     gift = Given(parse_key(key), "ann", room.id, room.host, sent.seq, "spark", 1, 1, 333, world.clock[0])
+    await ask_support(world, recorder)
     half = await reversals.give_back(gift, "op", "a test", "", world.clock[0])
     await recorder.look()
     await reversals.take_from_host(half, world.clock[0])
     await recorder.look()
+
+
+async def ask_support(world: World, recorder: Recorder) -> None:
+    case = await world.ledger.cases.open(Case(id=world.key(), user="ann", kind="other", at=1, gift=world.key()))
+    await recorder.look()
+    await world.ledger.cases.decide(case.id, Decision("other", "a test", "op", 1))
 
 
 async def pay_and_archive(world: World) -> None:
