@@ -55,6 +55,7 @@ async def test_a_case_about_a_gift_is_opened_decided_and_read(server: Server) ->
 
 async def test_what_is_not_ones_own_is_not_there(server: Server) -> None:
     ann, bob, gift = server.caller("ann", "viewer"), server.caller("bob", "viewer"), await a_gift(server)
+    await ann.call("PUT", "/v1/users/ann/limits", {"purchases": {"d30": 500_000}})
     order = await ann.call("POST", "/v1/purchases", {"package": "coins-350", "provider": "sandbox", "key": new_key()})
     opened = []
     for about in ({"gift": gift}, {"order": order["id"]}):
