@@ -85,8 +85,8 @@ async def test_what_can_not_be_a_case_is_refused(server: Server) -> None:
     for change in wrong:
         with pytest.raises(errors.BadMessage):
             await ann.call("POST", CASES, good | change)
-    with pytest.raises(errors.MessageTooLarge):
-        await ann.call("POST", CASES, good | {"text": "x" * 1_000_000})
+    with pytest.raises((errors.BadMessage, errors.MessageTooLarge)):
+        await ann.call("POST", CASES, good | {"text": "x" * 20_000})
     for change in ({"key": "x"}, {"about": {"gift": "../x"}}, {"about": {"order": "x"}}):
         with pytest.raises(errors.BadKey):
             await ann.call("POST", CASES, good | change)
