@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from gifting.api import (
     admin,
+    creators,
     gifts,
     health,
     history,
@@ -51,6 +52,7 @@ NOUNS: Final = (
     Noun("limits", limits.__doc__, limits.ENDPOINTS),
     Noun("spending", spending.__doc__, spending.ENDPOINTS),
     Noun("history", history.__doc__, history.ENDPOINTS),
+    Noun("creators", creators.__doc__, creators.ENDPOINTS),
     Noun("personal_data", personal_data.__doc__, personal_data.ENDPOINTS),
     Noun("overlays", overlays.__doc__, overlays.ENDPOINTS),
     Noun("tokens", tokens.__doc__, tokens.ENDPOINTS),
