@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutations import (
+    archiving,
     audit,
     batcher,
     connection,
@@ -39,6 +40,7 @@ ALL = (
     *disk.MUTANTS,
     *audit.MUTANTS,
     *room_logs.MUTANTS,
+    *archiving.MUTANTS,
     *seals.MUTANTS,
     *orders.MUTANTS,
     *payouts.MUTANTS,
