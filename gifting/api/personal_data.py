@@ -18,6 +18,7 @@ REASON_MAX: Final = 200
 ERASED: Final = (
     "names, comments and messages in the archive, given openly or anonymously",
     "the name and picture in rankings of rooms, and the name and titles of the user's own rooms",
+    "what was written in support cases, and the reasons of their outcomes",
 )
 
 KEPT: Final = (
@@ -45,6 +46,7 @@ async def erase(call: Call) -> ErasureReply:
         raise BadMessage(f"A reason is plain text of {REASON_MAX} characters at most.")
     if identity.user != user and not reason:
         raise BadMessage("Say why, as reason: this can't be undone.")
+    await call.services.ledger.cases.erase_texts(user)
     at = await call.services.ledger.erasures.ask(user, identity.user, reason)
     return ErasureReply(user, at, [*ERASED], [*KEPT])
 

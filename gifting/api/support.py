@@ -35,7 +35,9 @@ class CaseBody(Struct):
 
 
 class ResolveBody(Struct):
-    """``reason`` is what the user reads."""
+    """``reason`` is what the user reads. ``reversed`` reverses the gift; of ``refunded`` it is only noted here that the
+    provider was told to.
+    """
 
     outcome: Outcome
     reason: Annotated[str, Meta(min_length=1, max_length=REASON_MAX, pattern=PLAIN)]
@@ -43,8 +45,8 @@ class ResolveBody(Struct):
 
 class CaseReply(Struct):
     """``order`` or ``gift`` (its key) is what it is about, the other ''. ``outcome`` is '' while the case is ``open``;
-    then it is ``closed``, for ``reason``. Times are ms since 1970. ``by`` is the operator who decided: for operators
-    alone.
+    then it is ``closed``, for ``reason``, or ``deciding`` while its gift is to be reversed still: decide the same
+    again. Times are ms since 1970. ``by`` is the operator who decided: for operators alone.
     """
 
     id: str
@@ -125,13 +127,13 @@ async def resolve_case(call: Call) -> CaseReply:
     body: ResolveBody = call.body
     ledger = call.services.ledger
     decision = Decision(body.outcome, body.reason, call.identity.user, ledger.now_ms())
-    return _reply(call, await ledger.cases.decide(call.path["case"].lower(), decision))
+    return _reply(call, await call.services.economy.support.resolve(call.path["case"].lower(), decision))
 
 
 def _reply(call: Call, case: Case) -> CaseReply:
     return CaseReply(
         id=case.id,
-        state="closed" if case.outcome else "open",
+        state="closed" if case.closed else "deciding" if case.outcome else "open",
         user=case.user,
         kind=case.kind,
         order=case.order,

@@ -13,6 +13,7 @@ from gifting.economy.providers.sandbox.sender import Address, Sender
 from gifting.economy.purchases import Purchases
 from gifting.economy.reconcile import Reconciliation
 from gifting.economy.reversals import Reversals
+from gifting.economy.support import Support
 from gifting.economy.withdrawals import Withdrawals
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.lookup import Older, nothing_older
@@ -48,6 +49,7 @@ class Economy:
         self.purchases = Purchases(ledger, providers, rules)
         self.withdrawals = Withdrawals(ledger, self.purchases, lambda: secrets()[0])
         self.reversals = Reversals(ledger, self.purchases.tell, older)
+        self.support = Support(ledger, self.reversals)
         self.reconciliation = Reconciliation(ledger, settings, self.purchases, self.withdrawals)
         found = providers.get(PLAY)
         self.sandbox = found if isinstance(found, Sandbox) else None

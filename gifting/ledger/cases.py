@@ -88,6 +88,10 @@ class Cases:
         """
         return await self._change(case_id, lambda case: cases.decided(case, decision))
 
+    async def finish(self, case_id: str, at: int) -> Case:
+        """Note that what was decided of a case is done. Raises CaseNotFound."""
+        return await self._change(case_id, lambda case: cases.finished(case, at))
+
     async def erase_texts(self, user: str) -> int:
         """Forget what a user wrote in its cases, and what was answered; of how many cases there was any."""
         changed = 0
@@ -117,7 +121,7 @@ class Cases:
             if after == before:
                 return case
             keys = [self._keys.cases(user), self._keys.open_cases]
-            options = pack((user, case_id, before, after, bool(case.outcome)))
+            options = pack((user, case_id, before, after, case.closed))
             (status,) = unpack(await self._calls.run("case_close", keys, options))
             if status != Status.CONFLICT:
                 check(status)

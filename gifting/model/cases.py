@@ -12,7 +12,7 @@ from gifting.errors import CaseClosed
 from gifting.model.money import key_time, make_key
 
 Kind = Literal["not_delivered", "unauthorised", "minor", "other"]
-Outcome = Literal["refunded", "refused", "other"]
+Outcome = Literal["reversed", "refunded", "refused", "other"]
 
 TEXT_MAX: Final = 2000
 REASON_MAX: Final = 500
@@ -24,7 +24,8 @@ ERASED: Final = bytes(16)
 
 class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``order`` or ``gift`` (its key) is what it is about, the other ''. ``outcome`` is '' while the case is open; then
-    it was decided by ``by``, for ``reason``, at ``decided_at``.
+    it was decided by ``by``, for ``reason``, at ``decided_at``; a gift that is ``reversed`` was so at
+    ``done_at``, and before it is to be done still.
     """
 
     id: str
@@ -38,6 +39,12 @@ class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     by: str = ""
     decided_at: int = 0
+    done_at: int = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is decided, and what was decided is done."""
+        return bool(self.outcome) and (self.outcome != "reversed" or bool(self.done_at))
 
 
 class Decision(Struct, frozen=True):
@@ -73,6 +80,11 @@ def decided(case: Case, decision: Decision) -> Case:
     if case.outcome != decision.outcome:
         raise CaseClosed(f"It was decided before: {case.outcome}.")
     return case
+
+
+def finished(case: Case, at: int) -> Case:
+    """The case, of which what was decided is done; once."""
+    return case if case.closed else replace(case, done_at=max(at, case.decided_at))
 
 
 def erased(case: Case) -> Case:

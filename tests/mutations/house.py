@@ -130,6 +130,12 @@ MUTANTS = (
         ("  redis.call('HINCRBY', KEYS[1], 'open', -1)\n", ""),
     ),
     *of(
+        "gifting/economy/support.py",
+        "economy/support",
+        ('if decision.outcome == "reversed" and not', "if False and not"),
+        ("        if case.closed:\n", "        if True:\n"),
+    ),
+    *of(
         "gifting/model/cases.py",
         "ledger/cases",
         ("    if case.outcome != decision.outcome:\n", "    if False:\n"),

@@ -1,0 +1,34 @@
+"""Support cases are decided, then that is carried out: the same request again goes on where it broke off."""
+
+from __future__ import annotations
+
+from gifting.economy.reversals import Reversals
+from gifting.errors import NotReversible
+from gifting.ledger.ledger import Ledger
+from gifting.model.cases import Case, Decision
+
+
+class Support:
+    """Of all users."""
+
+    def __init__(self, ledger: Ledger, reversals: Reversals) -> None:
+        self._ledger = ledger
+        self._reversals = reversals
+
+    async def resolve(self, case_id: str, decision: Decision) -> Case:
+        """Decide a case, durably, and then reverse its gift if that is the outcome.
+
+        Raises:
+            CaseNotFound
+            CaseClosed: it was decided otherwise.
+            NotReversible: it is about no gift.
+            OutcomeUnknown, Unavailable: it is decided; asked again, what is left is done.
+        """
+        cases = self._ledger.cases
+        if decision.outcome == "reversed" and not (await cases.find(case_id)).gift:
+            raise NotReversible("The case is about an order; its provider refunds that.")
+        case = await cases.decide(case_id, decision)
+        if case.closed:
+            return case
+        await self._reversals.reverse(case.user, case.gift, case.by, case.reason, case.id)
+        return await cases.finish(case.id, self._ledger.now_ms())
