@@ -199,10 +199,10 @@ async def _ledger(call: Call, owner: str, kinds: tuple[str, ...], narrowed: Narr
     ledger, limit = call.services.ledger, max(call.query["limit"], 1)
     history = History(call.services.archive, ledger.redis, ledger.keys)
     lines, following = await history.page(owner, kinds, call.query["since"], call.words["cursor"], limit, narrowed)
-    return LedgerReply([_told(line) for line in lines], following)
+    return LedgerReply([told(line) for line in lines], following)
 
 
-def _told(line: Line) -> LedgerEntry:
+def told(line: Line) -> LedgerEntry:
     said = line._asdict() | {"key": str(UUID(bytes=line.key))}
     return LedgerEntry(**{name: said[name] for name in LedgerEntry.__struct_fields__})
 

@@ -46,8 +46,8 @@ async def erase(call: Call) -> ErasureReply:
         raise BadMessage(f"A reason is plain text of {REASON_MAX} characters at most.")
     if identity.user != user and not reason:
         raise BadMessage("Say why, as reason: this can't be undone.")
-    await call.services.ledger.cases.erase_texts(user)
     at = await call.services.ledger.erasures.ask(user, identity.user, reason)
+    await call.services.ledger.cases.erase_texts(user)
     return ErasureReply(user, at, [*ERASED], [*KEPT])
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from gifting.api.access import BUYER, BUYERS, OPERATORS
 from gifting.api.call import Call
+from gifting.api.case_evidence import Evidence, find_evidence
 from gifting.api.endpoint import Endpoint
 from gifting.errors import BadMessage
 from gifting.model.cases import REASON_MAX, TEXT_MAX, Case, Decision, Kind, Outcome, case_id
@@ -46,7 +48,8 @@ class ResolveBody(Struct):
 class CaseReply(Struct):
     """``order`` or ``gift`` (its key) is what it is about, the other ''. ``outcome`` is '' while the case is ``open``;
     then it is ``closed``, for ``reason``, or ``deciding`` while its gift is to be reversed still: decide the same
-    again. Times are ms since 1970. ``by`` is the operator who decided: for operators alone.
+    again. Times are ms since 1970. ``by`` is the operator who decided: for operators alone,
+    as is ``evidence``, of one case.
     """
 
     id: str
@@ -61,6 +64,7 @@ class CaseReply(Struct):
     reason: str
     decided_at: int
     by: str
+    evidence: Evidence | None = None
 
 
 class CasesReply(Struct):
@@ -119,8 +123,10 @@ async def cases(call: Call) -> CasesReply:
 
 
 async def case(call: Call) -> CaseReply:
-    user = "" if call.identity.role == "operator" else call.identity.user
-    return _reply(call, await call.services.ledger.cases.find(call.path["case"].lower(), user))
+    operator, name = call.identity.role == "operator", call.path["case"].lower()
+    found = await call.services.ledger.cases.find(name, "" if operator else call.identity.user)
+    evidence = await find_evidence(call, found) if operator else None
+    return replace(_reply(call, found), evidence=evidence)
 
 
 async def resolve_case(call: Call) -> CaseReply:
@@ -172,7 +178,7 @@ ENDPOINTS: Final = (
         words=(("state", ("all", "open")),),
         page=50,
     ),
-    Endpoint("GET", _ONE, "What became of a case", BUYER, case, CaseReply),
+    Endpoint("GET", _ONE, "What became of a case", BUYER, case, CaseReply, cost=5),
     Endpoint(
         "POST",
         f"{_ONE}/resolve",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gifting import errors
+from gifting.archive.store import open_store
 from gifting.model.cases import TEXT_MAX
 from tests.support.keys import new_key
 from tests.support.server import Server
@@ -94,3 +95,20 @@ async def test_what_can_not_be_a_case_is_refused(server: Server) -> None:
         await server.operator.call("GET", CASES)
     assert (await ann.call("GET", CASES))["cases"] == []
     assert (await ann.call("POST", CASES, good | {"text": "x" * TEXT_MAX}))["state"] == "open"
+
+
+async def test_operators_have_evidence_of_a_case(server: Server, tmp_path: Path, redis_url: str) -> None:
+    ann, gift = server.caller("ann", "viewer"), await a_gift(server)
+    await ann.call("PUT", "/v1/users/ann/limits", {"purchases": {"d30": 500_000}})
+    case = await ann.call("POST", CASES, {"about": {"gift": gift}, "kind": "other", "key": new_key()})
+    path = f"{CASES}/{case['id']}"
+    assert (await server.operator.call("GET", path))["evidence"]["archive"] is False
+    assert (await ann.call("GET", path))["evidence"] is None
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    store = open_store(url)
+    await store.upgrade()
+    await store.close()
+    async with Server(tmp_path / "other", redis_url, archive=url) as other:
+        evidence = (await other.operator.call("GET", path))["evidence"]
+    assert [(one["kind"], one["key"]) for one in evidence["entries"]] == [("debit", gift)]
+    assert [one["kind"] for one in evidence["limits"]] == ["account"]
