@@ -60,6 +60,10 @@ async def _user_of_path(call: Call) -> str:
     return call.path["user"]
 
 
+async def _creator_of_path(call: Call) -> str:
+    return call.path["creator"]
+
+
 async def _host_of_body(call: Call) -> str:
     return str(call.body.host)
 
@@ -127,6 +131,8 @@ ASKED_GUARDIAN = Access("who is asked to be the user's guardian", owners=_PEOPLE
 UNLINKER = Access(
     "operators and the guardian; while none has accepted, the user and who is asked", _OPERATOR, _PEOPLE, _unlinker
 )
+CREATOR = Access("operators and the creator", _OPERATOR, _PEOPLE, _creator_of_path)
+ONLY_CREATOR = Access("the creator", owners=_PEOPLE, owner=_creator_of_path)
 REPORTERS = Access("viewers, creators and operators", _PEOPLE | _OPERATOR, room=_room_of_body)
 SENDERS = Access("viewers, creators and operators", _PEOPLE | _OPERATOR, room=_room_of_path)
 WATCHERS = Access("everybody with a token", frozenset(ROLES), room=_room_of_path)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from gifting.api.access import OPERATORS, Access
+from gifting.api.access import CREATOR, ONLY_CREATOR, OPERATORS
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.ledger.creators import KEEP, Creator, Rule
@@ -17,7 +17,6 @@ from gifting.model.creator import CreatorRecord, Kyc, with_destination
 from gifting.model.creators import TIER, Tier
 from gifting.model.text import PLAIN
 from gifting.wire.second_factor import check_second_factor
-from gifting.wire.tokens import Role
 
 Reason = Annotated[str, Meta(min_length=1, max_length=200, pattern=PLAIN)]
 
@@ -155,14 +154,6 @@ async def _change(call: Call, what: str, value: str, rule: Rule, commission: int
     await creators.change(call.path["creator"], rule, what=what, value=value, by=who, commission=commission)
     return await read_creator(call)
 
-
-async def _creator_of_path(call: Call) -> str:
-    return call.path["creator"]
-
-
-_PEOPLE: Final = frozenset[Role]({"viewer", "creator"})
-CREATOR: Final = Access("operators and the creator", OPERATORS.roles, _PEOPLE, _creator_of_path)
-ONLY_CREATOR: Final = Access("the creator", owners=_PEOPLE, owner=_creator_of_path)
 
 ENDPOINTS: Final = (
     Endpoint("GET", "/v1/creators/{creator}", "On which terms a creator is paid", CREATOR, read_creator, CreatorReply),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from gifting.api.access import OPERATORS, WARD, Access
+from gifting.api.access import CREATOR, OPERATORS, WARD
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.api.sheet import FORMAT
@@ -206,14 +206,6 @@ def told(line: Line) -> LedgerEntry:
     said = line._asdict() | {"key": str(UUID(bytes=line.key))}
     return LedgerEntry(**{name: said[name] for name in LedgerEntry.__struct_fields__})
 
-
-async def _creator_of_path(call: Call) -> str:
-    return call.path["creator"]
-
-
-CREATOR: Final = Access(
-    "operators and the creator", frozenset({"operator"}), frozenset({"viewer", "creator"}), _creator_of_path
-)
 
 _PAGE: Final = (("since", 0, MAX_AMOUNT), ("limit", 100, PAGE_MAX))
 

@@ -54,6 +54,7 @@ TABLE = """
     POST /v1/purchases/{order}/claim               ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     POST /v1/purchases/{order}/withdraw            ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     POST /v1/purchases/{order}/clear               ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/purchases/{order}/gifts                ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     POST /v1/support/cases                         nnn    nnn     ynn    ynn     ynn    ynn     -nn    -nn
     GET /v1/support/cases                          ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     GET /v1/support/cases/{case}                   ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
@@ -61,6 +62,16 @@ TABLE = """
     GET /v1/users/{user}/wallet                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/users/{user}/gifts/{key}               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/grants                   ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/users/{user}/gifts/{key}/reverse      ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/users/{user}/history                   ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    DELETE /v1/users/{user}/personal-data          ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    GET /v1/creators/{creator}/earnings            ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    GET /v1/creators/{creator}                     ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    GET /v1/creators/{creator}/balance             ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    PUT /v1/creators/{creator}/tier                ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    PUT /v1/creators/{creator}/kyc                 ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    PUT /v1/creators/{creator}/hold                ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    PUT /v1/creators/{creator}/destination         nnn    nnn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/users/{user}/limits                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     PUT /v1/users/{user}/limits                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/users/{user}/spending                  ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
@@ -76,6 +87,7 @@ TABLE = """
                                                    yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     POST /v1/tokens/revocations                    ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     POST /v1/admin/reload                          ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/admin/ledger                           ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
 """
 """``own``: the token is of the user it is about (the host of r1); the three letters are the claims of CLAIMS.
 
@@ -98,6 +110,11 @@ BODIES: dict[str, Any] = {
     "POST /v1/purchases": {"package": "coins-350", "provider": "sandbox"},
     "POST /v1/purchases/{order}/claim": {"receipt": "made-up"},
     "POST /v1/purchases/{order}/withdraw": {},
+    "POST /v1/users/{user}/gifts/{key}/reverse": {"reason": "a test"},
+    "PUT /v1/creators/{creator}/tier": {"tier": "partner", "reason": "a test"},
+    "PUT /v1/creators/{creator}/kyc": {"state": "verified", "reason": "a test"},
+    "PUT /v1/creators/{creator}/hold": {"held": False, "reason": "a test"},
+    "PUT /v1/creators/{creator}/destination": {"provider": "sandbox", "account": "acct_1"},
     "POST /v1/support/cases": {"about": {"gift": new_key()}, "kind": "other"},
     "POST /v1/support/cases/{case}/resolve": {"outcome": "refused", "reason": "a test"},
 }
@@ -146,6 +163,7 @@ async def ask(server: Server, case: Case) -> str:
         key=new_key(),
         order=new_key(),
         case=new_key(),
+        creator="host",
     )
     body = BODIES.get(case.endpoint)
     if body is not None and path.endswith(("gifts", "grants", "purchases", "withdraw", "cases")):

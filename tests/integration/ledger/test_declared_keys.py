@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from gifting.ledger import commit_call, keys, scripts
 from gifting.ledger.commit import Packed, PendingCommit, pack_batch
+from gifting.ledger.meta import ARCHIVE
 from gifting.ledger.payouts import Hold
 from gifting.model import limits
 from gifting.model.cases import Case, Decision
@@ -147,7 +148,7 @@ async def live_through_everything(world: World, recorder: Recorder) -> None:
     await ledger.bans.unban("dan", "a test", "op")
     assert await ledger.sandbox.write("cs_1", b"", b"known", world.clock[0], world.clock[0])
     await ledger.deliveries.note("google:GPA.1", world.clock[0], ["coins.20", "token"])
-    await pay_and_archive(world)
+    await pay_and_archive(world, rooms[0])
     for guardian in ("mum", "dad"):
         await ledger.wards.link("ann", partial(invite, guardian), what="guardian_asked", value=guardian, by="ann")
         await recorder.look()
@@ -172,7 +173,18 @@ async def ask_support(world: World, recorder: Recorder) -> None:
     await world.ledger.cases.decide(case.id, Decision("other", "a test", "op", 1))
 
 
-async def pay_and_archive(world: World) -> None:
+async def erase_and_rank(world: World, room: RoomRef) -> None:
+    ledger, key = world.ledger, world.ledger.keys.room(room.host, room.id)
+    ranked = partial(replace, tier="partner")
+    await ledger.creators.change(room.host, ranked, what="tier", value="partner", by="op", commission=100)
+    await world.redis.hset(ledger.keys.meta, ARCHIVE, "an archive's")
+    await ledger.erasures.ask("ann", "ann", "")
+    await scripts.call(world.redis, "profile_erase", [key, f"{key}/users"], "ann", b"ann")
+    await scripts.call(world.redis, "room_archived", [key], "1")
+
+
+async def pay_and_archive(world: World, room: RoomRef) -> None:
+    await erase_and_rank(world, room)
     await world.ledger.payouts.request(replace(PAYOUT, host="host2", diamonds=1), Hold(0), lambda _: None)
     await scripts.call(world.redis, "archived", [f"{world.ledger.keys.bases[0]}:archived"], "1-1")
 
