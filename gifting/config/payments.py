@@ -16,6 +16,10 @@ class Payments:
         "Who takes payments for coins: sandbox (play money), stripe, apple, google, comma-separated, or none. Empty: "
         "sandbox with a private Redis, none with another.",
     )
+    payers: str = setting(
+        "",
+        "Who pays creators out: sandbox (play money), or none. Empty: sandbox with a private Redis, none with another.",
+    )
     reconcile_interval: float = setting(
         60.0, "Providers are asked this often for what never came by webhook.", least=0.05, most=86400
     )

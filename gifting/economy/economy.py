@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from gifting.config import Settings
 from gifting.economy.draft import Rules
+from gifting.economy.payers.registry import make_payers
+from gifting.economy.payouts import Payouts
 from gifting.economy.providers.registry import PLAY, Parts, make_providers
 from gifting.economy.providers.sandbox.provider import Sandbox
 from gifting.economy.providers.sandbox.sender import Address, Sender
@@ -50,7 +52,8 @@ class Economy:
         self.withdrawals = Withdrawals(ledger, self.purchases, lambda: secrets()[0])
         self.reversals = Reversals(ledger, self.purchases.tell, older)
         self.support = Support(ledger, self.reversals)
-        self.reconciliation = Reconciliation(ledger, settings, self.purchases, self.withdrawals)
+        self.payouts = Payouts(ledger, make_payers(settings, ledger), lambda: rulebook.rules.creators)
+        self.reconciliation = Reconciliation(ledger, settings, self.purchases, self.withdrawals, self.payouts)
         found = providers.get(PLAY)
         self.sandbox = found if isinstance(found, Sandbox) else None
         self.sender: Sender | None = None
@@ -58,7 +61,7 @@ class Economy:
     def works(self, address: Address) -> dict[str, Coroutine[Any, Any, None]]:
         """What has to be done for ever, by name; ``address`` is this server's own."""
         works: dict[str, Coroutine[Any, Any, None]] = {}
-        if self.purchases.providers:
+        if self.purchases.providers or self.payouts.payers:
             works["reconciliation"] = self.reconciliation.run()
         if self.sandbox is not None:
             self.sender = Sender(self.sandbox, address, self._ledger.now_ms)
@@ -69,3 +72,5 @@ class Economy:
         """Let go of all providers."""
         for provider in self.purchases.providers.values():
             await provider.close()
+        for payer in self.payouts.payers.values():
+            await payer.close()

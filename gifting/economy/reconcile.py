@@ -12,6 +12,7 @@ from typing import Final
 
 from gifting.config import Settings
 from gifting.economy.overpaid import Overpaid
+from gifting.economy.payouts import Payouts
 from gifting.economy.providers.base import Provider, RefundRequest, Told
 from gifting.economy.purchases import Purchases
 from gifting.economy.withdrawals import Withdrawals
@@ -40,11 +41,14 @@ BANKS: Final = 14 * 86_400_000
 class Reconciliation:
     """``rounds`` were done, and ``found`` is what no webhook had told."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, purchases: Purchases, withdrawals: Withdrawals) -> None:
+    def __init__(
+        self, ledger: Ledger, settings: Settings, purchases: Purchases, withdrawals: Withdrawals, payouts: Payouts
+    ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._purchases = purchases
         self._withdrawals = withdrawals
+        self._payouts = payouts
         self.overpaid = Overpaid(ledger, purchases)
         self._since: dict[str, int] = {}
         self.rounds = 0
@@ -92,15 +96,16 @@ class Reconciliation:
         return True
 
     async def resume(self) -> None:
-        """Take up what waits: payments that came twice, withdrawals, orders nobody will pay, holds of promotions."""
+        """Take up what waits: payments that came twice, withdrawals, orders nobody will pay, holds of
+        promotions, reversals, payouts."""
         await self._ledger.orders.settle_promotions(self._ledger.now_ms(), PAGE)
         for order in await self._ledger.orders.due(self._ledger.now_ms(), PAGE):
             try:
                 await self._take_up(order)
             except GiftingError as error:
                 log.warning("order %s has to wait: %s", order.id, error)
-
         await self._finish_reversals()
+        await self._payouts.resume()
 
     async def _finish_reversals(self) -> None:
         """What is reversed at its sender is so at its host, too."""

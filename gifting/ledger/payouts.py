@@ -145,6 +145,10 @@ class Payouts:
             raise KeyReused("Another payout was asked for with this key.")
         return payout
 
+    async def refer(self, payout: Payout) -> None:
+        """Let a payout's id lead to it, if what wrote it broke off before that did."""
+        await self._refer(payout, payout.id)
+
     async def decide(self, payout_id: str, at: int, by: str, *, rejected: bool, reason: str = "") -> Payout:
         """What an operator decides of a payout that is not on its way; the same again changes nothing.
 

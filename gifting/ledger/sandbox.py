@@ -20,6 +20,7 @@ class SandboxBooks:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._names = calls.keys.sandbox()
+        self._payouts = calls.keys.sandbox_payouts
 
     async def read(self, checkout: str) -> bytes:
         """What is known of a checkout; b'' for nothing."""
@@ -41,6 +42,17 @@ class SandboxBooks:
         with translated():
             found = await self._calls.redis.zrangebyscore(self._names[1], "-inf", now, 0, count)
         return [checkout.decode() for checkout in found]
+
+    async def pay(self, payout: str, now: int) -> int:
+        """Note that a payout is sent; when it was first, ms since 1970. It is kept for good: some 60 bytes each."""
+        with translated():
+            await self._calls.redis.hsetnx(self._payouts, payout, now)
+        return await self.paid(payout)
+
+    async def paid(self, payout: str) -> int:
+        """When a payout was sent; 0: never."""
+        with translated():
+            return int(await self._calls.redis.hget(self._payouts, payout) or 0)
 
     async def changed(self, since: int) -> list[bytes]:
         """What is known of the checkouts that changed since, or are going to; the oldest :data:`PAGE` of them."""

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from gifting import config, errors
 from gifting.economy.draft import Rules, Wanted
+from gifting.economy.payouts import Payouts
 from gifting.economy.providers.base import Provider, ProviderRefused, Told
 from gifting.economy.providers.registry import Parts
 from gifting.economy.providers.sandbox import checkout as checkouts
@@ -21,6 +22,7 @@ from gifting.economy.reconcile import BANKS, GRACE, Reconciliation
 from gifting.economy.withdrawals import Withdrawals
 from gifting.errors import KeyReused, PriceTooLow, ProviderFailed
 from gifting.model.consequences import State, state
+from gifting.model.creators import load_creators
 from gifting.model.effects import Effect, Kind
 from gifting.model.money import parse_key
 from gifting.model.orders import Order
@@ -99,7 +101,8 @@ class Books:
         self.providers: dict[str, Provider] = {"sandbox": self.provider}
         self.purchases = Purchases(world.ledger, self.providers, lambda standing: rules)
         self.withdrawals = Withdrawals(world.ledger, self.purchases, lambda: SECRET)
-        self.reconciliation = Reconciliation(world.ledger, settings, self.purchases, self.withdrawals)
+        payouts = Payouts(world.ledger, {}, load_creators)
+        self.reconciliation = Reconciliation(world.ledger, settings, self.purchases, self.withdrawals, payouts)
 
     def wanted(self, key: str = "", **more: Any) -> Wanted:
         raw = parse_key(key or self.world.key())

@@ -1,0 +1,1 @@
+"""Payout providers: who brings creators their money."""
