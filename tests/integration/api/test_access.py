@@ -59,6 +59,11 @@ TABLE = """
     GET /v1/support/cases                          ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     GET /v1/support/cases/{case}                   ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     POST /v1/support/cases/{case}/resolve          ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/payouts                               nnn    nnn     ynn    ynn     nnn    nnn     -nn    -nn
+    GET /v1/payouts                                ynn    ynn     ynn    ynn     nnn    nnn     -nn    -nn
+    GET /v1/payouts/{payout}                       ynn    ynn     ynn    ynn     nnn    nnn     -nn    -nn
+    POST /v1/payouts/{payout}/approve              ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/payouts/{payout}/reject               ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     GET /v1/users/{user}/wallet                    ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/users/{user}/gifts/{key}               ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     POST /v1/users/{user}/grants                   ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
@@ -116,6 +121,9 @@ BODIES: dict[str, Any] = {
     "PUT /v1/creators/{creator}/hold": {"held": False, "reason": "a test"},
     "PUT /v1/creators/{creator}/destination": {"provider": "sandbox", "account": "acct_1"},
     "POST /v1/support/cases": {"about": {"gift": new_key()}, "kind": "other"},
+    "POST /v1/payouts": {"diamonds": 1, "key": new_key()},
+    "POST /v1/payouts/{payout}/approve": {"reason": "a test"},
+    "POST /v1/payouts/{payout}/reject": {"reason": "a test"},
     "POST /v1/support/cases/{case}/resolve": {"outcome": "refused", "reason": "a test"},
 }
 
@@ -162,6 +170,7 @@ async def ask(server: Server, case: Case) -> str:
         report="0" * 16,
         key=new_key(),
         order=new_key(),
+        payout=new_key(),
         case=new_key(),
         creator="host",
     )
