@@ -280,7 +280,8 @@ async def test_whoever_dies_at_a_step_it_goes_out_once_and_comes_back_once(
 async def test_over_http(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
     terms = tmp_path / "creators.toml"
     terms.write_text(TERMS)
-    settings: dict[str, Any] = {"creators": str(terms), "payers": "sandbox", "reconcile_interval": 0.1, "message_rate": 1000}
+    settings: dict[str, Any] = {"creators": str(terms), "payers": "sandbox", "reconcile_interval": 0.1}
+    settings["message_rate"] = 1000
     async with Server(tmp_path / "data", redis_url, **settings) as server:
         await server.room("r1")
         await server.operator.grant_each(["ann"], 1_000)
