@@ -90,7 +90,6 @@ async def test_a_refusal_leaves_nothing(world: World) -> None:
     for hold in (Hold(1), Hold(0, 1, 1)):
         with pytest.raises(errors.NotEnoughDiamonds):
             await world.ledger.payouts.request(draft(world, EARNED), await with_days(world, hold), anyone)
-    await world.redis.hdel(f"{world.base('host')}:diamonds", f"host/{world.clock[0] // DAY}")
     assert await world.state() == before
 
 
