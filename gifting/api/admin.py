@@ -9,6 +9,9 @@ from msgspec import Struct
 from gifting.api.access import OPERATORS
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
+from gifting.api.sheet import FORMAT
+from gifting.archive.act_history import acts_page
+from gifting.model.money import MAX_AMOUNT
 
 
 class ReloadReply(Struct):
@@ -29,7 +32,45 @@ async def reload(call: Call) -> ReloadReply:
     return ReloadReply(gifts, packages, promotions, len(list(regions)), len(moderation), len(creators))
 
 
+class ActReply(Struct):
+    """What an operator did: ``about`` whom and what, as JSON (cut off after 1000), and ``why`` ("": not said)."""
+
+    id: str
+    at: int
+    who: str
+    role: str
+    act: str
+    about: str
+    why: str
+
+
+class ActsReply(Struct):
+    """The newest first. ``next`` is the ``cursor`` of the page after, '' where there is none."""
+
+    acts: list[ActReply]
+    next: str
+
+
+async def acts(call: Call) -> ActsReply:
+    ledger, limit = call.services.ledger, max(call.query["limit"], 1)
+    who, since, cursor = call.words["who"], call.query["since"], call.words["cursor"]
+    found, following = await acts_page(call.services.archive, ledger.redis, ledger.keys, who, since, cursor, limit)
+    return ActsReply([ActReply(*act) for act in found], following)
+
+
 ENDPOINTS: Final = (
+    Endpoint(
+        "GET",
+        "/v1/admin/acts",
+        "What operators did, and why, the newest first",
+        OPERATORS,
+        acts,
+        ActsReply,
+        query=(("since", 0, MAX_AMOUNT), ("limit", 100, 500)),
+        words=(("who", ()), ("cursor", ()), FORMAT),
+        cost=5,
+        page=100,
+    ),
     Endpoint(
         "POST",
         "/v1/admin/reload",

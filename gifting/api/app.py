@@ -21,7 +21,7 @@ from gifting.api.endpoint import Endpoint
 from gifting.api.endpoints import ENDPOINTS
 from gifting.api.exposition import metrics_route
 from gifting.api.problem import answer_problem, with_problems
-from gifting.api.request import read_call
+from gifting.api.request import read_call, read_reason
 from gifting.api.services import Services
 from gifting.api.sheet import answer_sheet
 from gifting.errors import GiftingError
@@ -76,6 +76,7 @@ async def _serve(services: Services, by_method: Mapping[str, Endpoint], request:
     endpoint = by_method["GET" if request.method == "HEAD" else request.method]
     try:
         call = await read_call(services, endpoint, request)
+        why = read_reason(call) if endpoint.act else ""
         reply = await endpoint.handler(call)
     except GiftingError as error:
         services.gateway.refusals.count(error)
@@ -86,10 +87,18 @@ async def _serve(services: Services, by_method: Mapping[str, Endpoint], request:
         log.exception("%s %s failed", endpoint.method, endpoint.path)
         return answer_problem(GiftingError())
     if endpoint.act:
-        log_act(call.identity.user, call.identity.role, endpoint.act, _about(call, reply))
+        await _note(services, call, endpoint.act, _about(call, reply), why)
     if call.words.get("format") == "csv":
         return answer_sheet(reply, endpoint.status, request.query_params)
     return Response(msgspec.json.encode(reply), endpoint.status, media_type="application/json")
+
+
+async def _note(services: Services, call: Call, act: str, about: dict[str, object], why: str) -> None:
+    """In the log; what operators do also where it is kept."""
+    who, role = call.identity.user, call.identity.role
+    log_act(who, role, act, about | ({"reason": why} if why else {}))
+    if role == "operator":
+        await services.ledger.acts.note(who, role, act, about, why)
 
 
 def _about(call: Call, reply: Struct) -> dict[str, object]:

@@ -16,7 +16,7 @@ MAX_AGE: Final = 600
 
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Reason",
     "Access-Control-Max-Age": str(MAX_AGE),
 }
 _EXPOSED: Final = {"Access-Control-Expose-Headers": "Allow, Link, Retry-After, WWW-Authenticate"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import fields
 
 from gifting.api.endpoint import Endpoint
 from gifting.api.endpoints import ENDPOINTS, NOUNS
-from gifting.api.request import PATH_PATTERNS
+from gifting.api.request import PATH_PATTERNS, REASON, REASON_PATTERN
 from gifting.api.schema import Schema, components, ecma, error_codes
 from gifting.api.sheet import FORMAT
 from gifting.wire.replies import Problem
@@ -102,7 +102,10 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         for name, default, most in endpoint.query
     ]
     words = [{"name": name, "in": "query", "schema": _word(known)} for name, known in endpoint.words]
-    return [*path, *query, *words]
+    return [*path, *query, *words, *([_REASON] if endpoint.act else [])]
+
+
+_REASON: Final = {"name": REASON, "in": "header", "schema": {"type": "string", "pattern": ecma(REASON_PATTERN)}}
 
 
 def _word(known: tuple[str, ...]) -> Schema:

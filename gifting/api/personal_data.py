@@ -23,6 +23,7 @@ ERASED: Final = (
 
 KEPT: Final = (
     "the id, and what was bought, given, earned and paid out: the books, which the law wants kept",
+    "what operators did to the user, and why",
     "limits and the record of protection, as long as the account is",
     "logs of rooms that are live, or ended within room_retention: they go with the room",
     "comments that are held, for a day; reports, until an operator closes them",

@@ -35,6 +35,11 @@ from gifting.wire.messages import MAX_INT
 PROVIDER: Final = r"\A[a-z]{1,20}\Z"
 CHECKOUT: Final = r"\Acs_[0-9a-f]{32}\Z"
 
+REASON: Final = "X-Reason"
+"""The header in which who acts may say why."""
+
+REASON_PATTERN: Final = r"\A[ -~]{0,200}\Z"
+
 PATH_IDS: Final[Mapping[str, Callable[[str], object]]] = {
     "room": valid_id,
     "user": valid_id,
@@ -124,6 +129,14 @@ def read_word(name: str, text: str | None, known: tuple[str, ...]) -> str:
     if known and text not in known:
         raise BadMessage(f"{name} is {text[:20]!r}; it must be {' or '.join(known)}.")
     return text
+
+
+def read_reason(call: Call) -> str:
+    """Why an act is done, by the header, else by the reason of the body or the query. Raises BadMessage."""
+    said = call.headers.get(REASON, "")
+    if not re.match(REASON_PATTERN, said):
+        raise BadMessage(f"{REASON} is plain ASCII text of 200 characters at most.")
+    return said or getattr(call.body, "reason", None) or call.words.get("reason", "")
 
 
 async def read_body(request: Request, endpoint: Endpoint, usual: int) -> Any:

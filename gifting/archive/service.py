@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy.engine import make_url
 
+from gifting.archive.acts import ActLog
 from gifting.archive.archiver import Archiver
 from gifting.archive.erasing import Eraser
 from gifting.archive.room_logs import RoomLogs
@@ -57,7 +58,7 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
         log.info("the books are archived in %s", make_url(archive).render_as_string(hide_password=True))
         try:
             said = [RoomLogs(redis, keys, store).follow, Eraser(redis, keys, store).erase_due]
-            steps = [*said, sealer.seal_due, Trimmer(redis, keys).trim]
+            steps = [*said, ActLog(redis, keys, store).follow, sealer.seal_due, Trimmer(redis, keys).trim]
             await Archiver(redis, keys, settings.key_prefix, store, steps).run(stop)
         finally:
             await store.close()

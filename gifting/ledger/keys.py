@@ -53,6 +53,7 @@ key                             type    holds
 ``{p00}:banned``                zset    users who are banned → number in the order of that; ``~`` has the last
 ``{p00}:erasures``              zset    users whose personal data is to be erased → of all up to when (ms)
 ``{p00}:erasures/why``          hash    the same → who asked for it, and why
+``{p00}:acts``                  stream  what operators did that no archive has yet: who, role, act, about, why
 ``{p00}:unbanned``              zset    users who are so no longer → number, of the same order
 ``{p00}:reports``               hash    id → what a user reported
 ``{p00}:reports/open``          zset    their ids, by when they came (ms)
@@ -140,6 +141,10 @@ class Keys:
     def erasures(self) -> list[str]:
         """Who is to be erased, and why, as the script takes it."""
         return [f"{self.bases[0]}:{part}" for part in ("erasures", "erasures/why")]
+
+    @property
+    def acts(self) -> str:
+        return f"{self.bases[0]}:acts"
 
     def cases(self, user: str) -> str:
         return f"{self.base(user)}:cases:{user}"

@@ -11,6 +11,7 @@ from gifting import errors
 from gifting.config import Settings
 from gifting.health import Health
 from gifting.ledger.accounts import Accounts
+from gifting.ledger.acts import Acts
 from gifting.ledger.address import Address
 from gifting.ledger.bans import Bans
 from gifting.ledger.batcher import Batcher
@@ -108,6 +109,7 @@ class Ledger:
         self.sandbox = SandboxBooks(calls)
         self.deliveries = Deliveries(calls)
         self.erasures = Erasures(calls)
+        self.acts = Acts(calls)
         self.revocations = Revocations(calls, settings.token_ttl_max)
         self.connector = Connector(Address(url), settings.ledger_timeout)
         self.batcher = Batcher(self.connector, keys.chain, settings, now, self.halt.pull)

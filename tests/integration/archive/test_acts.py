@@ -1,0 +1,88 @@
+"""What operators did: noted with its reason, archived once, told from both places, and never a reason to fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from gifting import errors
+from gifting.archive.act_history import acts_page
+from gifting.archive.acts import ActLog
+from gifting.archive.reading import Archive
+from gifting.archive.schema import acts
+from gifting.archive.store import Store
+from gifting.ledger.acts import ABOUT_MAX
+from gifting.ledger.keys import Keys
+from tests.support.archive import rows_of
+from tests.support.keys import new_key
+from tests.support.server import Server
+from tests.support.world import a_world
+
+KEYS = Keys("gifting", 1)
+
+
+async def add(redis: Redis, *numbers: int) -> None:
+    for number in numbers:
+        said: dict[Any, Any] = {
+            "who": f"op{number % 2}",
+            "role": "operator",
+            "act": "granted",
+            "about": "{}",
+            "why": str(number),
+        }
+        await redis.xadd(KEYS.acts, said, id=f"{number}-{number}")
+
+
+async def test_acts_are_archived_once_and_told_from_both_places(
+    redis_client: Redis, store: Store, archive_url: str
+) -> None:
+    async def told(who: str = "", since: int = 0, cursor: str = "", limit: int = 50) -> tuple[list[int], str]:
+        found, following = await acts_page(archive, redis_client, KEYS, who, since, cursor, limit)
+        return [int(act.why) for act in found], following
+
+    archive = Archive(archive_url)
+    first, second = ActLog(redis_client, KEYS, store), ActLog(redis_client, KEYS, store)
+    await add(redis_client, 1, 9)
+    assert await first.follow() == 2
+    await add(redis_client, 10, 11)
+    assert await told() == ([11, 10, 9, 1], "")
+    assert await second.follow() == 2
+    assert await first.follow() == 0
+    assert await redis_client.xlen(KEYS.acts) == 1
+    assert len(await rows_of(store, acts)) == 4
+    assert await told(who="op1") == ([11, 9, 1], "")
+    assert await told(since=10) == ([11, 10], "")
+    page, cursor = await told(limit=3)
+    assert (page, await told(cursor=cursor)) == ([11, 10, 9], ([1], ""))
+    with pytest.raises(errors.BadCursor):
+        await told(cursor="11-11")
+    await archive.close()
+
+
+async def test_what_cannot_be_noted_is_done_all_the_same(
+    redis_client: Redis, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_world(redis_url) as world:
+        await redis_client.set(world.ledger.keys.acts, "no stream")
+        await world.ledger.acts.note("op", "operator", "granted", {"user": "ann"}, "")
+        assert "could not be noted" in caplog.text
+        await redis_client.delete(world.ledger.keys.acts)
+        await world.ledger.acts.note("op", "operator", "granted", {"user": "x" * 2000}, "because")
+        found, _ = await acts_page(Archive(""), world.redis, world.ledger.keys, "op", 0, "", 1)
+        assert [(len(act.about), act.why) for act in found] == [(ABOUT_MAX, "because")]
+
+
+async def test_operators_say_why_and_read_it(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    async with Server(tmp_path / "data", redis_url) as server:
+        await server.room("r1")
+        found = await server.operator.call("GET", "/v1/admin/acts")
+        ((act, who),) = [(one["act"], one["who"]) for one in found["acts"]]
+        assert act == "opened"
+        await server.operator.call("POST", "/v1/users/ann/grants", {"coins": 5, "key": new_key(), "reason": "welcome"})
+        newest = (await server.operator.call("GET", "/v1/admin/acts?limit=1"))["acts"][0]
+        assert (newest["act"], newest["why"]) == ("granted", "welcome")
+        assert (await server.operator.call("GET", f"/v1/admin/acts?who={who}"))["acts"] == found["acts"]
+        assert (await server.operator.call("GET", "/v1/admin/acts?who=nobody"))["acts"] == []

@@ -1,0 +1,20 @@
+"""Operators' acts: lost, told twice, or told without why."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+MUTANTS = (
+    *of(
+        "gifting/archive/acts.py",
+        "archive/acts",
+        ("            await trim_acts(self._redis, self._keys, last)\n", ""),
+        ("acts.c.id < before", "acts.c.id <= before"),
+    ),
+    *of(
+        "gifting/ledger/acts.py",
+        "archive/acts",
+        ("        except REDIS_ERRORS as error:\n", "        except ValueError as error:\n"),
+        ("{int(at):016}-{int(number):08}", "{at}-{number}"),
+    ),
+)
