@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutations import (
+    acts,
     archiving,
     audit,
     batcher,

@@ -84,5 +84,5 @@ async def test_operators_say_why_and_read_it(tmp_path: Path, redis_url: str, red
         await server.operator.call("POST", "/v1/users/ann/grants", {"coins": 5, "key": new_key(), "reason": "welcome"})
         newest = (await server.operator.call("GET", "/v1/admin/acts?limit=1"))["acts"][0]
         assert (newest["act"], newest["why"]) == ("granted", "welcome")
-        assert (await server.operator.call("GET", f"/v1/admin/acts?who={who}"))["acts"] == found["acts"]
+        assert (await server.operator.call("GET", f"/v1/admin/acts?who={who}"))["acts"][1:] == found["acts"]
         assert (await server.operator.call("GET", "/v1/admin/acts?who=nobody"))["acts"] == []
