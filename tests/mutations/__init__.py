@@ -40,6 +40,7 @@ ALL = (
     *house.MUTANTS,
     *disk.MUTANTS,
     *audit.MUTANTS,
+    *acts.MUTANTS,
     *room_logs.MUTANTS,
     *archiving.MUTANTS,
     *seals.MUTANTS,
