@@ -90,7 +90,8 @@ class Proxy:
                 continue
             writer.write(data)
             await writer.drain()
-        writer.write_eof()
+        if writer.can_write_eof():  # TLS can't; then the end of both ends it
+            writer.write_eof()
 
 
 def _hang_up(dialing: Dialing) -> None:

@@ -116,7 +116,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/purchases/{order}/claim": {"receipt": "made-up"},
     "POST /v1/purchases/{order}/withdraw": {},
     "POST /v1/users/{user}/gifts/{key}/reverse": {"reason": "a test"},
-    "PUT /v1/creators/{creator}/tier": {"tier": "partner", "reason": "a test"},
+    "PUT /v1/creators/{creator}/tier": {"tier": "managed", "reason": "a test"},
     "PUT /v1/creators/{creator}/kyc": {"state": "verified", "reason": "a test"},
     "PUT /v1/creators/{creator}/hold": {"held": False, "reason": "a test"},
     "PUT /v1/creators/{creator}/destination": {"provider": "sandbox", "account": "acct_1"},

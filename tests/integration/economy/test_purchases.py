@@ -296,7 +296,7 @@ async def test_what_was_said_before_paying_holds_whatever_the_region_says_later(
 
 async def older(redis: Redis, order_id: str) -> None:
     """As an older version wrote the order: without the terms."""
-    key, _ = Keys("gifting", 16).orders("ann")
+    key = Keys("gifting", 16).orders("ann")[0]
     kept = await redis.hget(key, order_id)
     assert isinstance(kept, bytes)
     await redis.hset(key, order_id, pack_order(replace(unpack_order(kept), terms="")))
