@@ -36,7 +36,7 @@ class PayoutTerms(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         currency: ISO 4217 code.
         micros_per_diamond: millionths of a unit of the currency for a whole diamond.
         minimum: least of one payout, in minor units.
-        daily_maximum: most for one creator in a UTC day, in minor units.
+        daily_maximum: most for one creator in any 24 hours, in minor units.
     """
 
     currency: str

@@ -37,7 +37,6 @@ MUTANTS = (
         "gifting/archive/room_rows.py",
         "archive/room_logs",
         ("    said = None if removed else ", "    said = "),
-        ("        part = batch.after(since)\n", "        part = batch\n"),
         ('    return text.replace("\\0", "\\ufffd")\n', "    return text\n"),
     ),
     *of(
