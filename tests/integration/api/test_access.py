@@ -92,6 +92,7 @@ TABLE = """
                                                    yyn    yyn     yyn    nnn     nnn    nnn     -nn    -nn
     POST /v1/tokens/revocations                    ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     POST /v1/admin/reload                          ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    GET /v1/admin/acts                             ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     GET /v1/admin/ledger                           ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
 """
 """``own``: the token is of the user it is about (the host of r1); the three letters are the claims of CLAIMS.

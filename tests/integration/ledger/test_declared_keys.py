@@ -179,6 +179,7 @@ async def erase_and_rank(world: World, room: RoomRef) -> None:
     await ledger.creators.change(room.host, ranked, what="tier", value="partner", by="op", commission=100)
     await world.redis.hset(ledger.keys.meta, ARCHIVE, "an archive's")
     await ledger.erasures.ask("ann", "ann", "")
+    await ledger.acts.note("op", "operator", "ranked", {}, "a test")
     await scripts.call(world.redis, "profile_erase", [key, f"{key}/users"], "ann", b"ann")
     await scripts.call(world.redis, "room_archived", [key], "1")
 
@@ -186,6 +187,7 @@ async def erase_and_rank(world: World, room: RoomRef) -> None:
 async def pay_and_archive(world: World, room: RoomRef) -> None:
     await erase_and_rank(world, room)
     await world.ledger.payouts.request(replace(PAYOUT, host="host2", diamonds=1), Hold(0), lambda _: None)
+    await world.ledger.sandbox.pay("a payout", world.clock[0])
     await scripts.call(world.redis, "archived", [f"{world.ledger.keys.bases[0]}:archived"], "1-1")
 
 
