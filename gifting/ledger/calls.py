@@ -23,7 +23,16 @@ log = logging.getLogger(__name__)
 REDIS_ERRORS: Final = (RedisError, OSError)
 """All that a call of redis-py raises."""
 
-BOOKKEEPING: Final = ("claw_back", "gift_reverse", "grant", "order_put", "payout_put", "room_end", "sweep")
+BOOKKEEPING: Final = (
+    "claw_back",
+    "creator_put",
+    "gift_reverse",
+    "grant",
+    "order_put",
+    "payout_put",
+    "room_end",
+    "sweep",
+)
 """Scripts after whose failure, as after one of ``commit``, nothing more is written."""
 
 Unsure = type[errors.LedgerUnavailable | errors.OutcomeUnknown | errors.Unconfirmed]

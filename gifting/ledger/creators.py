@@ -96,8 +96,7 @@ class Creators:
 
     async def _put(self, host: str, record: CreatorRecord, commission: int, what: str, value: str, by: str) -> int:
         key = parse_key(make_key(time.time_ns() // 1_000_000, os.urandom(10)))
-        base = self._calls.keys.base(host)
-        keys = [f"{base}:{part}" for part in ("creators", "diamonds", "ledger")]
+        keys = self._calls.keys.of_host(host)
         options = (host, record.v - 1, write_record(record), commission, key, what, value, by)
         status = int(unpack(await self._calls.timed("creator_put", keys, options, unsure=Unconfirmed)))
         if status != Status.CONFLICT:

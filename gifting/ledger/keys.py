@@ -8,10 +8,11 @@ key                             type    holds
 ``{pNN}:orders:U``              hash    a user's orders; ``v``: how many changes, ``redo``: one that broke off
 ``{pNN}:reversals:U``           hash    gift of U that is reversed → what is known of that, for ever
 ``{pNN}:reversals``             zset    reversals to look at (``user\\n`` and the gift) → when (ms)
-``{pNN}:clawbacks:H``           hash    key of a reversal → what it took of the host; ``redo``: one that broke off
+``{pNN}:clawbacks:H``           hash    key of a reversal → what it took of the host
 ``{pNN}:wards:U``               zset    who has U for guardian, or has asked → when that was last noted (ms)
 ``{pNN}:orders``                zset    orders to look at (``user\\norder``) → when (ms)
-``{pNN}:payouts:H``             hash    a creator's payouts; ``v``: how many changes, ``redo``: one that broke off
+``{pNN}:payouts:H``             hash    a creator's payouts; ``v``: how many changes, ``redo``: what broke off of the
+                                        creator's (``lua/include/host_redo.lua``)
 ``{pNN}:payouts``               zset    payouts to look at (``host\\npayout``) → when (ms)
 ``{pNN}:references``            hash    order, payout or reference of a provider → ``user\\norder``
 ``{pNN}:diamonds``              hash    host → milli-diamonds; ``host/D`` → those earned on day D since 1970,
@@ -171,10 +172,11 @@ class Keys:
     def clawbacks(self, host: str) -> str:
         return f"{self.base(host)}:clawbacks:{host}"
 
-    def payouts(self, host: str) -> list[str]:
-        """What payouts of a host are made of, as ``payout_put`` takes it."""
+    def of_host(self, host: str) -> list[str]:
+        """What changes of a host, as ``host_redo`` in Lua takes it."""
         base = self.base(host)
-        return [*(f"{base}:{part}" for part in ("ledger", "diamonds", "totals")), *self.payouts_of(host)]
+        own = [f"{base}:{part}" for part in ("ledger", "diamonds", "totals")]
+        return [*own, *self.payouts_of(host), self.clawbacks(host), f"{base}:creators"]
 
     def payouts_of(self, host: str) -> list[str]:
         """A host's payouts, and those of the partition that are to be looked at."""

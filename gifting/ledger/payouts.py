@@ -206,7 +206,7 @@ class Payouts:
         for tried in range(TRIES):
             owned = await self.owned(host)
             if owned.broken_off:
-                await self._calls.timed("payout_put", self._calls.keys.payouts(host), (host,))
+                await self._calls.timed("payout_put", self._calls.keys.of_host(host), (host,))
                 continue
             payout = decide(owned)
             if payout is None:
@@ -229,7 +229,7 @@ class Payouts:
         moved = (keys.out if leaving >= 0 else keys.back, leaving, amount, payout.currency, payout.provider)
         written = (payout.id, pack_payout(payout), due(payout))
         options = (owned.host, owned.version, *written, *moved, *(hold or Hold(0)))
-        names = self._calls.keys.payouts(owned.host)
+        names = self._calls.keys.of_host(owned.host)
         status, available = unpack(await self._calls.timed("payout_put", names, options, unsure=OutcomeUnknown))
         return int(status), int(available)
 

@@ -113,8 +113,7 @@ class Reversals:
 
     async def _claw_back(self, host: str, room: str, options: tuple[object, ...]) -> Taken:
         base = self._calls.keys.base(host)
-        own = [f"{base}:ledger", f"{base}:diamonds", self._calls.keys.clawbacks(host)]
-        keys = [*own, *room_keys(base, room), self._calls.keys.deadlines(base), f"{base}:totals"]
+        keys = [*self._calls.keys.of_host(host), *room_keys(base, room), self._calls.keys.deadlines(base)]
         found = msgpack.Unpacker()
         found.feed(await self._calls.timed("claw_back", keys, options, unsure=OutcomeUnknown))
         return Taken(*found)

@@ -99,9 +99,8 @@ MUTANTS = (
         "gifting/ledger/lua/claw_back.lua",
         "ledger/reversals",
         ("math.min(has, amount)", "amount"),
-        ("if not known then\n", "if true then\n"),
+        ("redis.call('HGET', KEYS[6], key) or ", ""),
         ("r.state == 'live'", "true"),
-        ("  if redis.call('HGET', KEYS[2], MARK) ~= plan.key then\n", "  if true then\n"),
     ),
     *of(
         "gifting/ledger/lua/include/funds.lua",

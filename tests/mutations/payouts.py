@@ -29,4 +29,16 @@ MUTANTS = (
             "return bool(payout.paid_at and payout.failed_at)",
         ),
     ),
+    *of(
+        "gifting/ledger/lua/include/host_redo.lua",
+        "ledger/host_redo",
+        ("    if redis.call('HGET', KEYS[DIAMONDS], h.mark) ~= plan.key then\n", "    if true then\n"),
+        ("  redo_marks.keep(KEYS[TOTALS], KEYS[PLANS])\n", ""),
+        ("  if plan and intent.entered(h.e, plan) then\n", "  if plan then\n"),
+        ("  elseif plan then\n    forget(h)\n", ""),
+        ("  redis.call('HDEL', KEYS[DIAMONDS], h.mark)\n", ""),
+    ),
+    *of("gifting/ledger/lua/payout_put.lua", "ledger/host_redo", ("host_redo.complete(h)\n", "")),
+    *of("gifting/ledger/lua/claw_back.lua", "ledger/host_redo", ("host_redo.complete(h, tell_room)\n", "")),
+    *of("gifting/ledger/lua/creator_put.lua", "ledger/host_redo", ("host_redo.complete(h)\n", "")),
 )

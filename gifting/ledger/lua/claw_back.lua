@@ -1,13 +1,10 @@
 #!lua
 -- claw_back: take of a host what a gift that is reversed had earned it, once for ever, and say so in the room while it
 -- is live; or let debt be settled by what the host has.
--- KEYS [1]  the ledger of the host's partition
---      [2]  the diamonds there
---      [3]  what was clawed back of the host
---      [4]  the room, five keys as room.open takes them; of a settlement none of it
---      [5]  of these, its log
---      [9]  the deadlines of the host's partition, which name its channel
---      [10] its totals, for marks of what broke off
+-- KEYS [1]  seven keys as host_redo takes them
+--      [8]  the room, five keys as room.open takes them; of a settlement none of it
+--      [9]  of these, its log
+--      [13] the deadlines of the host's partition, which name its channel
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [host, key of the reversal, the gift's key, user, by, milli-diamonds, the day it was
 --           earned on, days that are looked at, whether the platform bears it, room ('': settle debt), event bytes
@@ -15,22 +12,21 @@
 -- returns   msgpack [milli-diamonds, debt, borne by the platform]
 -- Of the host's balance first, and what is not there is debt. Of what was earned by day: of the gift's own day, as far
 -- as that is still there, then of the newest down; so what is pending goes first, and a replay needs no tiers.
--- If this breaks off, what is left of it is done by whoever comes next with something of that host: what was entered is
--- completed, with a mark beside what is changed in the same call; what was not is forgotten.
+-- If this breaks off, what is left of it is done by whoever changes something of the host next (host_redo.lua). The
+-- room is told by who asks for the same gift again; where another one comes first, nothing is said there.
 -- @include clock
--- @include entries
--- @include intent
--- @include redo_marks
+-- @include host_redo
 -- @include room
 local now = clock(ARGV[1])
 local host, key, gift, user, by, amount, day, days, borne, room_id, event, log_keep = unpack(cmsgpack.unpack(ARGV[2]))
 local CLAWBACK = '\155\168clawback' -- an array of 11 and its first field
 local DAY = 86400000
-local BALANCE, DEBT, MARK = host, host .. '/debt', 'redo\n' .. host
+local BALANCE, DEBT = host, host .. '/debt'
+local LOG = 9
 local settles = room_id == ''
-local e = new_entries(KEYS[1])
-local p = { rooms = {}, streaks = KEYS[9] }
-local r = not settles and room.open(p, 4, room_id)
+local h = host_redo.open(host)
+local p = { rooms = {}, streaks = KEYS[13] }
+local r = not settles and room.open(p, 8, room_id)
 
 local function on(number)
   return host .. '/' .. digits(number)
@@ -74,18 +70,17 @@ end
 local function enter(changes, debt, bears, of_day)
   local diamonds = -changes[BALANCE]
   changes[DEBT] = debt
-  e[1], e.n = CLAWBACK .. cmsgpack.pack(now, key, host, gift, user, diamonds, debt, bears, by, of_day), 1
-  local plan = { changes = changes, key = key, record = cmsgpack.pack(diamonds, debt, bears), settles = settles }
-  plan.seq = r and r.seq or 0
-  intent.note(e, plan)
-  return plan
+  h.e[1], h.e.n = CLAWBACK .. cmsgpack.pack(now, key, host, gift, user, diamonds, debt, bears, by, of_day), 1
+  local record = cmsgpack.pack(diamonds, debt, bears)
+  local goal = not settles and { at = 6, fields = { key, record } } or nil
+  return { key = key, changes = changes, goal = goal, seq = r and r.seq or 0, record = record }
 end
 
 local function planned()
-  local has = tonumber(redis.call('HGET', KEYS[2], BALANCE) or 0)
   if borne then
     return enter({ [BALANCE] = 0 }, 0, amount, 0)
   end
+  local has = tonumber(redis.call('HGET', KEYS[2], BALANCE) or 0)
   local changes = { [BALANCE] = -math.min(has, amount) }
   local of_day = take_days(changes, -changes[BALANCE])
   return enter(changes, amount + changes[BALANCE], 0, of_day)
@@ -97,87 +92,26 @@ local function settlement()
   return settled > 0 and enter({ [BALANCE] = -settled }, -settled, 0, 0)
 end
 
-local function write_diamonds(plan)
-  local args, names = { MARK, plan.key }, {}
-  for name in pairs(plan.changes) do
-    names[#names + 1] = name
-  end
-  for i, value in ipairs(redis.call('HMGET', KEYS[2], unpack(names))) do
-    local change = plan.changes[names[i]]
-    if change ~= 0 then
-      args[#args + 1], args[#args + 2] = names[i], string.format('%.0f', math.max((value or 0) + change, 0))
-    end
-  end
-  redis.call('HSET', KEYS[2], unpack(args))
-end
-
 local function is_told(plan)
-  local batch = redis.call('XRANGE', KEYS[5], digits(plan.seq + 1) .. '-0', '+', 'COUNT', 1)[1]
+  local batch = redis.call('XRANGE', KEYS[LOG], digits(plan.seq + 1) .. '-0', '+', 'COUNT', 1)[1]
   return batch and string.find(batch[2][2], event, 1, true)
 end
 
-local function tell_room()
-  if r and r.host == host and r.state == 'live' then
+local function tell_room(plan)
+  if plan.key == key and r and r.host == host and r.state == 'live' and not is_told(plan) then
     room.append(r, room.stamp(now), event)
     room.flush(p, log_keep)
   end
 end
 
-local function forget()
-  redis.call('HDEL', KEYS[3], 'redo')
-  redo_marks.forget(KEYS[10], KEYS[3])
-end
-
-local function finish(plan)
-  if not plan.settles then
-    redis.call('HSET', KEYS[3], plan.key, plan.record)
-  end
-  forget()
-  redis.call('HDEL', KEYS[2], MARK)
-end
-
 local function write(plan)
-  redo_marks.keep(KEYS[10], KEYS[3])
-  redis.call('HSET', KEYS[3], 'redo', cmsgpack.pack(plan))
-  write_entries(e)
-  write_diamonds(plan)
-  if not settles then
-    tell_room()
-  end
-  finish(plan)
+  host_redo.write(h, plan, tell_room)
+  return plan.record
 end
 
--- The room is told by who asks for the same gift again; where another one comes first, nothing is said there.
-local function complete(packed)
-  local plan = cmsgpack.unpack(packed)
-  if not intent.entered(e, plan) then
-    forget()
-    return
-  end
-  if redis.call('HGET', KEYS[2], MARK) ~= plan.key then
-    write_diamonds(plan)
-  end
-  if plan.key == key and not plan.settles and not is_told(plan) then
-    tell_room()
-  end
-  finish(plan)
-end
-
-local broken_off = redis.call('HGET', KEYS[3], 'redo')
-if broken_off then
-  complete(broken_off)
-end
+host_redo.complete(h, tell_room)
 if settles then
   local plan = settlement()
-  if plan then
-    write(plan)
-  end
-  return plan and plan.record or cmsgpack.pack(0, 0, 0)
+  return plan and write(plan) or cmsgpack.pack(0, 0, 0)
 end
-local known = redis.call('HGET', KEYS[3], key)
-if not known then
-  local plan = planned()
-  write(plan)
-  known = plan.record
-end
-return known
+return redis.call('HGET', KEYS[6], key) or write(planned())

@@ -1,111 +1,54 @@
 #!lua
 -- payout_put: write one payout of a host and what follows from it in diamonds, unless the host's payouts have changed
 -- since they were read, or more would be paid out than is available now.
--- KEYS [1]  the host's partition: ledger
---      [2]  its diamonds
---      [3]  its totals, in which is marked what may have broken off
---      [4]  the host's payouts
---      [5]  the partition's payouts to look at
+-- KEYS [1]  seven keys as host_redo takes them
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [host, version that was read, payout's id, payout, when to look at it (ms; 0 is never), key,
 --           milli-diamonds that leave (below 0: come back), amount, currency, provider, days of the hold, days of the
 --           reserve, the reserve's basis points]
 -- returns   msgpack [status, milli-diamonds that were available]
 --           of all these but the host none: complete what broke off before
--- If this breaks off, what is left of it is done by whoever changes a payout of the host next: what was entered is
--- completed, with a mark beside the balance that is written in the same call; what was not is forgotten.
+-- If this breaks off, what is left of it is done by whoever changes something of the host next (host_redo.lua).
 -- @include status
 -- @include clock
 -- @include is_amount
--- @include entries
--- @include intent
 -- @include available
--- @include redo_marks
+-- @include host_redo
 local now = clock(ARGV[1])
 local host, version, id, record, due, key, diamonds, amount, currency, provider, hold, reserve, bps =
   unpack(cmsgpack.unpack(ARGV[2]))
 local PAYOUT = '\153\166payout' -- an array of 9 and its first field
 local DAY = 86400000
-local DIAMONDS, MARK = KEYS[2], 'redo\npayout\n' .. host
-local e = new_entries(KEYS[1])
-
-local function number(hash, field)
-  return tonumber(redis.call('HGET', hash, field) or 0)
-end
+local h = host_redo.open(host)
 
 local function left()
-  return available(DIAMONDS, host, number(DIAMONDS, host), math.floor(now / DAY), hold, reserve, bps)
-end
-
-local function is_changed()
-  return number(KEYS[4], 'v') ~= version or redis.call('HEXISTS', KEYS[4], 'redo') == 1
+  local has = tonumber(redis.call('HGET', KEYS[2], host) or 0)
+  return available(KEYS[2], host, has, math.floor(now / DAY), hold, reserve, bps)
 end
 
 local function decide()
   if diamonds ~= 0 and not (is_amount(math.abs(diamonds)) and is_amount(math.abs(amount))) then
     return Status.BAD_AMOUNT, 0
   end
-  if is_changed() then
+  if tonumber(redis.call('HGET', KEYS[4], 'v') or 0) ~= version then
     return Status.CONFLICT, 0
   end
   local most = diamonds > 0 and left() or 0
   return diamonds > most and Status.NOT_ENOUGH_DIAMONDS or Status.OK, most
 end
 
-local function write_balance(change)
-  redis.call('HSET', DIAMONDS, host, digits(math.max(number(DIAMONDS, host) - change, 0)), MARK, 1)
-end
-
-local function write_payout(plan)
-  local place = host .. '\n' .. plan.id
-  if plan.due > 0 then
-    redis.call('ZADD', KEYS[5], digits(plan.due), place)
-  end
-  redis.call('HSET', KEYS[4], 'v', plan.version + 1, plan.id, plan.record)
-  if plan.due == 0 then
-    redis.call('ZREM', KEYS[5], place)
-  end
-end
-
-local function forget()
-  redis.call('HDEL', DIAMONDS, MARK)
-  redis.call('HDEL', KEYS[4], 'redo')
-  redo_marks.forget(KEYS[3], KEYS[4])
-end
-
--- The payout is written last, so once it is there the rest is.
-local function complete()
-  local plan = cmsgpack.unpack(redis.call('HGET', KEYS[4], 'redo'))
-  local written = number(KEYS[4], 'v') > plan.version
-  if not written and intent.entered(e, plan) then
-    if redis.call('HEXISTS', DIAMONDS, MARK) == 0 then
-      write_balance(plan.diamonds)
-    end
-    write_payout(plan)
-  end
-  forget()
-end
-
 local function write()
-  local plan = { version = version, id = id, record = record, due = due, diamonds = diamonds }
+  local goal = { at = 4, fields = { 'v', version + 1, id, record }, place = host .. '\n' .. id, due = due }
   if diamonds == 0 then
-    write_payout(plan)
+    host_redo.reach(goal)
     return
   end
-  e[1], e.n = PAYOUT .. cmsgpack.pack(now, key, host, id, diamonds, amount, currency, provider), 1
-  intent.note(e, plan)
-  redo_marks.keep(KEYS[3], KEYS[4])
-  redis.call('HSET', KEYS[4], 'redo', cmsgpack.pack(plan))
-  write_entries(e)
-  write_balance(diamonds)
-  write_payout(plan)
-  forget()
+  h.e[1], h.e.n = PAYOUT .. cmsgpack.pack(now, key, host, id, diamonds, amount, currency, provider), 1
+  host_redo.write(h, { key = key, changes = { [host] = -diamonds }, goal = goal })
 end
 
+host_redo.complete(h)
 if not version then
-  if redis.call('HEXISTS', KEYS[4], 'redo') == 1 then
-    complete()
-  end
   return cmsgpack.pack({ Status.OK, 0 })
 end
 local status, most = decide()
