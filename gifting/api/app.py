@@ -17,7 +17,7 @@ from starlette.routing import Route
 from gifting.api import asyncapi, openapi
 from gifting.api.call import Call
 from gifting.api.cors import Cors
-from gifting.api.endpoint import Endpoint
+from gifting.api.endpoint import Endpoint, File
 from gifting.api.endpoints import ENDPOINTS
 from gifting.api.exposition import metrics_route
 from gifting.api.problem import answer_problem, with_problems
@@ -88,6 +88,9 @@ async def _serve(services: Services, by_method: Mapping[str, Endpoint], request:
         return answer_problem(GiftingError())
     if endpoint.act:
         await _note(services, call, endpoint.act, _about(call, reply), why)
+    if isinstance(reply, File):
+        named = {"Content-Disposition": f'attachment; filename="{reply.name}"'}
+        return Response(reply.data, endpoint.status, named, reply.kind)
     if call.words.get("format") == "csv":
         return answer_sheet(reply, endpoint.status, request.query_params)
     return Response(msgspec.json.encode(reply), endpoint.status, media_type="application/json")

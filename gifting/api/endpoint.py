@@ -16,6 +16,14 @@ class Done(Struct):
     ok: Literal[True]
 
 
+class File(Struct):
+    """An answer that is no JSON: what was asked for in another format. ``kind``: its media type."""
+
+    data: bytes
+    kind: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One row of the table.

@@ -13,7 +13,7 @@ from gifting.api.endpoint import Endpoint
 from gifting.api.endpoints import ENDPOINTS, NOUNS
 from gifting.api.request import PATH_PATTERNS, REASON, REASON_PATTERN
 from gifting.api.schema import Schema, components, ecma, error_codes
-from gifting.api.sheet import FORMAT
+from gifting.api.sheet import MEDIA
 from gifting.wire.replies import Problem
 
 _PARAMETER = re.compile(r"{(\w+)}")
@@ -57,8 +57,8 @@ def _operation(noun: str, endpoint: Endpoint, refs: dict[Any, Schema]) -> dict[s
         },
         "security": [{"token": []}] if endpoint.access else [],
     }
-    if FORMAT in endpoint.words:
-        operation["responses"][str(endpoint.status)]["content"]["text/csv"] = {"schema": {"type": "string"}}
+    for form in dict(endpoint.words).get("format", ())[1:]:
+        operation["responses"][str(endpoint.status)]["content"][MEDIA[form]] = {"schema": {"type": "string"}}
     if endpoint.body is not None:
         operation["requestBody"] = {
             "required": _is_needed(endpoint.body),

@@ -29,6 +29,7 @@ from gifting.model.ids import (
     valid_token_id,
 )
 from gifting.model.money import KEY
+from gifting.model.statement import PERIOD
 from gifting.wire.codec import UNDECODABLE, why
 from gifting.wire.messages import MAX_INT
 
@@ -72,6 +73,7 @@ PATH_PATTERNS: Final = {
     "case": KEY,
     "provider": PROVIDER,
     "checkout": CHECKOUT,
+    "period": PERIOD,
 }
 """All path parameters, as the OpenAPI document says them."""
 

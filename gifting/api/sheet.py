@@ -13,8 +13,14 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from starlette.responses import Response
 
+PRINTED: Final = ("format", ("json", "csv", "pdf"))
+"""The query's word of an endpoint that has them all."""
+
 FORMAT: Final = ("format", ("json", "csv"))
 """The query's word of an endpoint that has both. Its reply is one of lists, of which one has something, and `next`."""
+
+MEDIA: Final = {"csv": "text/csv", "pdf": "application/pdf"}
+"""What these formats are called where they are answered."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes a text for a formula by, when it begins so."""
@@ -41,7 +47,9 @@ def sheet(kind: type[Struct], rows: Iterable[Struct]) -> str:
 
 
 def _cell(name: str, value: object) -> object:
-    if name in ("ts", "at") and isinstance(value, int):
+    if name in ("ts", "at", "since") and isinstance(value, int):
+        if not value:
+            return ""
         return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"

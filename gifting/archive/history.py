@@ -7,16 +7,12 @@ from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from gifting.archive.reading import Archive
-from gifting.archive.rows import Cursor, Row, turn
-from gifting.errors import ArchiveUnavailable, BadCursor
-from gifting.ledger.calls import translated
+from gifting.archive.rows import Cursor, Row
+from gifting.archive.tail import read_tail
+from gifting.errors import BadCursor
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
-from gifting.ledger.stream import Span, read_items
 from gifting.model.money import MAX_AMOUNT
-
-TAIL_MAX: Final = 8 << 20
-"""Bytes that a partition may have in Redis and not in the archive yet; with more, the archive is too far behind."""
 
 DAYS_MAX: Final = 3 * 3660
 """Rows of sums: ten years, by kind."""
@@ -135,9 +131,9 @@ class History:
             from gifting.archive import queries  # noqa: PLC0415
 
             partition = self._keys.bases.index(self._keys.base(owner))
-            tail = await self._tail(partition, *await queries.archived(connection, partition))
+            tail = await self._tail(await queries.cursor(connection, partition))
             # What was not archived when Redis was read is in the tail; what has been since is taken from there only.
-            last, _ = await queries.archived(connection, partition)
+            last = (await queries.cursor(connection, partition)).seq
             rows = await queries.page(connection, owner, kinds, since, before, last, limit + 1, narrowed)
         lines = [Line(*_typed(row)) for row in rows]
         newer = _newer(tail, last, owner, kinds, since)
@@ -151,8 +147,8 @@ class History:
             from gifting.archive import queries  # noqa: PLC0415
 
             partition = self._keys.bases.index(self._keys.base(owner))
-            tail = await self._tail(partition, *await queries.archived(connection, partition))
-            last, _ = await queries.archived(connection, partition)
+            tail = await self._tail(await queries.cursor(connection, partition))
+            last = (await queries.cursor(connection, partition)).seq
             rows = await queries.sums(connection, owner, kinds, since, last, DAYS_MAX)
         days = {row[:3]: Sum(*row) for row in rows}
         for line in _newer(tail, last, owner, kinds, since):
@@ -160,18 +156,10 @@ class History:
             days[one[:3]] = added(days[one[:3]], one) if one[:3] in days else one
         return sorted(days.values(), reverse=True)
 
-    async def _tail(self, partition: int, seq: int, item_id: str) -> list[Line]:
-        """The entries of a partition's items after one that is archived."""
-        found: list[tuple[str, bytes | None]] = []
-        left = TAIL_MAX
-        with translated():
-            async for item in read_items(self._redis, {self._keys.bases[partition]: Span.after(item_id)}):
-                left -= len(item.data or b"")
-                if left < 0:
-                    raise ArchiveUnavailable("It is too far behind.")
-                found.append((item.id, item.data))
-        rows: list[Row] = turn(Cursor(partition, seq, item_id, bytes(32), 0), found, len(self._keys.bases)).entries
-        return [Line(*_typed(row)) for row in rows]
+    async def _tail(self, archived: Cursor) -> list[Line]:
+        """The entries of a partition's items that are not archived."""
+        page = await read_tail(self._redis, self._keys, archived)
+        return [Line(*_typed(row)) for row in page.entries]
 
 
 def added(one: Sum, other: Sum) -> Sum:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, func, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gifting.archive.rows import Row
+from gifting.archive.rows import NONE, Cursor, Row
 from gifting.archive.schema import cursors, entries, items
 from gifting.model.money import key_time
 from gifting.model.periods import following, month_of
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from gifting.archive.history import Narrowed
 
 
-async def archived(connection: AsyncConnection, partition: int) -> tuple[int, str]:
-    """How many items of a partition are archived, and the last one's id. None: 0 and ``0-0``."""
-    asked = select(cursors.c.seq, cursors.c.item_id).where(cursors.c.partition == partition)
-    row = (await connection.execute(asked)).first()
-    return (row.seq, row.item_id) if row else (0, "0-0")
+async def cursor(connection: AsyncConnection, partition: int) -> Cursor:
+    """How far a partition is archived."""
+    columns = [cursors.c[name] for name in Cursor._fields]
+    row = (await connection.execute(select(*columns).where(cursors.c.partition == partition))).first()
+    return Cursor(*row) if row else Cursor(partition, 0, NONE, bytes(32), 0)
 
 
 async def page(

@@ -20,6 +20,8 @@
     │   ├── BadReceipt              bad_receipt
     │   ├── BadZone                 bad_zone
     │   ├── UnknownTier             unknown_tier
+    │   ├── BadPeriod               bad_period
+    │   ├── NoPdf                   no_pdf
     │   └── BadCursor               bad_cursor
     ├── Denied                    this token may not do that
     │   ├── BadToken                bad_token

@@ -13,6 +13,17 @@ class BadCursor(BadRequest):
     help = "Send the `next` of the page before as `cursor`, with the same other parameters, or none to begin anew."
 
 
+class BadPeriod(BadRequest):
+    code = "bad_period"
+    help = "Name a month of UTC as 2026-11 or a year as 2026, one that has begun."
+
+
+class NoPdf(BadRequest):
+    code = "no_pdf"
+    help = "Ask for format=csv or json; the operator lets it be printed with pip install 'gifting[pdf]'."
+    status = 406
+
+
 class NoArchive(NotFound):
     code = "no_archive"
     help = "This server keeps no archive; the operator names one with --archive."

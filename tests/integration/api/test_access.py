@@ -71,6 +71,7 @@ TABLE = """
     GET /v1/users/{user}/history                   ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     DELETE /v1/users/{user}/personal-data          ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/creators/{creator}/earnings            ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
+    GET /v1/creators/{creator}/statements/{period} ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/creators/{creator}                     ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     GET /v1/creators/{creator}/balance             ynn    ynn     yyy    nnn     yyy    nnn     -nn    -nn
     PUT /v1/creators/{creator}/tier                ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
@@ -174,6 +175,7 @@ async def ask(server: Server, case: Case) -> str:
         payout=new_key(),
         case=new_key(),
         creator="host",
+        period="2026-01",
     )
     body = BODIES.get(case.endpoint)
     if body is not None and path.endswith(("gifts", "grants", "purchases", "withdraw", "cases")):
@@ -243,4 +245,4 @@ async def test_a_token_bound_to_a_room_has_no_power_elsewhere(server: Server) ->
 def test_every_id_in_a_path_is_checked() -> None:
     named = {parameter["name"] for path in document()["paths"].values() for one in path.values()
              for parameter in one["parameters"] if parameter["in"] == "path"}  # fmt: skip
-    assert named - {"key"} <= PATH_IDS.keys()
+    assert named - {"key", "period"} <= PATH_IDS.keys()

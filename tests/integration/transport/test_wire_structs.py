@@ -20,7 +20,7 @@ from msgspec import to_builtins
 from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
-from gifting.api import asyncapi, history, openapi, payouts, purchases, sandbox, support, webhooks
+from gifting.api import asyncapi, history, openapi, payouts, purchases, sandbox, statements, support, webhooks
 from gifting.api.endpoints import ENDPOINTS
 from gifting.model import events
 from gifting.model.events import LoggedEvent, Ranked, encode_post
@@ -241,7 +241,7 @@ CALLS = {
 }
 """What handlers want besides their path: a body, to which a key comes where one is needed, and a query."""
 
-_STORIES = (history, payouts, purchases, sandbox, support, webhooks)
+_STORIES = (history, payouts, purchases, sandbox, statements, support, webhooks)
 TOLD_ELSEWHERE = {one.handler.__name__ for noun in _STORIES for one in noun.ENDPOINTS} - {"payouts", "cases"} | {
     "accept_guardian",
     "close_report",
@@ -265,6 +265,7 @@ async def test_every_answer_of_the_api_is_what_its_struct_says(server: Server) -
         "key": sent,
         "seq": "1",
         "provider": "sandbox",
+        "period": "2026-01",
     }
     await server.operator.grant_each(["op"], 100)
     last = [one for one in ENDPOINTS if one.method == "DELETE"]
