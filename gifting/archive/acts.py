@@ -1,9 +1,9 @@
-"""Operators' acts in the archive, a step of the archiver: each once, in order; Redis forgets what is here."""
+"""Operators' acts in the archive, a step of the archiver: each once, in order; Redis forgets later what is here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -12,8 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gifting.archive.schema import acts
 from gifting.archive.store import Store
 from gifting.ledger.acts import PAGE, read_acts, trim_acts
+from gifting.ledger.clock import in_ms
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
+
+KEEP: Final = 900_000
+"""Ms for which Redis has an act at least, as the ledger: a database that is restored to before finds it there."""
 
 
 class ActLog:
@@ -36,7 +40,7 @@ class ActLog:
                 return written
             last = page[-1].id
             written += len(page)
-            await trim_acts(self._redis, self._keys, last)
+            await trim_acts(self._redis, self._keys, last, in_ms(await self._redis.time()) - KEEP)
             if len(page) < PAGE:
                 break
         return written

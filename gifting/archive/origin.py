@@ -6,7 +6,7 @@ behind; what does not is refused as ``bad_archive``, and nothing is written. doc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from gifting.errors import BadArchive
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.ledger.meta import ARCHIVE
+from gifting.ledger.stream import item_order
 from gifting.ledger.tail import Extent, Tail
 from gifting.model.chain import first_hash
 from gifting.model.periods import preceding
@@ -52,6 +53,7 @@ async def begin(store: Store, redis: BinaryRedis, keys: Keys, prefix: str, now: 
         found = await _read_books(connection)
         _compare(found or ours, ours, kept)
         at = await read_cursors(connection) if found else _first(ours)
+        await lower_marks(redis, keys, at)
         await check(connection, Tail(redis, keys.bases), dict(zip(keys.bases, at, strict=True)))
         if found is None:
             await store.insert(connection, books, [ours])
@@ -84,6 +86,16 @@ def _compare(found: Books, ours: Books, kept: str) -> None:
     if (found.prefix, found.partitions) != (ours.prefix, ours.partitions):
         its = f"the prefix {found.prefix} and {found.partitions} partitions"
         raise BadArchive(f"It has books with {its}, and those in Redis {ours.prefix} and {ours.partitions}.")
+
+
+async def lower_marks(redis: BinaryRedis, keys: Keys, at: Sequence[Cursor]) -> None:
+    """Let nothing be trimmed that the database has not, or no longer: it may be one from before."""
+    pipe = redis.pipeline(transaction=False)
+    for base in keys.bases:
+        pipe.get(f"{base}:archived")
+    for base, mark, cursor in zip(keys.bases, await pipe.execute(), at, strict=True):
+        if mark and item_order(mark.decode()) > item_order(cursor.item_id):
+            await redis.set(f"{base}:archived", cursor.item_id)
 
 
 async def check(connection: AsyncConnection, tail: Tail, at: Mapping[str, Cursor]) -> None:

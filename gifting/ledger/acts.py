@@ -70,9 +70,10 @@ async def newest_acts(redis: BinaryRedis, keys: Keys, before: str) -> list[Act]:
     return [_act(name, fields) for name, fields in found]
 
 
-async def trim_acts(redis: BinaryRedis, keys: Keys, upto: str) -> None:
-    """Take away those before the act of that id. Raises RedisError, OSError."""
-    await redis.xtrim(keys.acts, minid=_native(upto), approximate=False)
+async def trim_acts(redis: BinaryRedis, keys: Keys, upto: str, before: int) -> None:
+    """Take away those before the act of that id and before that time, in ms. Raises RedisError, OSError."""
+    minid = _native(upto) if int(upto.partition("-")[0]) < before else f"{before}-0"
+    await redis.xtrim(keys.acts, minid=minid, approximate=False)
 
 
 def _act(name: bytes, fields: dict[bytes, bytes]) -> Act:

@@ -22,7 +22,8 @@ key                             type    holds
 ``{pNN}:totals``                hash    ``issued``, ``spent``, ``taken``, ``debt``: coins of all users; marks of what
                                         broke off
 ``{pNN}:ledger``                stream  every change, as :mod:`gifting.ledger.entries` reads it
-``{pNN}:archived``              string  id of the ledger's last item that is in the archive, durably; it only rises
+``{pNN}:archived``              string  id of the ledger's last item that is in the archive, durably; it rises, but
+                                        where an archiver begins and finds a database from before
 ``{pNN}:trimmed``               string  id before which the ledger may lack items, which are in the archive
 ``{pNN}:keys:B``                hash    key of a gift → digest and result; B is the key's minute
 ``{pNN}:keys``                  zset    these buckets' names, by when their minute is over (ms)

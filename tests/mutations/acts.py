@@ -8,13 +8,14 @@ MUTANTS = (
     *of(
         "gifting/archive/acts.py",
         "archive/acts",
-        ("            await trim_acts(self._redis, self._keys, last)\n", ""),
+        ("            await trim_acts(self._redis, self._keys, last, in_ms(await self._redis.time()) - KEEP)\n", ""),
         ("acts.c.id < before", "acts.c.id <= before"),
     ),
     *of(
         "gifting/ledger/acts.py",
         "archive/acts",
         ("        except REDIS_ERRORS as error:\n", "        except ValueError as error:\n"),
+        (' if int(upto.partition("-")[0]) < before else f"{before}-0"\n', "\n"),
         ("{int(at):016}-{int(number):08}", "{at}-{number}"),
     ),
 )

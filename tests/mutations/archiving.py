@@ -25,6 +25,8 @@ MUTANTS = (
         ("    if extent.added < cursor.seq:\n", "    if False:\n"),
         (" or there != await _recall(connection, cursor):\n", ":\n"),
         ("    if kept and found.id != kept:\n", "    if False:\n"),
+        ("        await lower_marks(redis, keys, at)\n", ""),
+        ("        if mark and item_order(mark.decode()) > item_order(cursor.item_id):\n", "        if False:\n"),
     ),
     *of(
         "gifting/archive/archiver.py",

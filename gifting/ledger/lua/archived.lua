@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- archived: note up to which item a partition's ledger is in the archive, durably. The mark only ever rises.
+-- archived: note up to which item a partition's ledger is in the archive, durably. The mark only ever rises here.
 -- KEYS [1]  the partition's mark
 -- ARGV [1]  id of that item
 -- returns   the mark as it is now

@@ -10,11 +10,12 @@ from redis.asyncio import Redis
 
 from gifting import errors
 from gifting.archive.act_history import acts_page
-from gifting.archive.acts import ActLog
+from gifting.archive.acts import KEEP, ActLog
 from gifting.archive.reading import Archive
 from gifting.archive.schema import acts
 from gifting.archive.store import Store
 from gifting.ledger.acts import ABOUT_MAX
+from gifting.ledger.clock import in_ms
 from gifting.ledger.keys import Keys
 from tests.support.archive import rows_of
 from tests.support.keys import new_key
@@ -60,6 +61,18 @@ async def test_acts_are_archived_once_and_told_from_both_places(
     with pytest.raises(errors.BadCursor):
         await told(cursor="11-11")
     await archive.close()
+
+
+async def test_what_is_young_stays_in_redis_for_a_database_from_before(redis_client: Redis, store: Store) -> None:
+    now = in_ms(await redis_client.time())
+    await add(redis_client, 1, now - KEEP - 60_000, now - KEEP + 60_000, now - 1)
+    follower = ActLog(redis_client, KEYS, store)
+    assert await follower.follow() == 4
+    assert await redis_client.xlen(KEYS.acts) == 2
+    async with store.writing() as connection:
+        await connection.execute(acts.delete().where(acts.c.at > now - KEEP))
+    assert await follower.follow() == 2
+    assert len(await rows_of(store, acts)) == 4
 
 
 async def test_what_cannot_be_noted_is_done_all_the_same(

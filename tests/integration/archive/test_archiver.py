@@ -13,6 +13,7 @@ from gifting.archive.archiver import Archiver
 from gifting.archive.rows import WHOLE
 from gifting.archive.schema import books, cursors, entries, items, oddities
 from gifting.archive.store import Store, open_store
+from gifting.archive.trimming import Trimmer
 from gifting.archive.writing import Overtaken
 from gifting.errors import BadArchive
 from gifting.model.packing import pack
@@ -183,10 +184,13 @@ async def test_a_zero_in_a_text_stops_nothing(world: World, store: Store) -> Non
     assert await count_of(store, items) == 2
 
 
-async def test_a_mark_only_rises(world: World, store: Store) -> None:
+async def test_a_mark_only_rises_while_an_archiver_goes_on(world: World, store: Store) -> None:
     base = world.base("ann")
+    archiver = archiver_of(world, store)
+    await catch_up(archiver)
     await world.redis.set(f"{base}:archived", "9999999999999-7")
-    await catch_up(archiver_of(world, store))
+    await world.grant("ann", 1)
+    await catch_up(archiver)
     assert await world.redis.get(f"{base}:archived") == b"9999999999999-7"
     await world.redis.set(f"{base}:archived", "99-7")
     await catch_up(archiver_of(world, store))
@@ -243,6 +247,28 @@ async def test_a_redis_that_lacks_what_is_archived_is_refused(world: World, stor
     await world.redis.xadd(f"{base}:ledger", {"e": b"other bytes"}, id=kept[-1][0])
     with pytest.raises(BadArchive, match="is another in Redis, or none"):
         await archiver_of(world, store).round()
+
+
+@pytest.mark.parametrize("wiped", [False, True])
+async def test_nothing_is_trimmed_that_a_restored_database_has_not(world: World, store: Store, wiped: bool) -> None:
+    """The mark in Redis is that of the database as it was; at its first round the archiver has not caught up yet."""
+    await catch_up(archiver_of(world, store))
+    before = {table: await rows_of(store, table) for table in (books, cursors, items, entries)}
+    for _ in range(100):
+        await world.send()
+    await catch_up(archiver_of(world, store))
+    async with store.writing() as connection:
+        for table, rows in before.items():
+            await connection.execute(table.delete())
+            if not wiped:
+                await store.insert(connection, table, rows)
+    trimmer = Trimmer(world.redis, world.ledger.keys, keep_min=-1e6)
+    trimmer._keep = lambda: asyncio.sleep(0, -1e6)  # type: ignore[method-assign]
+    archiver = Archiver(world.redis, world.ledger.keys, "gifting", store, [trimmer.trim])
+    assert await archiver.round(), "it takes more than one"
+    await catch_up(archiver)
+    assert await count_of(store, entries) == 201
+    assert await count_of(store, items) == sum(cursor[1] for cursor in await rows_of(store, cursors))
 
 
 async def test_steps_come_after_each_page_in_their_order(world: World, store: Store) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ def put_archive(backup: Path, copied: Path) -> None:
 
 
 async def archive_command(folder: Path) -> tuple[int, str]:
-    """``gifting archive`` on a directory that no server runs on, for as long as it lasts or until it has begun."""
+    """``gifting archive`` on a directory that no server runs on, until it ends by itself."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gifting", "archive", "--data-dir", str(folder)),
         stdout=asyncio.subprocess.PIPE,
@@ -138,45 +139,40 @@ async def archive_command(folder: Path) -> tuple[int, str]:
     return process.returncode, out.decode()
 
 
-async def test_an_archive_that_was_copied_first_goes_on_after_the_restore(tmp_path: Path) -> None:
-    keys: list[str] = []
-    async with Server(tmp_path / "data", archive="") as server:
+async def copy_both(folder: Path, keys: list[str], *, archive_first: bool) -> Path:
+    """A copy of a live directory with a copy of its archive; between the two were 20 gifts."""
+    data, backup, copied = folder / "data", folder / "copy", folder / "archive-copy.db"
+    steps = [partial(copy_archive, data, copied), partial(copy, data, backup)]
+    async with Server(data, archive="") as server:
         await server.room("r1")
         await server.operator.grant_each(["ann"], 1000)
         async with Client(server.url, server.token("ann")) as ann:
-            await send(ann, 20, keys, [])
-            await archived(tmp_path / "data", 20)
-            await copy_archive(tmp_path / "data", tmp_path / "archive-copy.db")
-            await send(ann, 20, keys, [])
-            await archived(tmp_path / "data", 40)
-            await copy(tmp_path / "data", tmp_path / "copy")
-    put_archive(tmp_path / "copy", tmp_path / "archive-copy.db")
-    again = Server(tmp_path / "copy", archive="")
+            for step in steps if archive_first else steps[::-1]:
+                await send(ann, 20, keys, [])
+                await archived(data, len(keys))
+                await step()
+    put_archive(backup, copied)
+    return backup
+
+
+async def test_an_archive_that_was_copied_first_goes_on_after_the_restore(tmp_path: Path) -> None:
+    keys: list[str] = []
+    backup = await copy_both(tmp_path, keys, archive_first=True)
+    again = Server(backup, archive="")
     assert (await again.audit())[0] == 0
     async with again:
         async with Client(again.url, again.token("ann")) as ann:
             await send(ann, 5, keys, [])
-        await archived(tmp_path / "copy", 45)
+        await archived(backup, 45)
         status, said = await again.audit()
         assert status == 0, said
         assert " 45 gifts" in said
 
 
 async def test_an_archive_ahead_of_the_restored_redis_is_refused_by_name(tmp_path: Path) -> None:
-    keys: list[str] = []
-    async with Server(tmp_path / "data", archive="") as server:
-        await server.room("r1")
-        await server.operator.grant_each(["ann"], 1000)
-        async with Client(server.url, server.token("ann")) as ann:
-            await send(ann, 20, keys, [])
-            await archived(tmp_path / "data", 20)
-            await copy(tmp_path / "data", tmp_path / "copy")
-            await send(ann, 20, keys, [])
-            await archived(tmp_path / "data", 40)
-            await copy_archive(tmp_path / "data", tmp_path / "archive-copy.db")
-    put_archive(tmp_path / "copy", tmp_path / "archive-copy.db")
-    status, said = await archive_command(tmp_path / "copy")
+    backup = await copy_both(tmp_path, [], archive_first=False)
+    status, said = await archive_command(backup)
     assert status == 2
     assert "It is ahead" in said
-    async with Server(tmp_path / "copy", archive="") as again, Client(again.url, again.token("ann")) as ann:
+    async with Server(backup, archive="") as again, Client(again.url, again.token("ann")) as ann:
         assert (await ann.send_gift("r1", "spark"))["coins"] == 979, "gifts go on without it"
