@@ -217,6 +217,9 @@ settlements: Final = Table(
     _words("reference", primary_key=True),
     _words("order_id"),
     _words("kind"),
+    _number("order_amount"),
+    _words("order_currency"),
+    _words("rate"),
     _number("gross"),
     _number("tax"),
     _number("fee"),
@@ -224,9 +227,37 @@ settlements: Final = Table(
     _words("currency"),
     _number("at"),
     _words("batch"),
+    Column("period", Integer, nullable=False),
+)
+"""What providers settled: ``model/settlements.py``. ``period``: the month it is told in, of ``at`` or later."""
+
+Index("settlements_period", settlements.c.period)
+
+collected: Final = Table(
+    "collected", METADATA, _words("provider", primary_key=True), _number("since"), _number("until"), _words("page")
+)
+"""How far a provider's settlements are taken in: all before ``since``, and of those from there to ``until`` (0: none
+are being taken in) what comes before its ``page``."""
+
+locks: Final = Table(
+    "locks",
+    METADATA,
+    _month("period"),
+    _number("at"),
+    _words("who"),
+    Column("breakage_after", Integer, nullable=False),
+    _bytes("reports_hash"),
 )
 
-locks: Final = Table("locks", METADATA, _month("period"), _number("at"), _words("who"), _bytes("totals_hash"))
+locked_reports: Final = Table(
+    "locked_reports",
+    METADATA,
+    _month("period"),
+    _words("name", primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    _words("cells"),
+)
+"""The reports of a month as it was locked: rows in JSON, the columns first."""
 
 PARTITIONED: Final = (items, entries)
 

@@ -29,7 +29,7 @@ from gifting.ledger.clock import in_ms
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.model.chain import first_hash, next_hash
-from gifting.model.periods import ends, following, month_of_item
+from gifting.model.periods import ends, following, month_of, month_of_item
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,10 @@ class Sealer:
         outside = self._file.read()
         made = waiting = 0
         for cursor in at:
-            if cursor.partition in self._refused or not cursor.seq:
+            if cursor.partition in self._refused:
+                continue
+            if not cursor.seq:
+                await self._pass_over(cursor, now)
                 continue
             try:
                 step, behind = await self._seal_all(cursor, last.get(cursor.partition), outside, now)
@@ -97,6 +100,15 @@ class Sealer:
             cursor = cursor._replace(period=max(cursor.period, following(period)))
             last, period, made = seal, following(period), made + 1
         return made, False
+
+    async def _pass_over(self, cursor: Cursor, now: int) -> None:
+        """Close the months that are over of a partition that has nothing: what comes is of a later one."""
+        opened = month_of(now - MARGIN)
+        if cursor.period >= opened or await self._redis.xlen(f"{self._keys.bases[cursor.partition]}:ledger"):
+            return
+        empty = (cursors.c.partition == cursor.partition, cursors.c.seq == 0, cursors.c.period < opened)
+        async with self._store.writing() as connection:
+            await connection.execute(update(cursors).where(*empty).values(period=opened))
 
     async def _first_period(self, partition: int) -> int:
         async with self._store.engine.connect() as connection:

@@ -6,8 +6,6 @@ milli-diamonds. What the reports mean, and their formulas: docs/finance.md.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -118,8 +116,3 @@ REPORTS: Final[dict[str, Callable[[Finance], Report]]] = {
     "trial-balance": trial_balance,
     "journal": journal,
 }
-
-
-def totals_hash(finance: Finance) -> bytes:
-    """SHA-256 of the trial balance: what a lock keeps of a month."""
-    return hashlib.sha256(json.dumps(trial_balance(finance)).encode()).digest()

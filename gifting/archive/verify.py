@@ -201,7 +201,8 @@ class _Partition:
                 return told
         if cursor.period > self._period and cursor.seq:
             return self._broken(f"a seal before {cursor.period} is not there", self.seq, self._item_id)
-        if cursor[1:] != (self.seq, self._item_id, self._hash, self._period):
+        opened = self._period if cursor.seq else cursor.period  # months close without an item, too
+        if cursor[1:] != (self.seq, self._item_id, self._hash, opened):
             return self._broken(f"the cursor is at item {cursor.seq} ({cursor.item_id})", self.seq, self._item_id)
         mine = select(func.count()).select_from(entries).where(entries.c.partition == cursor.partition)
         if (await self._connection.execute(mine)).scalar_one() != self.entries:

@@ -40,6 +40,8 @@ async def _archive(settings: config.Settings, child: bool) -> None:
     from gifting.archive.service import follow
     from gifting.cli.data import redis_of_data
     from gifting.ledger.connect import FAILURES
+    from gifting.settlements import keep_taking_in
+    from gifting.tasks import end
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -48,7 +50,11 @@ async def _archive(settings: config.Settings, child: bool) -> None:
         loop.add_reader(STDIN, _hear, stop)
     try:
         async with redis_of_data(settings) as url:
-            await follow(settings, url, stop, patient=child)
+            taking_in = asyncio.create_task(keep_taking_in(settings, url, stop), name="settlements")
+            try:
+                await follow(settings, url, stop, patient=child)
+            finally:
+                await end([taking_in])
     except FAILURES as error:
         raise NoRedis(f"Redis can't be used: {error}.") from None
 

@@ -6,9 +6,12 @@ import asyncio
 import csv
 import io
 import json
+import sys
+import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from getpass import getuser
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -21,7 +24,12 @@ if TYPE_CHECKING:
     from gifting.archive.statements import Report
 
 Format = Literal["text", "json", "csv", "beancount"]
-NAMES = "deferred, unspent, debt, losses, payable, trial-balance, journal, tie-out; lock closes the month for good"
+NAMES = (
+    "deferred, unspent, debt, losses, payable, trial-balance, journal, tie-out, settled; lock closes the month for good"
+)
+
+DIFFERS: Final = 1
+"""Exit status: it is told, and what the archive says now differs from what was locked, or can't be read."""
 
 ArchiveOption = Annotated[
     str | None, typer.Option("--archive", help="sqlite:///path or postgresql://…; by default, that of the settings.")
@@ -38,14 +46,15 @@ def report(
         int | None, typer.Option("--breakage-after", help="Days; by default, those of the settings.")
     ] = None,
 ) -> None:
-    """What finance asks of a month, from the archive, whether a server runs or not: docs/finance.md."""
+    """What finance asks of a month, from the archive, whether a server runs or not: docs/finance.md. Exit status 1: it
+    differs from what was locked, or not all of it can be read."""
     from gifting.archive.beancount import beancount
-    from gifting.archive.locking import at_store, month_of_books
-    from gifting.archive.settling import tie_out
+    from gifting.archive.locking import at_store, lock, tell
     from gifting.archive.statements import REPORTS
+    from gifting.archive.tying import TIES
     from gifting.model.periods import parse_period
 
-    if name not in REPORTS and name not in ("lock", "tie-out"):
+    if name not in REPORTS and name not in TIES and name != "lock":
         raise BadSetting(f"There is no report {name[:64]}: {NAMES}.")
     if format == "beancount" and name != "journal":
         raise BadSetting("--format beancount is of the journal.")
@@ -55,17 +64,24 @@ def report(
         raise BadSetting(f"--month: {error}.") from None
     settings = settings_beside({"archive": archive, "data_dir": data_dir, "breakage_after": breakage_after})
     url = archive_of(settings)
-    if name == "tie-out":
-        for line in _shown(asyncio.run(at_store(url, lambda at: tie_out(at, period))), format):
-            print(line)
-        return
-    locker = getuser() if name == "lock" else ""
-    finance = asyncio.run(month_of_books(url, period, locker, settings.breakage_after))
+    days, now = settings.breakage_after, int(time.time() * 1000)
     if name == "lock":
-        print(f"{month} is locked")
+        fresh = asyncio.run(at_store(url, lambda store: lock(store, period, getuser(), now, days)))
+        print(f"{month} is locked" if fresh else f"{month} was locked before")
         return
-    for line in beancount(finance, period) if format == "beancount" else _shown(REPORTS[name](finance), format):
+    told = asyncio.run(at_store(url, lambda store: tell(store, period, name, days)))
+    for line in beancount(told.report, period) if format == "beancount" else _shown(told.report, format):
         print(line)
+    if told.lock:
+        print(f"{month} was locked by {told.lock.who} on {_day(told.lock.at)}", file=sys.stderr)
+    for wrong in told.wrong:
+        print(f"WRONG: {wrong}", file=sys.stderr)
+    if told.wrong:
+        sys.exit(DIFFERS)
+
+
+def _day(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}"
 
 
 def settings_beside(flags: Mapping[str, str | int | None]) -> config.Settings:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvloop
@@ -18,10 +16,6 @@ from gifting.model.periods import month_of, parse_period, preceding, starts
 
 if TYPE_CHECKING:
     from gifting.archive.store import Store
-    from gifting.economy.providers.base import Provider
-
-PAGE: Final = 500
-"""Rows of a provider that are taken in at once; those of a file all are."""
 
 
 def settlements(
@@ -57,35 +51,21 @@ def _since(month: str) -> int:
 
 
 async def _ask(settings: config.Settings, name: str, since: int, store: Store) -> tuple[int, int]:
-    """How many rows the provider told, and how many were new. What was taken in stays, if it fails."""
-    from gifting.archive.settling import Settled, take_in
+    """How many rows the provider told, and how many were new. What was taken in stays, if it fails.
 
-    told = new = 0
-    rows: list[Settled] = []
-    async with _provider(settings, name) as provider:
-        async for one in provider.settlements(since):
-            rows.append(one._asdict())
-            if len(rows) == PAGE:
-                told, new, rows = told + PAGE, new + await take_in(store, rows), []
-    return told + len(rows), new + await take_in(store, rows)
-
-
-@asynccontextmanager
-async def _provider(settings: config.Settings, name: str) -> AsyncIterator[Provider]:
-    """Raises UnknownProvider; NoData where there is no Redis of a server; and what making it raises."""
+    Raises UnknownProvider; NoData where there is no Redis of a server; and what making it raises.
+    """
+    from gifting.archive.settling import take_in
     from gifting.cli.data import redis_of_data
-    from gifting.economy.providers.registry import KNOWN, Parts, make_provider
-    from gifting.ledger.ledger import Ledger
-    from gifting.rulebook import read_rules
+    from gifting.economy.providers.registry import KNOWN
+    from gifting.settlements import providers_of
 
     if name not in KNOWN:
         raise UnknownProvider(f"There are {', '.join(KNOWN)}.")
-    rules = read_rules(settings)
-    async with redis_of_data(settings) as url:
-        ledger = Ledger(url, settings, rules.catalog)
-        provider = make_provider(name, Parts(settings, ledger, lambda: settings.secrets, lambda: rules.prices))
-        try:
-            yield provider
-        finally:
-            await provider.close()
-            await ledger.redis.aclose()
+    told, new, page = 0, 0, ""
+    async with redis_of_data(settings) as url, providers_of(settings, url, [name]) as (provider,):
+        while True:
+            found = await provider.settlements(since, time.time_ns() // 1_000_000, page)
+            told, new = told + len(found.rows), new + await take_in(store, found.rows)
+            if not (page := found.next):
+                return told, new

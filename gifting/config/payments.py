@@ -26,6 +26,12 @@ class Payments:
     reconcile_window: float = setting(
         3 * 86400.0, "How far back they are asked after a start.", least=60, most=30 * 86400
     )
+    settlements_interval: float = setting(
+        3600.0,
+        "Providers are asked this often for what they settled, by the archiver, which keeps it. 0: never.",
+        least=0,
+        most=30 * 86400,
+    )
     reversal_loss: str = setting(
         "creator",
         "Who bears it when a gift is reversed: creator (the diamonds are taken back, and what is not there is debt) or "

@@ -56,7 +56,12 @@ class SandboxBooks:
 
     async def changed(self, since: int) -> list[bytes]:
         """What is known of the checkouts that changed since, or are going to; the oldest :data:`PAGE` of them."""
+        return (await self.page(since))[0]
+
+    async def page(self, since: int) -> tuple[list[bytes], int | None]:
+        """As :meth:`changed`, and since when to ask for the others; None: these are all."""
         with translated():
-            ids = await self._calls.redis.zrangebyscore(self._names[2], since, "+inf", 0, PAGE)
-            found = await self._calls.redis.hmget(self._names[0], ids) if ids else []
-        return [known for known in found if known]
+            ids = await self._calls.redis.zrangebyscore(self._names[2], since, "+inf", 0, PAGE, withscores=True)
+            found = await self._calls.redis.hmget(self._names[0], [name for name, _ in ids]) if ids else []
+        last = int(ids[-1][1]) if len(ids) == PAGE else since
+        return [known for known in found if known], last if last > since else None

@@ -30,7 +30,7 @@ LAYERS = {
     "economy": 3, "archive": 3,
     "transport": 4,
     "api": 5, "web": 5, "client": 5, "load": 5, "serving": 5, "adapters": 5,
-    "node": 6, "workers": 6, "archiving": 6, "probe": 6, "running": 6, "demo": 6, "bench": 6,
+    "node": 6, "workers": 6, "archiving": 6, "settlements": 6, "probe": 6, "running": 6, "demo": 6, "bench": 6,
     "cli": 7,
 }  # fmt: skip
 """A package, or a module beside the packages, imports what has the same number or a lower one."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 from gifting.errors import BadWebhook, ProviderFailed
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
-from gifting.model.settlements import Settlement
+from gifting.model.settlements import SettledPage
 
 WEBHOOK_AGE: Final = 300_000
 """ms by which a signed webhook's own time may differ from now, in both directions."""
@@ -125,8 +125,10 @@ class Provider(Protocol):
     async def reconcile(self, since_ms: int) -> Sequence[Told]:
         """All that happened since, whether or not it came by webhook; what is old may be told again."""
 
-    def settlements(self, since_ms: int) -> AsyncIterator[Settlement]:
-        """All money that it moved since, in any order. Raises ProviderRefused where it tells that in files only."""
+    async def settlements(self, since_ms: int, until_ms: int, page: str) -> SettledPage:
+        """Money that it moved in a span of time, in any order, a page at a time: the first has the name ''. Asked for
+        again, a page has what it had. Raises ProviderRefused where it tells that in files only.
+        """
 
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
         """Give ``amount`` (minor units) of the order back, once per ``withdrawal``. Raises ProviderRefused where it

@@ -6,7 +6,7 @@ docs/providers.md says how to set it up.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -29,14 +29,15 @@ from gifting.economy.providers.registry import Parts
 from gifting.economy.providers.signature import check_age, read_header, signed_at
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL, Event, effects, read_event
 from gifting.economy.providers.stripe_money import from_stripe, stripe_least, to_stripe
-from gifting.economy.providers.stripe_settled import KINDS, read_moved, settlement
+from gifting.economy.providers.stripe_settled import KINDS, Moved, read_moved, settlement
 from gifting.errors import BadReceipt, BadSetting, ProviderFailed
 from gifting.model.consequences import payment
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
-from gifting.model.settlements import OF_ORDERS, Settlement
+from gifting.model.settlements import OF_ORDERS, SettledPage, Settlement
 
 if TYPE_CHECKING:
+    from stripe.params import BalanceTransactionListParams, BalanceTransactionListParamsCreated
     from stripe.params.checkout import SessionCreateParams
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ NAME: Final = "stripe"
 
 TIMEOUT: Final = 10.0
 """Seconds for one request; the library sends a failed one twice more, under the same idempotency key."""
+
+PAGE: Final = 100
+"""Movements of money that are asked for at once: the most that Stripe gives."""
 
 EVENTS_MAX: Final = 10_000
 """Events that one reconciliation reads."""
@@ -135,17 +139,24 @@ class Stripe:
                     break
         return told
 
-    async def settlements(self, since_ms: int) -> AsyncIterator[Settlement]:
+    async def settlements(self, since_ms: int, until_ms: int, page: str) -> SettledPage:
+        span: BalanceTransactionListParamsCreated = {"gte": since_ms // 1000, "lt": until_ms // 1000}
+        asked: BalanceTransactionListParams = {"created": span, "limit": PAGE, "expand": ["data.source"]}
+        if page:
+            asked["starting_after"] = page
         with _translated():
-            page = await self._client.v1.balance_transactions.list_async(
-                {"created": {"gte": since_ms // 1000}, "limit": 100, "expand": ["data.source"]}
-            )
-            async for found in page.auto_paging_iter():
-                moved = read_moved(msgspec.json.encode(found.to_dict(for_json=True)))
-                kind, by = KINDS.get(moved.reporting_category), moved.by
-                order = by.order or (await self._order_of(by.payment_intent) if by.payment_intent else "")
-                if kind is not None and (order or kind not in OF_ORDERS):
-                    yield settlement(NAME, kind, moved, order)
+            found = await self._client.v1.balance_transactions.list_async(asked)
+        moves = [read_moved(msgspec.json.encode(one.to_dict(for_json=True))) for one in found.data]
+        rows = [row for one in moves if (row := await self._settled(one)) is not None]
+        return SettledPage(rows, moves[-1].id if found.has_more and moves else "")
+
+    async def _settled(self, moved: Moved) -> Settlement | None:
+        """None: it is no business of the orders from here."""
+        kind, by = KINDS.get(moved.reporting_category), moved.by
+        if kind is None:
+            return None
+        order = by.order or (await self._order_of(by.payment_intent) if by.payment_intent else "")
+        return settlement(NAME, kind, moved, order) if order or kind not in OF_ORDERS else None
 
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
         await self._refund(order, payment(order), amount, withdrawal, {WITHDRAWAL: withdrawal})

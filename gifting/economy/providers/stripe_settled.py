@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -36,11 +37,16 @@ class Fee(Struct):
 
 
 class Source(Struct):
-    """What moved the money: a charge, a refund, a dispute. A dispute never names the order."""
+    """What moved the money: a charge, a refund, a dispute. A dispute never names the order.
+
+    ``amount`` is never below 0, and in the currency that the buyer paid in.
+    """
 
     id: str
     metadata: dict[str, str] | None = None
     payment_intent: str | None = None
+    amount: int = 0
+    currency: str = ""
 
     @property
     def order(self) -> str:
@@ -59,6 +65,7 @@ class Moved(Struct):
     currency: str
     created: int
     reporting_category: str
+    exchange_rate: Decimal | None = None
     fee_details: list[Fee] = []
     source: Source | str | None = None
 
@@ -80,6 +87,29 @@ def settlement(provider: str, kind: Kind, moved: Moved, order: str) -> Settlemen
     currency = moved.currency.upper()
     tax = sum(fee.amount for fee in moved.fee_details if fee.type == WITHHELD)
     gross, tax, net = (from_stripe(amount, currency) for amount in (moved.amount, tax, moved.net))
-    batch = moved.by.id if kind == "payout" else ""
-    money = (gross, tax, gross - tax - net, net, currency)
-    return Settlement(provider, moved.id, order, kind, *money, moved.created * 1000, batch)
+    amount, paid_in, rate = _paid(moved, gross)
+    return Settlement(
+        provider,
+        moved.id,
+        order,
+        kind,
+        order_amount=amount,
+        order_currency=paid_in,
+        rate=rate,
+        gross=gross,
+        tax=tax,
+        fee=gross - tax - net,
+        net=net,
+        currency=currency,
+        at=moved.created * 1000,
+        batch=moved.by.id if kind == "payout" else "",
+    )
+
+
+def _paid(moved: Moved, gross: int) -> tuple[int, str, str]:
+    """What moved in the currency of the order, that, and the rate; as it was settled where nothing was converted."""
+    by, settled = moved.by, moved.currency.upper()
+    if moved.exchange_rate is None or by.currency.upper() in ("", settled):
+        return gross, settled, ""
+    amount = from_stripe(by.amount, by.currency.upper())
+    return -amount if moved.amount < 0 else amount, by.currency.upper(), f"{moved.exchange_rate:f}"

@@ -22,6 +22,7 @@ from gifting.economy.providers.sandbox import checkout as checkouts
 from gifting.economy.providers.sandbox.cards import CARDS
 from gifting.economy.providers.sandbox.provider import Sandbox
 from gifting.errors import BadSetting, GiftingError, NoArchive
+from gifting.ledger.clock import in_ms
 from gifting.model.packing import pack
 from gifting.model.periods import month_of, show_period, starts
 from gifting.model.prices import load_prices
@@ -74,6 +75,7 @@ async def test_what_the_sandbox_settled_matches_the_books(redis_client: Redis, r
         bought = await sandbox.change(checkout, lambda known, now: checkouts.pay(known, CARDS[0].number, now))
         month = show_period(month_of(bought.paid_at))
         await orders.apply(paid(order))
+        now = in_ms(await world.redis.time())
         store = open_store(url)
         await store.upgrade()
         archiver = Archiver(world.redis, world.ledger.keys, "gifting", store)
@@ -83,9 +85,10 @@ async def test_what_the_sandbox_settled_matches_the_books(redis_client: Redis, r
         flags = ["settlements", "--provider", "sandbox", "--since", month, "--archive", url, "--redis", redis_url]
         told = [(await asyncio.to_thread(run, app, flags)).stdout for _ in range(2)]
     assert told == ["1 new of 1\n", "0 new of 1\n"]
+    month = show_period(month_of(now))
     flags = ["report", "tie-out", "--month", month, "--format", "csv", "--archive", url]
     tied = await asyncio.to_thread(run, app, flags)
-    assert tied.stdout.splitlines()[1] == f"{order.id},EUR,matched,1000,1000,0,29,971"
+    assert tied.stdout.splitlines()[1] == f"{order.id},EUR,matched,1000,1000,EUR,,1000,0,29,971"
     for wrong in (["--provider", "apple"], ["--provider", "nobody"], [], ["--provider", "stripe", "--since", "1"]):
         failed = await asyncio.to_thread(run, app, ["settlements", *wrong, "--archive", url, "--redis", redis_url])
         assert isinstance(failed.exception, GiftingError)

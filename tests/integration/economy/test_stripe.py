@@ -278,7 +278,8 @@ async def test_what_was_settled_is_its_balance_of_orders_of_ours() -> None:
     ]
     listed = {"object": "list", "has_more": False, "url": "/v1/balance_transactions", "data": found}
     async with an_api({**listed, "metadata": {ORDER: ORDER_ID}}) as (address, asked), a_stripe(api=address) as provider:
-        rows = [one async for one in provider.settlements(AT * 1000)]
+        rows, following = await provider.settlements(AT * 1000, (AT + 60) * 1000, "")
+    assert not following
     assert [(row.reference, row.kind, row.net, row.order_id, row.batch) for row in rows] == [
         ("txn_1", "payment", 499, ORDER_ID, ""),
         ("txn_3", "payout", -400, "", "po_1"),
@@ -336,7 +337,7 @@ async def test_what_is_asked_is_what_stripes_own_document_has(mock: str) -> None
         assert checkout.reference.startswith("stripe:cs_")
         await provider.refund(order(references=("stripe:cs_1", "stripe:pi_1")), 100, "w1")
         assert await provider.reconcile(AT * 1000) == []
-        assert [one async for one in provider.settlements(AT * 1000)] == []  # its charge is of no order of ours
+        assert (await provider.settlements(AT * 1000, (AT + 60) * 1000, "")).rows == []  # of no order of ours
         assert len(SIGNIFICANT) <= 20, "Stripe lists events of so many types at most"
         with pytest.raises(ProviderRefused):
             await provider.refund(order(references=("stripe:pi_1",)), "much", "w1")  # type: ignore[arg-type]

@@ -162,6 +162,9 @@ def _finance() -> None:
         _text("reference"),
         _text("order_id"),
         _text("kind"),
+        _big("order_amount"),
+        _text("order_currency"),
+        _text("rate"),
         _big("gross"),
         _big("tax"),
         _big("fee"),
@@ -169,5 +172,9 @@ def _finance() -> None:
         _text("currency"),
         _big("at"),
         _text("batch"),
+        _int("period"),
     )
-    _make("locks", "period", _int("period"), _big("at"), _text("who"), _bytes("totals_hash"))
+    op.create_index("settlements_period", "settlements", ["period"])
+    _make("collected", "provider", _text("provider"), _big("since"), _big("until"), _text("page"))
+    _make("locks", "period", _int("period"), _big("at"), _text("who"), _int("breakage_after"), _bytes("reports_hash"))
+    _make("locked_reports", "period name place", _int("period"), _text("name"), _int("place"), _text("cells"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -26,7 +26,7 @@ from gifting.errors import BadReceipt, BadWebhook
 from gifting.model.effects import WHOLE
 from gifting.model.lots import consumed
 from gifting.model.orders import Order
-from gifting.model.settlements import Settlement
+from gifting.model.settlements import SettledPage
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Apple:
                 log.warning("a notification of Apple's history is left out (%s): %s", error.reason, error.detail)
         return told
 
-    def settlements(self, since_ms: int) -> AsyncIterator[Settlement]:
+    async def settlements(self, since_ms: int, until_ms: int, page: str) -> SettledPage:
         raise ProviderRefused("Apple tells it in reports: take in their files.")
 
     async def refund(self, order: Order, amount: int, key: str) -> None:

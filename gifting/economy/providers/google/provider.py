@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gifting.economy.providers.base import Checkout, Facts, ProviderRefused, RefundRequest, Told
@@ -35,7 +35,7 @@ from gifting.ledger.deliveries import Deliveries, Note
 from gifting.model.effects import WHOLE, Kind
 from gifting.model.lots import consumed
 from gifting.model.orders import Order
-from gifting.model.settlements import Settlement
+from gifting.model.settlements import SettledPage
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Google:
                 told.append(of_voided(name, order, int(at)))
         return told + await self._undelivered(now)
 
-    def settlements(self, since_ms: int) -> AsyncIterator[Settlement]:
+    async def settlements(self, since_ms: int, until_ms: int, page: str) -> SettledPage:
         raise ProviderRefused("Google tells it in reports: take in their files.")
 
     async def refund(self, order: Order, amount: int, key: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -26,7 +26,7 @@ from gifting.economy.providers.stripe_events import effects, read_event
 from gifting.errors import BadReceipt, Conflict, OrderNotFound
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
-from gifting.model.settlements import Settlement
+from gifting.model.settlements import SettledPage
 
 ATTEMPTS: Final = 20
 """Times that a change is made anew because somebody else was faster."""
@@ -98,12 +98,11 @@ class Sandbox:
             found += [effect for one in happened for effect in effects(PLAY, read_event(event_body(one)))]
         return found
 
-    async def settlements(self, since_ms: int) -> AsyncIterator[Settlement]:
-        now = self._now()
-        for known in await self._books.changed(since_ms):
-            for one in settled(PLAY, checkouts.read(known), now):
-                if one.at >= since_ms:
-                    yield one
+    async def settlements(self, since_ms: int, until_ms: int, page: str) -> SettledPage:
+        now, (found, following) = self._now(), await self._books.page(int(page or since_ms))
+        rows = [one for known in found for one in settled(PLAY, checkouts.read(known), now)]
+        told = [one for one in rows if since_ms <= one.at < until_ms]
+        return SettledPage(told, "" if following is None else str(following))
 
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
         checkout = checkouts.checkout_id(order.id)

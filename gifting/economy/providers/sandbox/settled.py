@@ -33,5 +33,5 @@ def settled(provider: str, checkout: Checkout, now: int) -> Iterator[Settlement]
                 kind, sign = MOVES[effect.kind]
                 gross = sign * effect.amount
                 fee = gross * FEE_BPS // 10_000 if kind == "payment" else 0
-                money = (gross, 0, fee, gross - fee, effect.currency)
+                money = (gross, effect.currency, "", gross, 0, fee, gross - fee, effect.currency)
                 yield Settlement(provider, one.id, checkout.order, kind, *money, one.at)
