@@ -48,5 +48,6 @@ async def assert_whole(store: Store, redis: Any, keys: Keys) -> int:
     assert await rows_of(store, items) == sorted(kept)
     assert await rows_of(store, entries) == sorted(said)
     async with store.engine.connect() as connection:
-        assert await read_cursors(connection) == ends
+        at = [cursor if cursor.seq else cursor._replace(period=0) for cursor in await read_cursors(connection)]
+    assert at == ends
     return len(said)
