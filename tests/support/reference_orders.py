@@ -53,6 +53,17 @@ class Purse:
         self.bonus = max(self.bonus - coins, 0)
         self.sent += coins
 
+    def unspend(self, coins: int, kept: int) -> tuple[int, int, int]:
+        """A gift comes back to who has bought ``kept`` coins that were not taken back: as paid ones while there are
+        fewer of these, else as bonus coins. Returns how many of both, and how many of them settled debt.
+        """
+        paid = 0
+        while paid < coins and self.paid + paid < kept:
+            paid += 1
+        owed = self.debt
+        self.put_in(paid, coins - paid)
+        return paid, coins - paid, owed - self.debt
+
 
 @dataclass
 class Withdrawn:
@@ -191,6 +202,10 @@ class Shop:
         order.out = due[0], due[1]
         purse.take_out(max(paid, 0), max(bonus, 0))
         purse.put_in(max(-paid, 0), max(-bonus, 0))
+
+    def kept(self, user: str) -> int:
+        """Paid coins that were issued and not taken back."""
+        return sum(one.coins - one.out[0] for one in self.of(user) if one.place >= 0)
 
     def frozen(self, user: str) -> int:
         """1 debt, 2 warning, 4 dispute."""

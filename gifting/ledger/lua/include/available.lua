@@ -1,10 +1,10 @@
 -- available(key, host, has, today, hold, reserve, bps): of the milli-diamonds that a host has, those that may be paid
 -- out today, as model/earnings.py has it: what was earned in the last `hold` days is pending, a share of what was in
 -- the last `reserve` days is kept back, and what is owed is wanted first. `key`: the partition's diamonds.
--- A day more is looked at: the clock may have gone back.
+-- Days to come are looked at, as ledger/creators.py does: the clock may have gone back.
 -- @include chunks
 -- @include digits
-local BASIS = 10000
+local BASIS, AHEAD = 10000, 31
 
 local function earned(key, host, first, last)
   local fields, sum = {}, 0
@@ -18,7 +18,7 @@ local function earned(key, host, first, last)
 end
 
 local function available(key, host, has, today, hold, reserve, bps)
-  local pending = math.min(earned(key, host, today - hold + 1, today + 1), has)
+  local pending = math.min(earned(key, host, today - hold + 1, today + AHEAD), has)
   local share = bps > 0 and math.ceil(earned(key, host, today - reserve + 1, today - hold) * bps / BASIS) or 0
   local debt = tonumber(redis.call('HGET', key, host .. '/debt') or 0)
   return math.max(has - pending - math.min(share, has - pending) - debt, 0)
