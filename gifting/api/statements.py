@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from msgspec import Struct
 
 from gifting.api.access import CREATOR
 from gifting.api.call import Call
-from gifting.api.endpoint import Endpoint
-from gifting.api.sheet import FORMAT
+from gifting.api.endpoint import Endpoint, File
+from gifting.api.sheet import MEDIA, PRINTED
 from gifting.archive.statement import Statements
-from gifting.errors import BadPeriod
+from gifting.errors import BadPeriod, NoPdf
 from gifting.model.statement import Line, Period, Statement, read_period
 
 
@@ -52,7 +53,17 @@ async def statement(call: Call) -> Struct:
     period = _period(call.path["period"], now)
     payouts = (await ledger.payouts.owned(creator)).payouts
     statements = Statements(call.services.archive, ledger.redis, ledger.keys)
-    return told(await statements.read(creator, period, payouts, now))
+    found = await statements.read(creator, period, payouts, now)
+    return await asyncio.to_thread(_printed, found) if call.words["format"] == "pdf" else told(found)
+
+
+def _printed(found: Statement) -> File:
+    """Raises NoPdf."""
+    try:
+        from gifting.api.statement_pdf import print_statement  # noqa: PLC0415
+    except ImportError:
+        raise NoPdf from None
+    return File(print_statement(found), MEDIA["pdf"], f"statement-{found.period.name}.pdf")
 
 
 def _period(text: str, now: int) -> Period:
@@ -99,7 +110,7 @@ ENDPOINTS: Final = (
         CREATOR,
         statement,
         StatementReply,
-        words=(FORMAT,),
+        words=(PRINTED,),
         cost=10,
     ),
 )

@@ -40,6 +40,7 @@ KNOWN_BY = {
     "uvicorn": {"transport", "serving"},
     "websockets": {"wire", "transport", "client"},
     "starlette": {"api", "web", "serving"},
+    "fpdf": {"api"},
     "stripe": {"economy"},
     "sqlalchemy": {"archive"},
     "alembic": {"archive"},

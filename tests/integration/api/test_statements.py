@@ -70,6 +70,16 @@ async def test_the_lines_as_csv(server: Server, redis_client: Any) -> None:
     assert earned["diamonds"] == closing["diamonds"] != "0"
 
 
+async def test_a_month_that_is_over_as_pdf_is_the_same_bytes_each_time(server: Server) -> None:
+    path = f"{server.url}/v1/creators/host/statements/2025-11?format=pdf"
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {server.token('op', 'operator')}"}) as client:
+        first, again = await client.get(path), await client.get(path)
+    assert first.headers["content-type"] == "application/pdf"
+    assert first.headers["content-disposition"] == 'attachment; filename="statement-2025-11.pdf"'
+    assert first.content == again.content
+    assert first.content.startswith(b"%PDF-")
+
+
 @pytest.mark.parametrize("period", ["2026-13", "2026-1", "26", "x", "1969", "9999", "9999-12", "9998-01", "2026-11-01"])
 async def test_what_is_no_period_or_has_not_begun_is_refused(server: Server, period: str) -> None:
     with pytest.raises(errors.BadPeriod):
