@@ -3,9 +3,9 @@
 Live or stopped. One MULTI/EXEC takes a consistent cut: all balances, the state and ranking of each live room, and
 where each stream ends; the streams are then read up to there, in pages. What must hold: balances, diamonds and
 remainders follow from the entries; keys are unique, and kept as long as they could be used again; each debit has its
-credit, each credit its event, each event its price; each order is issued and taken back as its own facts ask for;
-nothing is negative or too large; coins are conserved; room logs are gapless, and their streaks count right and end
-once.
+credit, each credit its event, each event its price; each order is issued and taken back as its own facts ask for, and
+each payout leaves and comes back so; nothing is negative or too large; coins are conserved; room logs are gapless, and
+their streaks count right and end once.
 
 Of books that are trimmed (``trimming.py``) the older part is in their archive, which the audit may not import: who
 calls it gives its items. Redis has counted all that were ever added to a stream, so what is in neither is noticed.
@@ -22,10 +22,12 @@ from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import compare
 from gifting.ledger.audit.books import Books
 from gifting.ledger.audit.causes import Problem
+from gifting.ledger.audit.clawbacks import audit_clawbacks
 from gifting.ledger.audit.cut import take_cut
 from gifting.ledger.audit.find import find_books
 from gifting.ledger.audit.kept import audit_kept
 from gifting.ledger.audit.orders import audit_orders
+from gifting.ledger.audit.payouts import audit_payouts
 from gifting.ledger.audit.report import AuditReport, Findings
 from gifting.ledger.audit.rooms import audit_rooms
 from gifting.ledger.audit.trimmed import counted, refuse_trimmed
@@ -67,6 +69,8 @@ async def audit(redis: BinaryRedis, keys: Keys, older: Older | None = None) -> A
     books.close()
     compare(keys, books.balances, cut.balances, findings)
     await audit_orders(redis, keys, cut, books.orders.books, findings)
+    await audit_payouts(redis, keys, cut, books.payouts.books, findings)
+    await audit_clawbacks(redis, keys, cut, books.reversals.clawed.values(), findings)
     await audit_kept(redis, keys, cut, books.known, findings)
     await audit_rooms(redis, keys, cut, books.rooms, findings)
     findings.users = len(cut.balances.coins.keys() | cut.balances.diamonds.keys())

@@ -34,6 +34,10 @@ def order(name: str) -> str:
     return f"order {name}"
 
 
+def payout(name: str) -> str:
+    return f"payout {name}"
+
+
 def room(name: str) -> str:
     return f"room {name}"
 

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
-from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, PAID_OUT, KnownKeys
+from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, KnownKeys
 from gifting.ledger.audit.order_book import OrderBooks
+from gifting.ledger.audit.payout_book import PayoutBooks
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.audit.reversal_book import ReversalBook
 from gifting.ledger.audit.room_book import RoomBook, gift_digest
@@ -43,7 +44,8 @@ class Books:
         self.known = KnownKeys(keys)
         self.balances = Balances()
         self.orders = OrderBooks(self.known, self.balances, findings)
-        self._reversals = ReversalBook(keys, self.known, self.balances, findings)
+        self.payouts = PayoutBooks(self.known, self.balances, findings)
+        self.reversals = ReversalBook(keys, self.known, self.balances, findings)
         self._overdrawn: set[str] = set()
         self._debits: dict[bytes, Debit] = {}
         self._credits: dict[bytes, tuple[Credit, int]] = {}
@@ -69,11 +71,11 @@ class Books:
             case Credit():
                 self._credit(entry)
             case GiftReversal():
-                self._reversals.reversal(base, entry)
+                self.reversals.reversal(base, entry)
             case Clawback():
-                self._reversals.clawback(base, entry)
+                self.reversals.clawback(base, entry)
             case Payout():
-                self._pay_out(base, entry)
+                self.payouts.enter(base, entry)
             case AccountChange():
                 pass
             case _:
@@ -88,16 +90,6 @@ class Books:
             return
         self._findings.grants += 1
         self.balances.issue(base, grant.user, 0, grant.coins)
-
-    def _pay_out(self, base: str, payout: Payout) -> None:
-        """Each entry of a payout has a key of its own: it leaves once, and comes back once."""
-        host, name = payout.host, payout.payout
-        if not self.known.first(self.known.name(base, payout.key), PAID_OUT):
-            sentence = f"Payout {name} of {host} is entered again, with {payout.diamonds} milli-diamonds."
-            self._findings.found("key_twice", sentence, about.gift(base, payout.key), shakes=(about.earnings(host),))
-        elif self.balances.pay_out(host, payout.diamonds) < 0:
-            sentence = f"{host} had {-self.balances.diamonds[host]} milli-diamonds too few for payout {name}."
-            self._findings.found("negative_balance", sentence, about.earnings(host))
 
     def _debit(self, base: str, debit: Debit) -> None:
         key = self.known.name(base, debit.key)
@@ -191,7 +183,7 @@ class Books:
 
     def close(self) -> None:
         """All is entered: what has found no other side now has none."""
-        self._reversals.close()
+        self.reversals.close()
         for debit in self._debits.values():
             base = self._keys.base(debit.user)
             self._findings.found(

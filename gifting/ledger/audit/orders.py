@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from copy import copy
 from typing import Any, Final, NamedTuple
 
@@ -18,30 +18,16 @@ from gifting.ledger.account import read_account
 from gifting.ledger.audit import about
 from gifting.ledger.audit.cut import Cut, text
 from gifting.ledger.audit.order_book import Issue, OrderBook, Price, Reversed, issue_of, reversed_of
+from gifting.ledger.audit.places import Place, entered_since, pages
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Purchase, Reversal
 from gifting.ledger.keys import Keys
 from gifting.ledger.order_books import REDO, VERSION
-from gifting.ledger.stream import Span, read_ledger
 from gifting.model.consequences import DISPUTED, WARNED, change, frozen
 from gifting.model.orders import Order, unpack_order
 
-PAGE: Final = 100
-"""Users whose orders are read at a time."""
-
 _OF_ORDERS: Final = WARNED | DISPUTED
-
-
-class _Place(NamedTuple):
-    """Where a user's orders are."""
-
-    base: str
-    user: str
-
-    @property
-    def key(self) -> str:
-        return f"{self.base}:orders:{self.user}"
 
 
 class _Kept(NamedTuple):
@@ -58,7 +44,7 @@ async def audit_orders(
 ) -> None:
     """Compare all orders with the books, which must be as of the cut."""
     reader = _Reader(redis, keys, findings)
-    async for page in _pages(redis, keys):
+    async for page in pages(redis, keys, "orders"):
         await reader.read(page)
     later = await _later(redis, keys, cut)
     for order_id, kept in reader.kept.items():
@@ -74,20 +60,6 @@ async def audit_orders(
     await _audit_promotions(redis, keys, findings)
 
 
-async def _pages(redis: BinaryRedis, keys: Keys) -> AsyncIterator[list[_Place]]:
-    bases, form = set(keys.bases), re.compile(r"(.*?\{p\d+\}):orders:(.+)", re.DOTALL)
-    prefix = re.sub(r"([*?\[\]\\])", r"\\\1", keys.bases[0].rpartition("{")[0])
-    page: list[_Place] = []
-    async for name in redis.scan_iter(match=f"{prefix}{{p*:orders:*", count=1000):
-        found = form.fullmatch(text(name))
-        if found and found[1] in bases:
-            page.append(_Place(found[1], found[2]))
-        if len(page) == PAGE:
-            yield page
-            page = []
-    yield page
-
-
 class _Reader:
     """What all orders say, and what in them is wrong by itself."""
 
@@ -98,20 +70,20 @@ class _Reader:
         self.kept: dict[str, _Kept] = {}
         self.broken: set[str] = set()
 
-    async def read(self, page: list[_Place]) -> None:
+    async def read(self, page: list[Place]) -> None:
         pipe = self._redis.pipeline(transaction=True)
         for place in page:
-            pipe.hgetall(place.key).hget(f"{place.base}:coins", place.user)
+            pipe.hgetall(place.key).hget(f"{place.base}:coins", place.owner)
         replies = iter(await pipe.execute())
         for place in page:
             orders = list(self._orders(place, next(replies)))
             self._check_freeze(place, orders, next(replies))
             await self._check_references(place, orders)
 
-    def _orders(self, place: _Place, found: dict[bytes, bytes]) -> Iterator[Order]:
-        if self._keys.base(place.user) != place.base:
+    def _orders(self, place: Place, found: dict[bytes, bytes]) -> Iterator[Order]:
+        if self._keys.base(place.owner) != place.base:
             sentence = f"{place.key} belongs elsewhere."
-            self._findings.found("wrong_partition", sentence, about.wallet(place.user))
+            self._findings.found("wrong_partition", sentence, about.wallet(place.owner))
         for name, value in found.items():
             if name in (VERSION, REDO):
                 continue
@@ -120,48 +92,48 @@ class _Reader:
             if order is not None:
                 yield order
 
-    def _order(self, place: _Place, name: str, value: bytes) -> Order | None:
+    def _order(self, place: Place, name: str, value: bytes) -> Order | None:
         try:
             order = unpack_order(value)
         except msgspec.MsgspecError as error:
             why = str(error)
         else:
-            why = "" if (order.id, order.user) == (name, place.user) else f"it is {order.id} of {order.user}"
+            why = "" if (order.id, order.user) == (name, place.owner) else f"it is {order.id} of {order.user}"
         if why:
             self.broken.add(name)
-            self._told("order_broken", f"Order {name} of {place.user} can't be: {why}.", name, place)
+            self._told("order_broken", f"Order {name} of {place.owner} can't be: {why}.", name, place)
             return None
         price = Price(order.price, order.currency, order.provider)
         issued = Issue(order.coins, order.bonus, order.before, price) if order.issued else None
         taken = Reversed(sum(order.taken), order.taken.paid, order.returned or 0, order.currency)
-        self.kept[name] = _Kept(place.base, place.user, issued, taken)
+        self.kept[name] = _Kept(place.base, place.owner, issued, taken)
         if behind := change(order):
             told = f"by what is known of it {behind.issue} must be issued and {behind.take} taken back"
-            self._told("order_behind", f"Order {name} of {place.user}: {told}.", name, place)
+            self._told("order_behind", f"Order {name} of {place.owner}: {told}.", name, place)
         return order
 
-    def _check_freeze(self, place: _Place, orders: list[Order], field: bytes | None) -> None:
+    def _check_freeze(self, place: Place, orders: list[Order], field: bytes | None) -> None:
         try:
             kept = read_account(field).frozen & _OF_ORDERS
         except ValueError:
             return  # it is named with the balances
         due = frozen(orders)
         if kept != due:
-            sentence = f"{place.user} is frozen for {kept}, its orders say {due}."
-            self._findings.found("freeze_differs", sentence, about.wallet(place.user))
+            sentence = f"{place.owner} is frozen for {kept}, its orders say {due}."
+            self._findings.found("freeze_differs", sentence, about.wallet(place.owner))
 
-    async def _check_references(self, place: _Place, orders: list[Order]) -> None:
+    async def _check_references(self, place: Place, orders: list[Order]) -> None:
         wanted = [(name, order.id) for order in orders for name in (order.id, *order.references)]
         pipe = self._redis.pipeline(transaction=False)
         for name, _ in wanted:
             pipe.hget(self._keys.references(name), name)
         for (name, order_id), found in zip(wanted, await pipe.execute(), strict=True):
-            if found != f"{place.user}\n{order_id}".encode():
-                sentence = f"{name} does not lead to the order {order_id} of {place.user}."
+            if found != f"{place.owner}\n{order_id}".encode():
+                sentence = f"{name} does not lead to the order {order_id} of {place.owner}."
                 self._told("reference_differs", sentence, order_id, place)
 
-    def _told(self, name: str, sentence: str, order_id: str, place: _Place) -> None:
-        _found(self._findings, name, sentence, order_id, place.base, place.user)
+    def _told(self, name: str, sentence: str, order_id: str, place: Place) -> None:
+        _found(self._findings, name, sentence, order_id, place.base, place.owner)
 
 
 def _found(findings: Findings, name: str, sentence: str, order_id: str, base: str, user: str) -> None:
@@ -172,9 +144,8 @@ def _found(findings: Findings, name: str, sentence: str, order_id: str, base: st
 async def _later(redis: BinaryRedis, keys: Keys, cut: Cut) -> dict[str, list[Issue | Reversed]]:
     """What is told of orders after the cut."""
     later: dict[str, list[Issue | Reversed]] = defaultdict(list)
-    spans = {base: Span.after(cut.ledger_ends.get(base, "0-0")) for base in keys.bases}
     purchased = copy(cut.balances.purchased)
-    async for _, _, entry in read_ledger(redis, spans, broken=lambda *_: None):
+    async for entry in entered_since(redis, keys, cut):
         if isinstance(entry, Purchase):
             later[entry.order].append(issue_of(entry, purchased[entry.user]))
             purchased[entry.user] += entry.paid

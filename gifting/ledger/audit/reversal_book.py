@@ -22,7 +22,7 @@ class ReversalBook:
         self._balances = balances
         self._findings = findings
         self._reversed: dict[bytes, tuple[str, GiftReversal]] = {}
-        self._clawed: dict[bytes, Clawback] = {}
+        self.clawed: dict[bytes, Clawback] = {}
 
     def reversal(self, base: str, entry: GiftReversal) -> None:
         if not self._first(base, entry):
@@ -40,7 +40,7 @@ class ReversalBook:
             return
         self._balances.claw_back(entry)
         if entry.gift != SETTLED:
-            self._clawed[entry.key] = entry
+            self.clawed[entry.key] = entry
 
     def _first(self, base: str, entry: GiftReversal | Clawback) -> bool:
         if self._known.first(self._known.name(base, entry.key), REVERSED << isinstance(entry, Clawback)):
@@ -62,7 +62,7 @@ class ReversalBook:
                 self._findings.found("reversal_without_gift", sentence, about.gift(base, entry.gift))
             else:
                 self._compare_coins(base, entry)
-        for claw in self._clawed.values():
+        for claw in self.clawed.values():
             found = self._reversed.get(claw.key)
             if found is None or (found[1].user, found[1].host) != (claw.user, claw.host):
                 sentence = f"Gift {claw.gift.hex()} of {claw.user} is taken back of {claw.host}, and was not reversed."

@@ -20,6 +20,7 @@ from gifting.model.money import key_time, parse_key
 from gifting.model.payouts import Fact, Kind, payout_id
 from gifting.model.payouts import Payout as Record
 from gifting.model.reversals import Given, Reversal
+from tests.support.archived import archive_and_trim
 from tests.support.lua import hook
 from tests.support.world import World, a_world
 
@@ -153,6 +154,21 @@ async def test_what_breaks_off_anywhere_is_completed_by_what_comes_next(
             report = await audit(world.redis, world.ledger.keys)
             assert {one.name for one in report.problems} <= ROOM, (at, report.lines())
             assert not await world.redis.hexists(world.ledger.keys.payouts_of("host")[0], "redo")
+        if not broke:
+            break
+    assert 8 < at < 59
+
+
+async def test_what_broke_off_is_not_trimmed_away(redis_client: Redis, redis_url: str) -> None:
+    for at in range(1, 60):
+        await redis_client.flushdb()
+        async with a_world(redis_url, partitions=2, like_interval=0) as world:
+            host = Host(world)
+            await host.begin()
+            broke = await broken_off(redis_url, host, Host.paid, at)
+            await archive_and_trim(world.redis, world.ledger.keys)
+            await host.paid()
+            assert (await world.ledger.creators.read("host")).balance == 2 * GIVEN - PAID
         if not broke:
             break
     assert 8 < at < 59
