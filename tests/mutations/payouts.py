@@ -30,6 +30,13 @@ MUTANTS = (
         ),
     ),
     *of(
+        "gifting/ledger/lua/include/available.lua",
+        "economy/crossings",
+        ("today + AHEAD), has)", "today), has)"),
+        ("today - hold + 1, today + AHEAD", "today - hold, today + AHEAD"),
+        ("today - reserve + 1, today - hold)", "today - reserve, today - hold)"),
+    ),
+    *of(
         "gifting/ledger/lua/include/host_redo.lua",
         "ledger/host_redo",
         ("    if redis.call('HGET', KEYS[DIAMONDS], h.mark) ~= plan.key then\n", "    if true then\n"),
