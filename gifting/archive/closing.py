@@ -50,7 +50,7 @@ class Closing:
             enter(self.balances, "", entry)
 
     def amounts(self) -> dict[Name, int]:
-        """What is not 0, by book and name."""
+        """What is not 0, by book and name; and each lot that is taken back whole, since that may come again."""
         found = {
             (book, name.strip()): amount for book in _BOOKS for name, amount in getattr(self.balances, book).items()
         }
@@ -58,7 +58,7 @@ class Closing:
         coins, bonus = self.balances.coins, self.balances.bonus
         paid = {user: coins[user] - bonus[user] for user in self.lots.users()}
         found |= {("lot", name): amount for name, amount in self.lots.unspent(paid)}
-        return {name: amount for name, amount in found.items() if amount}
+        return {name: amount for name, amount in found.items() if amount or name[0] == "kept"}
 
 
 def _read(data: bytes) -> list[Entry]:

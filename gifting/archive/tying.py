@@ -16,7 +16,7 @@ from gifting.model.periods import following, preceding
 from gifting.model.settlements import OF_ORDERS
 
 OPEN_FOR: Final = 3
-"""Months in which an order that is not matched is listed by name, from the last in which anything of it moved."""
+"""Months after the last in which anything of an order moved, in which it is listed by name if it is not matched."""
 
 _MONEY: Final = ("gross", "tax", "fee", "net")
 _SETTLED: Final = ("order_amount", *_MONEY)
@@ -25,8 +25,8 @@ _SETTLED: Final = ("order_amount", *_MONEY)
 async def tie_out(store: Store, month: int) -> Report:
     """By order: what the books and the provider say it brought until the end of the month.
 
-    Told are the orders of which anything moved in the month, and those that are not matched; of these, what moved last
-    more than :data:`OPEN_FOR` months ago is added up by currency.
+    Told are the orders of which anything moved in the month, and those that are not matched: by name for
+    :data:`OPEN_FOR` months, and then added up by currency.
     """
     columns = ("order", "currency", "status", "books", "order_amount", "settled_in", "rate", *_MONEY)
     rows: list[tuple[Cell, ...]] = []
@@ -70,7 +70,7 @@ def _rows(order: str, currency: str, status: str, books: int, lines: Sequence[An
 async def _both_sides(connection: AsyncConnection, month: int) -> Select[Any]:
     """Lines in the order of orders; ``moved`` is 2 in the month, 1 in those before it that are listed, else 0."""
     recent = month
-    for _ in range(OPEN_FOR):
+    for _ in range(OPEN_FOR + 1):
         recent = preceding(recent)
     both = union_all(await _booked(connection, month, recent), _settled(month, recent)).subquery()
     return select(both).order_by(both.c.order_id, both.c.order_currency, both.c.settled_in)

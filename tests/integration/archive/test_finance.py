@@ -16,16 +16,14 @@ from gifting.archive.beancount import beancount
 from gifting.archive.finance import Earnings, replay
 from gifting.archive.locking import lock, tell
 from gifting.archive.schema import cursors, items
-from gifting.archive.settling import COLUMNS, read_settlements, take_in
 from gifting.archive.statements import REPORTS
 from gifting.archive.store import Store
-from gifting.archive.tying import tie_out
 from gifting.errors import BadSetting
 from gifting.ledger.account import read_account
 from gifting.model import journal as accounts
 from gifting.model.effects import Kind
 from gifting.model.journal import COIN, DIAMOND
-from gifting.model.periods import following, month_of, starts
+from gifting.model.periods import following, month_of
 from tests.support.orders import anyone, draft, paid, said
 from tests.support.world import World, a_world
 
@@ -123,29 +121,6 @@ async def test_a_month_is_locked_once_it_is_over_and_told_apart_if_it_changed(wo
         assert told.report == REPORTS[name](finance)
         assert any(line.startswith(f"{name}: locked ") for line in told.wrong)
         assert any(line.startswith(f"{name}: now ") for line in told.wrong)
-
-
-async def test_orders_are_tied_to_what_was_settled(world: World, store: Store) -> None:
-    now = await month(world)
-    orders = [order for user in ("ann", "bob") for order in await world.ledger.orders.of_user(user)]
-    at = starts(now)
-    head = ",".join(COLUMNS)
-    lines = [
-        f"sandbox,p1,{orders[0].id},payment,1000,0,30,970,EUR,{at},b",
-        f"sandbox,d1,{orders[0].id},dispute,-1000,0,0,-1000,EUR,{at},b",
-        f"sandbox,p2,{orders[1].id},payment,998,100,30,868,JPY,{at},b",
-        f"sandbox,p3,nobody,payment,5,0,0,5,EUR,{at},b",
-    ]
-    assert await take_in(store, read_settlements([head, *lines])) == 4
-    assert await take_in(store, read_settlements([head, *lines])) == 0
-    with pytest.raises(BadSetting):
-        await take_in(store, read_settlements([head, lines[0].replace(",970,", ",971,")]))
-    with pytest.raises(BadSetting):
-        await take_in(store, read_settlements([head, lines[0].replace(",b", ",c")]))
-    told = {row[0]: row[2:] for row in (await tie_out(store, now)).rows}
-    assert told[orders[0].id] == ("matched", 0, 0, "EUR", "", 0, 0, 30, -30)
-    assert told[orders[1].id] == ("differs", 999, 998, "JPY", "", 998, 100, 30, 868)
-    assert told["nobody"] == ("only there", 0, 5, "EUR", "", 5, 0, 0, 5)
 
 
 def test_the_oldest_earnings_go_first_but_for_what_is_reversed() -> None:

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from gifting.archive.finance import replay
 from gifting.archive.locking import lock, tell
 from gifting.archive.schema import cursors
-from gifting.archive.statements import REPORTS
 from gifting.archive.store import Store
-from gifting.model.packing import pack
 from gifting.model.periods import ends, following, starts
 from tests.support.archive import rows_of
-from tests.support.sealed import DAY, Sealed
+from tests.support.books import Books
+from tests.support.sealed import DAY
 
 MONTHS = (202511, 202512, 202601, 202602, 202603, 202604)
-
-
-class Books(Sealed):
-    async def enter(self, at: int, kind: str, *fields: Any, partition: int = 0) -> None:
-        """One entry at a time, ms."""
-        self.made += 1
-        data = pack((kind, at, self.made.to_bytes(16, "big"), *fields))
-        await self.redis.xadd(f"{self.keys.bases[partition]}:ledger", {"e": data}, id=f"{at}-{self.made}")
-
-    async def rows(self, name: str, month: int, breakage_after: int = 0) -> list[tuple[str | int, ...]]:
-        return REPORTS[name](await replay(self.store, month, breakage_after)).rows
 
 
 @pytest.fixture
