@@ -61,6 +61,17 @@ async def test_empty_months_are_sealed_and_partitions_without_items_are_not(seal
     assert empty[4] == month_of(in_ms(await sealed.redis.time()) - MARGIN)
 
 
+async def test_a_partition_whose_first_item_waits_to_be_archived_closes_no_month(sealed: Sealed) -> None:
+    await sealed.add(202511)
+    await sealed.archive()
+    await sealed.add(202511, partition=1)
+    await sealed.sealer().seal_due()
+    assert (await rows_of(sealed.store, cursors))[1][4] == 0
+    await sealed.seal()
+    assert (await rows_of(sealed.store, items))[1][:3] == (202511, 1, 1)
+    assert (await sealed.verified()).broken == []
+
+
 async def test_what_is_late_belongs_to_the_next_month(sealed: Sealed) -> None:
     """Its id is of a month that was sealed: Redis' clock has stepped back."""
     await sealed.add(202511)
