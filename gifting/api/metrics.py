@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from gifting import __version__
 from gifting.economy.economy import Economy
+from gifting.economy.payers.registry import KNOWN
 from gifting.economy.providers.base import Reason
 from gifting.errors import all_errors
 from gifting.histogram import Histogram
@@ -72,6 +73,15 @@ def _backlog(parts: Parts) -> float:
     return parts.ledger.upkeep.backlog.seconds
 
 
+def _payer_failures(parts: Parts) -> dict[str, Value]:
+    payouts = parts.economy.payouts
+    return {name: payouts.failures[name] for name in KNOWN}
+
+
+def _payouts_money(parts: Parts) -> dict[str, Value]:
+    return {parts.economy.payouts.currency: 0, **parts.ledger.upkeep.waiting.money}
+
+
 def _webhooks(parts: Parts) -> dict[str, Value]:
     found = parts.economy.purchases.refused
     return {str(reason): found[reason] for reason in Reason}
@@ -126,6 +136,25 @@ TABLE = (
     Row("gifting_payment_surplus", COUNTER, "Orders paid once more.", lambda p: p.economy.purchases.surplus),
     Row("gifting_payment_surplus_returned", COUNTER, "Of these, given back.", _returned),
     Row("gifting_reconciled", COUNTER, "Effects no webhook told of.", lambda p: p.economy.reconciliation.found),
+    Row("gifting_payouts", GAUGE, "Payouts under way.", lambda p: p.ledger.upkeep.waiting.payouts, "state"),
+    Row(
+        "gifting_payouts_oldest_seconds",
+        GAUGE,
+        "Age of who waits longest.",
+        lambda p: p.ledger.upkeep.waiting.oldest,
+        "state",
+    ),
+    Row("gifting_payouts_money", GAUGE, "Their minor units.", _payouts_money, "currency"),
+    Row("gifting_payer_failures", COUNTER, "Times that one could not be asked.", _payer_failures, "provider"),
+    Row("gifting_reversals_due", GAUGE, "Reversals half done.", lambda p: p.ledger.upkeep.waiting.reversals),
+    Row(
+        "gifting_reversals_due_seconds",
+        GAUGE,
+        "Age of the oldest of them.",
+        lambda p: p.ledger.upkeep.waiting.reversals_age,
+    ),
+    Row("gifting_cases_open", GAUGE, "Support cases open.", lambda p: p.ledger.upkeep.waiting.cases),
+    Row("gifting_cases_open_seconds", GAUGE, "Age of the oldest.", lambda p: p.ledger.upkeep.waiting.cases_age),
     Row("gifting_clock_steps", COUNTER, "Steps of Redis' clock.", lambda p: p.ledger.upkeep.clock.steps),
     Row("gifting_ledger_halted", GAUGE, "1 if the books are closed.", lambda p: bool(p.ledger.halt.why)),
     Row(

@@ -11,6 +11,7 @@ from gifting.api.access import OPERATORS, Access
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.errors import BadId, PayoutNotFound
+from gifting.ledger.calls import translated
 from gifting.model.ids import valid_id
 from gifting.model.money import MAX_AMOUNT, parse_key
 from gifting.model.payouts import Payout, State, state
@@ -61,7 +62,7 @@ class PayoutReply(Struct):
 
 
 class PayoutsReply(Struct):
-    """The newest first."""
+    """A creator's, the newest first; of all creators those that are under way, who waits longest first."""
 
     payouts: list[PayoutReply]
 
@@ -80,6 +81,14 @@ async def payouts(call: Call) -> PayoutsReply:
     if not valid_id(host):
         raise BadId(f"{host[:40]!r} is no creator id.")
     found = await call.services.ledger.payouts.of_host(host)
+    return PayoutsReply([_reply(one) for one in found[: call.query["limit"]]])
+
+
+async def open_payouts(call: Call) -> PayoutsReply:
+    """Of all creators: who waits longest first."""
+    ledger = call.services.ledger
+    with translated():
+        found = await ledger.upkeep.waiting.open_payouts(ledger.creators.now_ms())
     return PayoutsReply([_reply(one) for one in found[: call.query["limit"]]])
 
 
@@ -139,6 +148,17 @@ ENDPOINTS: Final = (
         query=(("limit", 50, LISTED_MAX),),
         words=(("creator", ()),),
         cost=2,
+        page=50,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/admin/payouts",
+        "Payouts that are under way, of all creators",
+        OPERATORS,
+        open_payouts,
+        PayoutsReply,
+        query=(("limit", 50, LISTED_MAX),),
+        cost=20,
         page=50,
     ),
     Endpoint("GET", _ONE, "What became of a payout", PAID, payout, PayoutReply, cost=2),

@@ -8,6 +8,7 @@ is looked for at the provider before it is sent again, and the provider sends ea
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -24,6 +25,7 @@ from gifting.errors import (
     PayoutsHeld,
     PayoutsOff,
     PayoutTooSmall,
+    ProviderFailed,
 )
 from gifting.ledger.creators import Creator
 from gifting.ledger.ledger import Ledger
@@ -56,13 +58,21 @@ NOWHERE: Final = Destination("", "", 0, 0)
 
 
 class Payouts:
-    """Of all creators, by way of all ``payers``. ``terms`` gives what holds now."""
+    """Of all creators, by way of all ``payers``. ``terms`` gives what holds now. ``failures``: how often which of them
+    could not be asked, or said no.
+    """
 
     def __init__(self, ledger: Ledger, payers: Mapping[str, Payer], terms: Callable[[], Creators]) -> None:
         self.payers = payers
+        self.failures: Counter[str] = Counter()
         self._ledger = ledger
         self._terms = terms
         self._lead_ms = round(ledger.settings.key_lead * 1000)
+
+    @property
+    def currency(self) -> str:
+        """What is paid out in."""
+        return self._terms().payout.currency
 
     # Asking for one.
 
@@ -168,8 +178,12 @@ class Payouts:
             known = await payer.look(payout) if state(payout) is not State.REQUESTED else ()
             return known if known or payout.sent_at or payout.paid_at else await payer.send(payout)
         except PayerRefused as error:
+            self.failures[payer.name] += 1
             now = self._ledger.creators.now_ms()
             return [Fact(payer.name, Kind.FAILED, now, payout.id, reason=error.detail)]
+        except ProviderFailed:
+            self.failures[payer.name] += 1
+            raise
 
     async def _apply(self, payout: Payout, facts: Sequence[Fact]) -> None:
         for fact in facts:

@@ -13,7 +13,7 @@ key                             type    holds
 ``{pNN}:orders``                zset    orders to look at (``user\\norder``) → when (ms)
 ``{pNN}:payouts:H``             hash    a creator's payouts; ``v``: how many changes, ``redo``: what broke off of the
                                         creator's (``lua/include/host_redo.lua``)
-``{pNN}:payouts``               zset    payouts to look at (``host\\npayout``) → when (ms)
+``{pNN}:payouts``               zset    payouts to look at (``host\\npayout``) → when (ms); in review: far ahead
 ``{pNN}:references``            hash    order, payout or reference of a provider → ``user\\norder``
 ``{pNN}:diamonds``              hash    host → milli-diamonds; ``host/D`` → those earned on day D since 1970,
                                         UTC; ``host/bps`` → its commission in basis points, if it has its own

@@ -16,6 +16,7 @@ from gifting.ledger.floors import Floors
 from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.meta import Meta
+from gifting.ledger.waiting import Waiting
 
 PERIOD: Final = 5.0
 """Seconds between two rounds."""
@@ -44,6 +45,7 @@ class Upkeep:
         self.clock = Clock(monotonic)
         self.floors = Floors(redis, keys, settings)
         self.coins = Coins(redis, keys)
+        self.waiting = Waiting(redis, keys)
         self.backlog = Backlog(redis, keys, health, settings.archive_backlog)
 
     async def round(self) -> None:
@@ -57,6 +59,7 @@ class Upkeep:
         await self._compare_settings()
         await self.coins.read()
         await self.backlog.read(now)
+        await self.waiting.read(now)
 
     async def _measure(self) -> tuple[int, float]:
         """The time, and by how much the clock has stepped, in ms."""

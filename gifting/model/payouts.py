@@ -37,6 +37,9 @@ two of them.
 ASK_EVERY: Final = 3_600_000
 """ms between two questions after a payout that is on its way, where no webhook tells."""
 
+IN_REVIEW: Final = 10**14
+"""ms that a payout which an operator must look at is due after it was asked for: never, but it is not forgotten."""
+
 RETURN_DAYS: Final = 30
 """Days after it is paid for which it is asked, once a day, whether the bank has returned it."""
 
@@ -200,9 +203,11 @@ def ready(payout: Payout) -> bool:
 
 
 def due(payout: Payout) -> int:
-    """When somebody must look at it, ms; 0 for never: to send it, to go on sending, to ask what became of it."""
+    """When it must be looked at, ms; 0 for never: to send it, to go on sending, to ask what became of it."""
     seen = max(payout.sent_at, payout.asked_at)
     match state(payout):
+        case State.REVIEW:
+            return IN_REVIEW + payout.created
         case State.REQUESTED:
             return max(payout.decided_at, payout.created, payout.asked_at + 1)
         case State.PROCESSING:

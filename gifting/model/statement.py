@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from gifting.model.calendar import DAY_MS
 from gifting.model.money import BASIS
-from gifting.model.payouts import Payout, State, state
+from gifting.model.payout_times import as_of, since
+from gifting.model.payouts import Payout, state
 from gifting.model.periods import FIRST_PERIOD, ends, month_of, parse_period, preceding, starts
 
 What = Literal["opening", "earned", "taken_back", "settled", "paid_out", "returned", "closing"]
@@ -216,7 +216,7 @@ def _line(movement: Movement, period: Period, payouts: Mapping[str, Payout], unt
     )
     if known := payouts.get(movement.payout):
         then = as_of(known, until_ms)
-        line.state, line.since = state(then), _since(then)
+        line.state, line.since = state(then), since(then)
     return line
 
 
@@ -226,25 +226,3 @@ def _add(line: Line, other: Line) -> None:
         setattr(line, name, getattr(line, name) + getattr(other, name))
     for name in _TOLD:
         setattr(line, name, getattr(line, name) or getattr(other, name))
-
-
-_TIMES: Final = ("decided_at", "sending_at", "sent_at", "paid_at", "failed_at", "returned_at")
-
-
-def as_of(payout: Payout, until_ms: int) -> Payout:
-    """A payout as it was before a time: of what is known since, nothing."""
-    before = {name: at if (at := getattr(payout, name)) < until_ms else 0 for name in _TIMES}
-    return replace(payout, **before, rejected=payout.rejected and before["decided_at"] > 0)
-
-
-def _since(payout: Payout) -> int:
-    """When it came to where it stands."""
-    match state(payout):
-        case State.REQUESTED | State.REVIEW:
-            return payout.decided_at or payout.created
-        case State.PROCESSING:
-            return payout.sent_at or payout.sending_at
-        case State.PAID:
-            return payout.paid_at
-        case State.FAILED | State.RETURNED:
-            return payout.returned_at or payout.failed_at or payout.decided_at

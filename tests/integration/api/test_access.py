@@ -61,6 +61,7 @@ TABLE = """
     POST /v1/support/cases/{case}/resolve          ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     POST /v1/payouts                               nnn    nnn     ynn    ynn     nnn    nnn     -nn    -nn
     GET /v1/payouts                                ynn    ynn     ynn    ynn     nnn    nnn     -nn    -nn
+    GET /v1/admin/payouts                          ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     GET /v1/payouts/{payout}                       ynn    ynn     ynn    ynn     nnn    nnn     -nn    -nn
     POST /v1/payouts/{payout}/approve              ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     POST /v1/payouts/{payout}/reject               ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn

@@ -242,7 +242,8 @@ CALLS = {
 """What handlers want besides their path: a body, to which a key comes where one is needed, and a query."""
 
 _STORIES = (history, payouts, purchases, sandbox, statements, support, webhooks)
-TOLD_ELSEWHERE = {one.handler.__name__ for noun in _STORIES for one in noun.ENDPOINTS} - {"payouts", "cases"} | {
+_TOLD_HERE = {"payouts", "open_payouts", "cases"}
+TOLD_ELSEWHERE = {one.handler.__name__ for noun in _STORIES for one in noun.ENDPOINTS} - _TOLD_HERE | {
     "accept_guardian",
     "close_report",
     "erase",

@@ -12,6 +12,7 @@ from gifting.model.payout_table import PAYOUT, STEPS, WAYS, cell, follow, sendin
 from gifting.model.payouts import (
     ASK_EVERY,
     DAY_MS,
+    IN_REVIEW,
     REFERENCES_MAX,
     RETURN_DAYS,
     SETTLED,
@@ -133,7 +134,7 @@ def test_what_is_paid_after_it_came_back_contradicts() -> None:
 def test_somebody_looks_when_something_is_to_be_done() -> None:
     assert due(PAYOUT) == 1, "to send it, at once"
     assert due(replace(PAYOUT, asked_at=9)) == 10
-    assert due(replace(PAYOUT, review="first")) == 0
+    assert due(replace(PAYOUT, review="first")) == IN_REVIEW + 1, "it is not forgotten, and never due"
     assert due(replace(PAYOUT, review="first", decided_at=7)) == 7
     assert due(replace(PAYOUT, decided_at=7, rejected=True)) == 0
     assert due(SENT) == 3, "what broke off is gone on with"

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gifting.model.payout_times import as_of
 from gifting.model.payouts import Payout, State, state
 from gifting.model.periods import ends, starts
-from gifting.model.statement import Movement, Standing, as_of, make_statement, read_period
+from gifting.model.statement import Movement, Standing, make_statement, read_period
 
 MONTH, YEAR = read_period("2025-12"), read_period("2025")
 FIRST, LAST = starts(202512), ends(202512) - 1
