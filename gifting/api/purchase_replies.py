@@ -7,13 +7,16 @@ from typing import Literal
 from msgspec import Struct
 
 from gifting.api.call import Call
-from gifting.model.consequences import OPEN, State, money_back, state
+from gifting.model.consequences import OPEN, State, state
 from gifting.model.lots import withdrawable, withdrawable_until
+from gifting.model.money_back import money_back
 from gifting.model.orders import Order, Withdrawal
 
 
 class ReceiptReply(Struct):
-    """A withdrawal: the coins that were taken, and the money (minor units) that goes back for them."""
+    """A withdrawal, or an operator's refund: the coins that were taken, and the money (minor units) that goes back for
+    them.
+    """
 
     key: str
     status: Literal["pending", "done", "failed"]

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
-from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from gifting.api.access import OPERATORS
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
-from gifting.archive.history import History, Line
 from gifting.model.reversals import Reversal
 from gifting.model.text import PLAIN
-
-PAGE_MAX: Final = 500
 
 Reason = Annotated[str, Meta(min_length=1, max_length=200, pattern=PLAIN)]
 
@@ -79,56 +75,7 @@ async def reverse_gift(call: Call) -> ReversalReply:
     return reversal_reply(await reversals.reverse(call.path["user"], call.path["key"], call.identity.user, body.reason))
 
 
-class GiftSince(Struct):
-    """A gift: ``reversed`` once that is begun. ``ts`` in ms since 1970."""
-
-    key: str
-    ts: int
-    room: str
-    creator: str
-    gift: str
-    count: int
-    coins: int
-    reversed: bool
-
-
-class GiftsReply(Struct):
-    """The newest first. ``next`` is the ``cursor`` of the page after, '' where there is none."""
-
-    gifts: list[GiftSince]
-    next: str
-
-
-async def gifts_since(call: Call) -> GiftsReply:
-    """What the buyer gave since the order was paid: what its coins may have been spent on. It needs an archive."""
-    ledger = call.services.ledger
-    order = await call.services.economy.purchases.find(call.path["order"].lower())
-    since = min(order.payments.values(), default=order.created)
-    history = History(call.services.archive, ledger.redis, ledger.keys)
-    limit = max(call.query["limit"], 1)
-    lines, following = await history.page(order.user, ["debit"], since, call.words["cursor"], limit)
-    reversed_ = await ledger.reversals.of_gifts(order.user, [line.key for line in lines])
-    return GiftsReply([_since(line, line.key in reversed_) for line in lines], following)
-
-
-def _since(line: Line, is_reversed: bool) -> GiftSince:
-    key = str(UUID(bytes=line.key))
-    return GiftSince(key, line.ts, line.room, line.peer, line.about, line.gifts, line.coins, is_reversed)
-
-
 ENDPOINTS: Final = (
-    Endpoint(
-        "GET",
-        "/v1/purchases/{order}/gifts",
-        "What the buyer gave since a purchase was paid, the newest first",
-        OPERATORS,
-        gifts_since,
-        GiftsReply,
-        query=(("limit", 100, PAGE_MAX),),
-        words=(("cursor", ()),),
-        cost=5,
-        page=100,
-    ),
     Endpoint(
         "POST",
         "/v1/users/{user}/gifts/{key}/reverse",

@@ -47,9 +47,9 @@ class ResolveBody(Struct):
 
 class CaseReply(Struct):
     """``order`` or ``gift`` (its key) is what it is about, the other ''. ``outcome`` is '' while the case is ``open``;
-    then it is ``closed``, for ``reason``, or ``deciding`` while its gift is to be reversed still: decide the same
-    again. Times are ms since 1970. ``by`` is the operator who decided: for operators alone,
-    as is ``evidence``, of one case.
+    then it is ``closed``, for ``reason``, or ``deciding`` while its gift is to be reversed still, which is done by
+    itself. Times are ms since 1970. ``by`` is the operator who decided: for operators alone, as is ``evidence``, of one
+    case.
     """
 
     id: str

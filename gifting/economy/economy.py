@@ -14,6 +14,7 @@ from gifting.economy.providers.sandbox.provider import Sandbox
 from gifting.economy.providers.sandbox.sender import Address, Sender
 from gifting.economy.purchases import Purchases
 from gifting.economy.reconcile import Reconciliation
+from gifting.economy.refunds import Refunds
 from gifting.economy.reversals import Reversals
 from gifting.economy.support import Support
 from gifting.economy.withdrawals import Withdrawals
@@ -51,9 +52,12 @@ class Economy:
         self.purchases = Purchases(ledger, providers, rules)
         self.withdrawals = Withdrawals(ledger, self.purchases, lambda: secrets()[0])
         self.reversals = Reversals(ledger, self.purchases.tell, older)
+        self.refunds = Refunds(ledger, self.purchases, self.withdrawals, self.reversals)
         self.support = Support(ledger, self.reversals)
         self.payouts = Payouts(ledger, make_payers(settings, ledger), lambda: rulebook.rules.creators)
-        self.reconciliation = Reconciliation(ledger, settings, self.purchases, self.withdrawals, self.payouts)
+        self.reconciliation = Reconciliation(
+            ledger, settings, self.purchases, self.refunds, self.reversals, self.support, self.payouts
+        )
         found = providers.get(PLAY)
         self.sandbox = found if isinstance(found, Sandbox) else None
         self.sender: Sender | None = None

@@ -15,7 +15,9 @@ from gifting.economy.overpaid import Overpaid
 from gifting.economy.payouts import Payouts
 from gifting.economy.providers.base import Provider, RefundRequest, Told
 from gifting.economy.purchases import Purchases
-from gifting.economy.withdrawals import Withdrawals
+from gifting.economy.refunds import Refunds
+from gifting.economy.reversals import Reversals
+from gifting.economy.support import Support
 from gifting.errors import GiftingError, OrderNotFound, ProviderFailed
 from gifting.ledger.ledger import Ledger
 from gifting.model.consequences import OPEN, State, state
@@ -42,12 +44,21 @@ class Reconciliation:
     """``rounds`` were done, and ``found`` is what no webhook had told."""
 
     def __init__(
-        self, ledger: Ledger, settings: Settings, purchases: Purchases, withdrawals: Withdrawals, payouts: Payouts
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        purchases: Purchases,
+        refunds: Refunds,
+        reversals: Reversals,
+        support: Support,
+        payouts: Payouts,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._purchases = purchases
-        self._withdrawals = withdrawals
+        self._refunds = refunds
+        self._reversals = reversals
+        self._support = support
         self._payouts = payouts
         self.overpaid = Overpaid(ledger, purchases)
         self._since: dict[str, int] = {}
@@ -96,8 +107,8 @@ class Reconciliation:
         return True
 
     async def resume(self) -> None:
-        """Take up what waits: payments that came twice, withdrawals, orders nobody will pay, holds of
-        promotions, reversals, payouts."""
+        """Take up what waits: payments that came twice, withdrawals and refunds, orders nobody will pay, holds of
+        promotions, reversals, cases that are decided, payouts."""
         await self._ledger.orders.settle_promotions(self._ledger.now_ms(), PAGE)
         for order in await self._ledger.orders.due(self._ledger.now_ms(), PAGE):
             try:
@@ -105,20 +116,29 @@ class Reconciliation:
             except GiftingError as error:
                 log.warning("order %s has to wait: %s", order.id, error)
         await self._finish_reversals()
+        await self._finish_cases()
         await self._payouts.resume()
 
     async def _finish_reversals(self) -> None:
         """What is reversed at its sender is so at its host, too."""
         for one in await self._ledger.reversals.due(self._ledger.now_ms(), PAGE):
             try:
-                await self._ledger.reversals.take_from_host(one, self._ledger.now_ms())
+                await self._reversals.finish(one)
             except GiftingError as error:
                 log.warning("a reversed gift of %s has to wait: %s", one.given.user, error)
+
+    async def _finish_cases(self) -> None:
+        """What is decided of a case is done, though nobody asks again."""
+        for case in await self._ledger.cases.decided(PAGE):
+            try:
+                await self._support.finish(case)
+            except GiftingError as error:
+                log.warning("what is decided of case %s has to wait: %s", case.id, error)
 
     async def _take_up(self, order: Order) -> None:
         order = await self.overpaid.give_back(order)
         for name in order.withdrawals:
-            order = await self._withdrawals.finish(order, name)
+            order = await self._refunds.finish(order, name)
         now = self._ledger.now_ms()
         grace = GRACE if state(order) is State.CREATED else BANKS
         if state(order) in OPEN and now >= order.expires + grace:

@@ -1,4 +1,6 @@
-"""Support cases are decided, then that is carried out: the same request again goes on where it broke off."""
+"""Support cases are decided, then that is carried out: the same request again goes on where it broke off, and so
+does the reconciliation.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,11 @@ class Support:
         cases = self._ledger.cases
         if decision.outcome == "reversed" and not (await cases.find(case_id)).gift:
             raise NotReversible("The case is about an order; its provider refunds that.")
-        case = await cases.decide(case_id, decision)
+        return await self.finish(await cases.decide(case_id, decision))
+
+    async def finish(self, case: Case) -> Case:
+        """Do what is decided of a case, if it is not done. Raises as :meth:`resolve`."""
         if case.closed:
             return case
         await self._reversals.reverse(case.user, case.gift, case.by, case.reason, case.id)
-        return await cases.finish(case.id, self._ledger.now_ms())
+        return await self._ledger.cases.finish(case.id, self._ledger.now_ms())

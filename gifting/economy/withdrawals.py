@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 
 from gifting.economy.providers.base import ProviderRefused
 from gifting.economy.purchases import Purchases
-from gifting.errors import Conflict, ProviderFailed, Unavailable, UnknownProvider
+from gifting.errors import Conflict, KeyReused, ProviderFailed, Unavailable, UnknownProvider
 from gifting.ledger.ledger import Ledger
-from gifting.model.consequences import carried_out
 from gifting.model.lots import withdrawal
+from gifting.model.money_back import carried_out
 from gifting.model.orders import Order, Withdrawal
 
 log = logging.getLogger(__name__)
@@ -58,9 +58,12 @@ class Withdrawals:
         Raises:
             Conflict: something else would go back by now, or the token is too old: it must be shown anew.
             UnknownProvider: nobody could refund it.
+            KeyReused: an operator's refund was made under it.
             NotWithdrawable, BadKey, Unavailable.
         """
-        if name not in order.withdrawals:
+        if (known := order.withdrawals.get(name)) is not None and known.asked:
+            raise KeyReused("The refund of an operator was made with this key.")
+        if known is None:
             self._purchases.provider(order.provider)
             shown = self._agreed(order, name, token)
             order, _ = await self._ledger.orders.withdraw(order.id, name, self._ledger.now_ms(), shown)

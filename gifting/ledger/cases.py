@@ -79,6 +79,11 @@ class Cases:
             kept = await pipe.execute() if places else []
         return [_read(record) for record in kept if record], start + limit if len(places) == limit else 0
 
+    async def decided(self, count: int) -> list[Case]:
+        """Cases of which what is decided is not done, ``count`` at most."""
+        found, _ = await self.page(0, count)
+        return [case for case in found if case.outcome]
+
     async def decide(self, case_id: str, decision: Decision) -> Case:
         """Close a case with that outcome; with the same again it is given as it was decided.
 
@@ -121,7 +126,7 @@ class Cases:
             if after == before:
                 return case
             keys = [self._keys.cases(user), self._keys.open_cases]
-            options = pack((user, case_id, before, after, case.closed))
+            options = pack((user, case_id, before, after, case.closed, bool(case.outcome)))
             (status,) = unpack(await self._calls.run("case_close", keys, options))
             if status != Status.CONFLICT:
                 check(status)

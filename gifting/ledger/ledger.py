@@ -37,6 +37,7 @@ from gifting.ledger.payouts import Payouts
 from gifting.ledger.people import People
 from gifting.ledger.promotions import Promotions
 from gifting.ledger.protections import Protections
+from gifting.ledger.refunds import Refunds
 from gifting.ledger.reports import Reports
 from gifting.ledger.reversals import Reversals
 from gifting.ledger.revocations import Revocations
@@ -60,8 +61,8 @@ class Ledger:
 
     What can be done is in its parts: ``gifts``, ``free`` (events that cost nothing), ``rooms``, ``people``,
     ``comments``, ``wallets``, ``accounts``, ``creators``, ``protections``, ``notices``, ``wards``, ``spending``,
-    ``promotions``, ``orders``, ``reversals``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries`` and
-    ``sweeper``. ``vital`` keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is the
+    ``promotions``, ``orders``, ``refunds``, ``reversals``, ``overlays``, ``revocations``, ``sandbox``, ``deliveries``
+    and ``sweeper``. ``vital`` keeps its tasks, and its health is told what keeps it from serving; ``monotonic`` is the
     process' own clock, in seconds.
     """
 
@@ -103,6 +104,7 @@ class Ledger:
         self.sweeper = Sweeper(calls, settings)
         self.promotions = Promotions(calls)
         self.orders = Orders(calls, self.promotions)
+        self.refunds = Refunds(calls)
         self.reversals = Reversals(calls, settings)
         self.payouts = Payouts(calls)
         self.overlays = Overlays(calls, settings.room_overlay_tokens)

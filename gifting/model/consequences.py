@@ -8,7 +8,17 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from gifting.model.orders import Coins, Order, Refund, Withdrawal, part
+from gifting.model.money_back import (
+    Returned,
+    clamp,
+    failed,
+    in_order,
+    money_back,
+    money_out,
+    returned,
+    told_money,
+)
+from gifting.model.orders import Coins, Order, part
 
 WARNED, DISPUTED = 2, 4
 """What an order can freeze its user for: bits of the account."""
@@ -71,56 +81,44 @@ def due(order: Order) -> int:
     """
     if overpaid(order):
         return max(order.created, 1)
-    if any(not one.done_at and not _failed(order, name) for name, one in order.withdrawals.items()):
+    if any(waits(order, name) for name in order.withdrawals):
         return max(one.at for one in order.withdrawals.values())
     return order.expires if state(order) in OPEN else 0
 
 
-def money_back(order: Order) -> int:
-    """What has gone back to the buyer by refunds, at most the price."""
-    named = sum(refund.amount for refund in _refunds(order, linked=True))
-    plain = sum(refund.amount for refund in _refunds(order, linked=False))
-    unnamed = sum(one.amount for one in _unlinked(order) if one.done_at)
-    return _clamp(named + max(plain, unnamed) - _surplus(order), order.price)
-
-
-class Returned(NamedTuple):
-    """Money for which coins are taken back, by what it goes back for."""
-
-    withdrawal: int
-    dispute: int
-    refund: int
-
-
-def returned(order: Order) -> Returned:
-    """The money that goes back for an order: more than its price if that is asked for more than once.
-
-    A withdrawal counts from when its coins are taken. A refund that can't be told from it by name is believed to carry
-    it out.
-    """
-    if not order.payments:
-        return Returned(0, 0, 0)
-    plain = sum(refund.amount for refund in _refunds(order, linked=False))
-    plain -= sum(one.amount for one in _unlinked(order)) + _surplus(order)
-    lost = sum(one.amount for one in order.disputes.values() if one.lost)
-    return Returned(sum(one.amount for one in _withdrawals(order)), lost, max(plain, 0))
-
-
-def money_out(order: Order) -> int:
-    """What the books say went back, or is going to: at most the price."""
-    return min(sum(returned(order)), order.price)
+def waits(order: Order, name: str) -> bool:
+    """Whether something of a withdrawal is to be done still: its refund, or gifts that are to be reversed with it."""
+    one = order.withdrawals[name]
+    reverses = one.asked is not None and one.asked.gifts and not one.asked.reversed_at
+    return (not one.done_at or bool(reverses)) and not failed(order, name)
 
 
 def owed(order: Order) -> Coins:
-    """The coins that must have been taken back by now, of what was issued. A withdrawal took its own."""
+    """The coins that must have been taken back by now, of what was issued. What a buyer withdrew took its own.
+
+    Bonus coins go by the money in the order in which it went, so that what went before a withdrawal is not counted anew
+    behind it.
+    """
     if not order.payments:
         return Coins(0, 0)
-    back, withdrawals = returned(order), _withdrawals(order)
-    money = min(back.refund + back.dispute, order.price)
-    before = back.withdrawal
-    paid = part(order.coins, money, order.price) + sum(one.coins for one in withdrawals)
-    bonus = part(order.bonus, _clamp(before + money, order.price), order.price) - part(order.bonus, before, order.price)
-    return Coins(min(paid, order.coins), min(max(bonus, 0) + sum(one.bonus for one in withdrawals), order.bonus))
+    back, told = returned(order), told_money(order)
+    paid, bonus, gone = part(order.coins, min(back.refund + back.dispute, order.price), order.price), 0, 0
+    for money, name in zip(told, in_order(order), strict=False):
+        bonus, gone = bonus + _share(order, gone, money), gone + money
+        one = order.withdrawals[name]
+        if failed(order, name):
+            continue
+        paid += 0 if one.asked else one.coins
+        bonus += _share(order, gone, one.amount) if one.asked else one.bonus
+        gone += one.amount
+    bonus += _share(order, gone, min(told[-1] + back.dispute, order.price))
+    return Coins(min(paid, order.coins), min(bonus, order.bonus))
+
+
+def _share(order: Order, gone: int, money: int) -> int:
+    """The bonus coins of ``money`` that goes back after ``gone``."""
+    before, after = (part(order.bonus, clamp(one, order.price), order.price) for one in (gone, gone + money))
+    return after - before
 
 
 def payment(order: Order) -> str:
@@ -133,42 +131,6 @@ def overpaid(order: Order) -> list[str]:
     """Payments that came once more, and that nobody has been asked to give back."""
     kept = payment(order)
     return sorted(name for name in order.payments if name != kept and name not in order.returns)
-
-
-def _surplus(order: Order) -> int:
-    """What was paid more than once, for which no coins were issued."""
-    return order.price * max(len(order.payments) - 1, 0)
-
-
-def _clamp(value: int, most: int) -> int:
-    return min(max(value, 0), most)
-
-
-def _refunds(order: Order, *, linked: bool) -> list[Refund]:
-    """The refunds that count and do, or do not, name a withdrawal of the order."""
-    return [one for one in order.refunds.values() if one.counts and (one.withdrawal in order.withdrawals) == linked]
-
-
-def _unlinked(order: Order) -> list[Withdrawal]:
-    """Withdrawals that no refund names, and that have not failed."""
-    named = {refund.withdrawal for refund in order.refunds.values()}
-    return [one for name, one in order.withdrawals.items() if name not in named and not one.failed_at]
-
-
-def _withdrawals(order: Order) -> list[Withdrawal]:
-    return [one for name, one in order.withdrawals.items() if not _failed(order, name)]
-
-
-def _failed(order: Order, name: str) -> bool:
-    """Whether a withdrawal came to nothing: the provider refused it, or its refund failed and no other counts."""
-    told = carried_out(order, name)
-    return bool(order.withdrawals[name].failed_at) if told is None else not told
-
-
-def carried_out(order: Order, name: str) -> bool | None:
-    """What the provider has told of a withdrawal's refund: that it counts, or failed; None: nothing yet."""
-    refunds = [refund for refund in order.refunds.values() if refund.withdrawal == name]
-    return any(refund.counts for refund in refunds) if refunds else None
 
 
 class Change(NamedTuple):

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gifting.errors import NotWithdrawable
-from gifting.model.consequences import State, issued_in_order, money_back, state
+from gifting.model.consequences import State, issued_in_order, state
 from gifting.model.effects import WHOLE
-from gifting.model.orders import Order, Withdrawal, part
+from gifting.model.money_back import money_back, plain
+from gifting.model.orders import FACTS_MAX, Order, Withdrawal, part
 
 DAY_MS: Final = 86_400_000
 
@@ -90,8 +91,10 @@ def withdrawal(order: Order, paid: int, bonus: int, orders: Iterable[Order], now
     """What would go back now of a lot, to a user with ``paid`` and ``bonus`` coins. Raises NotWithdrawable: nothing."""
     if not withdrawable(order, now):
         raise NotWithdrawable(f"It is {state(order)}, and the right to withdraw from it is over, or never was.")
+    if len(order.withdrawals) >= FACTS_MAX:
+        raise NotWithdrawable(f"It has {FACTS_MAX} withdrawals and refunds already.")
     coins = unspent(order, paid, orders)
     amount = withdrawal_amount(order, coins)
     if not coins or not amount:
         raise NotWithdrawable(f"{coins} coins of {order.coins} are left, worth {amount}.")
-    return Withdrawal(coins, withdrawal_bonus(order, coins, bonus), amount, now)
+    return Withdrawal(coins, withdrawal_bonus(order, coins, bonus), amount, now, known=plain(order))

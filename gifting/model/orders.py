@@ -61,10 +61,24 @@ class Dispute(Struct, frozen=True):
         return self.lost_at > self.won_at
 
 
-class Withdrawal(Struct, frozen=True):
-    """Unspent coins that were taken, and the money that goes back for them.
+class Asked(Struct, frozen=True, omit_defaults=True):
+    """Of a refund by an operator: ``by`` whom, why, and the keys of the gifts that are reversed once the provider has
+    taken the order to refund; at ``reversed_at`` they were, all. ``whole``: no amount was named.
+    """
 
-    ``done_at``: when the provider had taken the order to refund; ``failed_at``: when it had said no.
+    by: str
+    reason: str
+    gifts: tuple[bytes, ...] = ()
+    whole: bool = False
+    reversed_at: int = 0
+
+
+class Withdrawal(Struct, frozen=True, omit_defaults=True):
+    """Coins that were taken, and the money that goes back for them: unspent ones, that the buyer gives back, or, where
+    an operator ``asked`` for the refund, those of the money, spent or not.
+
+    ``done_at``: when the provider had taken the order to refund; ``failed_at``: when it had said no. ``known`` are the
+    refunds without a name that were told of before, which can't be this one's.
     """
 
     coins: int
@@ -73,6 +87,8 @@ class Withdrawal(Struct, frozen=True):
     at: int
     done_at: int = 0
     failed_at: int = 0
+    known: tuple[str, ...] = ()
+    asked: Asked | None = None
 
 
 class Return(Struct, frozen=True):

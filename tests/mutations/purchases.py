@@ -78,7 +78,7 @@ MUTANTS = (
             "            except KeyError as error:\n                log.warning(\"%s can't",
         ),
         ("        self._since[provider.name] = now - OVERLAP", "        self._since[provider.name] = now"),
-        ("            order = await self._withdrawals.finish(order, name)", "            pass"),
+        ("            order = await self._refunds.finish(order, name)", "            pass"),
         ("now >= order.expires + grace:", "now >= order.expires:"),
     ),
     *of(

@@ -55,6 +55,7 @@ TABLE = """
     POST /v1/purchases/{order}/withdraw            ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     POST /v1/purchases/{order}/clear               ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     GET /v1/purchases/{order}/gifts                ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
+    POST /v1/purchases/{order}/refund              ynn    ynn     nnn    nnn     nnn    nnn     -nn    -nn
     POST /v1/support/cases                         nnn    nnn     ynn    ynn     ynn    ynn     -nn    -nn
     GET /v1/support/cases                          ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
     GET /v1/support/cases/{case}                   ynn    ynn     ynn    ynn     ynn    ynn     -nn    -nn
@@ -118,6 +119,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/purchases": {"package": "coins-350", "provider": "sandbox"},
     "POST /v1/purchases/{order}/claim": {"receipt": "made-up"},
     "POST /v1/purchases/{order}/withdraw": {},
+    "POST /v1/purchases/{order}/refund": {"reason": "a test"},
     "POST /v1/users/{user}/gifts/{key}/reverse": {"reason": "a test"},
     "PUT /v1/creators/{creator}/tier": {"tier": "managed", "reason": "a test"},
     "PUT /v1/creators/{creator}/kyc": {"state": "verified", "reason": "a test"},
@@ -179,7 +181,7 @@ async def ask(server: Server, case: Case) -> str:
         period="2026-01",
     )
     body = BODIES.get(case.endpoint)
-    if body is not None and path.endswith(("gifts", "grants", "purchases", "withdraw", "cases")):
+    if body is not None and path.endswith(("gifts", "grants", "purchases", "withdraw", "refund", "cases")):
         body = {**body, "key": new_key()}
     caller = server.caller(case.user, case.role, room=case.claim)
     while (said := await answer(caller, method, path, body)) == "later":

@@ -19,6 +19,9 @@ from gifting.economy.providers.sandbox.cards import CARDS, Fate
 from gifting.economy.providers.sandbox.provider import Sandbox
 from gifting.economy.purchases import Purchases
 from gifting.economy.reconcile import BANKS, GRACE, Reconciliation
+from gifting.economy.refunds import Refunds
+from gifting.economy.reversals import Reversals
+from gifting.economy.support import Support
 from gifting.economy.withdrawals import Withdrawals
 from gifting.errors import KeyReused, PriceTooLow, ProviderFailed
 from gifting.model.consequences import State, state
@@ -101,8 +104,17 @@ class Books:
         self.providers: dict[str, Provider] = {"sandbox": self.provider}
         self.purchases = Purchases(world.ledger, self.providers, lambda standing: rules)
         self.withdrawals = Withdrawals(world.ledger, self.purchases, lambda: SECRET)
-        payouts = Payouts(world.ledger, {}, load_creators)
-        self.reconciliation = Reconciliation(world.ledger, settings, self.purchases, self.withdrawals, payouts)
+        self.reversals = Reversals(world.ledger, self.purchases.tell)
+        self.refunds = Refunds(world.ledger, self.purchases, self.withdrawals, self.reversals)
+        self.reconciliation = Reconciliation(
+            world.ledger,
+            settings,
+            self.purchases,
+            self.refunds,
+            self.reversals,
+            Support(world.ledger, self.reversals),
+            Payouts(world.ledger, {}, load_creators),
+        )
 
     def wanted(self, key: str = "", **more: Any) -> Wanted:
         raw = parse_key(key or self.world.key())

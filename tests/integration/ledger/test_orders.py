@@ -20,9 +20,10 @@ from gifting.ledger.order_books import Held
 from gifting.ledger.orders import OPEN_MAX
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
-from gifting.model.consequences import State, money_back, state
+from gifting.model.consequences import State, state
 from gifting.model.effects import Effect, Kind, effect_key
 from gifting.model.money import MAX_AMOUNT, parse_key
+from gifting.model.money_back import money_back
 from gifting.model.orders import Coins, Order, PaymentMismatch, Withdrawal
 from gifting.model.packing import unpack
 from gifting.model.protection import Protection, write_protection

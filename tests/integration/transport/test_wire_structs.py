@@ -248,6 +248,7 @@ TOLD_ELSEWHERE = {one.handler.__name__ for noun in _STORIES for one in noun.ENDP
     "close_report",
     "erase",
     "gifts_since",
+    "refund_purchase",
     "put_destination",
     "decide_held",
     "remove_comment",

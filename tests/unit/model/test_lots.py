@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gifting.model.consequences import booked, money_back, owed, state
+from gifting.model.consequences import booked, owed, state
 from gifting.model.effects import WHOLE, Effect, Kind
 from gifting.model.lots import (
     DAY_MS,
@@ -24,6 +24,7 @@ from gifting.model.lots import (
     withdrawal_amount,
     withdrawal_bonus,
 )
+from gifting.model.money_back import money_back
 from gifting.model.order_table import ORDER, effect, follow
 from gifting.model.orders import Coins, Order, Withdrawal
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gifting.model.consequences import DISPUTED, WARNED, State, booked, change, due, frozen, money_back, owed, state
+from gifting.model.consequences import DISPUTED, WARNED, State, booked, change, due, frozen, owed, state
 from gifting.model.effects import WHOLE, Effect, Kind, effect_key, order_id
 from gifting.model.money import key_time, parse_key
+from gifting.model.money_back import money_back
 from gifting.model.order_table import EFFECTS, ORDER, WAYS, cell, effect, follow, table
 from gifting.model.orders import (
     FACTS_MAX,
@@ -191,7 +193,7 @@ def test_what_freezes_a_user() -> None:
     assert frozen([warned, disputed]) == WARNED | DISPUTED
 
 
-def with_withdrawal(**done: int) -> Order:
+def with_withdrawal(**done: Any) -> Order:
     """Of 30 coins and 6 bonus, for 3.00."""
     return booked(replace(after(PAID), withdrawals={"w": Withdrawal(30, 6, 300, 2, **done)}), 0)
 

@@ -1,0 +1,276 @@
+"""An operator refunds a purchase whose coins are spent, and reverses gifts with it: money goes back once, coins are
+taken once, each gift is reversed once, whoever dies in between and however often it is asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import UUID
+
+import pytest
+from redis.asyncio import Redis
+
+from gifting import errors
+from gifting.config import Settings, load
+from gifting.economy.economy import Economy
+from gifting.economy.providers.sandbox import checkout as checkouts
+from gifting.economy.providers.sandbox.cards import CARDS, Fate
+from gifting.ledger.audit import audit
+from gifting.ledger.calls import Calls
+from gifting.ledger.reversals import Reversals as LedgerReversals
+from gifting.ledger.sandbox import SandboxBooks
+from gifting.model.consequences import State, state
+from gifting.model.money_back import money_back
+from gifting.model.orders import Order
+from gifting.rulebook import Rulebook
+from tests.support.accounts import account_of
+from tests.support.orders import anyone, draft
+from tests.support.world import World, a_world
+
+NUMBERS = {card.fate: card.number for card in CARDS}
+REASON = "It was a child."
+
+
+def settings_of(world: World) -> Settings:
+    return load({"partitions": len(world.ledger.keys.bases), "providers": "sandbox"}, environ={})
+
+
+@asynccontextmanager
+async def an_economy(world: World) -> AsyncIterator[Economy]:
+    world.ledger.upkeep.clock.now_ms = lambda: world.clock[0]  # type: ignore[method-assign]
+    settings = settings_of(world)
+    made = Economy(world.ledger, settings, Rulebook(settings, lambda: None), lambda: ["a secret"])
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@pytest.fixture
+async def economy(world: World) -> AsyncIterator[Economy]:
+    world.clock[0] = time.time_ns() // 1_000_000
+    async with an_economy(world) as made:
+        yield made
+    report = await audit(world.redis, world.ledger.keys)
+    assert report.clean, report.lines()
+
+
+async def bought(world: World, economy: Economy, fate: Fate = Fate.PAYS, **more: Any) -> Order:
+    """100 coins and 20 bonus coins for 10.00 €, at the sandbox, as it has told."""
+    order = await world.ledger.orders.open(draft("ann", world.key(), **more), anyone)
+    sandbox = economy.sandbox
+    assert sandbox is not None
+    await sandbox.create(order, "")
+    name = checkouts.checkout_id(order.id)
+    await sandbox.change(name, lambda known, now: checkouts.pay(known, NUMBERS[fate], now))
+    await economy.reconciliation.round()
+    return await world.ledger.orders.get(order.id)
+
+
+async def gave(world: World, *coins: int) -> list[str]:
+    keys = [world.key() for _ in coins]
+    for key, count in zip(keys, coins, strict=True):
+        await world.send(count=count, key=key)
+    return keys
+
+
+async def paid_back(economy: Economy, order: Order) -> list[int]:
+    """What the sandbox has given back."""
+    assert economy.sandbox is not None
+    return [one.amount for one in (await economy.sandbox.find(checkouts.checkout_id(order.id))).refunds]
+
+
+async def has(world: World, user: str = "ann") -> tuple[int, int, int]:
+    one = await account_of(world.redis, world.base(user), user)
+    return one.coins, one.bonus, one.debt
+
+
+async def diamonds(world: World) -> int:
+    return (await world.ledger.creators.read("host")).balance
+
+
+async def test_its_coins_are_taken_its_money_goes_back_and_its_gifts_are_reversed(
+    world: World, economy: Economy
+) -> None:
+    order = await bought(world, economy)
+    gifts, key = await gave(world, 70, 40), world.key()
+    done = await economy.refunds.refund(order, key, 0, gifts, "op", REASON)
+    one = done.withdrawals[key]
+    assert one.asked is not None
+    assert (one.amount, one.coins, one.bonus, one.asked.by, one.asked.reason) == (1000, 100, 20, "op", REASON)
+    assert one.done_at and one.asked.reversed_at
+    assert (state(done), await paid_back(economy, order)) == (State.REFUNDED, [1000])
+    assert (await has(world), await diamonds(world)) == ((0, 0, 0), 0)
+    assert (await account_of(world.redis, world.base("ann"), "ann")).frozen == 0
+    before = await world.state()
+    again = await economy.refunds.refund(done, key.upper(), 0, gifts[::-1], "another", REASON)
+    assert (again, await world.state()) == (done, before)
+    found = await world.ledger.reversals.of_gifts("ann", [UUID(gift).bytes for gift in gifts])
+    assert [(one.by, one.about, one.reason) for one in found.values()] == [("op", order.id, REASON)] * 2
+
+
+async def test_in_part_and_of_some_gifts_and_what_they_do_not_settle_is_debt(world: World, economy: Economy) -> None:
+    order = await bought(world, economy)
+    first, _ = await gave(world, 30, 90)
+    done = await economy.refunds.refund(order, world.key(), 500, [first], "op", REASON)
+    assert (state(done), money_back(done), await has(world)) == (State.PARTLY_REFUNDED, 500, (0, 0, 30))
+    rest = await economy.refunds.refund(done, world.key(), 0, [], "op", REASON)
+    assert (await paid_back(economy, order), await has(world)) == ([500, 500], (0, 0, 90))
+    assert sum(rest.taken) == 120
+
+
+async def test_what_can_not_be_refunded_changes_nothing(world: World, economy: Economy) -> None:
+    await world.grant("ann", 10)
+    await world.grant("bob", 10)
+    old = (await gave(world, 5))[0]
+    world.clock[0] += 1
+    order = await bought(world, economy, created=world.clock[0])
+    foreign = world.key()
+    await world.send("bob", count=3, key=foreign)
+    (good,) = await gave(world, 20)
+    withdrawn, _ = await world.ledger.orders.withdraw(order.id, kept := world.key(), world.clock[0])
+    many = [world.key() for _ in range(51)]
+    wrong: list[tuple[type[errors.GiftingError], dict[str, Any]]] = [
+        (errors.NotReversible, {"amount": 1001}),
+        (errors.NotReversible, {"gifts": [old]}),
+        (errors.GiftNotFound, {"gifts": [foreign]}),
+        (errors.GiftNotFound, {"gifts": [good, world.key()]}),
+        (errors.BadMessage, {"gifts": [good, good.upper()]}),
+        (errors.BadMessage, {"gifts": many}),
+        (errors.BadKey, {"gifts": ["x"]}),
+        (errors.BadKey, {"key": "x"}),
+        (errors.KeyReused, {"key": kept}),
+    ]
+    before = await world.state()
+    for error, change in wrong:
+        asked: dict[str, Any] = {"key": world.key(), "amount": 0, "gifts": [], **change}
+        with pytest.raises(error):
+            await economy.refunds.refund(withdrawn, by="op", reason=REASON, **asked)
+    assert await world.state() == before
+
+
+@pytest.mark.parametrize("fate", [Fate.NO_REFUND, Fate.REFUND_FAILS])
+async def test_where_the_provider_says_no_the_coins_come_back_and_no_gift_is_reversed(
+    world: World, economy: Economy, fate: Fate
+) -> None:
+    order = await bought(world, economy, fate)
+    gifts, key = await gave(world, 70), world.key()
+    await economy.refunds.refund(order, key, 0, gifts, "op", REASON)
+    reversed_ = bool(await world.ledger.reversals.find("ann", UUID(gifts[0]).bytes))
+    assert reversed_ == (fate is Fate.REFUND_FAILS), "a refund that fails later does not give diamonds back"
+    world.clock[0] += 3_600_000
+    for _ in range(2):
+        await economy.reconciliation.round()
+    assert (await has(world))[0] == (120 if reversed_ else 50)
+    assert state(await world.ledger.orders.get(order.id)) is State.PAID
+
+
+async def test_without_an_answer_it_waits_and_the_worker_finishes_it(
+    world: World, economy: Economy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await bought(world, economy)
+    gifts, key = await gave(world, 100), world.key()
+
+    async def silent(*_: Any) -> None:
+        raise errors.ProviderFailed("It does not answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(economy.sandbox, "refund", silent)
+        waiting = await economy.refunds.refund(order, key, 0, gifts, "op", REASON)
+        await economy.reconciliation.resume()
+        assert await world.ledger.orders.get(order.id) == waiting
+    assert (await has(world), await diamonds(world)) == ((0, 0, 100), 50_000)
+    await economy.reconciliation.resume()
+    await economy.reconciliation.resume()
+    done = await world.ledger.orders.get(order.id)
+    assert (await has(world), await diamonds(world), state(done)) == ((0, 0, 0), 0, State.REFUNDED)
+    assert await paid_back(economy, order) == [1000]
+
+
+async def test_who_can_not_refund_is_named_before_anything_is_taken(world: World, economy: Economy) -> None:
+    order = await bought(world, economy)
+    del economy.purchases.providers["sandbox"]  # type: ignore[attr-defined]
+    before = await world.state()
+    with pytest.raises(errors.UnknownProvider):
+        await economy.refunds.refund(order, world.key(), 0, [], "op", REASON)
+    assert await world.state() == before
+
+
+async def test_a_buyer_can_not_have_its_key_for_a_withdrawal(world: World, economy: Economy) -> None:
+    order = await bought(world, economy)
+    done = await economy.refunds.refund(order, key := world.key(), 100, [], "op", REASON)
+    with pytest.raises(errors.KeyReused):
+        await economy.withdrawals.withdraw(done, key, "")
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+class Killer:
+    """A process that dies before or after the n-th time that it writes something, and does nothing after that."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, count: int, when: str) -> None:
+        self.dead, self._left, self._when = False, count, when
+        for owner, name in (
+            (Calls, "timed"),
+            (Calls, "run"),
+            (LedgerReversals, "_note"),
+            (SandboxBooks, "write"),
+        ):
+            self._wrap(patch, owner, name)
+
+    def _wrap(self, patch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+        done = getattr(owner, name)
+
+        async def step(*args: Any, **more: Any) -> Any:
+            self._die(False)
+            self._left -= 1
+            mine = self._left == 0
+            self._die(mine and self._when == "before")
+            result = await done(*args, **more)
+            self._die(mine and self._when == "after")
+            return result
+
+        patch.setattr(owner, name, step)
+
+    def _die(self, now: bool) -> None:
+        self.dead |= now
+        if self.dead:
+            raise Killed
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("by", ["the same request", "the worker"])
+async def test_whoever_dies_at_a_step_all_of_it_is_done_once(
+    redis_client: Redis, redis_url: str, by: str, when: str
+) -> None:
+    for count in range(1, 30):
+        await redis_client.flushall()
+        async with a_world(redis_url) as world, an_economy(world) as economy:
+            world.clock[0] = time.time_ns() // 1_000_000
+            order = await bought(world, economy)
+            gifts, key = await gave(world, 70, 50), world.key()
+            with pytest.MonkeyPatch.context() as patch:
+                killer = Killer(patch, count, when)
+                with suppress(Killed):
+                    await economy.refunds.refund(order, key, 0, gifts, "op", REASON)
+            async with an_economy(world) as heir:
+                begun = bool((await world.ledger.orders.get(order.id)).withdrawals)
+                if by == "the worker":
+                    for _ in range(2):
+                        await heir.reconciliation.resume()
+                if not begun or by == "the same request":
+                    await heir.refunds.refund(await world.ledger.orders.get(order.id), key, 0, gifts, "op", REASON)
+                done = await world.ledger.orders.get(order.id)
+                assert (await has(world), await diamonds(world), state(done)) == ((0, 0, 0), 0, State.REFUNDED)
+                assert await paid_back(heir, order) == [1000]
+                assert not await world.ledger.orders.due(2**53, 10)
+            assert (await audit(world.redis, world.ledger.keys)).clean
+            if not killer.dead:
+                break
+    assert 8 < count < 29
