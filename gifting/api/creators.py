@@ -12,9 +12,11 @@ from gifting.api.access import CREATOR, ONLY_CREATOR, OPERATORS
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.ledger.creators import KEEP, Creator, Rule
+from gifting.ledger.notices import Notice
 from gifting.model.calendar import DAY_MS
-from gifting.model.creator import CreatorRecord, Kyc, with_destination
+from gifting.model.creator import ENDING, IF_NOT_YOU, CreatorRecord, Kyc, with_destination
 from gifting.model.creators import TIER, Tier
+from gifting.model.events import DestinationEvent
 from gifting.model.text import PLAIN
 from gifting.wire.second_factor import check_second_factor
 
@@ -43,12 +45,15 @@ class BalanceReply(Struct):
 
 
 class DestinationReply(Struct):
-    """Where the money goes: set at ``since``, paid to from ``good_at`` on (ms since 1970)."""
+    """Where the money goes: set at ``since``, paid to from ``good_at`` on (ms since 1970). ``help``: what to do if
+    somebody else has set it.
+    """
 
     provider: str
     account: str
     since: int
     good_at: int
+    help: str
 
 
 class CreatorReply(Struct):
@@ -113,7 +118,7 @@ def _told(call: Call, found: Creator) -> CreatorReply:
     tier = creators.of(record.tier)
     commission = creators.usual.commission if found.commission is None else found.commission
     to = record.destination
-    destination = DestinationReply(to.provider, to.account, to.since, to.good_at) if to is not None else None
+    destination = None if to is None else DestinationReply(to.provider, to.account, to.since, to.good_at, IF_NOT_YOU)
     terms = (tier.hold_days, tier.reserve_bps, tier.reserve_days)
     return CreatorReply(tier.id, commission, *terms, record.kyc, destination, record.held)
 
@@ -138,7 +143,9 @@ async def put_hold(call: Call) -> CreatorReply:
 
 
 async def put_destination(call: Call) -> CreatorReply:
-    """The creator's own act, with a second factor. The first destination is good at once, any other after 72 h."""
+    """The creator's own act, with a second factor. The first destination is good at once, any other after 72 h. All
+    the creator's sockets are told, whoever it was.
+    """
     body: DestinationBody = call.body
     check_second_factor(call.identity, now=time.time(), leeway=call.services.settings.token_leeway)
     now = call.services.ledger.creators.now_ms()
@@ -146,7 +153,14 @@ async def put_destination(call: Call) -> CreatorReply:
     def rule(record: CreatorRecord) -> CreatorRecord:
         return with_destination(record, body.provider, body.account, now)
 
-    return await _change(call, "destination", f"{body.provider}: {body.account}", rule)
+    reply = await _change(call, "destination", f"{body.provider}: {body.account}", rule)
+    if reply.destination is not None and reply.destination.since == now:
+        call.services.gateway.tell(_notice(call.path["creator"], reply.destination))
+    return reply
+
+
+def _notice(creator: str, to: DestinationReply) -> Notice:
+    return Notice(creator, DestinationEvent(to.provider, to.account[-ENDING:], to.good_at, to.help))
 
 
 async def _change(call: Call, what: str, value: str, rule: Rule, commission: int = KEEP) -> CreatorReply:

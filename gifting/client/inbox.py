@@ -33,7 +33,7 @@ class Room:
                 yield event
 
 
-OF_USER: Final = frozenset({"budget", "reminder"})
+OF_USER: Final = frozenset({"budget", "reminder", "destination"})
 """What is told of events that concern the user: the balance comes with replies."""
 
 

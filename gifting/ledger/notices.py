@@ -1,4 +1,4 @@
-"""What protects a user, told to all processes: on whichever of them the user has sockets, they hear it."""
+"""What protects a user or creator, told to all processes: on whichever of them there are sockets, they hear it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from gifting.ledger.calls import Calls, translated
 from gifting.ledger.protections import Protections
-from gifting.model.events import BudgetEvent, ReminderEvent
+from gifting.model.events import BudgetEvent, DestinationEvent, ReminderEvent
 from gifting.model.windows import spent_since
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -19,7 +19,7 @@ class Notice(Struct, frozen=True):
     """What to tell a user's sockets. ``began``: of a reminder, from when on it counts (ms since 1970)."""
 
     user: str
-    event: BudgetEvent | ReminderEvent
+    event: BudgetEvent | ReminderEvent | DestinationEvent
     began: int = 0
 
 

@@ -12,6 +12,15 @@ from gifting.model.packing import pack, unpack
 DESTINATION_WAIT_MS: Final = 72 * 3_600_000
 """For so long nothing is paid out after the destination was changed, so that whoever it belongs to hears of it."""
 
+IF_NOT_YOU: Final = (
+    "If this was not you, ask the operator at once to stop payouts (PUT /v1/creators/{creator}/hold), sign out "
+    "everywhere and change your password and second factor; then say anew where your money goes."
+)
+"""What to do where a destination is changed by somebody else: nothing is paid there before it is good."""
+
+ENDING: Final = 4
+"""Characters of an account by which its owner knows it, and nobody who looks on can use it."""
+
 Kyc = Literal["none", "pending", "verified", "rejected"]
 
 

@@ -167,6 +167,17 @@ class ReminderEvent(Struct, frozen=True, tag="reminder", tag_field="type"):
     coins: int
 
 
+class DestinationEvent(Struct, frozen=True, tag="destination", tag_field="type"):
+    """Where the creator's money goes was changed, to an account with a payout provider that ends so; nothing is paid
+    there before ``good_at`` (ms since 1970). ``help``: what to do if somebody else has done that. To the own sockets.
+    """
+
+    provider: str
+    ending: str
+    good_at: int
+    help: str
+
+
 LoggedEvent = (
     GiftEvent
     | LikeEvent
@@ -180,7 +191,7 @@ LoggedEvent = (
 )
 """Numbered by ``seq``, kept in the room's log and replayed."""
 
-UserEvent = WalletEvent | BudgetEvent | ReminderEvent
+UserEvent = WalletEvent | BudgetEvent | ReminderEvent | DestinationEvent
 """What concerns a user and no room."""
 
 Event = LoggedEvent | ViewersEvent | RankEvent | UserEvent

@@ -121,7 +121,11 @@ class Gateway:
             return
         self.reminders.gave(user, self.time())
         if result.notice:
-            self.spawn(self._tell_all(Notice(user, BudgetEvent(result.notice))))
+            self.tell(Notice(user, BudgetEvent(result.notice)))
+
+    def tell(self, notice: Notice) -> None:
+        """To the user's sockets, on whichever process they are."""
+        self.spawn(self._tell_all(notice))
 
     async def _tell_all(self, notice: Notice) -> None:
         """Those who are here are told in any case."""

@@ -1,4 +1,6 @@
-"""Telling a user's sockets of this process what protects the user: that a limit comes near, and what was spent."""
+"""Telling a user's sockets of this process what protects the user: that a limit comes near, what was spent, and that a
+creator's money goes elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,16 @@ from collections import deque
 from typing import Final
 
 from gifting.hub.pacer import Pacer
-from gifting.model.events import BudgetEvent, ReminderEvent
+from gifting.model.events import BudgetEvent, DestinationEvent, ReminderEvent
 from gifting.transport.session import Session
 from gifting.transport.sessions import Sessions
 from gifting.wire.replies import RoomEvents
 
 UNTOLD_MAX: Final = 4
 """Notices that wait for a socket to take data again; the newest."""
+
+
+_Event = BudgetEvent | ReminderEvent | DestinationEvent
 
 
 class Notices:
@@ -22,9 +27,9 @@ class Notices:
         self.due = 0.0
         self._sessions = sessions
         self._pacer = pacer
-        self._untold: dict[Session, deque[BudgetEvent | ReminderEvent]] = {}
+        self._untold: dict[Session, deque[_Event]] = {}
 
-    def tell(self, user: str, event: BudgetEvent | ReminderEvent) -> None:
+    def tell(self, user: str, event: _Event) -> None:
         """To all the user's sockets of this process; overlays, which others see, are told nothing."""
         for session in self._sessions.of(user):
             if session.identity.role != "overlay":

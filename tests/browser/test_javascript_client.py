@@ -75,10 +75,11 @@ async def test_what_concerns_the_user_is_told_apart_from_rooms(page: Tab, stage:
         {"type": "wallet", "coins": 12},
         {"type": "budget", "percent": 80},
         {"type": "reminder", "minutes": 60, "coins": 5},
+        {"type": "destination", "provider": "sandbox", "ending": "ct_1", "good_at": 5, "help": "Ask."},
     ]
     for event in [{"type": "of_another_version"}, *news]:
         await stage.tell_user(event)
-    await page.wait_for("told.length === 3")
+    await page.wait_for("told.length === 4")
     assert await page.evaluate("[told, seen, client.seq('r1')]") == [news, [], 0]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gifting.archive.store import open_store
 from gifting.client.inbox import of_user
 from gifting.ledger.keys import Keys
 from gifting.ledger.notices import Notice
@@ -27,6 +28,9 @@ async def world() -> AsyncIterator[Lone]:
     made = Lone()
     yield made
     await made.stop()
+
+
+TOLD = ("budget", "reminder", "destination")
 
 
 def budget(percent: int) -> dict[str, Any]:
@@ -48,7 +52,7 @@ async def heard(raw: Raw, last: dict[str, Any]) -> list[dict[str, Any]]:
     while not answered:
         opcode, payload = await raw.frame()
         message = JSON.decode_any(payload) if opcode == TEXT else {}
-        found += [event for event in message.get("events", ()) if event["type"] in ("budget", "reminder")]
+        found += [event for event in message.get("events", ()) if event["type"] in TOLD]
         answered = message.get("re") == 99
         if last in found and not asked:
             raw.writer.write(says(op="ping", id=99))
@@ -74,6 +78,39 @@ async def test_the_sockets_on_every_process_hear_it_once(redis_url: str, redis_c
         told = msgspec.msgpack.encode(Notice("ann", ReminderEvent(60, 8)))
         await redis_client.publish(Keys("gifting", 1).notices, told)
         assert [await heard(raw, reminder(60, 8)) for raw in sockets] == [[reminder(60, 8)]] * 3
+
+
+@pytest.mark.slow
+async def test_a_creator_hears_on_every_process_that_the_money_goes_elsewhere(
+    redis_url: str, redis_client: Any, tmp_path: Path
+) -> None:
+    """Also by whom the notice is no news: it may be somebody else who changed it. To say the same again is none."""
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    store = open_store(url)
+    await store.upgrade()
+    await store.close()
+    here, there = (Server(tmp_path / name, redis_url, member_rate=0, archive=url) for name in ("a", "b"))
+    async with here, there:
+        host = here.caller("host", "creator", mfa=True)
+        sockets = [await Raw.upgraded(server, server.token("host", "creator")) for server in (here, there, there)]
+        stranger = await Raw.upgraded(there, there.token("ann"))
+        for account, wait in (("acct_1", 0), ("acct_22", 72 * 3_600_000)):
+            to = {"provider": "sandbox", "account": account}
+            set_now = (await host.call("PUT", "/v1/creators/host/destination", to))["destination"]
+            told = {"type": "destination", "provider": "sandbox", "ending": account[-4:]}
+            told |= {"good_at": set_now["since"] + wait, "help": set_now["help"]}
+            assert [await heard(raw, told) for raw in sockets] == [[told]] * 3
+            await host.call("PUT", "/v1/creators/host/destination", to)
+        await there.operator.grant_each(["ann", "host"], 5)
+        await here.caller("host", "creator", mfa=True).call("GET", "/v1/creators/host")
+        last = msgspec.msgpack.encode(Notice("ann", ReminderEvent(60, 8)))
+        await redis_client.publish(Keys("gifting", 1).notices, last)
+        assert await heard(stranger, reminder(60, 8)) == [reminder(60, 8)]
+        story = (await host.call("GET", "/v1/users/host/history?type=limits"))["entries"]
+        assert [(one["about"], one["value"], one["by"]) for one in story] == [
+            ("destination", "sandbox: acct_22", "host"),
+            ("destination", "sandbox: acct_1", "host"),
+        ]
 
 
 async def test_all_sockets_of_the_user_but_overlays_hear_it_also_without_redis(world: Lone) -> None:

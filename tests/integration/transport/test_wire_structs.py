@@ -37,7 +37,7 @@ from tests.support.server import Server
 from tests.support.world import STREAK, World, a_world
 
 LOGGED = frozenset(get_args(events.Logged))
-RARE = {"budget", "reminder", "comment_removed"}  # test_notices.py and test_comments.py tell them
+RARE = {"budget", "reminder", "destination", "comment_removed"}  # test_notices.py and test_comments.py tell them
 EVENTS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(events.Event)) - RARE
 
 

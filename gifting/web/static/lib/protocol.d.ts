@@ -47,6 +47,18 @@ export interface CommentReply {
   held: boolean;
 }
 
+/**
+ * Where the creator's money goes was changed, to an account with a payout provider that ends so; nothing is paid
+ * there before `good_at` (ms since 1970). `help`: what to do if somebody else has done that. To the own sockets.
+ */
+export interface DestinationEvent {
+  type: "destination";
+  provider: string;
+  ending: string;
+  good_at: number;
+  help: string;
+}
+
 /** `seq` of the event that this became: of likes, of the one they were folded into. */
 export interface EventReply {
   re: number;
@@ -441,7 +453,8 @@ export type LoggedEvent =
 export type UserEvent =
   | WalletEvent
   | BudgetEvent
-  | ReminderEvent;
+  | ReminderEvent
+  | DestinationEvent;
 
 /** All events. */
 export type Event =
@@ -458,7 +471,8 @@ export type Event =
   | RankEvent
   | WalletEvent
   | BudgetEvent
-  | ReminderEvent;
+  | ReminderEvent
+  | DestinationEvent;
 
 /** What a client says. */
 export type Message =

@@ -11,7 +11,7 @@ const ROOM_NOT_FOUND = "room_not_found";
 /** In place of a room: what concerns the user. */
 const NO_ROOM = "";
 /** @type {Record<UserEvent["type"], true>} */
-const OF_USER = { wallet: true, budget: true, reminder: true };
+const OF_USER = { wallet: true, budget: true, reminder: true, destination: true };
 
 /**
  * @typedef {object} Room

@@ -165,6 +165,10 @@ function onUser({ event }) {
   if (event.type === "reminder") {
     say(`You have given ${event.coins} coins in the last ${event.minutes} minutes.`, "info");
   }
+  if (event.type === "destination") {
+    const from = new Date(event.good_at).toLocaleString();
+    stay(`From ${from} on your money goes to the account …${event.ending} (${event.provider}). ${event.help}`, "info");
+  }
 }
 
 function keepUnsure(gift, what) {
