@@ -78,6 +78,15 @@ class Cluster:
             self._process.send_signal(2)
             self._process.wait(START_TIMEOUT)
 
+    def start_if_it_ended(self) -> None:
+        """As who watches over it does; one that recovers by itself is waited for."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._answers() and time.monotonic() < deadline:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                self.start()
+            time.sleep(0.02)
+
     def run(self, program: str, *flags: str, **more: Any) -> None:
         """Run a program of PostgreSQL's as who runs the server."""
         command = [find_program(program), *flags]
