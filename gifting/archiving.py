@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 RESTART_MIN, RESTART_MAX = 0.5, 60.0
 """Seconds until one that died is started again: first, and at most. It doubles."""
 
+REFUSED: Final = 2
+"""The exit status of one that refuses what it is given: that is not mended in a moment, so the longest pause comes."""
+
 STABLE_AFTER: Final = 30.0
 """One that lived this long is started again after the shortest pause, seconds."""
 
@@ -60,6 +63,8 @@ class _Keeper:
                 ended = error
             if clock() - begun > STABLE_AFTER:
                 pause = RESTART_MIN
+            if ended == REFUSED:
+                pause = RESTART_MAX
             log.error("the archiver ended with %s; another is started in %.1f s. Gifts go on", ended, pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, RESTART_MAX)

@@ -18,8 +18,10 @@ from gifting.archive.origin import begin
 from gifting.archive.rows import Cursor, turn
 from gifting.archive.store import Store
 from gifting.archive.writing import Overtaken, Writer
+from gifting.errors import BadArchive
 from gifting.ledger import connect, scripts
 from gifting.ledger.keys import Keys
+from gifting.ledger.meta import REFUSED
 from gifting.ledger.tail import Tail
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,9 @@ class Archiver:
             stopping = stop.is_set()
             try:
                 more = await self.round()
+            except BadArchive as error:
+                await self._tell_refused(error)
+                raise
             except FAILURES as error:
                 self.forget()
                 _tell(error, failed, stopping)
@@ -113,14 +118,21 @@ class Archiver:
             self._upgraded = True
         read = await self._tail.read({})
         at = await begin(self._store, self._redis, self._keys, self._prefix, read.now)
+        await self._redis.hdel(self._keys.meta, REFUSED)
         self._run = read.run
         self._at = dict(zip(self._keys.bases, at, strict=True))
+
+    async def _tell_refused(self, error: BadArchive) -> None:
+        """Servers are degraded from then on, until an archiver follows these books again."""
+        with suppress(*connect.FAILURES):
+            await self._redis.hset(self._keys.meta, REFUSED, error.detail)
 
     async def _mark(self) -> None:
         """Tell Redis what is archived durably."""
         for base, cursor in self._at.items():
             if cursor.seq and self._marked.get(base) != cursor.item_id:
-                await scripts.call(self._redis, "archived", [f"{base}:archived"], cursor.item_id)
+                names = [f"{base}:archived", f"{base}:archived/items"]
+                await scripts.call(self._redis, "archived", names, cursor.item_id, cursor.seq)
                 self._marked[base] = cursor.item_id
 
 

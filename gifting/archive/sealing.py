@@ -8,7 +8,8 @@ sealed by it once more, and items that came after it belong to the next month.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import case, func, select, update
@@ -16,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gifting.archive.closing import Closing, state_hash
+from gifting.archive.month_end import MonthEnd
 from gifting.archive.origin import read_cursors
 from gifting.archive.pages import pages
 from gifting.archive.rows import NONE, Cursor
@@ -29,27 +31,38 @@ from gifting.ledger.clock import in_ms
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.model.chain import first_hash, next_hash
-from gifting.model.periods import ends, following, month_of, month_of_item
+from gifting.model.periods import ends, following, item_time, month_of, month_of_item
 
 log = logging.getLogger(__name__)
 
 MARGIN: Final = 3_600_000
 """ms after a month's end until it is sealed: a clock that goes back less than that brings nothing late."""
 
-LOOK_EVERY: Final = 60_000
-"""ms by Redis' clock between two looks whether a month is over."""
+LOOK_EVERY: Final = 60.0
+"""Seconds between two looks whether a month is over."""
 
 
 class Sealer:
     """Seals the books of ``keys``; ``seal_due`` is the step."""
 
-    def __init__(self, redis: BinaryRedis, keys: Keys, store: Store, signer: Signer, file: SealFile) -> None:
+    def __init__(
+        self,
+        redis: BinaryRedis,
+        keys: Keys,
+        store: Store,
+        signer: Signer,
+        file: SealFile,
+        month_end: MonthEnd | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._store = store
         self._signer = signer
         self._file = file
-        self._look_at = 0
+        self._month_end = month_end or MonthEnd()
+        self._monotonic = monotonic
+        self._look_at = 0.0
         self._refused: set[int] = set()
 
     async def seal_due(self) -> int:
@@ -58,12 +71,13 @@ class Sealer:
         What does not fit is told in the log, and that partition is sealed no more: it is for the audit to say.
         Raises SQLAlchemyError, RedisError, OSError.
         """
-        now = in_ms(await self._redis.time())
-        if now < self._look_at:
+        if self._monotonic() < self._look_at:
             return 0
         async with self._store.engine.connect() as connection:
             at = await read_cursors(connection)
             found = await read_seals(connection)
+        newest = max((item_time(cursor.item_id) for cursor in at), default=0)
+        now = self._month_end.passed(in_ms(await self._redis.time()), newest)
         self._file.add(seal for seal in found if not is_signed(seal, self._signer.believed))
         last = {seal.partition: seal for seal in found}
         outside = self._file.read()
@@ -82,7 +96,7 @@ class Sealer:
             else:
                 made, waiting = made + step, waiting + behind
         if not waiting:
-            self._look_at = now + LOOK_EVERY
+            self._look_at = self._monotonic() + LOOK_EVERY
         return made
 
     async def _seal_all(

@@ -53,8 +53,7 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
         keys = await _books(redis, settings, stop, patient)
         if keys is None:
             return
-        signer = find_signer(settings.data_path / "seal.key")
-        sealer = Sealer(redis, keys, store, signer, SealFile(settings.data_path / "seals.jsonl"))
+        sealer = Sealer(redis, keys, store, find_signer(settings.seal_key_path), SealFile(settings.seals_path))
         log.info("the books are archived in %s", make_url(archive).render_as_string(hide_password=True))
         try:
             said = [RoomLogs(redis, keys, store).follow, Eraser(redis, keys, store).erase_due]

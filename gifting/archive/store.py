@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -90,6 +91,11 @@ def open_store(url: str) -> Store:
 
 def _sqlite(url: URL) -> AsyncEngine:
     engine = create_async_engine(url, connect_args={"isolation_level": None}, hide_parameters=True)
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connecting(*_: object) -> None:
+        if url.database:  # made for nobody else to read, as -wal and -shm are after it
+            os.close(os.open(url.database, os.O_RDONLY | os.O_CREAT, 0o600))
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _: object) -> None:

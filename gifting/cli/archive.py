@@ -26,10 +26,17 @@ def archive(
     archive: Annotated[
         str | None, typer.Option("--archive", help="The database: sqlite:///path or postgresql://user@host/database.")
     ] = None,
+    seal_key: Annotated[
+        str | None, typer.Option("--seal-key", help="The key that signs seals; seal.key in the data directory.")
+    ] = None,
+    seals: Annotated[
+        str | None, typer.Option("--seals", help="The seals outside; seals.jsonl in the data directory.")
+    ] = None,
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> None:
     """Follow the books into their archive until it is stopped; with a private Redis, `serve` does it by itself."""
     flags = {"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix, "archive": archive}
+    flags |= {"seal_key": seal_key, "seals": seals}
     settings = config.load(flags) if child else data_beside(flags)
     logs.set_up(settings)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells every plugin

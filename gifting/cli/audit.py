@@ -44,14 +44,14 @@ def audit(
     2: there was nothing that could be audited."""
     from gifting.cli.data import with_redis
 
-    settings = data_beside({"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix, "archive": archive})
-    data = settings.data_path
+    flags = {"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix, "archive": archive}
+    settings = data_beside(flags | {"seals": seals, "seal_key": seal_key})
     try:
         report = with_redis(settings, lambda client: _audit(client, settings))
         proved = None
         if archive:
-            public, outside = Path(seal_key or data / "seal.pub"), Path(seals or data / "seals.jsonl")
-            proved = with_redis(settings, lambda client: prove(client, settings.key_prefix, archive, public, outside))
+            files = settings.seal_key_path, settings.seals_path
+            proved = with_redis(settings, lambda client: prove(client, settings.key_prefix, archive, *files))
     except GiftingError:
         raise
     except Exception:  # a bug of ours says nothing about the books, as status 1 would

@@ -84,5 +84,14 @@ class Settings(
         return self.archive or f"sqlite:///{self.data_path / 'archive.db'}"
 
     @property
+    def seal_key_path(self) -> Path:
+        """The key of seals; its public half lies beside it (``.pub``)."""
+        return Path(self.seal_key).absolute() if self.seal_key else self.data_path / "seal.key"
+
+    @property
+    def seals_path(self) -> Path:
+        return Path(self.seals).absolute() if self.seals else self.data_path / "seals.jsonl"
+
+    @property
     def data_path(self) -> Path:
         return Path(self.data_dir).absolute()

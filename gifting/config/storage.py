@@ -27,6 +27,10 @@ class Storage:
     archive_backlog: float = setting(
         300.0, "Age of what is not archived yet above which /readyz says that the node is degraded.", least=1
     )
+    seal_key: str = setting(
+        "", "Where the key is that signs the archive's seals (Ed25519, PEM). Empty: seal.key in the data directory."
+    )
+    seals: str = setting("", "The file of seals outside the archive. Empty: seals.jsonl in the data directory.")
     maxmemory: int = setting(
         0,
         "Memory limit of the private Redis; 0: none. At the limit gifts are refused, never lost.",

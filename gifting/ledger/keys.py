@@ -24,6 +24,7 @@ key                             type    holds
 ``{pNN}:ledger``                stream  every change, as :mod:`gifting.ledger.entries` reads it
 ``{pNN}:archived``              string  id of the ledger's last item that is in the archive, durably; it rises, but
                                         where an archiver begins and finds a database from before
+``{pNN}:archived/items``        string  how many items are in the archive, from the first one on
 ``{pNN}:trimmed``               string  id before which the ledger may lack items, which are in the archive
 ``{pNN}:keys:B``                hash    key of a gift → digest and result; B is the key's minute
 ``{pNN}:keys``                  zset    these buckets' names, by when their minute is over (ms)

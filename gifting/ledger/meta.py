@@ -9,6 +9,7 @@
 ``diamonds_per_coin``  what a coin earns must not depend on who takes the gift
 ``salt``               of pseudonyms, in hexadecimal: who gives anonymously has the same name by all nodes
 ``archive``            id (UUID) of the archive that follows these books; the archiver keeps it here
+``archive_refused``    why an archiver does not follow them, until one does again
 ``changes``            the newest changes: a JSON list of [ms since 1970, setting, was, is], the oldest first
 =====================  ================================================================================================
 """
@@ -31,6 +32,7 @@ FIXED: Final = "partitions"
 CHANGES: Final = "changes"
 SALT: Final = "salt"
 ARCHIVE: Final = "archive"
+REFUSED: Final = "archive_refused"
 
 CHANGES_MAX: Final = 100
 """Changes that are kept."""

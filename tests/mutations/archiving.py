@@ -38,4 +38,30 @@ MUTANTS = (
         "archive/archiver",
         ("    unpacker.read_bytes(1)  #", "    #"),
     ),
+    *of(
+        "gifting/archive/archiver.py",
+        "archive/archiver",
+        ("                await self._tell_refused(error)\n", ""),
+        ("        await self._redis.hdel(self._keys.meta, REFUSED)\n", ""),
+    ),
+    *of(
+        "gifting/ledger/backlog.py",
+        "ledger/backlog",
+        ("        if refused:\n", "        if False:\n"),
+        ("max(extents[base].added - int(count or 0), 0)", "extents[base].length"),
+    ),
+    *of(
+        "gifting/archiving.py",
+        "archive/service",
+        ("                pause = RESTART_MAX\n", "                pass\n"),
+    ),
+    *of(
+        "gifting/archive/month_end.py",
+        "month_end",
+        ("        return min(self._redis", "        return max(self._redis"),
+        ("min(offset, newest + AWAY - at * 1000)", "offset"),
+        ("        if offset <= self._offset + STEP:\n", "        if True:\n"),
+        ("        elif at - self._ahead_since >= HOLD:\n", "        elif False:\n"),
+    ),
+    *of("gifting/archive/store.py", "archive/sealing", ("os.O_CREAT, 0o600))", "os.O_CREAT, 0o644))")),
 )

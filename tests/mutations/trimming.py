@@ -79,7 +79,7 @@ MUTANTS = (
     *of(
         "gifting/ledger/backlog.py",
         "ledger/backlog",
-        ("        if self.seconds > self._most:\n", "        if self.seconds >= self._most:\n"),
+        ("        elif self.seconds > self._most:\n", "        elif self.seconds >= self._most:\n"),
         ("        oldest = await self._oldest() if followed else None\n", "        oldest = await self._oldest()\n"),
         ("            self._health.recover(PART)\n", "            pass\n"),
     ),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gifting.archive.archiver import Archiver
+from gifting.archive.month_end import MonthEnd
 from gifting.archive.overlap import Overlap
 from gifting.archive.seal_file import SealFile
 from gifting.archive.sealing import Sealer
@@ -20,6 +21,13 @@ DAY = 86_400_000
 NEVER = 1 << 53
 
 
+class AtItsWord(MonthEnd):
+    """Redis' clock is believed."""
+
+    def passed(self, redis_ms: int, newest: int) -> int:
+        return redis_ms
+
+
 class Sealed:
     """Two partitions, of one of which the tests write most."""
 
@@ -31,7 +39,7 @@ class Sealed:
         self.made = 0
 
     def sealer(self) -> Sealer:
-        return Sealer(self.redis, self.keys, self.store, self.signer, self.file)
+        return Sealer(self.redis, self.keys, self.store, self.signer, self.file, AtItsWord())
 
     async def add(self, period: int, *entries: tuple[Any, ...], day: int = 3, partition: int = 0) -> str:
         """An item on a day of a month; or right after the last, where that is later."""

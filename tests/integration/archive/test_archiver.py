@@ -16,6 +16,7 @@ from gifting.archive.store import Store, open_store
 from gifting.archive.trimming import Trimmer
 from gifting.archive.writing import Overtaken
 from gifting.errors import BadArchive
+from gifting.ledger.meta import ARCHIVE, REFUSED
 from gifting.model.packing import pack
 from tests.support.archive import assert_whole, count_of, rows_of, stream_of
 from tests.support.world import World, a_world
@@ -298,3 +299,22 @@ async def test_overtaken_is_told(world: World, store: Store) -> None:
     await archiver._writer.write(pages, 1)
     with pytest.raises(Overtaken):
         await archiver._writer.write(pages, 2)
+
+
+async def test_servers_are_told_that_an_archive_is_refused_until_one_follows(world: World, store: Store) -> None:
+    meta = world.ledger.keys.meta
+    await catch_up(archiver_of(world, store))
+    own = await world.redis.hget(meta, ARCHIVE)
+    await world.redis.hset(meta, ARCHIVE, "another")
+    with pytest.raises(BadArchive) as refused:
+        await archiver_of(world, store).run(asyncio.Event())
+    assert (await world.redis.hget(meta, REFUSED)).decode() == refused.value.detail
+    await world.redis.hset(meta, ARCHIVE, own)
+    await catch_up(archiver_of(world, store))
+    assert await world.redis.hget(meta, REFUSED) is None
+
+
+async def test_how_many_items_are_archived_is_told(world: World, store: Store) -> None:
+    await world.send()
+    await catch_up(archiver_of(world, store))
+    assert await world.redis.get(f"{world.base('ann')}:archived/items") == b"2"

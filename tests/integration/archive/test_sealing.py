@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import delete, update
 
+from gifting.archive.month_end import MonthEnd
 from gifting.archive.schema import closings, cursors, items, seals
-from gifting.archive.sealing import MARGIN
+from gifting.archive.sealing import MARGIN, Sealer
 from gifting.archive.seals import read_seal
-from gifting.archive.store import Store
+from gifting.archive.store import Store, open_store
 from gifting.cli.audit import prove
 from gifting.ledger.clock import in_ms
 from gifting.model.periods import following, month_of, preceding
@@ -195,3 +198,46 @@ async def test_the_audit_proves_an_archive_by_what_is_outside_of_it(sealed: Seal
     async with sealed.store.writing() as connection:
         await connection.execute(update(items).values(data=b"other"))
     assert "item 1" in (await prove(sealed.redis, "gifting", archive_url, *files)).lines()[1]
+
+
+async def test_a_clock_that_jumps_a_year_ahead_and_back_seals_nothing_early(sealed: Sealed) -> None:
+    this = await now_of(sealed)
+    await sealed.add(this, day=0)
+    await sealed.archive()
+    seconds, _ = await sealed.redis.time()
+    hands = {"own": float(seconds), "ahead": 0.0, "at": 1000.0}
+
+    class Redis:
+        """Redis, but for its clock."""
+
+        xrange, xlen = sealed.redis.xrange, sealed.redis.xlen
+
+        async def time(self) -> tuple[int, int]:
+            return int(hands["own"] + hands["ahead"]), 0
+
+    month_end = MonthEnd(lambda: hands["own"] + hands["ahead"], lambda: hands["at"])
+    clock: Any = Redis()
+    sealer = Sealer(
+        clock, sealed.keys, sealed.store, sealed.signer, sealed.file, month_end, monotonic=lambda: hands["at"]
+    )
+    for ahead in (0.0, 366 * 86_400.0, 366 * 86_400.0, 0.0):
+        hands |= {"ahead": ahead, "own": hands["own"] + 3600, "at": hands["at"] + 3600}
+        assert await sealer.seal_due() == 0
+    assert await rows_of(sealed.store, seals) == []
+    hands["own"] += 32 * 86_400
+    hands["at"] += 32 * 86_400
+    assert await sealer.seal_due() in (1, 2), "by then it is over"
+
+
+async def test_what_is_kept_beside_the_books_is_nobody_elses_to_read(sealed: Sealed, tmp_path: Path) -> None:
+    path = tmp_path / "made" / "archive.db"
+    path.parent.mkdir()
+    store = open_store(f"sqlite:///{path}")
+    await store.upgrade()
+    await sealed.add(202511)
+    await sealed.seal()
+    kept = [*path.parent.iterdir(), sealed.file.path]
+    assert {one.name for one in kept} == {"archive.db", "archive.db-wal", "archive.db-shm", "seals.jsonl"}
+    for one in kept:
+        assert stat.S_IMODE(one.stat().st_mode) == 0o600, one
+    await store.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +128,26 @@ async def test_a_command_that_is_killed_again_and_again_archives_each_item_once(
         store = open_store(archive_url)
         assert await assert_whole(store, redis_client, Keys("gifting", 16)) == 241
         await store.close()
+
+
+async def test_one_that_refuses_is_told_at_once_and_not_started_again_at_once(tmp_path: Path) -> None:
+    """Also where its key and its seals are is a setting."""
+    away = tmp_path / "away"
+    away.mkdir()
+    options: dict[str, Any] = {"archive": "", "seal_key": str(away / "own.key"), "seals": str(away / "own.jsonl")}
+    async with Server(tmp_path / "data", **options) as server:
+        await until(lambda: archiver_of(server.pid))
+        await grant(server, 1)
+    assert (away / "own.key").exists()
+    assert not (tmp_path / "data" / "seal.key").exists()
+    with closing(sqlite3.connect(tmp_path / "data" / "archive.db")) as database:
+        database.execute("UPDATE books SET id = 'another'")
+        database.commit()
+    async with Server(tmp_path / "data", **options, archive_backlog=1e9) as server:
+        await grant(server, 1)
+        async with asyncio.timeout(WITHIN):
+            while "degraded" not in (found := await server.operator.call("GET", "/readyz")):
+                await asyncio.sleep(0.05)
+        assert found["ok"]
+        assert "the books another" in found["degraded"]["archive"]
+        await until(lambda: "the archiver ended with 2; another is started in 60.0 s" in server.log_text())

@@ -188,7 +188,8 @@ async def pay_and_archive(world: World, room: RoomRef) -> None:
     await erase_and_rank(world, room)
     await world.ledger.payouts.request(replace(PAYOUT, host="host2", diamonds=1), Hold(0), lambda _: None)
     await world.ledger.sandbox.pay("a payout", world.clock[0])
-    await scripts.call(world.redis, "archived", [f"{world.ledger.keys.bases[0]}:archived"], "1-1")
+    mark = f"{world.ledger.keys.bases[0]}:archived"
+    await scripts.call(world.redis, "archived", [mark, f"{mark}/items"], "1-1", 1)
 
 
 def invite(guardian: str, record: Protection, _: int) -> Protection:
