@@ -24,6 +24,7 @@ from tests.mutations import (
     room_logs,
     seals,
     spending,
+    statements,
     stores,
     trimming,
 )
@@ -53,6 +54,7 @@ ALL = (
     *purchases.MUTANTS,
     *giving.MUTANTS,
     *spending.MUTANTS,
+    *statements.MUTANTS,
     *trimming.MUTANTS,
     *history.MUTANTS,
 )

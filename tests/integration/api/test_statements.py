@@ -89,3 +89,12 @@ async def test_what_is_no_period_or_has_not_begun_is_refused(server: Server, per
 async def test_who_never_earned_has_nothing_then_either(server: Server) -> None:
     told = await server.operator.call("GET", "/v1/creators/nobody/statements/2025-02")
     assert (told["opening"], told["closing"], told["so_far"], len(told["lines"])) == (0, 0, False, 2)
+
+
+async def test_an_erasure_takes_nothing_from_it(server: Server, redis_client: Any) -> None:
+    path = f"/v1/creators/host/statements/{await this_month(redis_client)}"
+    before = await server.operator.call("GET", path)
+    await redis_client.hset("gifting:{p00}:meta", "archive", "some")
+    await server.operator.call("DELETE", "/v1/users/host/personal-data?reason=asked")
+    after = await server.operator.call("GET", path)
+    assert (after["closing"], after["lines"][:-1]) == (before["closing"], before["lines"][:-1])
