@@ -156,7 +156,8 @@ async def put_destination(call: Call) -> CreatorReply:
     reply = await _change(call, "destination", f"{body.provider}: {body.account}", rule)
     if reply.destination is not None and reply.destination.since == now:
         call.services.gateway.tell(_notice(call.path["creator"], reply.destination))
-    return reply
+    asked = await call.services.economy.payouts.identities.look(call.path["creator"])
+    return await read_creator(call) if asked else reply
 
 
 def _notice(creator: str, to: DestinationReply) -> Notice:

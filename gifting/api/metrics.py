@@ -83,7 +83,7 @@ def _payouts_money(parts: Parts) -> dict[str, Value]:
 
 
 def _webhooks(parts: Parts) -> dict[str, Value]:
-    found = parts.economy.purchases.refused
+    found = parts.economy.purchases.refused + parts.economy.payout_news.refused
     return {str(reason): found[reason] for reason in Reason}
 
 
@@ -133,6 +133,7 @@ TABLE = (
     Row("gifting_purchases", COUNTER, "Orders that came to a state here.", _purchases, "state"),
     Row("gifting_webhooks_refused", COUNTER, "Webhooks not believed.", _webhooks, "reason"),
     Row("gifting_payment_mismatches", COUNTER, "Money of no order.", lambda p: p.economy.purchases.mismatches),
+    Row("gifting_payout_mismatches", COUNTER, "Payouts of other money.", lambda p: p.economy.payouts.mismatches),
     Row("gifting_payment_surplus", COUNTER, "Orders paid once more.", lambda p: p.economy.purchases.surplus),
     Row("gifting_payment_surplus_returned", COUNTER, "Of these, given back.", _returned),
     Row("gifting_reconciled", COUNTER, "Effects no webhook told of.", lambda p: p.economy.reconciliation.found),

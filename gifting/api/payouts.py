@@ -39,7 +39,7 @@ class DecisionBody(Struct, forbid_unknown_fields=True):
 
 
 class PayoutReply(Struct):
-    """``review``: why an operator must look first, or ''. ``reason``: what an operator or the provider said. Times are
+    """``review``: why an operator must look, or ''. ``reason``: what an operator or the provider said. Times are
     in ms since 1970, 0 for what has not happened.
     """
 
@@ -120,7 +120,8 @@ async def _decide(call: Call, *, rejected: bool) -> PayoutReply:
 def _reply(one: Payout) -> PayoutReply:
     money = (one.diamonds, one.amount, one.currency, one.provider, one.account)
     times = (one.created, one.decided_at, one.sent_at, one.paid_at, one.failed_at, one.returned_at)
-    return PayoutReply(one.id, one.host, state(one), *money, one.review, one.reason, *times)
+    review = one.reason if one.stuck_at and state(one) is State.PROCESSING else one.review
+    return PayoutReply(one.id, one.host, state(one), *money, review, one.reason, *times)
 
 
 CREATORS: Final = Access("creators", frozenset[Role]({"creator"}))

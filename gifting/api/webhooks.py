@@ -15,14 +15,14 @@ WEBHOOK_MAX: Final = 256 * 1024
 
 
 class WebhookReply(Struct):
-    """``changed``: how many orders it was news for."""
+    """``changed``: how many orders, payouts or creators it was news for."""
 
     ok: Literal[True]
     changed: int
 
 
 async def webhook(call: Call) -> WebhookReply:
-    changed = await call.services.economy.purchases.webhook(call.path["provider"], call.body, call.headers)
+    changed = await call.services.economy.webhook(call.path["provider"], call.body, call.headers)
     return WebhookReply(True, changed)
 
 

@@ -18,7 +18,8 @@ class Payments:
     )
     payers: str = setting(
         "",
-        "Who pays creators out: sandbox (play money), or none. Empty: sandbox with a private Redis, none with another.",
+        "Who pays creators out: sandbox (play money), stripe, comma-separated, or none. Empty: sandbox with a private "
+        "Redis, none with another.",
     )
     reconcile_interval: float = setting(
         60.0, "Providers are asked this often for what never came by webhook.", least=0.05, most=86400
@@ -56,6 +57,11 @@ class Stripe:
     stripe_key: str = setting("", "Secret key of Stripe's API, sk_… or rk_…; one for tests takes no real money.")
     stripe_webhook_secrets: str = setting(
         "", "Secrets of the endpoint that Stripe's webhooks come to (whsec_…), comma-separated; all are believed."
+    )
+    stripe_connect_secrets: str = setting(
+        "",
+        "Secrets of the Connect endpoint that Stripe's webhooks about creators' accounts come to (whsec_…), "
+        "comma-separated; all are believed.",
     )
     stripe_account: str = setting("", "The connected account that sells (acct_…). Empty: the key's own.")
     stripe_api: str = setting("", "Address of Stripe's API, for tests. Empty: the real one.")

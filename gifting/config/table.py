@@ -13,7 +13,9 @@ from gifting.errors import BadSetting
 
 ENV_PREFIX: Final = "GIFTING_"
 
-SECRETS: Final = frozenset({"secret", "metrics_token", "stripe_key", "stripe_webhook_secrets"})
+SECRETS: Final = frozenset(
+    {"secret", "metrics_token", "stripe_key", "stripe_webhook_secrets", "stripe_connect_secrets"}
+)
 """Settings that no flag sets: a command line can be read by every user of the machine."""
 
 

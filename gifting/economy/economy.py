@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from gifting.config import Settings
 from gifting.economy.draft import Rules
 from gifting.economy.payers.registry import make_payers
+from gifting.economy.payers.sandbox import Sandbox as SandboxPayer
+from gifting.economy.payers.sandbox_teller import Teller
+from gifting.economy.payout_news import PayoutNews
 from gifting.economy.payouts import Payouts
 from gifting.economy.providers.registry import PLAY, Parts, make_providers
 from gifting.economy.providers.sandbox.provider import Sandbox
@@ -48,13 +51,15 @@ class Economy:
             return Rules(now.prices, now.regions.of(standing.region), accounts, settings.age_check)
 
         self._ledger = ledger
-        providers = make_providers(Parts(settings, ledger, secrets, lambda: rulebook.rules.prices))
+        parts = Parts(settings, ledger, secrets, lambda: rulebook.rules.prices)
+        providers = make_providers(parts)
         self.purchases = Purchases(ledger, providers, rules)
         self.withdrawals = Withdrawals(ledger, self.purchases, lambda: secrets()[0])
         self.reversals = Reversals(ledger, self.purchases.tell, older)
         self.refunds = Refunds(ledger, self.purchases, self.withdrawals, self.reversals)
         self.support = Support(ledger, self.reversals)
-        self.payouts = Payouts(ledger, make_payers(settings, ledger), lambda: rulebook.rules.creators)
+        self.payouts = Payouts(ledger, make_payers(parts), lambda: rulebook.rules.creators)
+        self.payout_news = PayoutNews(ledger, self.payouts)
         self.reconciliation = Reconciliation(
             ledger, settings, self.purchases, self.refunds, self.reversals, self.support, self.payouts
         )
@@ -70,7 +75,18 @@ class Economy:
         if self.sandbox is not None:
             self.sender = Sender(self.sandbox, address, self._ledger.now_ms)
             works["sandbox"] = self.sender.run()
+        payer = self.payouts.payers.get(PLAY)
+        if isinstance(payer, SandboxPayer):
+            works["sandbox_payouts"] = Teller(payer, self._ledger, address).run()
         return works
+
+    async def webhook(self, name: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Take a webhook, of payouts if the payer of that name signed it; for how many orders, payouts or creators it
+        was news. Raises what :meth:`Purchases.webhook` and :meth:`PayoutNews.webhook` do.
+        """
+        if self.payout_news.is_of(name, body, headers, alone=name not in self.purchases.providers):
+            return await self.payout_news.webhook(name, body, headers)
+        return await self.purchases.webhook(name, body, headers)
 
     async def close(self) -> None:
         """Let go of all providers."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
+from gifting.economy.identities import Identities
 from gifting.economy.payers.base import Payer, PayerRefused
 from gifting.errors import (
     DestinationNew,
@@ -65,6 +66,9 @@ class Payouts:
     def __init__(self, ledger: Ledger, payers: Mapping[str, Payer], terms: Callable[[], Creators]) -> None:
         self.payers = payers
         self.failures: Counter[str] = Counter()
+        self.identities = Identities(ledger, payers)
+        self.mismatches = 0
+        """Payouts of other money than was asked for, or that nobody asked for: nothing follows from them."""
         self._ledger = ledger
         self._terms = terms
         self._lead_ms = round(ledger.settings.key_lead * 1000)
@@ -83,12 +87,13 @@ class Payouts:
             PayoutsOff, KeyInFuture, KycRequired, PayoutsHeld, NoDestination, DestinationNew, PayoutTooSmall, PayoutMax,
             NotEnoughDiamonds: it can't be had now.
             KeyReused: something else was asked for under the key.
+            ProviderFailed: the provider could not be asked who the creator is.
             OutcomeUnknown: it may be done; the same again finds out.
             Conflict, Unavailable.
         """
         if not self.payers:
             raise PayoutsOff
-        creators, creator = self._terms(), await self._ledger.creators.read(host)
+        creators, creator = self._terms(), await self._known(host)
         tier = creators.of(creator.record.tier)
         draft = self._draft(host, key, diamonds, creators.payout, creator.record)
 
@@ -104,9 +109,18 @@ class Payouts:
             draft, Hold(tier.hold_days, tier.reserve_days, tier.reserve_bps), allowed
         )
 
+    async def _known(self, host: str) -> Creator:
+        """The creator, as the provider knows it where it is not verified here: no webhook may have told."""
+        creator = await self._ledger.creators.read(host)
+        if creator.record.kyc != "verified" and await self.identities.ask(host):
+            return await self._ledger.creators.read(host)
+        return creator
+
     def _draft(self, host: str, key: bytes, diamonds: int, terms: PayoutTerms, record: CreatorRecord) -> Payout:
-        whole, amount = payable(diamonds, terms.micros_per_diamond, terms.currency)
         to = record.destination or NOWHERE
+        payer = self.payers.get(to.provider)
+        step = payer.step(terms.currency) if payer else 1
+        whole, amount = payable(diamonds, terms.micros_per_diamond, terms.currency, step)
         return Payout(
             id=payout_id(host, key),
             host=host,
@@ -117,7 +131,7 @@ class Payouts:
             amount=amount,
             currency=terms.currency,
             created=self._ledger.creators.now_ms(),
-            review=self.payers[to.provider].review(to) if to.provider in self.payers else "",
+            review=payer.review(to) if payer else "",
         )
 
     async def _settle(self, creator: Creator, draft: Payout, allowed: Callable[[Owned], None]) -> None:
@@ -141,6 +155,8 @@ class Payouts:
         to = record.destination
         if to is None or to.provider not in self.payers:
             raise NoDestination("There is none." if to is None else f"Nobody pays out by {to.provider} here.")
+        if not self.payers[to.provider].takes(to.account):
+            raise NoDestination(f"{to.account} is no account of {to.provider}.")
         if to.good_at > now:
             raise DestinationNew(until=to.good_at)
 
@@ -151,8 +167,12 @@ class Payouts:
         for payout in await self._ledger.payouts.due(self._ledger.creators.now_ms(), PAGE):
             try:
                 await self._carry_on(payout)
-            except (GiftingError, PayoutMismatch) as error:
+            except GiftingError as error:
                 log.warning("payout %s has to wait: %s", payout.id, error)
+
+    async def look(self, payer: Payer, payout: Payout) -> bool:
+        """Ask what became of a payout, and do it; whether it was news. Raises ProviderFailed, Unavailable, Conflict."""
+        return await self._take(payout, payer.look(payout))
 
     async def _carry_on(self, payout: Payout) -> None:
         await self._ledger.payouts.refer(payout)
@@ -161,7 +181,7 @@ class Payouts:
             if payer is None:
                 log.warning("payout %s waits: nobody pays out by %s here", payout.id, payout.provider)
             elif state(payout) is not State.REQUESTED or await self._may_be_sent(payout):
-                await self._apply(payout, await self._ask(payer, payout))
+                await self._take(payout, self._ask(payer, payout))
         finally:
             await self._ledger.payouts.asked(payout.id, self._ledger.creators.now_ms())
 
@@ -185,11 +205,20 @@ class Payouts:
             self.failures[payer.name] += 1
             raise
 
-    async def _apply(self, payout: Payout, facts: Sequence[Fact]) -> None:
-        for fact in facts:
-            payout, changed = await self._ledger.payouts.apply(fact)
-            if changed and contradicts(payout):
-                log.error("payout %s is said to be paid after it came back", payout.id)
+    async def _take(self, payout: Payout, asked: Awaitable[Sequence[Fact]]) -> bool:
+        """Make true what is answered; whether it was news."""
+        try:
+            return any([await self._apply(fact) for fact in await asked])
+        except PayoutMismatch as error:
+            self.mismatches += 1
+            log.error("payout_mismatch: %s: %s", payout.id, error)
+            return False
+
+    async def _apply(self, fact: Fact) -> bool:
+        payout, changed = await self._ledger.payouts.apply(fact)
+        if changed and contradicts(payout):
+            log.error("payout %s is said to be paid after it came back", payout.id)
+        return changed
 
 
 def _check_amount(draft: Payout, owned: Owned, terms: PayoutTerms) -> None:

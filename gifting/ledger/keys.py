@@ -68,6 +68,7 @@ key                             type    holds
 ``{p00}:sandbox/due``           zset    checkouts of which something is to be told → when (ms)
 ``{p00}:sandbox/changed``       zset    checkouts → when they last changed, or will (ms)
 ``{p00}:sandbox/payouts``       hash    payout that the sandbox was asked to send → when (ms)
+``{p00}:sandbox/payouts/due``   zset    payouts and creators of which something is to be told → when (ms)
 ``{p00}:deliveries``            hash    purchase in a store → when, and what its store must be told by
 ``{p00}:promotion:I``           hash    order → what it holds of a promotion's budget; ``used``: their sum
 ``{p00}:promotions``            zset    what orders hold (``promotion\\norder``) → when to look at it (ms)
@@ -116,6 +117,11 @@ class Keys:
     def sandbox_payouts(self) -> str:
         """The payouts that the sandbox was asked to send."""
         return f"{self.bases[0]}:sandbox/payouts"
+
+    @property
+    def sandbox_payouts_due(self) -> str:
+        """What is to be told of them and of creators."""
+        return f"{self.bases[0]}:sandbox/payouts/due"
 
     @property
     def deliveries(self) -> str:

@@ -10,6 +10,10 @@ from gifting.ledger.calls import Calls, translated
 CHECKOUTS_MAX: Final = 10_000
 """Checkouts kept, a few hundred bytes each: those that change no more go first."""
 
+PAYOUT: Final = "payout\n"
+CREATOR: Final = "creator\n"
+"""What the names of those begin with of whom something is to be told, before the payout's id or the creator's."""
+
 PAGE: Final = 1000
 """Checkouts that one reading gives at most."""
 
@@ -20,7 +24,7 @@ class SandboxBooks:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._names = calls.keys.sandbox()
-        self._payouts = calls.keys.sandbox_payouts
+        self._payouts, self._told = calls.keys.sandbox_payouts, calls.keys.sandbox_payouts_due
 
     async def read(self, checkout: str) -> bytes:
         """What is known of a checkout; b'' for nothing."""
@@ -44,15 +48,35 @@ class SandboxBooks:
         return [checkout.decode() for checkout in found]
 
     async def pay(self, payout: str, now: int) -> int:
-        """Note that a payout is sent; when it was first, ms since 1970. It is kept for good: some 60 bytes each."""
+        """Note that a payout is sent, of which somebody is to be told; when it was first, ms since 1970. It is kept for
+        good: some 60 bytes each.
+        """
         with translated():
-            await self._calls.redis.hsetnx(self._payouts, payout, now)
+            first = await self._calls.redis.hsetnx(self._payouts, payout, now)
+        if first:
+            await self.tell(f"{PAYOUT}{payout}", now)
         return await self.paid(payout)
 
     async def paid(self, payout: str) -> int:
         """When a payout was sent; 0: never."""
         with translated():
             return int(await self._calls.redis.hget(self._payouts, payout) or 0)
+
+    async def tell(self, of: str, at: int) -> None:
+        """Somebody is to be told of a payout or a creator, at that time (ms)."""
+        with translated():
+            await self._calls.redis.zadd(self._told, {of: at})
+
+    async def told(self, of: str) -> None:
+        """There is no more to tell."""
+        with translated():
+            await self._calls.redis.zrem(self._told, of)
+
+    async def to_tell(self, now: int, count: int) -> list[str]:
+        """Of whom somebody is to be told at ``now``, the longest overdue first."""
+        with translated():
+            found = await self._calls.redis.zrangebyscore(self._told, "-inf", now, 0, count)
+        return [one.decode() for one in found]
 
     async def changed(self, since: int) -> list[bytes]:
         """What is known of the checkouts that changed since, or are going to; the oldest :data:`PAGE` of them."""

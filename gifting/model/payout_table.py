@@ -70,6 +70,7 @@ STEPS: Final[dict[str, Step]] = {
     "paid": told(Kind.PAID, 4),
     "failed": told(Kind.FAILED, 6),
     "returned": told(Kind.RETURNED, 6),
+    "stuck": told(Kind.STUCK, 6),
 }
 """The rows of the table: what operators decide, the server does and providers tell."""
 

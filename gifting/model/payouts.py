@@ -71,6 +71,8 @@ class Kind(StrEnum):
     """It never arrives, and the money is with the platform again, or never left it."""
     RETURNED = "returned"
     """It had arrived; the money is with the platform again."""
+    STUCK = "stuck"
+    """It does not arrive, and the money is not with the platform again either: somebody must look."""
 
 
 class Fact(Struct, frozen=True):
@@ -115,6 +117,7 @@ class Payout(Struct, frozen=True, kw_only=True, omit_defaults=True):
     paid_at: int = 0
     failed_at: int = 0
     returned_at: int = 0
+    stuck_at: int = 0
     asked_at: int = 0
     reason: str = ""
     references: tuple[str, ...] = ()
@@ -152,6 +155,8 @@ def add(payout: Payout, fact: Fact) -> Payout:
             return replace(payout, failed_at=_first(payout.failed_at, fact.at), reason=reason)
         case Kind.RETURNED:
             return replace(payout, returned_at=_first(payout.returned_at, fact.at), reason=reason)
+        case Kind.STUCK:
+            return replace(payout, stuck_at=_first(payout.stuck_at, fact.at), reason=reason)
 
 
 def _first(known: int, at: int) -> int:
@@ -224,13 +229,13 @@ def counted(payout: Payout, since: int) -> int:
     return payout.amount if payout.created > since and not came_back(payout) else 0
 
 
-def payable(diamonds: int, micros: int, currency: str) -> tuple[int, int]:
-    """Of milli-diamonds those that make whole minor units, and these: what makes none stays in the balance.
+def payable(diamonds: int, micros: int, currency: str, step: int = 1) -> tuple[int, int]:
+    """Of milli-diamonds those that make whole steps of minor units, and these: what makes none stays in the balance.
 
     ``micros``: what a whole diamond is worth, in millionths of the currency's unit.
     """
     worth = micros * 10 ** EXPONENTS[currency]
-    amount = diamonds * worth // SETTLED
+    amount = diamonds * worth // SETTLED // step * step
     return -(-amount * SETTLED // worth), amount
 
 

@@ -19,8 +19,8 @@ PLAY: Final = "sandbox"
 
 
 class Parts(NamedTuple):
-    """What a provider is made of. ``secrets`` gives those of the server, of which the first signs, and ``prices`` those
-    that hold now.
+    """What a provider, or a payer, is made of. ``secrets`` gives those of the server, of which the first signs, and
+    ``prices`` those that hold now.
     """
 
     settings: Settings

@@ -6,31 +6,18 @@ docs/providers.md says how to set it up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from stripe import (
-    AuthenticationError,
-    CardError,
-    HTTPXClient,
-    IdempotencyError,
-    InvalidRequestError,
-    PermissionError,
-    SignatureVerificationError,
-    StripeClient,
-    StripeError,
-    WebhookSignature,
-)
 
 from gifting.economy.providers.base import Checkout, Facts, ProviderRefused, Reason, RefundRequest, Told, refused
 from gifting.economy.providers.registry import Parts
-from gifting.economy.providers.signature import check_age, read_header, signed_at
+from gifting.economy.providers.stripe_api import NAME, check_signed, is_live, no_is, open_client, read_secrets
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL, Event, effects, read_event
 from gifting.economy.providers.stripe_money import from_stripe, stripe_least, to_stripe
 from gifting.economy.providers.stripe_settled import KINDS, Moved, read_moved, settlement
-from gifting.errors import BadReceipt, BadSetting, ProviderFailed
+from gifting.errors import BadReceipt, BadSetting
 from gifting.model.consequences import payment
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
@@ -41,11 +28,6 @@ if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
 
 log = logging.getLogger(__name__)
-
-NAME: Final = "stripe"
-
-TIMEOUT: Final = 10.0
-"""Seconds for one request; the library sends a failed one twice more, under the same idempotency key."""
 
 PAGE: Final = 100
 """Movements of money that are asked for at once: the most that Stripe gives."""
@@ -64,23 +46,16 @@ class Stripe:
     name: Final = NAME
 
     def __init__(self, key: str, secrets: Sequence[str], account: str = "", api: str = "") -> None:
-        self.live = key.startswith(("sk_live_", "rk_live_"))
+        self.live = is_live(key)
         self._secrets = secrets
         self._account = account
-        self._http = HTTPXClient(timeout=TIMEOUT)
-        self._client = StripeClient(
-            key,
-            stripe_account=account or None,
-            base_addresses={"api": api} if api else {},
-            max_network_retries=2,
-            http_client=self._http,
-        )
+        self._http, self._client = open_client(key, account, api)
 
     def least(self, currency: str) -> int:
         return stripe_least(currency)
 
     async def create(self, order: Order, return_url: str) -> Checkout:
-        with _translated():
+        with no_is(ProviderRefused):
             session = await self._client.v1.checkout.sessions.create_async(
                 _session(order, return_url), {"idempotency_key": f"gifting-{order.id}"}
             )
@@ -90,11 +65,7 @@ class Stripe:
         raise BadReceipt("Stripe hands out no receipts; it says itself what was paid.")
 
     async def verify(self, body: bytes, headers: Mapping[str, str], now_ms: int) -> Sequence[Told]:
-        header = read_header(headers)
-        at = signed_at(header)
-        if not any(_is_signed(body, header, secret) for secret in self._secrets):
-            raise refused(Reason.UNSIGNED, "No signature is by a secret of this endpoint.")
-        check_age(at, now_ms)  # the library takes what is signed for a time to come
+        check_signed(body, headers, self._secrets, now_ms)
         event = read_event(body)
         self._check(event)
         return await self._told(event)
@@ -117,14 +88,14 @@ class Stripe:
 
     async def _order_of(self, intent: str) -> str:
         """The order that a payment names; '' if it names none."""
-        with _translated():
+        with no_is(ProviderRefused):
             payment = await self._client.v1.payment_intents.retrieve_async(intent)
         named = payment.metadata.to_dict() if payment.metadata else {}
         return str(named.get(ORDER, ""))
 
     async def reconcile(self, since_ms: int) -> Sequence[Told]:
         told: list[Told] = []
-        with _translated():
+        with no_is(ProviderRefused):
             page = await self._client.v1.events.list_async(
                 {"created": {"gte": since_ms // 1000}, "types": list(SIGNIFICANT), "limit": 100}
             )
@@ -144,7 +115,7 @@ class Stripe:
         asked: BalanceTransactionListParams = {"created": span, "limit": PAGE, "expand": ["data.source"]}
         if page:
             asked["starting_after"] = page
-        with _translated():
+        with no_is(ProviderRefused):
             found = await self._client.v1.balance_transactions.list_async(asked)
         moves = [read_moved(msgspec.json.encode(one.to_dict(for_json=True))) for one in found.data]
         rows = [row for one in moves if (row := await self._settled(one)) is not None]
@@ -174,7 +145,7 @@ class Stripe:
         by = order.paid_by.get(paid) or (intents[0] if len(intents) == 1 else "")
         if not by:
             raise ProviderRefused("It is not known by which payment of Stripe.")
-        with _translated():
+        with no_is(ProviderRefused):
             await self._client.v1.refunds.create_async(
                 {
                     "payment_intent": by.partition(":")[2],
@@ -226,31 +197,10 @@ def _counted(effect: Effect) -> Effect:
     return msgspec.structs.replace(effect, amount=from_stripe(effect.amount, effect.currency))
 
 
-def _is_signed(body: bytes, header: str, secret: str) -> bool:
-    try:
-        return bool(WebhookSignature.verify_header(body, header, secret, tolerance=None))
-    except (SignatureVerificationError, UnicodeDecodeError):
-        return False
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Within it an error of Stripe is one of ours: a no, or something that may go better the next time."""
-    try:
-        yield
-    except (InvalidRequestError, CardError, IdempotencyError) as error:
-        log.warning("Stripe said no: %s", error)
-        raise ProviderRefused(f"Stripe said no ({error.code or type(error).__name__}).") from None
-    except StripeError as error:
-        if isinstance(error, AuthenticationError | PermissionError):
-            log.error("Stripe does not take the key of this server: %s", error)
-        raise ProviderFailed(f"Stripe did not answer ({type(error).__name__}).") from None
-
-
 def make(parts: Parts) -> Stripe:
     """Raises BadSetting where the key or the secrets are missing."""
     settings = parts.settings
-    secrets = tuple(filter(None, map(str.strip, settings.stripe_webhook_secrets.split(","))))
+    secrets = read_secrets(settings.stripe_webhook_secrets)
     if not settings.stripe_key.startswith(("sk_", "rk_")) or not secrets:
         raise BadSetting("The provider stripe needs stripe_key (sk_… or rk_…) and stripe_webhook_secrets (whsec_…).")
     return Stripe(settings.stripe_key, secrets, settings.stripe_account, settings.stripe_api)

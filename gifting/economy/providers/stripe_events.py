@@ -40,7 +40,7 @@ SIGNIFICANT: Final = (
 """The types of events that can change an order; others are taken and left alone."""
 
 
-_Read = TypeVar("_Read", bound=Struct)
+Read = TypeVar("Read", bound=Struct)
 
 
 class Data(Struct):
@@ -111,7 +111,7 @@ DISPUTES: Final[Mapping[str | None, Kind]] = {
 
 def read_event(body: bytes) -> Event:
     """Raises BadWebhook."""
-    return _read(body, Event)
+    return read(body, Event)
 
 
 def effects(provider: str, event: Event) -> list[Effect]:
@@ -126,9 +126,9 @@ def effects(provider: str, event: Event) -> list[Effect]:
 
 
 def _session(event: Event) -> tuple[Kind | None, Object]:
-    if not _read(event.data.object, Object).says(ORDER):
+    if not read(event.data.object, Object).says(ORDER):
         return None, NOBODYS
-    seen = _read(event.data.object, Session)
+    seen = read(event.data.object, Session)
     if event.type == "checkout.session.expired":
         return Kind.EXPIRED, seen
     if event.type == "checkout.session.async_payment_failed":
@@ -137,21 +137,21 @@ def _session(event: Event) -> tuple[Kind | None, Object]:
 
 
 def _refund(event: Event) -> tuple[Kind | None, Object]:
-    seen = _read(event.data.object, Money)
+    seen = read(event.data.object, Money)
     return (Kind.REFUND_FAILED if event.type == "refund.failed" else REFUNDS.get(seen.status)), seen
 
 
 def _dispute(event: Event) -> tuple[Kind | None, Object]:
-    seen = _read(event.data.object, Money)
+    seen = read(event.data.object, Money)
     return (Kind.DISPUTE_WON if event.type.endswith("funds_reinstated") else DISPUTES.get(seen.status)), seen
 
 
 def _warning(event: Event) -> tuple[Kind | None, Object]:
-    return Kind.FRAUD_WARNING, _read(event.data.object, Object)
+    return Kind.FRAUD_WARNING, read(event.data.object, Object)
 
 
 def _review(event: Event) -> tuple[Kind | None, Object]:
-    seen = _read(event.data.object, Review)
+    seen = read(event.data.object, Review)
     return (Kind.WARNING_CLEARED if seen.reason == "approved" else None), seen
 
 
@@ -183,7 +183,8 @@ def _effect(provider: str, kind: Kind, seen: Object) -> Effect:
     )
 
 
-def _read(data: bytes | msgspec.Raw, kind: type[_Read]) -> _Read:
+def read(data: bytes | msgspec.Raw, kind: type[Read]) -> Read:
+    """Raises BadWebhook."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

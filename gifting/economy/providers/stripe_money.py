@@ -20,6 +20,9 @@ _LEAST: Final = dict(zip(_TABLE.split()[::2], map(int, _TABLE.split()[1::2]), st
 HUNDREDTHS: Final = frozenset({"ISK", "UGX"})
 """Currencies that have no minor unit, and in which Stripe takes hundredths all the same."""
 
+STEPS: Final = {"HUF": 100, "TWD": 100, "BHD": 10, "JOD": 10, "KWD": 10, "OMR": 10, "TND": 10}
+"""Minor units of which Stripe pays out whole multiples only: whole forint, and no last of three digits."""
+
 
 def to_stripe(amount: int, currency: str) -> int:
     """Minor units as Stripe counts them."""

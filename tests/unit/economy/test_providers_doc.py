@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from gifting import config
+from gifting.economy.payers import connect_events
+from gifting.economy.payers import sandbox as payer
 from gifting.economy.providers.base import WEBHOOK_AGE, Reason
 from gifting.economy.providers.registry import KNOWN
 from gifting.economy.providers.sandbox.cards import CARDS
@@ -12,6 +14,7 @@ from gifting.economy.providers.sandbox.checkout import LIFE
 from gifting.economy.providers.sandbox.history import BACKOFF, TRIES_MAX
 from gifting.economy.providers.stripe_events import SIGNIFICANT
 from gifting.ledger.sandbox import CHECKOUTS_MAX
+from gifting.model.payouts import ASK_EVERY, RETURN_DAYS
 from tests.support.paths import ROOT
 
 TEXT = (ROOT / "docs" / "providers.md").read_text()
@@ -52,3 +55,16 @@ def test_every_setting_that_is_named_is_one() -> None:
     known = {row.env for row in config.table()} | {row.name for row in config.table()}
     assert set(re.findall(r"\bGIFTING_\w+", TEXT)) <= known
     assert {"sandbox_delay", "reconcile_interval", "reconcile_window"} <= known & set(re.findall(r"`(\w+)`", TEXT))
+
+
+def test_every_event_of_connect_is_there() -> None:
+    section = TEXT[TEXT.index("### Stripe Connect") :].partition("## The stores")[0]
+    assert set(re.findall(r"`((?:payout|account)\.[a-z_.]+)`", section)) == set(connect_events.SIGNIFICANT)
+    assert f"`{connect_events.PAYOUT}`" in section and f"metadata[{connect_events.CREATOR}]" in section
+
+
+def test_every_account_of_the_sandbox_is_there() -> None:
+    accounts = (payer.REVIEW, payer.REFUSED, payer.FAILED, payer.RETURNED)
+    known = (*accounts, payer.LATER, payer.VERIFIED, payer.PENDING, payer.REJECTED)
+    assert [name for name, _ in rows("| account |")] == list(known)
+    assert f"once a day for {RETURN_DAYS} days" in WORDS and ASK_EVERY == 3_600_000

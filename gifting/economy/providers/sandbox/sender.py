@@ -80,7 +80,7 @@ class Sender:
         one, tries = await self._take(checkout)
         if one is None:
             return
-        told = await self._send(event_body(one))
+        told = await send(self._address, self._sandbox.secrets[0], event_body(one), self._now())
         if not told and tries >= TRIES_MAX:
             log.error("the webhook %s was not taken %d times: it is given up", one.id, tries)
             self.given_up += 1
@@ -99,15 +99,16 @@ class Sender:
         known = await self._sandbox.change(checkout, begin)
         return (found[0] if found else None), known.tries
 
-    async def _send(self, body: bytes) -> bool:
-        """Whether it was taken."""
-        header = signature.sign(body, self._sandbox.secrets[0], self._now() // 1000)
-        try:
-            async with asyncio.timeout(SEND_WITHIN):
-                return await _post(self._address, "/v1/webhooks/sandbox", header, body) in TAKEN
-        except (OSError, TimeoutError, ValueError) as error:
-            log.info("a webhook of the sandbox was not answered: %s", error or type(error).__name__)
-            return False
+
+async def send(address: Address, secret: str, body: bytes, now: int) -> bool:
+    """Send a webhook, signed at ``now`` (ms since 1970); whether it was taken."""
+    header = signature.sign(body, secret, now // 1000)
+    try:
+        async with asyncio.timeout(SEND_WITHIN):
+            return await _post(address, "/v1/webhooks/sandbox", header, body) in TAKEN
+    except (OSError, TimeoutError, ValueError) as error:
+        log.info("a webhook of the sandbox was not answered: %s", error or type(error).__name__)
+        return False
 
 
 async def _post(address: Address, path: str, signed: str, body: bytes) -> int:
