@@ -42,7 +42,8 @@ MUTANTS = (
         "gifting/economy/providers/stripe_settled.py",
         "economy/settled",
         (" if fee.type == WITHHELD)", ")"),
-        ("(gross, tax, gross - tax - net, net", "(gross, tax, gross - net, net"),
+        ("fee=gross - tax - net", "fee=gross - net"),
+        ("return -amount if moved.amount < 0 else amount", "return amount"),
     ),
     *of(
         "gifting/economy/providers/sandbox/settled.py",
@@ -53,7 +54,8 @@ MUTANTS = (
     *of(
         "gifting/economy/providers/stripe.py",
         "economy/stripe",
-        ("(order or kind not in OF_ORDERS)", "kind"),
+        ("if order or kind not in OF_ORDERS else None", "if order else None"),
+        ("moves[-1].id if found.has_more and moves", "moves[-1].id if moves"),
         ('(await self._order_of(by.payment_intent) if by.payment_intent else "")', '""'),
     ),
     *of(

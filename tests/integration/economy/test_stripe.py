@@ -290,6 +290,15 @@ async def test_what_was_settled_is_its_balance_of_orders_of_ours() -> None:
     assert asked[1:] == ["GET /v1/payment_intents/pi_1"]
 
 
+async def test_what_moved_is_asked_for_a_page_at_a_time() -> None:
+    found = [transaction(f"txn_{number}", "payout", -400, {"id": "po_1", "object": "payout"}) for number in (2, 1)]
+    listed = {"object": "list", "has_more": True, "url": "/v1/balance_transactions", "data": found}
+    async with an_api(listed) as (address, asked), a_stripe(api=address) as provider:
+        page = await provider.settlements(AT * 1000, (AT + 60) * 1000, "txn_9")
+    assert (len(page.rows), page.next) == (2, "txn_1")
+    assert "starting_after=txn_9" in asked[0] and f"{AT + 60}" in asked[0]
+
+
 async def test_what_stripe_counts_in_hundredths_is_counted_in_units_here() -> None:
     """Krónur have no minor unit, and are hundredths to Stripe; yen have none for both."""
     for currency, factor in (("ISK", 100), ("UGX", 100), ("JPY", 1), ("MGA", 1)):
