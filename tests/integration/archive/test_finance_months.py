@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from gifting.archive.locking import lock, tell
 from gifting.archive.schema import cursors
 from gifting.archive.store import Store
+from gifting.errors import BadSetting
 from gifting.model.periods import ends, following, starts
 from tests.support.archive import rows_of
 from tests.support.books import Books
@@ -90,6 +91,22 @@ async def test_what_comes_after_a_month_was_sealed_is_of_the_next_and_its_lock_h
     assert (await books.rows("deferred", following(202511)))[2] == ("EUR", 1000, 0, 0, 0, 0, 1000)
     assert (await books.rows("deferred", opened))[2] == ("EUR", 1000, 0, 400, 0, 0, 600)
     assert (await books.verified()).broken == []
+
+
+async def test_a_month_is_locked_with_its_breakage_once_nothing_can_come_into_it(books: Books) -> None:
+    await a_winter(books)
+    await books.enter(starts(202512), "grant", "bob", 1, "a test", "op", partition=1)
+    await books.archive()
+    for month in (202512, 202603):
+        with pytest.raises(BadSetting, match="closed"):
+            await lock(books.store, month, "fay", 1, 30)
+    await books.enter(starts(202603), "grant", "bob", 1, "a test", "op", partition=1)
+    await books.archive()
+    with pytest.raises(BadSetting, match="closed"):
+        await lock(books.store, 202603, "fay", 1, 30)
+    assert await lock(books.store, 202601, "fay", 1, 30)
+    told = await tell(books.store, 202601, "deferred", 7)
+    assert (told.report.rows[2], told.wrong) == (("EUR", 1332, 0, 324, 0, 1008, 0), [])
 
 
 async def test_what_creators_have_grows_old_and_is_paid_out_from_the_oldest(books: Books) -> None:
