@@ -148,7 +148,7 @@ async def put_destination(call: Call) -> CreatorReply:
     """
     body: DestinationBody = call.body
     check_second_factor(call.identity, now=time.time(), leeway=call.services.settings.token_leeway)
-    now = call.services.ledger.creators.now_ms()
+    _, now = call.services.ledger.creators.span_ms()
 
     def rule(record: CreatorRecord) -> CreatorRecord:
         return with_destination(record, body.provider, body.account, now)

@@ -98,7 +98,7 @@ class Payouts:
         draft = self._draft(host, key, diamonds, creators.payout, creator.record)
 
         def allowed(owned: Owned) -> None:
-            self._check_key(key, draft.created)
+            self._check_key(key, self._ledger.creators.now_ms())
             self._check_creator(creator.record, draft.created)
             _check_amount(draft, owned, creators.payout)
             if creator.split(tier).available < draft.diamonds:
@@ -130,7 +130,7 @@ class Payouts:
             diamonds=whole,
             amount=amount,
             currency=terms.currency,
-            created=self._ledger.creators.now_ms(),
+            created=self._ledger.creators.span_ms()[0],
             review=payer.review(to) if payer else "",
         )
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from gifting.ledger.floors import HOLD_MAX
+
 log = logging.getLogger(__name__)
 
 STEP: Final = 1000
@@ -33,12 +35,23 @@ class Clock:
         self.steps = 0
         self._offset: float | None = None
         self._since = 0.0
+        self._before: tuple[float, ...] = ()
 
     def now_ms(self) -> int:
         """Redis' time; before the first measurement this machine's."""
         if self._offset is None:
             return time.time_ns() // 1_000_000
         return round(self.monotonic() * 1000 + self._offset)
+
+    def span_ms(self) -> tuple[int, int]:
+        """The earliest and the latest that it may be, by a clock that has stepped and has not held for
+        :data:`HOLD_MAX` since: what waits for a time to come goes by the one, what lasts from now on by the other.
+        """
+        if self._offset is None:
+            return self.now_ms(), self.now_ms()
+        offsets = (self._offset,) if self.held >= HOLD_MAX else (self._offset, *self._before)
+        now = self.monotonic() * 1000
+        return round(now + min(offsets)), round(now + max(offsets))
 
     @property
     def held(self) -> float:
@@ -58,6 +71,9 @@ class Clock:
                 self._offset = middle
             return 0.0
         step = middle - self._offset
+        before = () if self.held >= HOLD_MAX else self._before
+        known = (self._offset, *before)
+        self._before = min(known), max(known)
         self._offset, self._since = middle, answered
         self.steps += 1
         log.warning("Redis' clock stepped by %+.1f s: no key is forgotten until it has held", step / 1000)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from gifting.errors import Conflict, Unconfirmed
 from gifting.ledger.calls import Calls, check, translated
+from gifting.ledger.days import FIELD, believed
 from gifting.ledger.status import Status
 from gifting.model.creator import CreatorRecord, read_record, write_record
 from gifting.model.creators import DAYS_MAX, Tier
@@ -20,7 +21,7 @@ from gifting.model.earnings import Split, day_of, split
 from gifting.model.money import make_key, parse_key
 from gifting.model.packing import unpack
 
-AHEAD: Final = 31
+AHEAD: Final = DAYS_MAX
 """Days to come that are looked at, too: Redis' clock may have been ahead."""
 
 TRIES: Final = 40
@@ -37,7 +38,8 @@ Rule = Callable[[CreatorRecord], CreatorRecord]
 
 class Creator(NamedTuple):
     """In milli-diamonds: what is there, what is owed of it, and what was earned on which day since 1970 (UTC).
-    ``commission`` in basis points is None where the first tier's holds.
+    ``commission`` in basis points is None where the first tier's holds. ``today`` is that of Redis' clock, as far as it
+    is believed (:mod:`gifting.ledger.days`).
     """
 
     record: CreatorRecord
@@ -53,15 +55,20 @@ class Creator(NamedTuple):
 
 
 class Creators:
-    """Of all hosts. ``now_ms`` is Redis' time."""
+    """Of all hosts. ``now_ms`` is Redis' time; ``span_ms`` the earliest and the latest that it may be, after a step of
+    that clock: a wait is over by the one, and begins by the other.
+    """
 
-    def __init__(self, calls: Calls, now_ms: Callable[[], int]) -> None:
+    def __init__(self, calls: Calls, now_ms: Callable[[], int], span_ms: Callable[[], tuple[int, int]]) -> None:
         self._calls = calls
         self.now_ms = now_ms
+        self.span_ms = span_ms
 
     async def read(self, host: str) -> Creator:
-        """All of one moment. Raises Unavailable."""
-        base, today = self._calls.keys.base(host), day_of(self.now_ms())
+        """What is there at one moment. Raises Unavailable."""
+        base = self._calls.keys.base(host)
+        with translated():
+            today = believed(day_of(self.now_ms()), await self._calls.redis.hget(f"{base}:floors", FIELD))
         days = range(max(today - DAYS_MAX, 0), today + AHEAD + 1)
         own = (host, f"{host}/debt", f"{host}/bps")
         pipe = self._calls.redis.pipeline(transaction=True)

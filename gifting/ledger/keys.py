@@ -30,7 +30,9 @@ key                             type    holds
 ``{pNN}:keys``                  zset    these buckets' names, by when their minute is over (ms)
 ``{pNN}:grants:B``              hash    the same of grants; B is the key's day
 ``{pNN}:grants``                zset    the same of grants
-``{pNN}:floors``                hash    ``keys``, ``grants``: a key made before (ms) is refused; never falls
+``{pNN}:floors``                hash    ``keys``, ``grants``: a key made before (ms) is refused; ``days``: what was
+                                        earned before that day is forgotten; none ever falls; ``earned``: since which
+                                        day it is known
 ``{pNN}:peaks``                 zset    ids (ms) at which the ledger's were stuck when the clock had gone back
 ``{pNN}:directory``             hash    room → host (by the room's partition; all else of a room by its host's)
 ``{pNN}:live``                  zset    live rooms by start
@@ -185,6 +187,10 @@ class Keys:
         base = self.base(host)
         own = [f"{base}:{part}" for part in ("ledger", "diamonds", "totals")]
         return [*own, *self.payouts_of(host), self.clawbacks(host), f"{base}:creators"]
+
+    def payout_put(self, host: str) -> list[str]:
+        """The same, and what tells by which day a payout may go."""
+        return [*self.of_host(host), f"{self.base(host)}:floors"]
 
     def payouts_of(self, host: str) -> list[str]:
         """A host's payouts, and those of the partition that are to be looked at."""

@@ -95,7 +95,7 @@ class Ledger:
         self.comments = Comments(calls, self.rooms, settings.log_keep)
         self.wallets = Wallets(calls, settings)
         self.accounts = Accounts(calls)
-        self.creators = Creators(calls, lambda: int(now() or self.now_ms()))
+        self.creators = Creators(calls, lambda: int(now() or self.now_ms()), self.upkeep.span_ms)
         self.bans = Bans(calls, self.accounts)
         self.protections = Protections(self.accounts, lambda: int(now() or self.now_ms()))
         self.notices = Notices(calls, self.protections)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from gifting.errors import Conflict, KeyReused, NotEnoughDiamonds, OutcomeUnknown, PayoutDecided, PayoutNotFound
 from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.status import Status
+from gifting.model.earnings import KEPT_DAYS
 from gifting.model.packing import unpack
 from gifting.model.payouts import (
     OPEN,
@@ -206,7 +207,7 @@ class Payouts:
         for tried in range(TRIES):
             owned = await self.owned(host)
             if owned.broken_off:
-                await self._calls.timed("payout_put", self._calls.keys.of_host(host), (host,))
+                await self._calls.timed("payout_put", self._calls.keys.payout_put(host), (host,))
                 continue
             payout = decide(owned)
             if payout is None:
@@ -228,8 +229,8 @@ class Payouts:
         amount = payout.amount if leaving >= 0 else -payout.amount
         moved = (keys.out if leaving >= 0 else keys.back, leaving, amount, payout.currency, payout.provider)
         written = (payout.id, pack_payout(payout), due(payout))
-        options = (owned.host, owned.version, *written, *moved, *(hold or Hold(0)))
-        names = self._calls.keys.of_host(owned.host)
+        options = (owned.host, owned.version, *written, *moved, *(hold or Hold(0)), KEPT_DAYS)
+        names = self._calls.keys.payout_put(owned.host)
         status, available = unpack(await self._calls.timed("payout_put", names, options, unsure=OutcomeUnknown))
         return int(status), int(available)
 

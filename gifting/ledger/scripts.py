@@ -39,6 +39,7 @@ NAMES = (
     "presence",
     "profile_erase",
     "promotion_reserve",
+    "prune_days",
     "report_close",
     "report_put",
     "revoke",

@@ -12,6 +12,7 @@ from gifting.ledger.backlog import Backlog
 from gifting.ledger.clock import Clock, in_ms
 from gifting.ledger.coins import Coins
 from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.days import Days
 from gifting.ledger.floors import Floors
 from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import Lookup
@@ -23,7 +24,7 @@ PERIOD: Final = 5.0
 
 
 class Upkeep:
-    """Watches Redis' clock and forgets old keys by it. ``now`` gives the time in ms, or '' for Redis' own."""
+    """Watches Redis' clock and forgets old keys and days by it. ``now`` gives the time in ms, or '' for Redis' own."""
 
     def __init__(
         self,
@@ -44,9 +45,15 @@ class Upkeep:
         self._looked = False
         self.clock = Clock(monotonic)
         self.floors = Floors(redis, keys, settings)
+        self.days = Days(redis, keys)
         self.coins = Coins(redis, keys)
         self.waiting = Waiting(redis, keys)
         self.backlog = Backlog(redis, keys, health, settings.archive_backlog)
+
+    def span_ms(self) -> tuple[int, int]:
+        """The earliest and the latest that it may be (:meth:`.Clock.span_ms`)."""
+        given = self._now()
+        return (int(given), int(given)) if given else self.clock.span_ms()
 
     async def round(self) -> None:
         """Once around. Raises RedisError, OSError."""
@@ -55,6 +62,7 @@ class Upkeep:
             await self._lookup.note_peaks(now)
             self._looked = True
         await self.floors.raise_to(now, self.clock.held)
+        await self.days.raise_to(now, self.clock.held)
         self._tell_outage(now)
         await self._compare_settings()
         await self.coins.read()

@@ -8,11 +8,16 @@ oldest earnings, so only the newest days tell what of it is held.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gifting.model.calendar import DAY_MS
-from gifting.model.creators import Tier
+from gifting.model.creators import DAYS_MAX, Tier
 from gifting.model.money import BASIS
+
+KEPT_DAYS: Final = DAYS_MAX + 31
+"""Days, today among them, for which it is kept what was earned on each: for as long as any hold or reserve, that a file
+of creators may state, can ask for it, also by a clock that has gone back a month.
+"""
 
 
 class Split(NamedTuple):

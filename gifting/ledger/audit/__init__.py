@@ -67,7 +67,7 @@ async def audit(redis: BinaryRedis, keys: Keys, older: Older | None = None) -> A
     if older is None:
         await refuse_trimmed(redis, keys)  # meanwhile, perhaps
     books.close()
-    compare(keys, books.balances, cut.balances, findings)
+    compare(keys, books.balances, cut.balances, cut.days_since, findings)
     await audit_orders(redis, keys, cut, books.orders.books, findings)
     await audit_payouts(redis, keys, cut, books.payouts.books, findings)
     await audit_clawbacks(redis, keys, cut, books.reversals.clawed.values(), findings)

@@ -121,8 +121,8 @@ class Balances:
         return sum(value for key, value in self.totals.items() if key.endswith(f" {name}"))
 
 
-def compare(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> None:
-    """Hold what Redis has kept against what the ledger has told."""
+def compare(keys: Keys, told: Balances, kept: Balances, days_since: Mapping[str, int], findings: Findings) -> None:
+    """Hold what Redis has kept against what the ledger has told; of days since a partition's first."""
     accounted = _account_for(keys, told, kept, findings)
 
     def shakes(tag: str) -> tuple[str, ...]:
@@ -135,7 +135,7 @@ def compare(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> N
     differ("diamonds_differ", "milli-diamonds", told.diamonds, kept.diamonds, about.earnings)
     differ("diamonds_differ", "milli-diamonds of debt", told.host_debt, kept.host_debt, about.earnings)
     differ("carry_differs", "remainder", told.carry, kept.carry, _of_carry)
-    _compare_days(keys, told, kept, findings)
+    _compare_days(keys, told, kept, days_since, findings)
     _check_range(kept.coins, about.wallet, findings)
     _check_range(kept.diamonds, about.earnings, findings)
     _check_range(kept.host_debt, about.earnings, findings)
@@ -162,9 +162,11 @@ def _compare_accounts(told: Balances, kept: Balances, findings: Findings) -> Non
             findings.found("account_differs", sentence, about.wallet(user))
 
 
-def _compare_days(keys: Keys, told: Balances, kept: Balances, findings: Findings) -> None:
-    """What was earned by day. Before the oldest day of a partition it is kept no more, or was not yet: of that day and
-    those before there may be less.
+def _compare_days(
+    keys: Keys, told: Balances, kept: Balances, days_since: Mapping[str, int], findings: Findings
+) -> None:
+    """What was earned by day. What was before the first day is forgotten, or was not kept yet: some of it may be there,
+    and no more than was earned. Where nobody has noted that day, it is the one after the oldest that is kept.
     """
     oldest: dict[str, int] = {}
     for name in kept.day:
@@ -173,7 +175,8 @@ def _compare_days(keys: Keys, told: Balances, kept: Balances, findings: Findings
         oldest[base] = min(oldest.get(base, int(day)), int(day))
     for name in sorted(told.day.keys() | kept.day.keys()):
         host, _, day = name.rpartition("/")
-        exact = int(day) > oldest.get(keys.base(host), int(day))
+        base = keys.base(host)
+        exact = int(day) >= days_since.get(base, oldest.get(base, int(day)) + 1)
         if kept.day[name] > told.day[name] or (exact and kept.day[name] != told.day[name]):
             sentence = f"{host} earned {told.day[name]} on day {day} by the ledger, Redis has {kept.day[name]}."
             findings.found("diamonds_differ", sentence, about.earnings(host))

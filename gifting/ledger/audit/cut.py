@@ -15,6 +15,7 @@ from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.days import EARNED, FIELD
 from gifting.ledger.entry_parser import UNREADABLE
 from gifting.ledger.keys import Keys
 from gifting.model.pseudonym import SALT_SIZE
@@ -60,13 +61,14 @@ class Stream(NamedTuple):
 
 @dataclass(slots=True)
 class Cut:
-    """``ledger_ends`` and ``streams`` are by partition, ``directory`` room → host; ``missing`` are its rooms that are
-    nowhere else.
+    """``ledger_ends``, ``streams`` and ``days_since`` (the first day of which all earnings are kept, if that is known)
+    are by partition, ``directory`` room → host; ``missing`` are its rooms that are nowhere else.
     """
 
     meta: dict[str, str] = field(default_factory=dict)
     balances: Balances = field(default_factory=Balances)
     ledger_ends: dict[str, str] = field(default_factory=dict)
+    days_since: dict[str, int] = field(default_factory=dict)
     streams: dict[str, Stream] = field(default_factory=dict)
     directory: dict[str, str] = field(default_factory=dict)
     rooms: dict[str, RoomState] = field(default_factory=dict)
@@ -90,14 +92,15 @@ async def take_cut(redis: BinaryRedis, keys: Keys, findings: Findings) -> Cut:
     for base in keys.bases:
         for part in ("coins", "diamonds", "carry", "totals", "directory"):
             pipe.hgetall(f"{base}:{part}")
-        pipe.xrevrange(f"{base}:ledger", count=1).xinfo_stream(f"{base}:ledger")
+        pipe.hmget(f"{base}:floors", FIELD, EARNED).xrevrange(f"{base}:ledger", count=1)
+        pipe.xinfo_stream(f"{base}:ledger")
     for room, host in others:
         key = keys.room(host, room)
         pipe.hgetall(key).zrange(f"{key}/top", 0, -1, withscores=True).hgetall(f"{key}/streaks")
     replies = iter(await _all(pipe))
     reader.cut.meta = {text(name): text(value) for name, value in next(replies).items()}
     for base in keys.bases:
-        reader.partition(base, *(next(replies) for _ in range(6)))
+        reader.partition(base, *(next(replies) for _ in range(7)))
         reader.cut.streams[base] = _stream(next(replies))
     for room, _ in others:
         reader.live_room(room, next(replies), next(replies), next(replies))
@@ -153,7 +156,7 @@ class _Reader:
         self.cut = Cut()
 
     def partition(
-        self, base: str, coins: Any, diamonds: Any, carry: Any, totals: Any, directory: Any, last: Any
+        self, base: str, coins: Any, diamonds: Any, carry: Any, totals: Any, directory: Any, since: Any, last: Any
     ) -> None:
         cut, kept = self.cut, self.cut.balances
         self._add_accounts(base, _unmarked(coins))
@@ -168,6 +171,8 @@ class _Reader:
             number = self._number(value, f"{base}:totals {text(name)}", about.totals(base))
             kept.totals[f"{base} {text(name)}"] = number
         cut.directory.update((text(room), text(host)) for room, host in directory.items())
+        if since[1]:
+            cut.days_since[base] = max(int(day or 0) for day in since)
         if last:
             cut.ledger_ends[base] = last[0][0].decode()
 

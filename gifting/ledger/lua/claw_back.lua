@@ -2,6 +2,8 @@
 -- claw_back: take of a host what a gift that is reversed had earned it, once for ever, and say so in the room while it
 -- is live; or let debt be settled by what the host has.
 -- KEYS [1]  seven keys as host_redo takes them
+--      [2]  of these, the diamonds of the host's partition
+--      [6]  of these, what was clawed back of the host
 --      [8]  the room, five keys as room.open takes them; of a settlement none of it
 --      [9]  of these, its log
 --      [13] the deadlines of the host's partition, which name its channel
@@ -18,7 +20,8 @@
 -- @include host_redo
 -- @include room
 local now = clock(ARGV[1])
-local host, key, gift, user, by, amount, day, days, borne, room_id, event, log_keep = unpack(cmsgpack.unpack(ARGV[2]))
+local host, key, gift, user, by, amount, day, days, borne, room_id, event, log_keep =
+  unpack(cmsgpack.unpack(ARGV[2]))
 local CLAWBACK = '\155\168clawback' -- an array of 11 and its first field
 local DAY = 86400000
 local BALANCE, DEBT = host, host .. '/debt'

@@ -1,6 +1,7 @@
 #!lua
 -- creator_put: change what is known of a creator. A commission holds for every gift that is taken after this.
 -- KEYS [1]  seven keys as host_redo takes them
+--      [7]  of these, the creators of the partition
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [creator, version of that which the record was made of, record, commission in basis points or -1 to
 --           leave it; for the ledger: key, what, value, by]

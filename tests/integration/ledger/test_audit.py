@@ -526,7 +526,7 @@ TAMPERED: dict[Callable[[World], Awaitable[None]], str] = {
     float_amount: "ledger_entry_broken",
     unknown_entry: "ledger_entry_broken",
     lone_debit: "debit_without_credit entry_without_key",
-    lone_credit: "credit_without_debit credit_without_event",
+    lone_credit: "credit_without_debit credit_without_event diamonds_differ",
     earlier_credit: "credit_out_of_order event_without_credit",
     lost_ledger_entry: (
         "ledger_items_deleted key_without_entry ledger_incomplete balance_differs account_differs totals_differ "

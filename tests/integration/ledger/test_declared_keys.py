@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from gifting.ledger import commit_call, keys, scripts
 from gifting.ledger.commit import Packed, PendingCommit, pack_batch
+from gifting.ledger.days import Days
 from gifting.ledger.meta import ARCHIVE
 from gifting.ledger.payouts import Hold
 from gifting.model import limits
@@ -201,6 +202,7 @@ async def test_what_is_declared_is_touched_and_what_is_touched_is_declared(
 ) -> None:
     recorder = Recorder(monkeypatch, world.redis)
     await live_through_everything(world, recorder)
+    await Days(world.redis, world.ledger.keys).raise_to(world.clock[0], 0)
     assert set(scripts.NAMES) - recorder.names.keys() == {"rooms_page"}, "it goes in a pipeline"
     there = {shape(name) for name in recorder.there}
     for script, names in recorder.names.items():

@@ -4,22 +4,28 @@
 -- Days to come are looked at, as ledger/creators.py does: the clock may have gone back.
 -- @include chunks
 -- @include digits
-local BASIS, AHEAD = 10000, 31
+local BASIS, AHEAD = 10000, 400
 
 local function earned(key, host, first, last)
   local fields, sum = {}, 0
   for day = math.max(first, 0), last do
     fields[#fields + 1] = host .. '/' .. digits(day)
   end
-  for _, value in ipairs(call_in_chunks('HMGET', key, fields)) do
+  for _, value in ipairs(call_in_chunks('HMGET', key, fields) or {}) do
     sum = sum + math.max(tonumber(value or 0), 0)
   end
   return sum
 end
 
+-- Rounded up. Whole parts and the rest apart: the product of all would be more than a double counts exactly.
+local function share_of(diamonds, bps)
+  local rest = diamonds % BASIS
+  return (diamonds - rest) / BASIS * bps + math.ceil(rest * bps / BASIS)
+end
+
 local function available(key, host, has, today, hold, reserve, bps)
   local pending = math.min(earned(key, host, today - hold + 1, today + AHEAD), has)
-  local share = bps > 0 and math.ceil(earned(key, host, today - reserve + 1, today - hold) * bps / BASIS) or 0
+  local share = share_of(earned(key, host, today - reserve + 1, today - hold), bps)
   local debt = tonumber(redis.call('HGET', key, host .. '/debt') or 0)
   return math.max(has - pending - math.min(share, has - pending) - debt, 0)
 end

@@ -1,7 +1,8 @@
 -- host_redo: what a payout, the reversal of a gift or an operator changes of a host, so that what breaks off half-way
 -- is completed by whoever changes something of that host next, and nothing is done twice.
 --   host_redo.open(host)             KEYS begin with: ledger, diamonds and totals of the host's partition; the host's
---                                    payouts, and the partition's to look at; what was clawed back of the host; creators
+--                                    payouts, and the partition's to look at; what was clawed back of the host; the
+--                                    partition's creators
 --   host_redo.complete(h, tell)      do what is left of what broke off; if nothing was entered yet, forget it
 --   host_redo.write(h, plan, tell)   write `h.e`, the plan's entries, what changes of the diamonds, and what it was for
 --   host_redo.reach(goal)            write that alone
