@@ -7,6 +7,7 @@ is looked for at the provider before it is sent again, and the provider sends ea
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -38,6 +39,7 @@ from gifting.model.payouts import (
     DAY_MS,
     OPEN_MAX,
     PAYOUTS_MAX,
+    SEND_AGAIN,
     Fact,
     Kind,
     Payout,
@@ -54,6 +56,9 @@ log = logging.getLogger(__name__)
 
 PAGE: Final = 100
 """Payouts of a partition that one round looks at."""
+
+SEND_WITHIN: Final = SEND_AGAIN // 2000
+"""Seconds in which a provider is to have taken a payout."""
 
 NOWHERE: Final = Destination("", "", 0, 0)
 
@@ -190,13 +195,20 @@ class Payouts:
         record = (await self._ledger.creators.read(payout.host)).record
         if record.held or record.kyc != "verified":
             return False
+        return await self._is_ours(payout)
+
+    async def _is_ours(self, payout: Payout) -> bool:
+        """Whether this process, and no other, is to send it now."""
         return (await self._ledger.payouts.sending(payout.id, self._ledger.creators.now_ms())).changed
 
     async def _ask(self, payer: Payer, payout: Payout) -> Sequence[Fact]:
         """What the provider knows; what it does not know of it is to send, if it did not say that it has it."""
         try:
-            known = await payer.look(payout) if state(payout) is not State.REQUESTED else ()
-            return known if known or payout.sent_at or payout.paid_at else await payer.send(payout)
+            if state(payout) is State.REQUESTED:  # noted just now
+                return await self._send(payer, payout)
+            known = await payer.look(payout)
+            unknown = not (known or payout.sent_at or payout.paid_at)
+            return await self._send(payer, payout) if unknown and await self._is_ours(payout) else known
         except PayerRefused as error:
             self.failures[payer.name] += 1
             now = self._ledger.creators.now_ms()
@@ -204,6 +216,14 @@ class Payouts:
         except ProviderFailed:
             self.failures[payer.name] += 1
             raise
+
+    async def _send(self, payer: Payer, payout: Payout) -> Sequence[Fact]:
+        """In less time than anybody else waits before doing it."""
+        try:
+            async with asyncio.timeout(SEND_WITHIN):
+                return await payer.send(payout)
+        except TimeoutError:
+            raise ProviderFailed(f"{payer.name} took more than {SEND_WITHIN} s.") from None
 
     async def _take(self, payout: Payout, asked: Awaitable[Sequence[Fact]]) -> bool:
         """Make true what is answered; whether it was news."""

@@ -30,6 +30,7 @@ from gifting.model.payouts import (
     change,
     due,
     entry_keys,
+    may_send,
     pack_payout,
     state,
     unpack_payout,
@@ -168,10 +169,8 @@ class Payouts:
         return (await self._put(payout_id, made)).payout
 
     async def sending(self, payout_id: str, at: int) -> Told:
-        """Note that the provider is about to be asked; not changed: it was noted before, or is not to be sent."""
-        return await self._put(
-            payout_id, lambda one: replace(one, sending_at=at) if state(one) is State.REQUESTED else one
-        )
+        """Note that the provider is about to be asked; not changed: somebody else is at it, or it is not to be sent."""
+        return await self._put(payout_id, lambda one: replace(one, sending_at=at) if may_send(one, at) else one)
 
     async def asked(self, payout_id: str, at: int) -> Payout:
         """Note that it was looked at, so that others come first."""

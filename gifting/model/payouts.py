@@ -40,6 +40,11 @@ ASK_EVERY: Final = 3_600_000
 IN_REVIEW: Final = 10**14
 """ms that a payout which an operator must look at is due after it was asked for: never, but it is not forgotten."""
 
+SEND_AGAIN: Final = 600_000
+"""ms for which a payout is left to whoever said to be sending it, as long as nothing is known of it: one at a time asks
+to send, or one might be refused while another is sent.
+"""
+
 RETURN_DAYS: Final = 30
 """Days after it is paid for which it is asked, once a day, whether the bank has returned it."""
 
@@ -202,8 +207,10 @@ def booked(payout: Payout) -> Payout:
     return replace(payout, back=came_back(payout))
 
 
-def ready(payout: Payout) -> bool:
-    """Whether it may be sent, as far as the payout itself says."""
+def may_send(payout: Payout, now: int) -> bool:
+    """Whether somebody may begin to send it: nobody has, or whoever did is gone."""
+    if state(payout) is State.PROCESSING:
+        return not payout.sent_at and now >= payout.sending_at + SEND_AGAIN
     return state(payout) is State.REQUESTED
 
 

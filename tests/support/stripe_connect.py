@@ -54,6 +54,8 @@ class Connect:
         self.refuses: dict[str, No] = {}
         """What is asked, by method and path, that it says no to."""
         self.forgets = False
+        self.held_up: dict[str, asyncio.Event] = {}
+        """What is asked, by method and path, that it does only when that is set."""
         self.done: dict[str, Answer] = {}
 
     # What happens at Stripe.
@@ -92,7 +94,8 @@ class Connect:
         place = f"{asked.headers.get('stripe-account', '')} {key}"
         if key and place in self.done:
             return self.done[place]
-        await asyncio.sleep(0)
+        if event := self.held_up.get(f"{asked.method} {asked.path}"):
+            await event.wait()
         try:
             answer: Answer = (200, self._do(asked))
         except No as no:

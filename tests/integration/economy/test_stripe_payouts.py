@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from gifting.ledger.stream import Span, read_ledger
 from gifting.model.creator import CreatorRecord, Destination
 from gifting.model.creators import parse_creators
 from gifting.model.money import parse_key
-from gifting.model.payouts import DAY_MS, RETURN_DAYS, Payout, State, state
+from gifting.model.payouts import DAY_MS, RETURN_DAYS, SEND_AGAIN, Payout, State, state
 from tests.support.stripe_connect import ACCOUNT, KEY, SECRET, Connect, No, an_account
 from tests.support.world import World
 
@@ -348,6 +349,42 @@ async def test_amounts_are_as_stripe_counts_them(
         connect.settle("paid")
         await other.days()
     assert state(await world.ledger.payouts.get(made.id)) is State.PAID
+
+
+async def test_it_is_not_refused_while_another_process_sends_it(books: Books, world: World, connect: Connect) -> None:
+    """The account is restricted while the transfer is on its way."""
+    gate = connect.held_up["POST /v1/transfers"] = asyncio.Event()
+    made = await books.request()
+    sending = asyncio.create_task(books.payouts.resume())
+    while not any(asked.method == "POST" for asked in connect.server.asked):
+        await asyncio.sleep(0.01)
+    connect.accounts[ACCOUNT] = an_account(payouts_enabled=False)
+    async with books_of(world, connect) as other:
+        world.clock[0] += SEND_AGAIN - 2
+        await other.payouts.resume()
+        assert state(await world.ledger.payouts.get(made.id)) is State.PROCESSING
+        gate.set()
+        await sending
+        assert (len(connect.transfers), len(connect.payouts)) == (1, 1)
+        connect.settle("paid")
+        await other.days()
+    assert state(await world.ledger.payouts.get(made.id)) is State.PAID
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+async def test_many_processes_send_it_once_and_transfer_it_back_once(
+    books: Books, world: World, connect: Connect, forgets: bool
+) -> None:
+    connect.forgets = forgets
+    await books.request()
+    async with AsyncExitStack() as stack:
+        crowd = [await stack.enter_async_context(books_of(world, connect)) for _ in range(6)]
+        await asyncio.gather(*(one.days() for one in crowd))
+        assert (len(connect.transfers), len(connect.payouts)) == (1, 1)
+        connect.settle("failed")
+        both = [(one.told_of_payouts("payout.failed"), one.days()) for one in crowd]
+        await asyncio.gather(*(one for pair in both for one in pair))
+    assert (await entered(world), connect.out) == ([ASKED, -ASKED], 0)
 
 
 class Killed(Exception):
