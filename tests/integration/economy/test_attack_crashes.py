@@ -1,4 +1,5 @@
-"""Somebody is killed at every step of a purchase: it is resumed to the right end, and coins are issued exactly once.
+"""Somebody is killed at every step of a purchase, of a refund with gifts that are reversed, and of a support case: it
+is resumed to the right end, and coins are issued, taken and given back exactly once.
 
 The table names a step of the code and who dies there: the server (with its sender of webhooks), its Redis, or one of
 two processes of a server. The buyer does what a good client does, asks again with the same key; the server is started
@@ -43,6 +44,10 @@ PLACES = {
     "PURCHASES": "gifting.economy.purchases:Purchases",
     "SANDBOX": "gifting.economy.providers.sandbox.provider:Sandbox",
     "SENDER": "gifting.economy.providers.sandbox.sender:Sender",
+    "REFUNDS": "gifting.ledger.refunds:Refunds",
+    "REVERSALS": "gifting.ledger.reversals:Reversals",
+    "CASES": "gifting.ledger.cases:Cases",
+    "SUPPORT": "gifting.economy.support:Support",
 }
 
 BOTH, ALL = ("server", "redis"), ("server", "redis", "worker")
@@ -74,6 +79,26 @@ STEPS = """
 """
 """What is in brackets must be in what the step is given."""
 
+REVERSED = """
+    refund: the coins         REFUNDS.ask                        before after
+    refund: the money         SANDBOX.refund                     before after
+    refund: noted             ORDERS.withdrawn                   before after
+    refund: a gift            REVERSALS.give_back                before after
+    refund: its host          REVERSALS.take_from_host           before after
+    refund: its host noted    REVERSALS._note                    before after
+    refund: done              REFUNDS.reversed                   before after
+    refunded: believed        PURCHASES.webhook(refund.created)  before after
+    refunded: in the books    ORDERS.apply(refunded)             before after
+    case: opened              CASES.open                         before after
+    case: decided             CASES.decide                       before after
+    case: carried out         SUPPORT.finish                     before after
+    case: its gift            REVERSALS.give_back(stolen)        before after
+    case: its host            REVERSALS.take_from_host(stolen)   before after
+    case: its host noted      REVERSALS._note(stolen)            before after
+    case: done                CASES.finish                       before after
+"""
+"""What operators do once gifts are given."""
+
 PROMOTION = """
 [[promotion]]
 id = "first"
@@ -85,10 +110,10 @@ total = 100
 """Its budget is enough for one purchase of 350 coins, and not for two."""
 
 
-def points() -> list[Any]:
+def points(steps: str) -> list[Any]:
     found = []
-    for line in STEPS.strip().splitlines():
-        label, step, whens = re.split(r" {2,}|(?<=noted) (?=SENDER)|(?<=too) ", line.strip())
+    for line in steps.strip().splitlines():
+        label, step, whens = re.split(r" {2,}|(?<=noted) (?=SENDER)|(?<=too) |(?<=\)) ", line.strip())
         place, method, of = re.fullmatch(r"([A-Z]+)\.(\w+)(?:\((.*)\))?", step).groups("")  # type: ignore[union-attr]
         for when, who in itertools.product(whens.split(), ALL if label.startswith(("webhook", "refunded")) else BOTH):
             at = f"{PLACES[place]}.{method}:{of}:{when}:{who}"
@@ -184,7 +209,63 @@ async def buy_and_withdraw(life: Life) -> None:
     assert len((await life.call(buyer, "GET", "/v1/purchases"))["purchases"]) == 1
 
 
-@pytest.mark.parametrize("crash_at", points())
+async def buy(life: Life, buyer: Admin) -> dict[str, Any]:
+    """350 coins, and 70 on top."""
+    url = f"unix://{life.server.data_dir.resolve()}/redis.sock"
+    async with Redis.from_url(url) as redis:
+        base = Keys("gifting", 16).base("ann")
+        await redis.hset(f"{base}:accounts", "ann", write_protection(Protection(asked=1)))
+    card = next(card.number for card in CARDS if card.fate is Fate.PAYS)
+    body = {"package": "coins-350", "provider": "sandbox", "key": new_key()}
+    order = await life.call(buyer, "POST", "/v1/purchases", body)
+    checkout = order["url"].rpartition("/")[2]
+    await life.call(buyer, "POST", f"/v1/sandbox/checkouts/{checkout}/pay", {"card": card}, status=["paid"])
+    paid: dict[str, Any] = await life.call(buyer, "GET", f"/v1/purchases/{order['id']}", state=["paid"])
+    return paid
+
+
+async def refund_and_resolve(life: Life) -> None:
+    """All coins are spent but 20; the purchase is refunded with one of its gifts, and a case is about the other one."""
+    await life.server.room("r1")
+    buyer, operator = life.server.caller("ann", "viewer", region="DE", age=30), life.server.operator
+    order = await buy(life, buyer)
+    gifts = [new_key(), new_key()]
+    for gift, count in zip(gifts, (300, 100), strict=True):
+        await life.call(buyer, "POST", "/v1/rooms/r1/gifts", {"gift": "spark", "count": count, "key": gift})
+    path = f"/v1/purchases/{order['id']}"
+    refund = {"gifts": gifts[:1], "reason": "a child", "key": new_key()}
+    done = await life.call(operator, "POST", f"{path}/refund", refund, status=["done"])
+    assert (done["amount"], done["coins"], done["bonus"]) == (order["price"], 350, 70)
+    about = {"about": {"gift": gifts[1]}, "kind": "unauthorised", "key": new_key()}
+    case = f"/v1/support/cases/{(await life.call(buyer, 'POST', '/v1/support/cases', about))['id']}"
+    await life.insist(lambda: decide(operator, case), lambda found: life.has_ended and bool(found))
+    await life.call(buyer, "GET", path, state=["refunded"])
+    wallet = await life.call(buyer, "GET", "/v1/users/ann/wallet")
+    assert wallet["coins"] == 0
+    balance = await life.call(operator, "GET", "/v1/creators/host/balance")
+    assert [balance[name]["diamonds"] for name in ("pending", "available", "owed", "debt")] == [0] * 4
+
+
+async def decide(operator: Admin, case: str) -> bool:
+    """Whether the case is closed. It is decided here unless it is; what was decided is left to the worker."""
+    found = await operator.call("GET", case)
+    if found["state"] == "open":
+        found = await operator.call("POST", f"{case}/resolve", {"outcome": "reversed", "reason": "stolen"})
+    return bool(found["state"] == "closed")
+
+
+@pytest.mark.parametrize("crash_at", points(REVERSED))
+async def test_whoever_dies_and_wherever_what_is_reversed_is_so_once(tmp_path: Path, crash_at: str) -> None:
+    life = Life(tmp_path, crash_at)
+    async with life.server:
+        await refund_and_resolve(life)
+        assert life.note.exists(), "nobody died: the step is not on the way any more"
+        assert life.deaths == crash_at.endswith("server")
+    status, said = await life.server.audit()
+    assert status == 0, said
+
+
+@pytest.mark.parametrize("crash_at", points(STEPS))
 async def test_whoever_dies_and_wherever_the_coins_come_once(tmp_path: Path, crash_at: str) -> None:
     life = Life(tmp_path, crash_at)
     async with life.server:
