@@ -71,18 +71,22 @@ class Cases:
 
     async def page(self, start: int, limit: int) -> tuple[list[Case], int]:
         """Open cases from place ``start`` on, the oldest first; and where to go on, 0 after the last."""
+        found = await self._listed(self._keys.open_cases, start, limit)
+        return found, start + limit if len(found) == limit else 0
+
+    async def decided(self, count: int) -> list[Case]:
+        """Cases of which what is decided is not done, ``count`` at most, the first first."""
+        return await self._listed(self._keys.decided_cases, 0, count)
+
+    async def _listed(self, key: str, start: int, limit: int) -> list[Case]:
+        """Those of one of the lists of all users, from place ``start`` on."""
         with translated():
-            places = await self._calls.redis.zrange(self._keys.open_cases, start, start + limit - 1)
+            places = await self._calls.redis.zrange(key, start, start + limit - 1)
             pipe = self._calls.redis.pipeline(transaction=False)
             for user, _, case_id in (place.decode().partition("\n") for place in places):
                 pipe.hget(self._keys.cases(user), case_id)
             kept = await pipe.execute() if places else []
-        return [_read(record) for record in kept if record], start + limit if len(places) == limit else 0
-
-    async def decided(self, count: int) -> list[Case]:
-        """Cases of which what is decided is not done, ``count`` at most."""
-        found, _ = await self.page(0, count)
-        return [case for case in found if case.outcome]
+        return [_read(record) for record in kept if record]
 
     async def decide(self, case_id: str, decision: Decision) -> Case:
         """Close a case with that outcome; with the same again it is given as it was decided.
@@ -125,8 +129,8 @@ class Cases:
             after = (ERASED if erase else before[: len(ERASED)]) + _encode(case)
             if after == before:
                 return case
-            keys = [self._keys.cases(user), self._keys.open_cases]
-            options = pack((user, case_id, before, after, case.closed, bool(case.outcome)))
+            keys = [self._keys.cases(user), self._keys.open_cases, self._keys.decided_cases]
+            options = pack((user, case_id, before, after, case.closed, case.decided_at))
             (status,) = unpack(await self._calls.run("case_close", keys, options))
             if status != Status.CONFLICT:
                 check(status)

@@ -65,7 +65,8 @@ key                             type    holds
 ``{p00}:reporters``             hash    user → how many of its reports are open
 ``{pNN}:cases:U``               hash    id → support case of U; ``open``: how many are open
 ``{pNN}:cases``                 hash    support case → whose it is (by the case's partition)
-``{p00}:cases/open``            zset    open support cases (``user\\n`` and the id) → since when (ms; 0: decided)
+``{p00}:cases/open``            zset    support cases that are open (``user\\n`` and the id) → since when (ms)
+``{p00}:cases/decided``         zset    those that are decided, and to be done still → since when (ms)
 ``{p00}:sandbox``               hash    checkout of the sandbox → what it knows of it
 ``{p00}:sandbox/due``           zset    checkouts of which something is to be told → when (ms)
 ``{p00}:sandbox/changed``       zset    checkouts → when they last changed, or will (ms)
@@ -166,6 +167,10 @@ class Keys:
     @property
     def open_cases(self) -> str:
         return f"{self.bases[0]}:cases/open"
+
+    @property
+    def decided_cases(self) -> str:
+        return f"{self.bases[0]}:cases/decided"
 
     @property
     def revisions(self) -> str:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
-from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, KnownKeys
+from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, KnownKeys, place_of
 from gifting.ledger.audit.order_book import OrderBooks
 from gifting.ledger.audit.payout_book import PayoutBooks
 from gifting.ledger.audit.report import Findings
@@ -99,7 +99,7 @@ class Books:
             )
             return
         self._findings.gifts += 1
-        self.known.note(key, coins=debit.coins)
+        self.known.note(key, coins=debit.coins, place=place_of(debit.room, debit.host))
         self._take(base, debit)
         if debit.coins % debit.gifts:
             self._findings.found(

@@ -28,6 +28,7 @@ NAMES: Final = (
     "credit_differs",
     "credit_out_of_order",
     "reversal_without_gift",
+    "reversal_elsewhere",
     "reversal_wrong",
     "clawback_without_reversal",
     "clawback_wrong",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
+from zlib import crc32
 
 from gifting.ledger.keys import Keys
 
@@ -11,6 +13,14 @@ DEBITED, CREDITED, GRANTED, GIFT_KEPT, GRANT_KEPT, PURCHASED, REVERSED, PAID_OUT
 
 _COINS, _DIAMONDS, _AMOUNT = 8, 61, (1 << 53) - 1
 """Where a gift's amounts are beside that, and the bits of one."""
+
+_PLACE: Final = 114
+"""Where it is told to which room and host a gift was given."""
+
+
+def place_of(room: str, host: str) -> int:
+    """Of a room and its host 32 bits, by which others are told from them; never 0."""
+    return crc32(f"{host}\n{room}".encode()) or 1
 
 
 class KnownKeys:
@@ -31,14 +41,18 @@ class KnownKeys:
         self._known[name] = before | entered
         return not before & entered
 
-    def note(self, name: bytes, *, coins: int = 0, diamonds: int = 0) -> None:
-        """What a gift cost, or earned (milli-diamonds), of a key that was entered."""
-        self._known[name] |= (coins & _AMOUNT) << _COINS | (diamonds & _AMOUNT) << _DIAMONDS
+    def note(self, name: bytes, *, coins: int = 0, diamonds: int = 0, place: int = 0) -> None:
+        """What a gift cost, or earned (milli-diamonds), of a key that was entered, and its :func:`place_of`."""
+        self._known[name] |= (coins & _AMOUNT) << _COINS | (diamonds & _AMOUNT) << _DIAMONDS | place << _PLACE
 
     def amounts(self, name: bytes) -> tuple[int, int]:
         """The coins and milli-diamonds of a gift, 0 where that side of it was not entered."""
         known = self._known.get(name, 0)
         return known >> _COINS & _AMOUNT, known >> _DIAMONDS & _AMOUNT
+
+    def place(self, name: bytes) -> int:
+        """As it was noted; 0 where the gift's debit was not entered."""
+        return self._known.get(name, 0) >> _PLACE
 
     def keep(self, name: bytes, entered: int, kept: int) -> int:
         """Note that a key is kept, if it was entered; returns what is known of it."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
-from gifting.ledger.audit.known_keys import DEBITED, REVERSED, KnownKeys
+from gifting.ledger.audit.known_keys import DEBITED, REVERSED, KnownKeys, place_of
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.entries import Clawback, GiftReversal
 from gifting.ledger.keys import Keys
@@ -62,6 +62,7 @@ class ReversalBook:
                 self._findings.found("reversal_without_gift", sentence, about.gift(base, entry.gift))
             else:
                 self._compare_coins(base, entry)
+                self._compare_places(base, entry)
         for claw in self.clawed.values():
             found = self._reversed.get(claw.key)
             if found is None or (found[1].user, found[1].host) != (claw.user, claw.host):
@@ -77,6 +78,13 @@ class ReversalBook:
                 f"Gift {entry.gift.hex()} cost {coins} coins; {entry.paid + entry.bonus} came back to {entry.user}."
             )
             self._findings.found("reversal_wrong", sentence, *self._tags(base, entry))
+
+    def _compare_places(self, base: str, entry: GiftReversal) -> None:
+        """So that what is taken back is taken of whom the gift was given to."""
+        given = self._known.place(self._known.name(base, entry.gift))
+        if given and given != place_of(entry.room, entry.host):
+            sentence = f"Gift {entry.gift.hex()} of {entry.user} was not given to {entry.host} in {entry.room}."
+            self._findings.found("reversal_elsewhere", sentence, *self._tags(base, entry))
 
     def _compare_diamonds(self, base: str, claw: Clawback) -> None:
         """A credit of less than a milli-diamond is as good as one that is not there."""

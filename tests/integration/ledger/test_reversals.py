@@ -217,7 +217,7 @@ async def test_what_is_half_done_is_found_and_finished_by_the_reconciliation(wor
 Change = Callable[[list[Any]], Iterator[list[Any]]]
 
 
-def changed(kind: bytes, place: int, by: int) -> Change:
+def changed(kind: bytes, place: int, by: Any) -> Change:
     def change(entry: list[Any]) -> Iterator[list[Any]]:
         if entry[0] == kind:
             entry[place] += by
@@ -237,6 +237,8 @@ async def change_entries(url: str, name: str, change: Change) -> None:
 
 
 TAMPERED = {
+    "it was given to another host": ("ann", changed(b"gift_reversal", 6, b"x"), "reversal_elsewhere"),
+    "it was given in another room": ("ann", changed(b"gift_reversal", 5, b"x"), "reversal_elsewhere"),
     "more coins came back": ("ann", changed(b"gift_reversal", 8, 5), "reversal_wrong"),
     "fewer coins came back": ("ann", changed(b"gift_reversal", 7, -5), "reversal_wrong"),
     "less was taken of the host": ("host", changed(b"clawback", 6, -5), "clawback_wrong"),
