@@ -171,7 +171,9 @@ async def reverse_a_gift(world: World, room: RoomRef, recorder: Recorder) -> Non
 async def ask_support(world: World, recorder: Recorder) -> None:
     case = await world.ledger.cases.open(Case(id=world.key(), user="ann", kind="other", at=1, gift=world.key()))
     await recorder.look()
-    await world.ledger.cases.decide(case.id, Decision("other", "a test", "op", 1))
+    await world.ledger.cases.decide(case.id, Decision("reversed", "a test", "op", 1))
+    await recorder.look()
+    await world.ledger.cases.finish(case.id, 1)
 
 
 async def erase_and_rank(world: World, room: RoomRef) -> None:
