@@ -37,6 +37,7 @@ from gifting.model.creators import Creators, PayoutTerms
 from gifting.model.money import key_time
 from gifting.model.payouts import (
     DAY_MS,
+    KEPT_DAYS,
     OPEN_MAX,
     PAYOUTS_MAX,
     SEND_AGAIN,
@@ -253,5 +254,8 @@ def _check_amount(draft: Payout, owned: Owned, terms: PayoutTerms) -> None:
             total, until = total - amount, created + DAY_MS
     if until or total > terms.daily_maximum:
         raise PayoutMax("More in 24 hours is not paid out.", until=until, cap=terms.daily_maximum)
-    if under_way(owned) >= OPEN_MAX or len(owned.payouts) >= PAYOUTS_MAX:
-        raise PayoutMax(f"{under_way(owned)} are under way, and there are {len(owned.payouts)}.")
+    if under_way(owned) >= OPEN_MAX:
+        raise PayoutMax(f"{under_way(owned)} are under way.")
+    if len(owned.payouts) >= PAYOUTS_MAX:
+        until = min(payout.created for payout in owned.payouts.values()) + KEPT_DAYS * DAY_MS
+        raise PayoutMax(f"There are {len(owned.payouts)}.", until=max(until, draft.created))

@@ -12,7 +12,7 @@ key                             type    holds
 ``{pNN}:wards:U``               zset    who has U for guardian, or has asked → when that was last noted (ms)
 ``{pNN}:orders``                zset    orders to look at (``user\\norder``) → when (ms)
 ``{pNN}:payouts:H``             hash    a creator's payouts; ``v``: how many changes, ``redo``: what broke off of the
-                                        creator's (``lua/include/host_redo.lua``)
+                                        creator's (``lua/include/host_redo.lua``), ``gone``: what was once kept
 ``{pNN}:payouts``               zset    payouts to look at (``host\\npayout``) → when (ms); in review: far ahead
 ``{pNN}:references``            hash    order, payout or reference of a provider → ``user\\norder``
 ``{pNN}:diamonds``              hash    host → milli-diamonds; ``host/D`` → those earned on day D since 1970,
@@ -70,7 +70,7 @@ key                             type    holds
 ``{p00}:sandbox``               hash    checkout of the sandbox → what it knows of it
 ``{p00}:sandbox/due``           zset    checkouts of which something is to be told → when (ms)
 ``{p00}:sandbox/changed``       zset    checkouts → when they last changed, or will (ms)
-``{p00}:sandbox/payouts``       hash    payout that the sandbox was asked to send → when (ms)
+``{p00}:sandbox/sent``          zset    the newest payouts that the sandbox was asked to send → when (ms)
 ``{p00}:sandbox/payouts/due``   zset    payouts and creators of which something is to be told → when (ms)
 ``{p00}:deliveries``            hash    purchase in a store → when, and what its store must be told by
 ``{p00}:promotion:I``           hash    order → what it holds of a promotion's budget; ``used``: their sum
@@ -119,7 +119,7 @@ class Keys:
     @property
     def sandbox_payouts(self) -> str:
         """The payouts that the sandbox was asked to send."""
-        return f"{self.bases[0]}:sandbox/payouts"
+        return f"{self.bases[0]}:sandbox/sent"
 
     @property
     def sandbox_payouts_due(self) -> str:

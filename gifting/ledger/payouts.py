@@ -14,14 +14,25 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from gifting.errors import Conflict, KeyReused, NotEnoughDiamonds, OutcomeUnknown, PayoutDecided, PayoutNotFound
+from gifting.errors import (
+    Conflict,
+    KeyExpired,
+    KeyReused,
+    NotEnoughDiamonds,
+    OutcomeUnknown,
+    PayoutDecided,
+    PayoutNotFound,
+)
 from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.status import Status
 from gifting.model.earnings import KEPT_DAYS
-from gifting.model.packing import unpack
+from gifting.model.money import key_time, parse_key
+from gifting.model.packing import pack, unpack
 from gifting.model.payouts import (
+    KEPT_MIN,
     OPEN,
     Fact,
+    Gone,
     Payout,
     PayoutMismatch,
     State,
@@ -31,9 +42,13 @@ from gifting.model.payouts import (
     due,
     entry_keys,
     may_send,
+    pack_gone,
     pack_payout,
     state,
+    to_forget,
+    unpack_gone,
     unpack_payout,
+    without,
 )
 
 TRIES: Final = 100
@@ -44,9 +59,13 @@ PAUSE: Final = 0.002
 
 VERSION: Final = b"v"
 REDO: Final = b"redo"
+GONE: Final = b"gone"
 
 REFERENCE: Final = "payout:"
 """What references to payouts begin with, among those to orders."""
+
+
+NONE_GONE: Final = Gone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +76,7 @@ class Owned:
     version: int
     payouts: Mapping[str, Payout]
     broken_off: bool = False
+    gone: Gone = NONE_GONE
 
     def payout(self, payout_id: str) -> Payout:
         """Raises PayoutNotFound."""
@@ -97,8 +117,9 @@ class Payouts:
         with translated():
             found = await self._calls.redis.hgetall(self._calls.keys.payouts_of(host)[0])
         version, broken_off = int(found.pop(VERSION, 0)), found.pop(REDO, None) is not None
-        made = {name.decode(): unpack_payout(one) for name, one in found.items()}
-        return Owned(host, version, made, broken_off)
+        gone = unpack_gone(kept) if (kept := found.pop(GONE, None)) else NONE_GONE
+        made = {name.decode(): unpack_payout(one) for name, one in found.items() if name.decode() not in gone.last}
+        return Owned(host, version, made, broken_off, gone)
 
     async def of_host(self, host: str) -> list[Payout]:
         """A host's payouts, the newest first."""
@@ -131,6 +152,7 @@ class Payouts:
 
         Raises:
             KeyReused: something else was asked for under the key.
+            KeyExpired: it is so old that what was asked for under it may be forgotten.
             NotEnoughDiamonds: so much is not available.
             OutcomeUnknown: it may be done; the same again finds out.
         """
@@ -138,14 +160,37 @@ class Payouts:
         def begin(owned: Owned) -> Payout | None:
             if draft.id in owned.payouts:
                 return None
+            if key_time(parse_key(draft.id)) <= owned.gone.until:
+                raise KeyExpired("A payout that was asked for with it may be forgotten.")
             allowed(owned)
             return draft
 
+        await self._forget_old(draft.host, draft.created)
         payout = await self._change(draft.host, draft.id, begin, hold=hold)
         await self._refer(payout, payout.id)
         if payout.digest != draft.digest:
             raise KeyReused("Another payout was asked for with this key.")
         return payout
+
+    async def _forget_old(self, host: str, now: int) -> None:
+        """Let go what is over and old, where a host has many, with what leads to it."""
+        key = self._calls.keys.payouts_of(host)[0]
+        with translated():
+            if await self._calls.redis.hlen(key) <= KEPT_MIN:
+                return
+        owned = await self.owned(host)
+        old = to_forget(owned.payouts.values(), now)
+        if not old or owned.broken_off:
+            return
+        ids = [*owned.gone.last, *(payout.id for payout in old)]
+        options = pack((owned.version, pack_gone(without(owned.gone, old)), ids))
+        if not unpack(await self._calls.run("payouts_forget", [key], options)):
+            return  # it has changed: the next time
+        pipe = self._calls.redis.pipeline(transaction=False)
+        for name in (f"{REFERENCE}{name}" for one in old for name in (one.id, *one.references)):
+            pipe.hdel(self._calls.keys.references(name), name)
+        with translated():
+            await pipe.execute()
 
     async def refer(self, payout: Payout) -> None:
         """Let a payout's id lead to it, if what wrote it broke off before that did."""

@@ -10,6 +10,9 @@ from gifting.ledger.calls import Calls, translated
 CHECKOUTS_MAX: Final = 10_000
 """Checkouts kept, a few hundred bytes each: those that change no more go first."""
 
+PAYOUTS_MAX: Final = 10_000
+"""Payouts of which it is kept that they were sent, some 100 bytes each."""
+
 PAYOUT: Final = "payout\n"
 CREATOR: Final = "creator\n"
 """What the names of those begin with of whom something is to be told, before the payout's id or the creator's."""
@@ -48,11 +51,13 @@ class SandboxBooks:
         return [checkout.decode() for checkout in found]
 
     async def pay(self, payout: str, now: int) -> int:
-        """Note that a payout is sent, of which somebody is to be told; when it was first, ms since 1970. It is kept for
-        good: some 60 bytes each.
+        """Note that a payout is sent, of which somebody is to be told; when it was first, ms since 1970. The newest
+        :data:`PAYOUTS_MAX` are kept.
         """
+        pipe = self._calls.redis.pipeline(transaction=True)
+        pipe.zadd(self._payouts, {payout: now}, nx=True).zremrangebyrank(self._payouts, 0, -PAYOUTS_MAX - 1)
         with translated():
-            first = await self._calls.redis.hsetnx(self._payouts, payout, now)
+            first, _ = await pipe.execute()
         if first:
             await self.tell(f"{PAYOUT}{payout}", now)
         return await self.paid(payout)
@@ -60,7 +65,7 @@ class SandboxBooks:
     async def paid(self, payout: str) -> int:
         """When a payout was sent; 0: never."""
         with translated():
-            return int(await self._calls.redis.hget(self._payouts, payout) or 0)
+            return int(await self._calls.redis.zscore(self._payouts, payout) or 0)
 
     async def tell(self, of: str, at: int) -> None:
         """Somebody is to be told of a payout or a creator, at that time (ms)."""

@@ -35,6 +35,7 @@ NAMES = (
     "order_put",
     "overlay_issue",
     "payout_put",
+    "payouts_forget",
     "person_put",
     "presence",
     "profile_erase",

@@ -108,4 +108,23 @@ MUTANTS = (
         ("days_since.get(base, oldest.get(base, int(day)) + 1)", "oldest.get(base, int(day)) + 1"),
         ("days_since.get(base, oldest.get(base, int(day)) + 1)", "0"),
     ),
+    *of(
+        "gifting/ledger/lua/payouts_forget.lua",
+        "ledger/payouts",
+        ("'v', version + 1, 'gone', gone", "'gone', gone"),
+        ("call_in_chunks('HDEL', KEYS[1], ids)\n", ""),
+    ),
+    *of(
+        "gifting/model/payouts.py",
+        "ledger/payouts",
+        ("state(payout) not in OPEN and not due(payout)", "state(payout) not in OPEN"),
+        ("ended and payout.created + KEPT_DAYS * DAY_MS <= now", "ended"),
+        ("if not payout.back)\n", ")\n"),
+    ),
+    *of(
+        "gifting/ledger/payouts.py",
+        "ledger/payouts",
+        ("            if key_time(parse_key(draft.id)) <= owned.gone.until:\n", "            if False:\n"),
+        ("if name.decode() not in gone.last}", "}"),
+    ),
 )

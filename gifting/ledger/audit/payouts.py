@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from copy import copy
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -22,8 +22,11 @@ from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Payout as Entry
 from gifting.ledger.keys import Keys
-from gifting.ledger.payouts import REDO, REFERENCE, VERSION
-from gifting.model.payouts import Payout, change, unpack_payout
+from gifting.ledger.payouts import GONE, NONE_GONE, REDO, REFERENCE, VERSION
+from gifting.model.payouts import Gone, Payout, change, unpack_gone, unpack_payout
+
+NAMED_MAX: Final = 5
+"""Payouts named in one sentence."""
 
 
 class _Kept(NamedTuple):
@@ -52,10 +55,25 @@ async def audit_payouts(
             sentence = f"Payout {name}: by the ledger {book.out} left {book.host} and {book.back} came back"
             told = f"{sentence}; it says {kept.out} of {kept.host}, and {kept.back}."
             _found(findings, "payout_differs", told, name, kept.base, kept.host)
+    missing = defaultdict(list)
     for name, book in books.items():
         if name not in reader.kept and name not in reader.broken:
-            sentence = f"{book.host} has no payout {name}, of which the ledger tells."
-            _found(findings, "payout_missing", sentence, name, keys.base(book.host), book.host)
+            *_, last = _forward(book, later[name])
+            missing[book.host].append((name, last.left))
+    for host in reader.gone.keys() | missing.keys():
+        _compare_gone(keys.base(host), host, missing[host], reader.gone.get(host, NONE_GONE), findings)
+
+
+def _compare_gone(base: str, host: str, missing: list[tuple[str, int]], gone: Gone, findings: Findings) -> None:
+    """Payouts that the ledger alone tells of are those that were forgotten."""
+    left = sum(diamonds for _, diamonds in missing)
+    if (len(missing), left) == (gone.count, gone.diamonds):
+        return
+    names = " ".join(name for name, _ in missing[:NAMED_MAX])
+    sentence = f"{host} has not {len(missing)} payouts of which the ledger tells ({names}), {left} milli-diamonds; "
+    told = f"{sentence}it has forgotten {gone.count}, {gone.diamonds}."
+    tags = (*(about.payout(name) for name, _ in missing), about.stream(base))
+    findings.found("payout_missing", told, *tags, shakes=(about.earnings(host),))
 
 
 class _Reader:
@@ -67,6 +85,7 @@ class _Reader:
         self._findings = findings
         self.kept: dict[str, _Kept] = {}
         self.broken: set[str] = set()
+        self.gone: dict[str, Gone] = {}
 
     async def read(self, page: list[Place]) -> None:
         pipe = self._redis.pipeline(transaction=False)
@@ -75,9 +94,20 @@ class _Reader:
         for place, found in zip(page, await pipe.execute(), strict=True):
             if self._keys.base(place.owner) != place.base:
                 self._findings.found("wrong_partition", f"{place.key} belongs elsewhere.", about.earnings(place.owner))
-            names = found.keys() - {VERSION, REDO}
+            gone = self._gone(place, found.pop(GONE, b""))
+            names = found.keys() - {VERSION, REDO, *(name.encode() for name in gone.last)}
             payouts = [self._payout(place, text(name), found[name]) for name in sorted(names)]
             await self._check_references(place, [payout for payout in payouts if payout])
+
+    def _gone(self, place: Place, value: bytes) -> Gone:
+        try:
+            gone = unpack_gone(value) if value else NONE_GONE
+        except msgspec.MsgspecError as error:
+            sentence = f"What is kept of the forgotten payouts of {place.owner} can't be: {error}."
+            self._findings.found("payout_broken", sentence, about.stream(place.base))
+            gone = NONE_GONE
+        self.gone[place.owner] = gone
+        return gone
 
     def _payout(self, place: Place, name: str, value: bytes) -> Payout | None:
         try:

@@ -96,7 +96,7 @@ async def entered(world: World) -> list[int]:
 
 
 async def sent(world: World) -> int:
-    return int(await world.redis.hlen(world.ledger.keys.sandbox_payouts))
+    return int(await world.redis.zcard(world.ledger.keys.sandbox_payouts))
 
 
 END = {"acct": State.PAID, "failed": State.FAILED, "returned": State.RETURNED, "refused": State.FAILED}

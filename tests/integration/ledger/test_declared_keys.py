@@ -23,7 +23,9 @@ from gifting.model.cases import Case, Decision
 from gifting.model.events import encode_event
 from gifting.model.house import PersonChange, RulesChange
 from gifting.model.money import parse_key
+from gifting.model.packing import pack
 from gifting.model.payout_table import PAYOUT
+from gifting.model.payouts import Gone, pack_gone
 from gifting.model.protection import Protection
 from gifting.model.reports import Report
 from gifting.model.reversals import Given
@@ -205,6 +207,8 @@ async def test_what_is_declared_is_touched_and_what_is_touched_is_declared(
     recorder = Recorder(monkeypatch, world.redis)
     await live_through_everything(world, recorder)
     await Days(world.redis, world.ledger.keys).raise_to(world.clock[0], 0)
+    payouts = world.ledger.keys.payouts_of("host2")[:1]
+    await scripts.call(world.redis, "payouts_forget", payouts, pack((1, pack_gone(Gone()), [])))
     assert set(scripts.NAMES) - recorder.names.keys() == {"rooms_page"}, "it goes in a pipeline"
     there = {shape(name) for name in recorder.there}
     for script, names in recorder.names.items():

@@ -12,11 +12,13 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from gifting import errors
+from gifting.ledger import payouts, sandbox
 from gifting.ledger.audit import audit
 from gifting.ledger.entries import Payout as Entered
 from gifting.ledger.halt import open_books
 from gifting.ledger.payouts import Hold, Owned
 from gifting.ledger.stream import Span, read_ledger
+from gifting.model import payouts as model
 from gifting.model.money import parse_key
 from gifting.model.payouts import Fact, Kind, Payout, PayoutMismatch, State, payout_id, state
 from tests.support.lua import hook
@@ -165,3 +167,86 @@ return real.call(command, key, ...)
     assert await balance(world) == (EARNED if backward else EARNED - 60_000)
     assert await entries(world) == ([60_000, -60_000] if backward else [60_000])
     assert not await world.redis.hexists(world.ledger.keys.payouts_of("host")[0], "redo")
+
+
+KEPT = 3
+
+
+@pytest.fixture
+async def many(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Payout]:
+    """Four that are paid, one that came back, one on its way; the first three may be forgotten after long."""
+    for module in (model, payouts):
+        monkeypatch.setattr(module, "KEPT_MIN", KEPT)
+    made = []
+    for place in range(KEPT + 3):
+        made.append(await request(world, 10_000))
+        world.clock[0] += 1000
+        if place < KEPT + 2:
+            await world.ledger.payouts.sending(made[-1].id, world.clock[0])
+            await say(world, made[-1], Kind.FAILED if place == 1 else Kind.PAID, reference=f"sandbox:po_{place}")
+    world.clock[0] += model.KEPT_DAYS * DAY
+    for one in made:
+        await world.ledger.payouts.asked(one.id, world.clock[0])
+    return made
+
+
+async def names(world: World) -> set[str]:
+    return {one.id for one in await world.ledger.payouts.of_host("host")}
+
+
+async def test_what_is_over_for_long_goes_where_there_are_many(world: World, many: list[Payout]) -> None:
+    before = await balance(world)
+    new = await request(world, 10_000)
+    assert await names(world) == {one.id for one in (*many[3:], new)}
+    assert await balance(world) == before - 10_000
+    gone = (await world.ledger.payouts.owned("host")).gone
+    assert (gone.count, gone.diamonds, gone.last) == (3, 20_000, tuple(one.id for one in many[:3]))
+    for one in many[:3]:
+        with pytest.raises(errors.PayoutNotFound):
+            await world.ledger.payouts.get(one.id)
+        with pytest.raises(errors.KeyExpired):
+            await world.ledger.payouts.request(replace(one, created=world.clock[0]), NO_HOLD, anyone)
+    with pytest.raises(errors.PayoutNotFound):
+        await world.ledger.payouts.apply(Fact("sandbox", Kind.RETURNED, world.clock[0], reference="sandbox:po_0"))
+
+
+async def test_what_is_young_or_not_over_stays(world: World, many: list[Payout]) -> None:
+    await say(world, many[0], Kind.RETURNED)
+    world.clock[0] = many[1].created + model.KEPT_DAYS * DAY
+    await request(world, 10_000)
+    assert await names(world) >= {one.id for one in many[2:]}
+    assert not await names(world) & {one.id for one in many[:2]}
+    assert (await world.ledger.payouts.owned("host")).gone.diamonds == 0
+
+
+async def test_who_breaks_off_while_forgetting_loses_nothing(world: World, many: list[Payout]) -> None:
+    broken = "calls = calls + 1; if calls == at then error({ err = 'ERR broken off' }, 0) end"
+    for at in range(1, 9):
+        with pytest.MonkeyPatch.context() as patch:
+            hook(patch, f"local calls, at = 0, {at}", f"{broken} return real.call(command, key, ...)")
+            with suppress(errors.Unavailable):
+                await world.ledger.payouts._forget_old("host", world.clock[0])
+        report = await audit(world.redis, world.ledger.keys)
+        assert report.clean, report.lines()
+    assert await names(world) == {one.id for one in many[3:]}
+    await world.ledger.payouts.request(draft(world, 10_000), NO_HOLD, anyone)
+
+
+async def test_the_audit_counts_what_is_forgotten(redis_client: Redis, redis_url: str, monkeypatch: Any) -> None:
+    for field, value in ((b"gone", b"x"), (b"gone", model.pack_gone(model.Gone(count=3)))):
+        await redis_client.flushdb()
+        async with a_world(redis_url, like_interval=0) as world:
+            await world.grant("ann", 10_000)
+            await world.send(count=EARNED // 500)
+            await request(world, 10_000)
+            await world.redis.hset(world.ledger.keys.payouts_of("host")[0], field, value)
+            report = await audit(world.redis, world.ledger.keys)
+            assert report.problems[0].name in {"payout_broken", "payout_missing"}
+
+
+async def test_the_sandbox_keeps_the_newest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "PAYOUTS_MAX", 3)
+    for number in range(5):
+        assert await world.ledger.sandbox.pay(f"payout {number}", 10 + number) == 10 + number
+    assert await world.ledger.sandbox.pay("payout 4", 99) == 14
+    assert [await world.ledger.sandbox.paid(f"payout {number}") for number in range(5)] == [0, 0, 12, 13, 14]
