@@ -119,7 +119,7 @@ MUTANTS = (
         "gifting/transport/gateway.py",
         "notices",
         ("        if result.duplicate:\n            return\n", ""),
-        ("        if result.notice:\n            self.spawn", "        if False:\n            self.spawn"),
+        ("        if result.notice:\n            self.tell", "        if False:\n            self.tell"),
         ("            self.notices.tell(notice.user, notice.event)\n\n    def heard", "            pass\n\n    def heard"),
     ),
 )  # fmt: skip
