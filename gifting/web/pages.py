@@ -57,6 +57,7 @@ def page_routes(rulebook: Rulebook, links: Sequence[ShortLink] = ()) -> list[Bas
         *(Route(link.path, partial(_follow, link), methods=["GET"]) for link in links),
         Route("/overlay", _page("overlay/overlay.html", OVERLAY_HEADERS), methods=["GET"]),
         Route("/purchases", _page("purchases/purchases.html", HEADERS), methods=["GET"]),
+        Route("/earnings", _page("earnings/earnings.html", HEADERS), methods=["GET"]),
         Route("/limits", _page("limits/limits.html", HEADERS), methods=["GET"]),
         Route("/rooms/{room}", _page("room/room.html", HEADERS), methods=["GET"]),
         Route("/checkout/{checkout}", _page("checkout/checkout.html", HEADERS), methods=["GET"]),

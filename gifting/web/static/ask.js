@@ -31,15 +31,25 @@ export class Api {
     return this.#call("DELETE", path);
   }
 
+  /** What is no JSON. @param {string} path */
+  async file(path) {
+    return (await this.#ask("GET", path)).blob();
+  }
+
   /** @param {string} method @param {string} path @param {object} [body] */
   async #call(method, path, body) {
+    return (await this.#ask(method, path, body)).json().catch(() => ({}));
+  }
+
+  /** @param {string} method @param {string} path @param {object} [body] */
+  async #ask(method, path, body) {
     const headers = { ...(this.#token && { Authorization: `Bearer ${this.#token}` }) };
     if (body) headers["Content-Type"] = "application/json";
     const reply = await fetch(at(path), { method, headers, ...(body && { body: JSON.stringify(body) }) }).catch(() => {
       throw new GiftingError("disconnected", "There is no connection to the server.", true);
     });
+    if (reply.ok) return reply;
     const told = await reply.json().catch(() => ({}));
-    if (!reply.ok) throw refusal({ temporary: reply.status >= 500, ...told, message: told.detail });
-    return told;
+    throw refusal({ temporary: reply.status >= 500, ...told, message: told.detail });
   }
 }

@@ -50,6 +50,19 @@ const WORDS = {
   case_closed: "This request was decided already.",
   too_many_cases: "You have asked for help with several things already. Please wait for an answer first.",
   provider_failed: "The payment service did not answer. No coins were issued. Try again in a moment.",
+  second_factor_required: "For this you have to sign in once more with your second factor, and then open this page anew.",
+  not_enough_diamonds: "So many diamonds are not available yet.",
+  payout_too_small: "That is too little to be paid out. Wait until more is available.",
+  payout_max: "No more is paid out in a day.",
+  kyc_required: "Before anything is paid out, your identity has to be verified.",
+  no_destination: "Say first where your money goes.",
+  destination_new: "Where your money goes was changed, so nothing is paid out for now.",
+  payouts_held: "Payouts are stopped. Please ask support.",
+  payouts_off: "Nothing is paid out here.",
+  no_archive: "There are no statements here.",
+  archive_unavailable: "Statements can't be read just now. Try again in a moment.",
+  no_pdf: "Statements can't be printed here. Save it as CSV instead.",
+  bad_period: "This has not begun yet.",
   rate_limited: "That was a little fast. Wait a moment, then try again.",
   too_many_pending: "That was a little fast. Wait a moment, then try again.",
   too_many_connections: "This stream is open too often at once. Close it elsewhere, then reload the page.",
@@ -69,7 +82,7 @@ const LATER = "That did not work just now. Try again in a moment.";
 const NEVER = "That did not work. Reload the page, and try again.";
 
 /** Refusals that end with time, and what is said of it. */
-const ENDS = { on_break: "It ends", muted: "It ends", platform_limit: FITS, spending_limit: FITS, guardian_limit: FITS, purchase_limit: FITS };
+const ENDS = { payout_max: "The rest can be asked for from", destination_new: "That ends", on_break: "It ends", muted: "It ends", platform_limit: FITS, spending_limit: FITS, guardian_limit: FITS, purchase_limit: FITS };
 const CAPPED = ["gift_cap", "streak_cap", "room_max_gift"];
 
 /**
