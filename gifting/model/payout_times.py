@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gifting.model.payouts import Payout, State, state
 
-_TIMES: Final = ("decided_at", "sending_at", "sent_at", "paid_at", "failed_at", "returned_at")
+_TIMES: Final = ("decided_at", "sending_at", "sent_at", "paid_at", "failed_at", "returned_at", "stuck_at")
 
 
 def as_of(payout: Payout, until: int) -> Payout:

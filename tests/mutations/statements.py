@@ -45,7 +45,9 @@ MUTANTS = (
         "economy/waiting",
         ("        if abs(now - self._read_at) < EVERY:\n", "        if False:\n"),
         ('            pipe.zrangebyscore(f"{base}:payouts", IN_REVIEW, "+inf", 0, PAGE)\n', ""),
-        ("if state(one) in OPEN), key=since)", "if state(one) in OPEN), key=lambda one: -since(one))"),
+        ("key=lambda one: waits_for(one)[1])", "key=lambda one: -waits_for(one)[1])"),
+        ("    if payout.stuck_at:\n", "    if False:\n"),
+        ("    return str(State.REQUESTED), payout.decided_at", "    return str(State.PROCESSING), payout.decided_at"),
     ),
     *of(
         "gifting/api/creators.py",

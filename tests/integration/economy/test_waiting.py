@@ -13,11 +13,11 @@ from gifting.economy.payers.base import Payer
 from gifting.economy.payers.sandbox import Sandbox
 from gifting.economy.payouts import Payouts
 from gifting.errors import ProviderFailed
-from gifting.ledger.waiting import EVERY
+from gifting.ledger.waiting import EVERY, STATES, waits_for
 from gifting.model.creator import CreatorRecord, Destination
 from gifting.model.creators import parse_creators
 from gifting.model.money import parse_key
-from gifting.model.payouts import ASK_EVERY, DAY_MS, Fact, Payout
+from gifting.model.payouts import ASK_EVERY, DAY_MS, SEND_AGAIN, Fact, Payout
 from tests.support.world import World
 
 TERMS = """
@@ -74,23 +74,23 @@ async def books(world: World) -> Books:
 
 
 async def test_payouts_under_way_are_counted_by_state_with_their_money_and_age(books: Books) -> None:
-    assert (await books.later(EVERY)).payouts == {"requested": 0, "review": 0, "processing": 0}
+    assert (await books.later(EVERY)).payouts == dict.fromkeys(STATES, 0)
     await books.ask(50_000)
     await books.ask(20_000, "review")
     waiting = await books.later(EVERY + 1000)
-    assert waiting.payouts == {"requested": 1, "review": 1, "processing": 0}
-    assert waiting.oldest == {"requested": 61.0, "review": 61.0, "processing": 0.0}
+    assert waiting.payouts == {"requested": 1, "review": 1, "processing": 0, "stuck": 0}
+    assert waiting.oldest == {"requested": 61.0, "review": 61.0, "processing": 0.0, "stuck": 0.0}
     assert waiting.money == {"USD": 70}
     await books.payouts.resume()
     waiting = await books.later(DAY_MS)
-    assert waiting.payouts == {"requested": 0, "review": 1, "processing": 1}
-    assert waiting.oldest["processing"] == DAY_MS / 1000, "to ask in vain makes it no younger"
+    assert waiting.payouts == {"requested": 1, "review": 1, "processing": 0, "stuck": 0}
+    assert waiting.oldest["requested"] == 61 + DAY_MS / 1000, "to ask in vain makes it no younger"
     books.payer.answers = True
     await books.payouts.resume()
     await books.later(ASK_EVERY + 1)
     await books.payouts.resume()
     waiting = await books.later(EVERY)
-    assert waiting.payouts == {"requested": 0, "review": 1, "processing": 0}
+    assert waiting.payouts == {"requested": 0, "review": 1, "processing": 0, "stuck": 0}
     assert waiting.money == {"USD": 20}
     (left,) = await waiting.open_payouts(books.world.clock[0])
     await books.world.ledger.payouts.decide(left.id, books.world.clock[0], "op", rejected=True)
@@ -111,7 +111,7 @@ async def test_one_that_was_asked_for_first_is_told_first_and_each_is_told_of_on
 async def test_payers_that_fail_are_counted(books: Books) -> None:
     await books.ask(50_000)
     for rounds in (1, 2):
-        await books.later(1000)
+        await books.later(SEND_AGAIN)
         await books.payouts.resume()
         assert books.payouts.failures == {"sandbox": rounds}
 
@@ -126,3 +126,10 @@ async def test_reversals_and_cases_are_counted_with_the_age_of_the_oldest(books:
     waiting = await books.later(EVERY)
     assert (waiting.reversals, waiting.reversals_age) == (len(keys.bases), 60 + len(keys.bases) - 1)
     assert (waiting.cases, waiting.cases_age) == (2, 65.0)
+
+
+async def test_what_is_on_its_way_waits_since_it_was_taken_and_what_is_stuck_since_it_is(books: Books) -> None:
+    made = replace(await books.ask(50_000), sending_at=5_000)
+    assert waits_for(made) == ("requested", made.created)
+    assert waits_for(replace(made, sent_at=7_000)) == ("processing", 7_000)
+    assert waits_for(replace(made, sent_at=7_000, stuck_at=9_000)) == ("stuck", 9_000)
