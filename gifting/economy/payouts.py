@@ -117,9 +117,9 @@ class Payouts:
 
     async def _known(self, host: str) -> Creator:
         """The creator, as the provider knows it where it is not verified here: no webhook may have told."""
-        creator = await self._ledger.creators.read(host)
+        creator = await self._ledger.creators.settled(host)
         if creator.record.kyc != "verified" and await self.identities.ask(host):
-            return await self._ledger.creators.read(host)
+            return await self._ledger.creators.settled(host)
         return creator
 
     def _draft(self, host: str, key: bytes, diamonds: int, terms: PayoutTerms, record: CreatorRecord) -> Payout:
@@ -193,7 +193,7 @@ class Payouts:
 
     async def _may_be_sent(self, payout: Payout) -> bool:
         """Whether nothing was said against the creator since; then it is noted that it is being sent."""
-        record = (await self._ledger.creators.read(payout.host)).record
+        record = (await self._ledger.creators.settled(payout.host)).record
         if record.held or record.kyc != "verified":
             return False
         return await self._is_ours(payout)

@@ -79,6 +79,15 @@ class Creators:
         own_commission = None if commission is None else int(commission)
         return Creator(read_record(record), int(balance or 0), int(debt or 0), own_commission, by_day, today)
 
+    async def settled(self, host: str) -> Creator:
+        """The same, once what broke off of the host's is done or forgotten. Raises Unavailable, also while halted."""
+        payouts = self._calls.keys.payouts_of(host)[0]
+        with translated():
+            broken_off = await self._calls.redis.hexists(payouts, "redo")
+        if broken_off:
+            await self._calls.timed("payout_put", self._calls.keys.payout_put(host), (host,))
+        return await self.read(host)
+
     async def change(
         self, host: str, rule: Rule, *, what: str, value: str, by: str, commission: int = KEEP
     ) -> CreatorRecord:
@@ -91,7 +100,7 @@ class Creators:
             Unavailable, and what the rule raises: it was not.
         """
         for tried in range(TRIES):
-            creator = await self.read(host)
+            creator = await self.settled(host)
             changed = rule(creator.record)
             if changed == creator.record and commission in (KEEP, creator.commission):
                 return changed

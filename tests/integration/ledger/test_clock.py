@@ -47,6 +47,24 @@ class Hands:
         return self.at
 
 
+def test_a_clock_that_stepped_may_be_what_it_was_until_it_has_held() -> None:
+    hands = Hands()
+    clock = Clock(hands)
+    assert len(set(clock.span_ms())) == 1
+    clock.measure(1_000_000, hands())
+    assert clock.span_ms() == (1_000_000, 1_000_000)
+    for ahead, span in ((86_400, (1_000_000, 87_400_000)), (-7_200, (-6_200_000, 87_400_000))):
+        clock.measure(1_000_000 + ahead * 1000, hands())
+        assert clock.span_ms() == span
+    hands.at += HOLD_MAX - 1
+    early = round((HOLD_MAX - 1) * 1000)
+    assert clock.span_ms() == (span[0] + early, span[1] + early)
+    hands.at += 1
+    assert clock.span_ms() == (clock.now_ms(), clock.now_ms())
+    clock.measure(clock.now_ms() + 60_000, hands())
+    assert clock.span_ms() == (clock.now_ms() - 60_000, clock.now_ms())
+
+
 # A clock that goes there and back.
 
 

@@ -16,6 +16,7 @@ from gifting.ledger.entries import AccountChange, Clawback, Payout
 from gifting.ledger.halt import open_books
 from gifting.ledger.payouts import Hold
 from gifting.ledger.stream import Span, read_ledger
+from gifting.model.creator import DESTINATION_WAIT_MS, CreatorRecord, with_destination
 from gifting.model.money import key_time, parse_key
 from gifting.model.payouts import Fact, Kind, payout_id
 from gifting.model.payouts import Payout as Record
@@ -154,6 +155,39 @@ async def test_what_breaks_off_anywhere_is_completed_by_what_comes_next(
             report = await audit(world.redis, world.ledger.keys)
             assert {one.name for one in report.problems} <= ROOM, (at, report.lines())
             assert not await world.redis.hexists(world.ledger.keys.payouts_of("host")[0], "redo")
+        if not broke:
+            break
+    assert 8 < at < 59
+
+
+async def test_a_destination_that_broke_off_waits_no_less_and_is_not_overlooked(
+    redis_client: Redis, redis_url: str
+) -> None:
+    """Nor does the one of before come back at once."""
+    for at in range(1, 60):
+        await redis_client.flushdb()
+        async with a_world(redis_url, partitions=2, like_interval=0) as world:
+            host = Host(world)
+
+            async def put(account: str, host: Host = host) -> None:
+                now = host.world.clock[0]
+
+                def rule(record: CreatorRecord) -> CreatorRecord:
+                    return with_destination(record, "sandbox", account, now)
+
+                creators = host.world.ledger.creators
+                await creators.change("host", rule, what="destination", value=account, by="host")
+
+            await put("first")
+            broke = await broken_off(redis_url, host, lambda _: put("second"), at)
+            entered = (await host.counts())[2] == 2
+            world.clock[0] += DESTINATION_WAIT_MS
+            await put("first")
+            to = (await world.ledger.creators.settled("host")).record.destination
+            assert to is not None
+            assert to.account == "first"
+            assert to.good_at == (world.clock[0] + DESTINATION_WAIT_MS if entered else to.since)
+            assert (await host.counts())[2] == (3 if entered else 1)
         if not broke:
             break
     assert 8 < at < 59
