@@ -86,7 +86,7 @@ MUTANTS = (
     *of(
         "gifting/ledger/lua/include/room.lua",
         "trimmed_books",
-        ("  if r.archived and r.archived < first then\n", "  if false then\n"),
-        ("    first = r.archived + 1\n", "    first = 0\n"),
+        ("archived and math.min(first, archived + 1)", "archived and first"),
+        ("archived and math.min(first, archived + 1)", "archived and 0"),
     ),
 )

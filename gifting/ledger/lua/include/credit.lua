@@ -118,11 +118,10 @@ end
 
 function credit.full(c, gift)
   local to, coins = c.targets[gift.target.number], gift.coins
-  if earnings.inexact(to.purse, coins) then
-    return Status.BAD_AMOUNT
-  end
   local diamonds = earnings.share(to.purse, coins)
-  if to.purse.diamonds + diamonds > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then
+  if not diamonds then
+    return Status.BAD_AMOUNT
+  elseif to.purse.diamonds + diamonds > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then
     return Status.WALLET_FULL
   end
   return nil
@@ -130,7 +129,7 @@ end
 
 local function enter_credit(c, e, rate, gift, seq, diamonds)
   local n = e.n
-  local entry = rate.commission > 0 and LESS .. c.entry:sub(2) or c.entry
+  local entry = rate.commission and LESS .. c.entry:sub(2) or c.entry
   e[n + 1], e[n + 2], e[n + 3], e[n + 4] = entry, gift.key, wire[gift.user], gift.target.credited
   e[n + 5], e[n + 6], e[n + 7], e[n + 8] = wire[seq], wire[gift.coins], wire[diamonds], rate.told
   e.n = n + 8

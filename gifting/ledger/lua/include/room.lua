@@ -31,7 +31,7 @@ end
 
 function room.open(p, at, id)
   local found = redis.call('HMGET', KEYS[at], 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank',
-    'rules', 'archived')
+    'rules')
   if not found[1] then
     return nil
   end
@@ -39,7 +39,7 @@ function room.open(p, at, id)
     id = id, key = KEYS[at], log_key = KEYS[at + 1], streaks_key = KEYS[at + 2], top_key = KEYS[at + 3],
     users_key = KEYS[at + 4], state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
-    rules = found[8], archived = tonumber(found[9]),
+    rules = found[8],
     count = 0, size = 0, pieces = new_pieces(), n = 1, index = { nil, nil, nil, nil }, heads = {}, full = {},
     spent = {}, users = {}, streaks = {}, wanted = {}, finished = {},
   }
@@ -125,13 +125,15 @@ local function pack_batch(r, batch, rank)
   return table.concat(pieces)
 end
 
--- Where an archive follows, nothing goes that it does not have.
+-- The first seq that stays. Where an archive follows, nothing goes that it does not have.
+local function first_kept(r, seq, keep)
+  local first = seq - keep + 1
+  local archived = first > 0 and redis.call('HGET', r.key, 'archived')
+  return archived and math.min(first, archived + 1) or math.max(first, 0)
+end
+
 local function log_batch(r, batch, packed, keep)
-  local first = math.max(batch.seq - keep + 1, 0)
-  if r.archived and r.archived < first then
-    first = r.archived + 1
-  end
-  redis.call('XADD', r.log_key, 'MINID', '~', first,
+  redis.call('XADD', r.log_key, 'MINID', '~', first_kept(r, batch.seq, keep),
     digits(batch.seq) .. '-' .. batch.count, 'b', packed)
 end
 
