@@ -47,7 +47,7 @@ async def test_what_was_bought_is_told_with_its_price_and_can_be_given_back(
     lines = page.page.locator("#purchases > li")
     await expect(lines.first).to_contain_text("70 coins")
     await expect(lines.first).to_contain_text("not paid yet")
-    await expect(lines.first.locator("button")).to_have_text("Go on to pay")
+    await expect(lines.first.locator("button").first).to_have_text("Go on to pay")
     await expect(lines.nth(1)).to_contain_text("€3.79")
     await expect(lines.nth(1)).to_contain_text("paid")
     assert await violations(page) == []
@@ -56,12 +56,12 @@ async def test_what_was_bought_is_told_with_its_price_and_can_be_given_back(
         "POST", f"/v1/rooms/{scene.room}/gifts", {"gift": "petal", "key": new_key(), "count": 50}
     )
     question = page.page.locator("dialog.question")
-    await lines.nth(1).locator("button").click()
+    await lines.nth(1).locator("button", has_text="Give it back").click()
     await expect(question).to_contain_text("300 coins are taken")
     assert await violations(page) == []
     await question.locator("button", has_text="Not now").click()
     assert await scene.coins("kim") == 300
-    await lines.nth(1).locator("button").click()
+    await lines.nth(1).locator("button", has_text="Give it back").click()
     await question.locator(".yes").click()
     await expect(lines.nth(1).locator(".receipt")).to_contain_text("Given back: 300 coins for €3.24")
     await expect(page.page.locator("#notice")).to_contain_text("You gave back 300 coins")
@@ -79,11 +79,40 @@ async def test_where_nothing_can_be_given_back_that_is_said(browser: Browser, sc
     await buy(scene, "lee", "coins-70")
     page = await own_page(browser, scene, "purchases", "lee")
     await expect(page.page.locator("#purchases > li")).to_contain_text("can't be changed back into money")
-    assert await page.page.locator("#purchases button").count() == 0
+    assert await page.page.locator("#purchases button").all_text_contents() == ["Ask for help"]
     none = await own_page(browser, scene, "purchases", "new")
     await expect(none.page.locator("#purchases")).to_have_text("You have bought nothing yet.")
     lost = await browser.open(f"{scene.url}/purchases")
     await expect(lost.page.locator("#notice")).to_contain_text("link is not whole")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+async def test_help_is_asked_for_once_at_a_time_and_its_outcome_is_read(
+    browser: Browser, scene: Scene, width: int
+) -> None:
+    order = await buy(scene, "ned", "coins-70")
+    page = await own_page(browser, scene, "purchases", "ned", width)
+    line, question = page.page.locator("#purchases > li"), page.page.locator("dialog.question")
+    await line.locator("button", has_text="Ask for help").click()
+    await question.locator("select").select_option("minor")
+    await question.locator("textarea").fill("<b>My son</b> had my phone.")
+    assert await violations(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await question.locator(".yes").click()
+    await expect(line).to_contain_text("A child has paid.")
+    await expect(line).to_contain_text("Somebody looks at it.")
+    assert await line.locator("button", has_text="Ask for help").count() == 0
+    ned = scene.server.caller(scene.user("ned"), "viewer")
+    (case,) = (await ned.call("GET", "/v1/support/cases"))["cases"]
+    assert (case["order"], case["kind"], case["text"]) == (order["id"], "minor", "<b>My son</b> had my phone.")
+    decided = {"outcome": "refused", "reason": "Please tell us <i>when</i>."}
+    await scene.operator.call("POST", f"/v1/support/cases/{case['id']}/resolve", decided)
+    await page.page.reload()
+    await expect(line).to_contain_text("Nothing was changed.")
+    await expect(line).to_contain_text("Please tell us <i>when</i>.")
+    await expect(line.locator("button", has_text="Ask for help")).to_have_count(1)
+    assert await violations(page) == []
+    assert page.errors == []
 
 
 async def test_what_a_dispute_means_and_until_when_one_can_pay_is_said(browser: Browser, scene: Scene) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from gifting.archive import statement
 from gifting.archive.finance import replay
 from gifting.archive.reading import Archive
 from gifting.archive.schema import closings
 from gifting.archive.statement import Statements
 from gifting.archive.statements import REPORTS
 from gifting.archive.store import Store
+from gifting.archive.tail import read_tail
 from gifting.model.packing import pack
 from gifting.model.payouts import Payout
 from gifting.model.periods import ends, starts
@@ -141,6 +143,19 @@ async def test_it_is_the_same_wherever_the_archiver_and_the_sealer_are(books: Bo
     archived = [await books.read(period) for period in periods]
     await books.seal()
     assert before == archived == [await books.read(period) for period in periods]
+
+
+async def test_what_is_archived_while_it_is_read_is_told_once(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    await a_winter(books)
+    expected = await books.read("2025-12")
+
+    async def read_and_archived(*of: Any) -> Any:
+        found = await read_tail(*of)
+        await books.archive()
+        return found
+
+    monkeypatch.setattr(statement, "read_tail", read_and_archived)
+    assert await books.read("2025-12") == expected
 
 
 async def test_every_closing_is_what_was_sealed_and_what_finance_owes(books: Books) -> None:

@@ -1,10 +1,11 @@
-/** What a viewer has bought, what became of it, and the way to give it back: /purchases#token=… */
+/** What a viewer has bought, what became of it, the way to give it back, and to ask for help: /purchases#token=… */
 
 import { ask } from "../dialog.js";
 import { coins, el } from "../dom.js";
 import { uuid7 } from "../lib/keys.js";
 import { money, moment } from "../money.js";
 import { api, attempt, byId, say, start } from "../own.js";
+import * as help from "./help.js";
 
 const STATES = {
   created: "not paid yet",
@@ -36,13 +37,13 @@ const RECEIPTS = {
 };
 
 async function show() {
-  const { purchases } = await api.get("/v1/purchases");
-  const lines = purchases.map((one) => el("li", "panel", "", purchase(one)));
+  const [{ purchases }, cases] = await Promise.all([api.get("/v1/purchases"), help.asked()]);
+  const lines = purchases.map((one) => el("li", "panel", "", purchase(one, cases.get(one.id) ?? [])));
   byId("purchases").replaceChildren(...(lines.length ? lines : [el("li", "soft", "You have bought nothing yet.")]));
 }
 
 /** @returns {Node[]} */
-function purchase(one) {
+function purchase(one, cases) {
   const bonus = one.bonus ? ` + ${coins(one.bonus)} on top` : "";
   const head = el("div", "row", "", [
     el("h2", "", `${coins(one.coins)}${bonus}`),
@@ -58,13 +59,15 @@ function purchase(one) {
   if (one.refunded) said.push(`${money(one.refunded, one.currency)} went back to you, and ${coins(one.taken)} were taken back.`);
   if (one.withdrawable) said.push(`What you have not spent of it you can give back until ${moment(one.withdraw_until)}.`);
   else if (one.state === "paid" && !one.refundable) said.push(one.terms);
-  return [head, about, ...said.map((text) => el("p", "soft", text)), ...one.receipts.map(receipt), buttons(one)];
+  return [head, about, ...said.map((text) => el("p", "soft", text)), ...one.receipts.map(receipt), ...cases.map(help.told), buttons(one, cases)];
 }
 
-function buttons(one) {
+function buttons(one, cases) {
   const made = [];
   if (one.url) made.push(button("Go on to pay", "yes", () => location.assign(one.url)));
   if (one.withdrawable) made.push(button("Give it back", "", () => attempt(() => giveBack(one))));
+  const waits = cases.some((asked) => asked.state !== "closed");
+  if (!waits) made.push(button("Ask for help", "", () => attempt(() => help.askFor(one.id, show))));
   return made.length ? el("div", "buttons", "", made) : "";
 }
 
