@@ -35,9 +35,9 @@ from gifting.ledger.payouts import Hold, Owned, under_way
 from gifting.model.creator import CreatorRecord, Destination
 from gifting.model.creators import Creators, PayoutTerms
 from gifting.model.money import key_time
+from gifting.model.old_payouts import KEPT_DAYS
 from gifting.model.payouts import (
     DAY_MS,
-    KEPT_DAYS,
     OPEN_MAX,
     PAYOUTS_MAX,
     SEND_AGAIN,

@@ -24,15 +24,15 @@ from gifting.errors import (
     PayoutNotFound,
 )
 from gifting.ledger.calls import Calls, check, translated
+from gifting.ledger.old_payouts import are_many, forget
 from gifting.ledger.status import Status
 from gifting.model.earnings import KEPT_DAYS
 from gifting.model.money import key_time, parse_key
-from gifting.model.packing import pack, unpack
+from gifting.model.old_payouts import NONE_GONE, Gone, to_forget, unpack_gone
+from gifting.model.packing import unpack
 from gifting.model.payouts import (
-    KEPT_MIN,
     OPEN,
     Fact,
-    Gone,
     Payout,
     PayoutMismatch,
     State,
@@ -42,13 +42,9 @@ from gifting.model.payouts import (
     due,
     entry_keys,
     may_send,
-    pack_gone,
     pack_payout,
     state,
-    to_forget,
-    unpack_gone,
     unpack_payout,
-    without,
 )
 
 TRIES: Final = 100
@@ -63,9 +59,6 @@ GONE: Final = b"gone"
 
 REFERENCE: Final = "payout:"
 """What references to payouts begin with, among those to orders."""
-
-
-NONE_GONE: Final = Gone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,24 +166,14 @@ class Payouts:
         return payout
 
     async def _forget_old(self, host: str, now: int) -> None:
-        """Let go what is over and old, where a host has many, with what leads to it."""
-        key = self._calls.keys.payouts_of(host)[0]
-        with translated():
-            if await self._calls.redis.hlen(key) <= KEPT_MIN:
-                return
+        """Let go what is over and old, where a host has many."""
+        if not await are_many(self._calls, host):
+            return
         owned = await self.owned(host)
         old = to_forget(owned.payouts.values(), now)
-        if not old or owned.broken_off:
-            return
-        ids = [*owned.gone.last, *(payout.id for payout in old)]
-        options = pack((owned.version, pack_gone(without(owned.gone, old)), ids))
-        if not unpack(await self._calls.run("payouts_forget", [key], options)):
-            return  # it has changed: the next time
-        pipe = self._calls.redis.pipeline(transaction=False)
-        for name in (f"{REFERENCE}{name}" for one in old for name in (one.id, *one.references)):
-            pipe.hdel(self._calls.keys.references(name), name)
-        with translated():
-            await pipe.execute()
+        if old and not owned.broken_off:
+            names = [f"{REFERENCE}{name}" for one in old for name in (one.id, *one.references)]
+            await forget(self._calls, host, owned.version, owned.gone, old, names)
 
     async def refer(self, payout: Payout) -> None:
         """Let a payout's id lead to it, if what wrote it broke off before that did."""

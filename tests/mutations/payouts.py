@@ -115,7 +115,7 @@ MUTANTS = (
         ("call_in_chunks('HDEL', KEYS[1], ids)\n", ""),
     ),
     *of(
-        "gifting/model/payouts.py",
+        "gifting/model/old_payouts.py",
         "ledger/payouts",
         ("state(payout) not in OPEN and not due(payout)", "state(payout) not in OPEN"),
         ("ended and payout.created + KEPT_DAYS * DAY_MS <= now", "ended"),

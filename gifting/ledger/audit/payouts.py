@@ -22,8 +22,9 @@ from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Payout as Entry
 from gifting.ledger.keys import Keys
-from gifting.ledger.payouts import GONE, NONE_GONE, REDO, REFERENCE, VERSION
-from gifting.model.payouts import Gone, Payout, change, unpack_gone, unpack_payout
+from gifting.ledger.payouts import GONE, REDO, REFERENCE, VERSION
+from gifting.model.old_payouts import NONE_GONE, Gone, unpack_gone
+from gifting.model.payouts import Payout, change, unpack_payout
 
 NAMED_MAX: Final = 5
 """Payouts named in one sentence."""

@@ -23,9 +23,9 @@ from gifting.model.cases import Case, Decision
 from gifting.model.events import encode_event
 from gifting.model.house import PersonChange, RulesChange
 from gifting.model.money import parse_key
+from gifting.model.old_payouts import Gone, pack_gone
 from gifting.model.packing import pack
 from gifting.model.payout_table import PAYOUT
-from gifting.model.payouts import Gone, pack_gone
 from gifting.model.protection import Protection
 from gifting.model.reports import Report
 from gifting.model.reversals import Given

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from gifting import errors
-from gifting.ledger import payouts, sandbox
+from gifting.ledger import old_payouts, sandbox
 from gifting.ledger.audit import audit
 from gifting.ledger.entries import Payout as Entered
 from gifting.ledger.halt import open_books
 from gifting.ledger.payouts import Hold, Owned
 from gifting.ledger.stream import Span, read_ledger
-from gifting.model import payouts as model
+from gifting.model import old_payouts as model
 from gifting.model.money import parse_key
 from gifting.model.payouts import Fact, Kind, Payout, PayoutMismatch, State, payout_id, state
 from tests.support.lua import hook
@@ -175,7 +175,7 @@ KEPT = 3
 @pytest.fixture
 async def many(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Payout]:
     """Four that are paid, one that came back, one on its way; the first three may be forgotten after long."""
-    for module in (model, payouts):
+    for module in (model, old_payouts):
         monkeypatch.setattr(module, "KEPT_MIN", KEPT)
     made = []
     for place in range(KEPT + 3):
