@@ -70,6 +70,10 @@ class Withdrawn:
     coins: int
     bonus: int
     amount: int
+    known: frozenset[str] = frozenset()
+    """Refunds without its name that were told of before."""
+    asked: bool = False
+    """By an operator: it takes what a refund by the provider would."""
     ended: str = ""
     """``done`` or ``failed``."""
 
@@ -136,37 +140,70 @@ class Bought:
         safe = self.in_dispute() or self.lost() or self.gone_back() >= self.price
         return bool(self.payments and warned > cleared and not safe)
 
+    def others(self) -> dict[str, int]:
+        """Refunds that count and carry out no withdrawal by name."""
+        return {what: amount for what, (amount, name) in self.refunds().items() if name not in self.withdrawn}
+
+    def told_of(self) -> set[str]:
+        return {self.withdrawal_of(what) for what in self.objects(Kind.REFUNDED, Kind.REFUND_FAILED)}
+
+    def beside(self) -> list[int]:
+        """Money of :meth:`others`, by how many withdrawals were made before it was told of, without what is believed
+        to carry one of them out: the last withdrawal first, by the refund that was told of soonest after it.
+        """
+        made = list(self.withdrawn.items())
+        left = [0] * (len(made) + 1)
+        for what, amount in self.others().items():
+            left[sum(1 for _, one in made if what not in one.known)] += amount
+        for place, (name, one) in reversed(list(enumerate(made))):
+            if name not in self.told_of() and one.ended != "failed":
+                for _ in range(one.amount):
+                    if later := next((at for at in range(place + 1, len(left)) if left[at]), 0):
+                        left[later] -= 1
+        return left
+
     def gone_back(self) -> int:
         """Money, to the buyer, by refunds; of what was paid once."""
         refunds = self.refunds()
         named = sum(amount for amount, name in refunds.values() if name in self.withdrawn)
-        others = sum(amount for amount, name in refunds.values() if name not in self.withdrawn)
-        told_of = {self.withdrawal_of(what) for what in self.objects(Kind.REFUNDED, Kind.REFUND_FAILED)}
-        done = sum(one.amount for name, one in self.withdrawn.items() if one.ended == "done" and name not in told_of)
-        return within(named + max(others, done) - self.price * (self.payments - 1), self.price)
+        unnamed = [one for name, one in self.withdrawn.items() if name not in self.told_of()]
+        done = sum(one.amount for one in unnamed if one.ended == "done")
+        others = max(sum(self.others().values()), done + sum(self.beside()))
+        return within(named + others - self.price * (self.payments - 1), self.price)
+
+    def counts(self, name: str) -> bool:
+        """Whether a withdrawal has not come to nothing."""
+        if name in self.told_of():
+            return name in {named for _, named in self.refunds().values()}
+        return self.withdrawn[name].ended != "failed"
 
     def due_back(self) -> tuple[int, int, int]:
         """Paid and bonus coins that must be out, and the money that is said to have gone back for them."""
         if not self.payments:
             return 0, 0, 0
-        refunds = self.refunds()
-        told_of = {self.withdrawal_of(what) for what in self.objects(Kind.REFUNDED, Kind.REFUND_FAILED)}
-        counting = {name for _, name in refunds.values()}
-        taken = {
-            name: one
-            for name, one in self.withdrawn.items()
-            if (name in counting if name in told_of else one.ended != "failed")
-        }
-        money = sum(amount for amount, name in refunds.values() if name not in self.withdrawn)
-        money -= sum(one.amount for name, one in taken.items() if name not in told_of)
-        money -= self.price * (self.payments - 1)
-        money = within(max(money, 0) + self.lost(), self.price)
-        before = sum(one.amount for one in taken.values())
-        paid = floor(self.coins * Fraction(money, self.price)) + sum(one.coins for one in taken.values())
-        bonus = floor(self.bonus * Fraction(within(before + money, self.price), self.price))
-        bonus -= floor(self.bonus * Fraction(before, self.price))
-        bonus = max(bonus, 0) + sum(one.bonus for one in taken.values())
-        return min(paid, self.coins), min(bonus, self.bonus), min(before + money, self.price)
+        beside, twice = self.beside(), self.price * (self.payments - 1)
+        while twice and any(beside):
+            beside[max(at for at, money in enumerate(beside) if money)] -= 1
+            twice -= 1
+        gone, paid, bonus, refunded = 0, 0, 0, 0
+        for money, (name, one) in zip(beside, self.withdrawn.items(), strict=False):
+            refunded += money
+            bonus += self.bonus_of(gone + money) - self.bonus_of(gone)
+            gone += money
+            if self.counts(name):
+                share = self.bonus_of(gone + one.amount) - self.bonus_of(gone)
+                paid, bonus = paid + one.coins * (not one.asked), bonus + (share if one.asked else one.bonus)
+                refunded += one.amount * one.asked
+                gone += one.amount
+        last = within(beside[-1] + self.lost(), self.price)
+        bonus += self.bonus_of(gone + last) - self.bonus_of(gone)
+        refunded = min(refunded + beside[-1] + self.lost(), self.price)
+        paid += floor(self.coins * Fraction(refunded, self.price))
+        return min(paid, self.coins), min(bonus, self.bonus), min(gone + last, self.price)
+
+    def bonus_of(self, money: int) -> int:
+        """The bonus coins of so much of the price."""
+        return floor(self.bonus * Fraction(within(money, self.price), self.price))
 
 
 def within(value: int, most: int) -> int:
@@ -229,9 +266,25 @@ class Shop:
             return None
         share = floor(order.bonus * Fraction(order.out[0] + coins, order.coins)) - order.out[1]
         bonus = within(share, self.purse(order.user).bonus)
-        order.withdrawn[name] = Withdrawn(coins, bonus, amount)
+        order.withdrawn[name] = Withdrawn(coins, bonus, amount, frozenset(self.unnamed(order)))
         self._follow(order)
         return order.withdrawn[name]
+
+    def unnamed(self, order: Bought) -> set[str]:
+        told = order.objects(Kind.REFUNDED, Kind.REFUND_FAILED)
+        return {what for what in told if order.withdrawal_of(what) not in order.withdrawn}
+
+    def refund(self, order: Bought, name: str, amount: int) -> bool:
+        """An operator's, of ``amount`` (0: all that is left); whether it may be."""
+        left = order.price - order.due_back()[2]
+        money = amount or left
+        if not order.payments or order.in_dispute() or order.lost() or not 0 < money <= left:
+            return False
+        if order.gone_back() >= order.price:
+            return False
+        order.withdrawn[name] = Withdrawn(0, 0, money, frozenset(self.unnamed(order)), asked=True)
+        self._follow(order)
+        return True
 
     def end_withdrawal(self, order: Bought, name: str, ended: str) -> None:
         one = order.withdrawn[name]

@@ -20,6 +20,7 @@ from gifting.model.catalog import load_catalog
 from gifting.model.effects import Effect, Kind
 from gifting.model.lots import unspent
 from gifting.model.money import make_key
+from gifting.model.orders import Asked
 from gifting.model.values import RoomRef
 from tests.support.accounts import account_of
 from tests.support.orders import anyone, draft
@@ -140,10 +141,26 @@ class OrdersMachine(RuleBasedStateMachine):
             purse.spend(coins)
 
     @precondition(lambda self: self.shop.orders)
+    @rule(data=st.data(), share=st.sampled_from([0, 1, 2, 3]))
+    def an_operator_refunds(self, data: st.DataObject, share: int) -> None:
+        name, order = self.an_order(data)
+        key, amount = self.key(), order.price // share if share else 0
+        expected = self.shop.refund(order, key, amount)
+        asked = Asked("op", "a test", whole=not amount)
+        try:
+            self.run(self.ledger.refunds.ask(name, key, amount, asked, 5))
+        except errors.NotReversible:
+            assert not expected
+        else:
+            assert expected
+
+    @precondition(lambda self: self.shop.orders)
     @rule(data=st.data())
     def withdraw(self, data: st.DataObject) -> None:
         name, order = self.an_order(data)
-        key = data.draw(st.sampled_from([self.key(), *order.withdrawn]))
+        key = data.draw(
+            st.sampled_from([self.key(), *(name for name, one in order.withdrawn.items() if not one.asked)])
+        )
         expected = self.shop.withdraw(order, key) if order.payments else None
         try:
             _, taken = self.run(self.ledger.orders.withdraw(name, key, 5))
