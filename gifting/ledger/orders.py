@@ -176,14 +176,15 @@ class Orders:
             Conflict: it would be something else than what was shown.
             NotWithdrawable: nothing is left of it, or its time is over.
         """
-        raw, name = parse_key(key), key.lower()
+        parse_key(key)
+        name = key.lower()
         user, _ = await self._books.located(order_id)
 
         def take(held: Held) -> Put | None:
             order = held.order(order_id)
             if name in order.withdrawals:
                 return None
-            put = _withdrawing(held, order, name, raw, now)
+            put = _withdrawing(held, order, name, now)
             one = put.order.withdrawals[name]
             if shown not in (None, (one.coins, one.amount)):
                 raise Conflict(f"By now it would be {one.coins} coins for {one.amount}.")
@@ -209,7 +210,9 @@ class Orders:
             if one is None or one.done_at or one.failed_at:
                 return None
             ended = booked(_with(order, name, replace(one, **times)), held.account.purchased)
-            return Put(ended, effect_key(Effect(order.provider, name, Kind.REFUND_FAILED, max(times.values()))))
+            return Put(
+                ended, effect_key(Effect(order.provider, f"{order.id} {name}", Kind.REFUND_FAILED, max(times.values())))
+            )
 
         return await self._books.change(user, order_id, finish)
 
@@ -218,9 +221,10 @@ def _with(order: Order, name: str, one: Withdrawal) -> Order:
     return replace(order, withdrawals=order.withdrawals | {name: one})
 
 
-def _withdrawing(held: Held, order: Order, name: str, key: bytes, now: int) -> Put:
+def _withdrawing(held: Held, order: Order, name: str, now: int) -> Put:
     """The order with what is left of it taken out. What the user got later must be there beside that."""
     one = withdrawal(order, held.paid, held.account.bonus, held.orders.values(), now)
     later = sum(kept(other) for other in held.orders.values() if other.before > order.before)
     taken = booked(_with(order, name, one), held.account.purchased)
+    key = effect_key(Effect(order.provider, f"{order.id} {name}", Kind.REFUNDED, now))  # a name is an order's own
     return Put(taken, key, Coins(one.coins + later, one.bonus))

@@ -4,9 +4,11 @@ taken once, each gift is reversed once, whoever dies in between and however ofte
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,10 +19,14 @@ from gifting import errors
 from gifting.economy.economy import Economy
 from gifting.economy.providers.sandbox.cards import Fate
 from gifting.ledger.audit import audit
+from gifting.ledger.keys import Keys
 from gifting.model.consequences import State, state
 from gifting.model.money_back import money_back
+from gifting.model.protection import Protection, write_protection
 from tests.support.accounts import account_of
-from tests.support.economy import REASON, Killed, Killer, an_economy, bought, diamonds, gave, has, paid_back
+from tests.support.economy import NUMBERS, REASON, Killed, Killer, an_economy, bought, diamonds, gave, has, paid_back
+from tests.support.keys import new_key
+from tests.support.server import Server
 from tests.support.world import World, a_world
 
 
@@ -178,3 +184,62 @@ async def test_whoever_dies_at_a_step_all_of_it_is_done_once(
             if not killer.dead:
                 break
     assert 8 < count < 29
+
+
+@pytest.mark.slow
+async def test_over_http_for_operators_only_once_per_key_and_in_their_acts(tmp_path: Path) -> None:
+    async with Server(tmp_path / "data", providers="sandbox", sandbox_delay=0, message_rate=1000) as server:
+        await server.room("r1")
+        url = f"unix://{server.data_dir.resolve()}/redis.sock"
+        async with Redis.from_url(url) as redis:
+            key = f"{Keys('gifting', 16).base('ann')}:accounts"
+            await redis.hset(key, "ann", write_protection(Protection(asked=1)))
+        buyer, operator = server.caller("ann", "viewer", region="DE", age=30), server.operator
+        order = await buyer.call(
+            "POST", "/v1/purchases", {"package": "coins-350", "provider": "sandbox", "key": new_key()}
+        )
+        pay = f"/v1/sandbox/checkouts/{order['url'].rpartition('/')[2]}/pay"
+        await buyer.call("POST", pay, {"card": NUMBERS[Fate.PAYS]})
+        path, gift = f"/v1/purchases/{order['id']}", new_key()
+        while (await buyer.call("GET", path))["state"] != "paid":
+            await asyncio.sleep(0.01)
+        await buyer.call("POST", "/v1/rooms/r1/gifts", {"gift": "spark", "count": 350, "key": gift})
+        with pytest.raises(errors.NoArchive):
+            await operator.call("GET", f"{path}/gifts")
+        body = {"gifts": [gift.upper()], "reason": REASON, "key": new_key(), "amount": order["price"]}
+        with pytest.raises(errors.Forbidden):
+            await buyer.call("POST", f"{path}/refund", body)
+        done = await operator.call("POST", f"{path}/refund", body)
+        assert (done["status"], done["amount"], done["coins"], done["bonus"]) == ("done", order["price"], 350, 0)
+        assert done["gifts"] == [{"key": gift, "reversed": True, "paid": 0, "bonus": 350, "settled": 350}]
+        assert await operator.call("POST", f"{path}/refund", body) == done
+        others: list[dict[str, Any]] = [{"reason": "Another."}, {"amount": 0}, {"gifts": []}]
+        for other in others:
+            with pytest.raises(errors.KeyReused):
+                await operator.call("POST", f"{path}/refund", body | other)
+        with pytest.raises(errors.NotReversible):
+            await operator.call("POST", f"{path}/refund", body | {"key": new_key()})
+        with pytest.raises(errors.BadMessage):
+            await operator.call("POST", f"{path}/refund", body | {"gifts": [new_key() for _ in range(51)]})
+        with pytest.raises(errors.OrderNotFound):
+            await operator.call("POST", f"/v1/purchases/{new_key()}/refund", body)
+        (receipt,) = (await buyer.call("GET", path))["receipts"]
+        assert (receipt["key"], receipt["status"], receipt["amount"]) == (body["key"], "done", order["price"])
+        acts = (await operator.call("GET", "/v1/admin/acts"))["acts"]
+        assert "refunded a purchase" in [one["act"] for one in acts]
+    status, said = await server.audit()
+    assert status == 0, said
+
+
+async def test_the_same_key_for_two_purchases_names_two_withdrawals_and_two_refunds(
+    world: World, economy: Economy
+) -> None:
+    orders = [await bought(world, economy) for _ in range(4)]
+    refund, withdrawal = world.key(), world.key()
+    for order in orders[:2]:
+        await economy.refunds.refund(order, refund, 0, [], "op", REASON)
+    for order in orders[2:]:
+        offer = await economy.withdrawals.offer(order, withdrawal)
+        await economy.withdrawals.withdraw(order, withdrawal, offer.token)
+    for order in orders:
+        assert await paid_back(economy, order) == [1000]
