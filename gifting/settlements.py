@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Final
 
 from gifting.archive.archiver import FAILURES
 from gifting.archive.collecting import collect
@@ -24,8 +23,8 @@ from gifting.rulebook import read_rules
 
 log = logging.getLogger(__name__)
 
-AGAIN: Final = 60.0
-"""Seconds, at most, until what failed is tried again."""
+RETRY_MIN, RETRY_MAX = 1.0, 300.0
+"""Seconds until what failed is tried again: first, and at most. It doubles."""
 
 
 @asynccontextmanager
@@ -56,12 +55,14 @@ async def keep_taking_in(settings: Settings, url: str, stop: asyncio.Event) -> N
 
 
 async def _keep(settings: Settings, providers: list[Provider], stop: asyncio.Event) -> None:
-    store, pause = open_store(settings.archive_url()), settings.settlements_interval
+    store, retry = open_store(settings.archive_url()), RETRY_MIN
     try:
         while not stop.is_set():
             well = all([await _take_in(store, provider) for provider in providers])
+            pause = settings.settlements_interval if well else min(retry, settings.settlements_interval)
+            retry = RETRY_MIN if well else min(2 * retry, RETRY_MAX)
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause if well else min(pause, AGAIN))
+                await asyncio.wait_for(stop.wait(), pause)
     finally:
         await store.close()
 

@@ -10,6 +10,7 @@ from gifting.api.access import OPERATORS
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.api.sheet import FORMAT
+from gifting.api.words import ACT_CURSOR, ANYBODY
 from gifting.archive.act_history import acts_page
 from gifting.model.money import MAX_AMOUNT
 
@@ -67,7 +68,7 @@ ENDPOINTS: Final = (
         acts,
         ActsReply,
         query=(("since", 0, MAX_AMOUNT), ("limit", 100, 500)),
-        words=(("who", ()), ("cursor", ()), FORMAT),
+        words=(("who", ANYBODY), ("cursor", ACT_CURSOR), FORMAT),
         cost=5,
         page=100,
     ),

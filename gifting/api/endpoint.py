@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gifting.api.access import Access
 from gifting.api.call import Call
+from gifting.api.words import Word
 
 
 class Done(Struct):
@@ -31,7 +32,7 @@ class Endpoint:
     Args:
         access: who may.
         query: whole numbers: name, default, most.
-        words: texts: name, and what may be said, the first by default; any text, '' by default, where that is empty.
+        words: texts: name, and what may be said.
         cost: in messages of the caller's allowance (one is worth about half a ms); 0: free, and nobody is asked who.
         page: items of the query's ``limit`` that cost one message more; 0: they cost nothing.
         raw: bytes that the body may have, which is then taken as it is, unread; 0: it is JSON, of the usual size.
@@ -46,7 +47,7 @@ class Endpoint:
     reply: type[Struct]
     body: type[Struct] | None = None
     query: tuple[tuple[str, int, int], ...] = ()
-    words: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    words: tuple[tuple[str, Word], ...] = ()
     status: int = 200
     cost: float = 1
     page: int = 0

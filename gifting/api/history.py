@@ -12,9 +12,9 @@ from gifting.api.access import CREATOR, OPERATORS, WARD
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.api.sheet import FORMAT
+from gifting.api.words import ANYBODY, CURRENCY, CURSOR, SOMEBODY, UUID_KEY
 from gifting.archive.history import ALL, DAY, History, Line, Narrowed, Sum, added
-from gifting.errors import BadId, BadKey
-from gifting.model.ids import valid_id
+from gifting.errors import UnknownPackage
 from gifting.model.money import MAX_AMOUNT
 
 TYPES: Final = {
@@ -36,8 +36,9 @@ class HistoryEntry(Struct):
     """``coins`` are all of it, ``bonus`` of them that came on top, and ``debt`` those that settled or became debt.
 
     ``about`` is the order, the gift of the catalog, what was changed (``value`` is what it became), or of a reversed
-    gift its key in hex. ``count`` gifts went to ``creator`` in ``room``. ``money`` is in minor units of ``currency``;
-    of a gift, what its coins cost at most, if a ``currency`` was asked for. ``by``: provider, reason or who did it.
+    gift its key. ``count`` gifts went to ``creator`` in ``room``. ``money`` is in minor units of ``currency``;
+    of a gift, what its coins cost at most, in the ``currency`` that was asked for, else the usual one of the caller's
+    region. ``by``: provider, reason or who did it.
     """
 
     type: str
@@ -64,7 +65,7 @@ class HistoryReply(Struct):
 
 
 async def user_history(call: Call) -> HistoryReply:
-    ledger, asked, currency = call.services.ledger, call.words["type"], call.words["currency"]
+    ledger, asked, currency = call.services.ledger, call.words["type"], _currency(call)
     kinds = [TYPES[asked]] if asked in TYPES else [*TYPES.values()]
     history = History(call.services.archive, ledger.redis, ledger.keys)
     limit = max(call.query["limit"], 1)
@@ -73,15 +74,27 @@ async def user_history(call: Call) -> HistoryReply:
     return HistoryReply([_entry(call, line, currency) for line in lines], following)
 
 
+def _currency(call: Call) -> str:
+    """In which gifts are told; '' where nothing is sold. Raises UnknownPackage: nothing is in the one asked for."""
+    rules, asked = call.services.rulebook.rules, call.words["currency"]
+    if asked:
+        rules.prices.worth(0, asked)
+        return asked
+    try:
+        return rules.prices.market(rules.regions.of(call.identity.standing.region).id).currency
+    except UnknownPackage:
+        return ""
+
+
 def _entry(call: Call, line: Line, currency: str) -> HistoryEntry:
     money, named = line.money, line.currency
-    if line.kind == "debit" and currency:
+    if line.kind in ("debit", "gift_reversal") and currency:
         money, named = call.services.rulebook.rules.prices.worth(line.coins, currency), currency
     return HistoryEntry(
         type=_CALLED[line.kind],
         ts=line.ts,
         key=str(UUID(bytes=line.key)),
-        about=line.about,
+        about=_about(line),
         count=line.gifts,
         coins=line.coins,
         bonus=line.bonus,
@@ -179,20 +192,10 @@ def _by_period(days: list[Sum], form: str) -> list[EarningsSum]:
 
 
 async def search_ledger(call: Call) -> LedgerReply:
-    owner, kind = call.words["owner"], call.words["kind"]
-    if not valid_id(owner):
-        raise BadId("Name the `owner`, a user or creator.")
+    owner, kind, key = call.words["owner"], call.words["kind"], call.words["key"]
     until = call.query["until"] or MAX_AMOUNT
-    narrowed = Narrowed(until, call.words["room"], _key(call.words["key"]))
+    narrowed = Narrowed(until, call.words["room"], UUID(key).bytes if key else b"")
     return await _ledger(call, owner, KINDS if kind == "all" else (kind,), narrowed)
-
-
-def _key(text: str) -> bytes:
-    """Any key of the ledger, also one that is none of a gift. Raises BadKey."""
-    try:
-        return UUID(text).bytes if text else b""
-    except ValueError:
-        raise BadKey from None
 
 
 async def _ledger(call: Call, owner: str, kinds: tuple[str, ...], narrowed: Narrowed = ALL) -> LedgerReply:
@@ -202,8 +205,13 @@ async def _ledger(call: Call, owner: str, kinds: tuple[str, ...], narrowed: Narr
     return LedgerReply([told(line) for line in lines], following)
 
 
+def _about(line: Line) -> str:
+    """What it is about; a gift by its key, as it is written everywhere else."""
+    return str(UUID(line.about)) if line.kind in ("gift_reversal", "clawback") else line.about
+
+
 def told(line: Line) -> LedgerEntry:
-    said = line._asdict() | {"key": str(UUID(bytes=line.key))}
+    said = line._asdict() | {"key": str(UUID(bytes=line.key)), "about": _about(line)}
     return LedgerEntry(**{name: said[name] for name in LedgerEntry.__struct_fields__})
 
 
@@ -218,7 +226,7 @@ ENDPOINTS: Final = (
         creator_earnings,
         EarningsReply,
         query=_PAGE,
-        words=(("by", ("entry", *PERIODS)), ("cursor", ()), FORMAT),
+        words=(("by", ("entry", *PERIODS)), ("cursor", CURSOR), FORMAT),
         cost=5,
         page=100,
     ),
@@ -230,7 +238,14 @@ ENDPOINTS: Final = (
         search_ledger,
         LedgerReply,
         query=(*_PAGE, ("until", 0, MAX_AMOUNT)),
-        words=(("owner", ()), ("kind", ("all", *KINDS)), ("key", ()), ("room", ()), ("cursor", ()), FORMAT),
+        words=(
+            ("owner", SOMEBODY),
+            ("kind", ("all", *KINDS)),
+            ("key", UUID_KEY),
+            ("room", ANYBODY),
+            ("cursor", CURSOR),
+            FORMAT,
+        ),
         cost=5,
         page=100,
     ),
@@ -242,7 +257,7 @@ ENDPOINTS: Final = (
         user_history,
         HistoryReply,
         query=_PAGE,
-        words=(("type", ("all", *TYPES)), ("cursor", ()), ("currency", ()), FORMAT),
+        words=(("type", ("all", *TYPES)), ("cursor", CURSOR), ("currency", CURRENCY), FORMAT),
         cost=5,
         page=100,
     ),

@@ -14,6 +14,7 @@ from gifting.api.endpoints import ENDPOINTS, NOUNS
 from gifting.api.request import PATH_PATTERNS, REASON, REASON_PATTERN
 from gifting.api.schema import Schema, components, ecma, error_codes
 from gifting.api.sheet import MEDIA
+from gifting.api.words import Text, Word
 from gifting.wire.replies import Problem
 
 _PARAMETER = re.compile(r"{(\w+)}")
@@ -57,7 +58,8 @@ def _operation(noun: str, endpoint: Endpoint, refs: dict[Any, Schema]) -> dict[s
         },
         "security": [{"token": []}] if endpoint.access else [],
     }
-    for form in dict(endpoint.words).get("format", ())[1:]:
+    formats = dict(endpoint.words).get("format", ())
+    for form in formats[1:] if isinstance(formats, tuple) else ():
         operation["responses"][str(endpoint.status)]["content"][MEDIA[form]] = {"schema": {"type": "string"}}
     if endpoint.body is not None:
         operation["requestBody"] = {
@@ -101,15 +103,22 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         }
         for name, default, most in endpoint.query
     ]
-    words = [{"name": name, "in": "query", "schema": _word(known)} for name, known in endpoint.words]
+    words = [_word(name, known) for name, known in endpoint.words]
     return [*path, *query, *words, *([_REASON] if endpoint.act else [])]
 
 
 _REASON: Final = {"name": REASON, "in": "header", "schema": {"type": "string", "pattern": ecma(REASON_PATTERN)}}
 
 
-def _word(known: tuple[str, ...]) -> Schema:
-    return {"type": "string", "default": known[0], "enum": list(known)} if known else {"type": "string"}
+def _word(name: str, known: Word) -> dict[str, Any]:
+    """A parameter of the query that is a text."""
+    asked: dict[str, Any] = {"name": name, "in": "query", "schema": {"type": "string"}}
+    if isinstance(known, Text):
+        asked["schema"]["pattern"] = ecma(known.pattern)
+        return asked | {"required": True} if known.needed else asked
+    if known:
+        asked["schema"] |= {"default": known[0], "enum": list(known)}
+    return asked
 
 
 def _content(description: str, media_type: str, schema: Schema) -> dict[str, Any]:

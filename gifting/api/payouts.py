@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from gifting.api.access import OPERATORS, Access
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
+from gifting.api.words import ANYBODY
 from gifting.errors import BadId, PayoutNotFound
 from gifting.ledger.calls import translated
 from gifting.model.ids import valid_id
@@ -147,7 +148,7 @@ ENDPOINTS: Final = (
         payouts,
         PayoutsReply,
         query=(("limit", 50, LISTED_MAX),),
-        words=(("creator", ()),),
+        words=(("creator", ANYBODY),),
         cost=2,
         page=50,
     ),

@@ -11,6 +11,7 @@ from gifting.api.access import OPERATORS
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.api.reversals import Reason
+from gifting.api.words import CURSOR
 from gifting.archive.history import History, Line
 from gifting.model.consequences import waits
 from gifting.model.money_back import failed
@@ -134,7 +135,7 @@ ENDPOINTS: Final = (
         gifts_since,
         GiftsReply,
         query=(("limit", 100, PAGE_MAX),),
-        words=(("cursor", ()),),
+        words=(("cursor", CURSOR),),
         cost=5,
         page=100,
     ),

@@ -15,6 +15,7 @@ from gifting.api.authentication import identify, pay
 from gifting.api.call import Call
 from gifting.api.endpoint import Endpoint
 from gifting.api.services import Services
+from gifting.api.words import Text, Word
 from gifting.errors import BadId, BadMessage, MessageTooLarge
 from gifting.model.ids import (
     HELD_ID,
@@ -120,12 +121,14 @@ def read_number(name: str, text: str | None, usual: int, most: int) -> int:
     return int(text)
 
 
-def read_word(name: str, text: str | None, known: tuple[str, ...]) -> str:
+def read_word(name: str, text: str | None, known: Word) -> str:
     """A query parameter that is one of the ``known`` words, the first by default; any text where there are none.
 
     Raises:
-        BadMessage: it is another.
+        BadMessage: it is another; and what a text of another form is refused for.
     """
+    if isinstance(known, Text):
+        return known.read(name, text or "")
     if text is None:
         return known[0] if known else ""
     if known and text not in known:

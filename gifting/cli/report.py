@@ -17,7 +17,7 @@ import typer
 
 from gifting import config
 from gifting.cli.options import DataOption
-from gifting.cli.target import data_beside
+from gifting.cli.target import beside, data_beside
 from gifting.errors import BadSetting, NoArchive
 
 if TYPE_CHECKING:
@@ -85,9 +85,18 @@ def _day(at: int) -> str:
 
 
 def settings_beside(flags: Mapping[str, str | int | None]) -> config.Settings:
-    """Those that name an archive, else those of the server that runs here."""
+    """Those that name an archive, else those of the server that runs here.
+
+    Raises:
+        NoArchive: it has a Redis that it was given, and so none that can be found by itself.
+    """
     settings = config.load(flags)
-    return settings if settings.archive else data_beside(flags)
+    if settings.archive:
+        return settings
+    running = beside(flags).running
+    if running is not None and not running.own_redis:
+        raise NoArchive(f"The server at {running.url} has a Redis that it was given: name its archive, --archive URL.")
+    return data_beside(flags)
 
 
 def archive_of(settings: config.Settings) -> str:

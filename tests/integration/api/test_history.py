@@ -93,8 +93,40 @@ async def test_histories_are_told_to_their_own_only(server: Server) -> None:
 async def test_slips_are_refused(server: Server) -> None:
     with pytest.raises(errors.BadId):
         await server.operator.call("GET", "/v1/admin/ledger")
-    with pytest.raises(errors.BadCursor):
-        await server.operator.call("GET", "/v1/users/ann/history?cursor=x")
+    slips = {
+        "/v1/users/ann/history?cursor=x": errors.BadCursor,
+        "/v1/creators/host/earnings?cursor=1-2": errors.BadCursor,
+        "/v1/admin/acts?cursor=1-2": errors.BadCursor,
+        "/v1/admin/acts?who=a%20b": errors.BadId,
+        "/v1/admin/ledger?owner=": errors.BadId,
+        "/v1/admin/ledger?owner=ann&room=%0A": errors.BadId,
+        "/v1/admin/ledger?owner=ann&key=%7B018bcfe5-6800-7000-8000-00000000000f%7D": errors.BadKey,
+        "/v1/payouts?creator=%21": errors.BadId,
+    }
+    for path, refused in slips.items():
+        with pytest.raises(refused):
+            await server.operator.call("GET", path)
+
+
+async def test_gifts_are_told_in_the_money_of_the_region_or_in_what_is_asked_for(server: Server) -> None:
+    for region, asked, currency in (("DE", "", "EUR"), ("US", "", "USD"), ("DE", "?currency=USD", "USD")):
+        gift, _ = (await server.caller("ann", "viewer", region=region).call("GET", f"/v1/users/ann/history{asked}"))[
+            "entries"
+        ]
+        assert (gift["currency"], gift["money"] > 0) == (currency, True)
+    for currency, refused in (("XXX", errors.UnknownPackage), ("eur", errors.BadMessage)):
+        with pytest.raises(refused):
+            await server.caller("ann", "viewer").call("GET", f"/v1/users/ann/history?type=grant&currency={currency}")
+
+
+async def test_a_gift_that_is_reversed_is_named_by_its_key_on_both_sides(server: Server) -> None:
+    ann, host = server.caller("ann", "viewer", region="DE"), server.caller("host", "creator")
+    gift, _ = (await ann.call("GET", "/v1/users/ann/history"))["entries"]
+    await server.operator.call("POST", f"/v1/users/ann/gifts/{gift['key']}/reverse", {"reason": "a test"})
+    back = (await ann.call("GET", "/v1/users/ann/history?type=gift_reversal"))["entries"]
+    taken = (await host.call("GET", "/v1/creators/host/earnings"))["entries"][0]
+    assert [(one["about"], one["coins"], one["money"]) for one in back] == [(gift["key"], 3, gift["money"])]
+    assert (taken["kind"], taken["about"]) == ("clawback", gift["key"])
 
 
 async def test_a_user_and_operators_with_a_reason_erase_what_is_personal(server: Server, redis_client: Any) -> None:

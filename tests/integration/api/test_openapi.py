@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from gifting.archive.archiver import Archiver
+from gifting.archive.store import open_store
 from gifting.economy.providers.sandbox.cards import CARDS
+from gifting.ledger.audit import find_books
 from tests.support.keys import new_key
 from tests.support.paths import ROOT
 from tests.support.server import Server
@@ -49,6 +52,24 @@ async def test_schemathesis_finds_nothing(tmp_path: Path, redis_url: str, redis_
             await server.room(room)
         await server.operator.grant_each(["op"], 1_000_000)
         await schemathesis(server, tmp_path)
+
+
+@pytest.mark.timeout(300)
+async def test_schemathesis_finds_nothing_of_what_an_archive_tells(
+    tmp_path: Path, redis_url: str, redis_client: Any
+) -> None:
+    """None of it is refused for want of one, and what is of the form that the schema says is taken."""
+    config, archive = CONFIG.read_text(), f"sqlite:///{tmp_path / 'archive.db'}"
+    (tmp_path / CONFIG.name).write_text(config.replace('"404", ', ""))
+    async with Server(tmp_path / "data", redis_url, archive=archive, providers="sandbox", **FAST) as server:
+        await server.operator.grant_each(["ann", "op"], 1_000)
+        store = open_store(archive)
+        archiver = Archiver(redis_client, await find_books(redis_client, "gifting", "Redis"), "gifting", store)
+        while await archiver.round():
+            pass
+        await store.close()
+        paths = r"/(history|earnings|statements/|admin/ledger|admin/acts)"
+        await schemathesis(server, tmp_path, "--include-path-regex", paths)
 
 
 @pytest.mark.timeout(300)

@@ -205,6 +205,9 @@ async def test_where_its_secret_or_its_redis_was_given_that_is_said(
         done = await typed("audit")
         assert done.status == 2
         assert "keeps its data in a Redis that it was given: say --redis URL" in done.complaints
+        done = await typed("report", "debt", "--month", "2026-11")
+        assert done.status == 2
+        assert f"The server at {server.url} has a Redis that it was given: name its archive" in done.complaints
 
 
 NONE_RUNS = (
