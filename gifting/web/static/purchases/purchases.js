@@ -38,7 +38,7 @@ const RECEIPTS = {
 
 async function show() {
   const [{ purchases }, cases] = await Promise.all([api.get("/v1/purchases"), help.asked()]);
-  const lines = purchases.map((one) => el("li", "panel", "", purchase(one, cases.get(one.id) ?? [])));
+  const lines = purchases.map((one) => el("li", "panel", "", purchase(one, cases.filter(({ order }) => order === one.id))));
   byId("purchases").replaceChildren(...(lines.length ? lines : [el("li", "soft", "You have bought nothing yet.")]));
 }
 
