@@ -26,6 +26,7 @@ from tests.mutations import (
     spending,
     statements,
     stores,
+    stripe_payouts,
     trimming,
 )
 from tests.mutations.mutant import Mutant
@@ -55,6 +56,7 @@ ALL = (
     *giving.MUTANTS,
     *spending.MUTANTS,
     *statements.MUTANTS,
+    *stripe_payouts.MUTANTS,
     *trimming.MUTANTS,
     *history.MUTANTS,
 )

@@ -138,12 +138,14 @@ class Stripe:
         sent = _fact(payout, Kind.SENT, transfer.created * 1000, transfer.id)
         bank, why = await self._bank(payout, transfer), ""
         if bank is None and not (transfer.reversed or payout.stuck_at):
+            if payout.sent_at:  # and so it is there: another one would be paid with the money of other payouts
+                raise ProviderFailed(f"The payout to the bank of {transfer.id} is not found.")
             try:
                 bank = await self._pay_out(payout)
             except PayerRefused as error:
                 why = error.detail
         if bank is None or bank.failed:
-            return [sent, await self._take_back(payout, transfer, why if bank is None else bank.why)]
+            return [await self._take_back(payout, transfer, why if bank is None else bank.why), sent]
         if bank.status != "paid":
             return [sent]
         paid_at = min(max(bank.arrival_date, bank.created) * 1000, self._now())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -14,19 +14,24 @@ import pytest
 from msgspec.structs import replace
 
 from gifting import config
+from gifting.economy.payers.base import PayerRefused
 from gifting.economy.providers.base import ProviderRefused, Reason
 from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL
 from gifting.errors import BadSetting, BadWebhook, ProviderFailed
 from gifting.model.consequences import overpaid, payment
+from gifting.model.creator import Destination
 from gifting.model.currencies import Money
 from gifting.model.effects import Effect, Kind
 from gifting.model.orders import Order, add
+from gifting.model.payouts import Payout, PayoutMismatch
 from tests.support.stripe_mock import build_stripe_mock, stripe_mock
 
 pytest.importorskip("stripe", reason="the extra stripe is not installed")
 
 from stripe import WebhookSignature
 
+from gifting.economy.payers.stripe import Stripe as Payer
+from gifting.economy.payers.stripe_moves import Transfer
 from gifting.economy.providers.stripe import Stripe, make
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
@@ -337,6 +342,41 @@ class _Parts:
 def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with stripe_mock(build_stripe_mock(Path(tmp_path_factory.mktemp("stripe-mock")))) as address:
         yield address
+
+
+@pytest.mark.slow
+async def test_what_payouts_ask_is_what_stripes_own_document_has(mock: str) -> None:
+    """Its examples are of other money than was asked for, which is refused here; what it does not know, it refuses."""
+    payout = Payout(
+        id=ORDER_ID,
+        host="host",
+        digest=b"",
+        provider="stripe",
+        account="acct_1Example",
+        diamonds=1,
+        amount=100,
+        currency="USD",
+        created=AT * 1000,
+        sending_at=1,
+    )
+    payer = Payer("sk_test_1", (NEW,), lambda: AT * 1000, mock)
+    try:
+        to = Destination("stripe", payout.account, 0, 0)
+        assert await payer.identity("host", to) == "none", "its account does not name us"
+        with suppress(PayoutMismatch):
+            await payer._transfer(payout)
+        with suppress(PayoutMismatch):
+            await payer._make_transfer(payout)
+        transfer = Transfer("tr_1", 100, 0, "usd", AT, reversed=False)
+        assert await payer._bank(payout, transfer) is None
+        with suppress(PayoutMismatch):
+            await payer._pay_out(payout)
+        assert await payer._reverse(payout, transfer)
+        await payer._check_balance(replace(payout, amount=0))
+        with pytest.raises(PayerRefused):
+            await payer._pay_out(replace(payout, amount="much"))
+    finally:
+        await payer.close()
 
 
 @pytest.mark.slow

@@ -274,6 +274,19 @@ async def test_a_transfer_is_looked_for_when_stripe_has_forgotten_the_key(
     assert (len(connect.transfers), len(connect.payouts)) == (1, 1)
 
 
+async def test_what_went_to_the_bank_and_is_not_found_is_not_sent_there_again(
+    books: Books, world: World, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody took our name off it at Stripe. The account has the money of other payouts, too."""
+    made = await books.request()
+    await books.days()
+    connect.payouts[0]["metadata"], connect.held[ACCOUNT, "USD"] = {}, 1_000
+    connect.done.clear()
+    await books.days(2)
+    assert (len(connect.payouts), connect.out) == (1, 100) and "is not found" in caplog.text
+    assert state(await world.ledger.payouts.get(made.id)) is State.PROCESSING
+
+
 @pytest.mark.attack
 @pytest.mark.parametrize("type_", ["payout.paid", "payout.failed"])
 async def test_a_webhook_is_believed_only_if_it_is_stripes_and_about_this_account(
