@@ -18,9 +18,13 @@ MUTANTS = (
         ('at.encode() + b"." + body', "body"),
     ),
     *of(
+        f"{PROVIDERS}/stripe_api.py",
+        "economy/stripe",
+        ("    check_age(at, now_ms)  #", "    #"),
+    ),
+    *of(
         f"{PROVIDERS}/stripe.py",
         "economy/stripe",
-        ("        check_age(at, now_ms)  #", "        #"),
         ("        self._check(event)\n", ""),
         ("event.livemode != self.live:", "event.livemode and not self.live:"),
         ('(event.account or "") != self._account', "bool(event.account) and not self._account"),
@@ -31,7 +35,7 @@ MUTANTS = (
         f"{PROVIDERS}/stripe_events.py",
         "economy/stripe sandbox_history",
         ('(Kind.PAYING if seen.payment_status == "unpaid" else Kind.PAID)', "Kind.PAID"),
-        ("    if not _read(event.data.object, Object).says(ORDER):\n        return None, NOBODYS\n", ""),
+        ("    if not read(event.data.object, Object).says(ORDER):\n        return None, NOBODYS\n", ""),
         ('    "pending": Kind.REFUNDED,', '    "pending": Kind.REFUND_FAILED,'),
         ("        seen.created * 1000,\n", "        0,\n"),
         ("        withdrawal=seen.says(WITHDRAWAL),\n", ""),

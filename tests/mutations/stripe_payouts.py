@@ -19,7 +19,7 @@ MUTANTS = (
         ("            return again is not None and again.reversed\n", "            return True\n"),
         ("refusable(but=EMPTY)", "refusable()"),
         ('{"idempotency_key": f"gifting-{payout.id}"}', '{"idempotency_key": f"gifting-{self._now()}"}'),
-        ('"transfer_group": payout.id,', '"transfer_group": payout.account,'),
+        ('"transfer_group": payout.id,\n', '"transfer_group": payout.account,\n'),
     ),
     *of(
         f"{PAYER}stripe_moves.py",
