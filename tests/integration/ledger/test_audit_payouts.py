@@ -162,6 +162,10 @@ TAMPERED: dict[str, tuple[Tamper, set[str]]] = {
     "an entry of less": (lambda b: b.change_entry(b"payout", 0, with_entry(5, 49_000)), {"payout_differs"}),
     "an entry that came twice": (lambda b: b.change_entry(b"payout", 0, again), {"key_twice"}),
     "an entry with another key": (lambda b: b.change_entry(b"payout", 0, with_entry(2, bytes(16))), {"payout_wrong"}),
+    "what came back has another key": (
+        lambda b: b.change_entry(b"payout", 3, with_entry(2, bytes(16))),
+        {"payout_wrong"},
+    ),
     "more came back than had left": (lambda b: b.change_entry(b"payout", 3, with_entry(5, -51_000)), {"payout_wrong"}),
     "what came back had never left": (lambda b: b.change_entry(b"payout", 2, gone), {"payout_wrong"}),
     "a claw-back that nobody keeps": (lambda b: b.redis.hdel(b.clawbacks, b.reversal), {"clawback_missing"}),
