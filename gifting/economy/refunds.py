@@ -15,12 +15,12 @@ from uuid import UUID
 from gifting.economy.purchases import Purchases
 from gifting.economy.reversals import Reversals
 from gifting.economy.withdrawals import Withdrawals
-from gifting.errors import BadMessage, GiftingError, NotReversible
+from gifting.errors import GiftingError, NotReversible
 from gifting.ledger.ledger import Ledger
 from gifting.model.money import parse_key
 from gifting.model.money_back import failed
 from gifting.model.orders import Asked, Order
-from gifting.model.refunds import GIFTS_MAX, spendable_since
+from gifting.model.refunds import spendable_since
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Refunds:
         again under the key gives what was done then, and does what is left of it.
 
         Raises:
-            BadKey, BadMessage: it names a gift twice, or more than :data:`GIFTS_MAX`.
+            BadKey
             KeyReused: something else was asked for under the key.
             GiftNotFound: one of the gifts is none of the buyer's.
             NotReversible: so much is not left, the order's state forbids it, or a gift is older than the payment.
@@ -48,8 +48,6 @@ class Refunds:
         """
         parse_key(key)
         name, chosen = key.lower(), tuple(sorted({parse_key(gift) for gift in gifts}))
-        if len(chosen) != len(gifts) or len(chosen) > GIFTS_MAX:
-            raise BadMessage(f"Name each gift once, and {GIFTS_MAX} at most.")
         if name not in order.withdrawals:
             self._purchases.provider(order.provider)
             await self._check(order, chosen)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Final
 
+from msgspec.structs import replace
+
+from gifting.errors import NotReversible
 from gifting.model.consequences import State, booked, change, state
 from gifting.model.effects import Effect, Kind
-from gifting.model.orders import Order, add
+from gifting.model.orders import Asked, Order, add
+from gifting.model.refunds import refund
 
 ORDER: Final = Order(
     id="order",
@@ -64,6 +68,9 @@ EFFECTS: Final = {
 }
 """The rows of the table: every kind, on the object of the state before or on another."""
 
+ASKED: Final = {"refund by an operator: 4.00": 400, "refund by an operator: the rest": 0}
+"""Further rows: what an operator asks for, and the provider takes the order to do."""
+
 
 def follow(order: Order, one: Effect) -> Order:
     """An effect, and what the books do of it."""
@@ -72,8 +79,24 @@ def follow(order: Order, one: Effect) -> Order:
 
 def cell(before: State, one: Effect) -> str:
     """What an effect makes of an order in a state: the new one, and the coins that come or go."""
-    order = reduce(follow, WAYS[before], ORDER)
-    told = add(order, one)
+    return _difference(before, lambda order: add(order, one))
+
+
+def asked(before: State, amount: int) -> str:
+    """What an operator's refund of ``amount`` makes of it; 0: of what is left."""
+
+    def refunded(order: Order) -> Order:
+        one = refund(order, "refund", amount, Asked("", "", whole=not amount), 2)
+        return replace(order, withdrawals={"refund": replace(one, done_at=2)})
+
+    try:
+        return _difference(before, refunded)
+    except NotReversible:
+        return "refused"
+
+
+def _difference(before: State, step: Callable[[Order], Order]) -> str:
+    told = step(reduce(follow, WAYS[before], ORDER))
     issue, take, _ = change(told)
     coins = sum(issue) - sum(take)
     after = state(told)
@@ -87,3 +110,5 @@ def table() -> Iterator[str]:
     yield f"|---|{'---|' * len(WAYS)}"
     for name, one in EFFECTS.items():
         yield f"| {name} | {' | '.join(cell(before, one) for before in WAYS)} |"
+    for name, amount in ASKED.items():
+        yield f"| {name} | {' | '.join(asked(before, amount) for before in WAYS)} |"

@@ -17,7 +17,7 @@ from gifting.model.money_back import money_out, plain
 from gifting.model.orders import FACTS_MAX, Asked, Order, Withdrawal
 
 GIFTS_MAX: Final = 50
-"""Gifts that are reversed with one refund."""
+"""Gifts that are reversed with one refund: as many as one request may name."""
 
 CLOCKS: Final = 60_000
 """ms by which a provider's clock, which says when it was paid, may be ahead of ours."""

@@ -53,7 +53,7 @@ async def test_its_coins_are_taken_its_money_goes_back_and_its_gifts_are_reverse
     assert (await has(world), await diamonds(world)) == ((0, 0, 0), 0)
     assert (await account_of(world.redis, world.base("ann"), "ann")).frozen == 0
     before = await world.state()
-    again = await economy.refunds.refund(done, key.upper(), 0, gifts[::-1], "another", REASON)
+    again = await economy.refunds.refund(done, key.upper(), 0, [*gifts[::-1], gifts[0].upper()], "another", REASON)
     assert (again, await world.state()) == (done, before)
     found = await world.ledger.reversals.of_gifts("ann", [UUID(gift).bytes for gift in gifts])
     assert [(one.by, one.about, one.reason) for one in found.values()] == [("op", order.id, REASON)] * 2
@@ -79,14 +79,11 @@ async def test_what_can_not_be_refunded_changes_nothing(world: World, economy: E
     await world.send("bob", count=3, key=foreign)
     (good,) = await gave(world, 20)
     withdrawn, _ = await world.ledger.orders.withdraw(order.id, kept := world.key(), world.clock[0])
-    many = [world.key() for _ in range(51)]
     wrong: list[tuple[type[errors.GiftingError], dict[str, Any]]] = [
         (errors.NotReversible, {"amount": 1001}),
         (errors.NotReversible, {"gifts": [old]}),
         (errors.GiftNotFound, {"gifts": [foreign]}),
         (errors.GiftNotFound, {"gifts": [good, world.key()]}),
-        (errors.BadMessage, {"gifts": [good, good.upper()]}),
-        (errors.BadMessage, {"gifts": many}),
         (errors.BadKey, {"gifts": ["x"]}),
         (errors.BadKey, {"key": "x"}),
         (errors.KeyReused, {"key": kept}),

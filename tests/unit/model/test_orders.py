@@ -14,7 +14,7 @@ from gifting.model.consequences import DISPUTED, WARNED, State, booked, change, 
 from gifting.model.effects import WHOLE, Effect, Kind, effect_key, order_id
 from gifting.model.money import key_time, parse_key
 from gifting.model.money_back import money_back
-from gifting.model.order_table import EFFECTS, ORDER, WAYS, cell, effect, follow, table
+from gifting.model.order_table import ASKED, EFFECTS, ORDER, WAYS, asked, cell, effect, follow, table
 from gifting.model.orders import (
     FACTS_MAX,
     Coins,
@@ -121,7 +121,10 @@ def test_cells_say_state_and_coins() -> None:
     assert cell(State.PAID, EFFECTS["refunded: another 4.00"]) == "partly_refunded −48"
     assert cell(State.LOST, EFFECTS["dispute_won"]) == "won +120"
     assert cell(State.PAID, EFFECTS["paid"]) == "·"
-    assert len(list(table())) == 2 + len(EFFECTS)
+    assert len(list(table())) == 2 + len(EFFECTS) + len(ASKED)
+    assert asked(State.PARTLY_REFUNDED, 0) == "refunded −72"
+    assert asked(State.FRAUD_WARNING, 400) == "−48"
+    assert asked(State.DISPUTED, 400) == "refused"
 
 
 def test_a_payment_of_an_order_that_is_over_is_issued() -> None:
