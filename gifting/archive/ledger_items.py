@@ -23,18 +23,17 @@ class LedgerItems:
     """Of all partitions of ``keys``."""
 
     def __init__(self, store: Store, keys: Keys, periods: Sequence[int]) -> None:
-        self._store = store
+        self.store = store
         self._numbers = {base: number for number, base in enumerate(keys.bases)}
         self._periods = periods
 
-    async def of(self, base: str) -> AsyncIterator[Item]:
-        """A partition's items from the first one on.
+    async def of(self, base: str, last: int = 0) -> AsyncIterator[Item]:
+        """A partition's items from the first one on, or those after the item ``last``.
 
         Raises:
             BadArchive: one is missing.
             ArchiveUnavailable
         """
-        last = 0
         for period in self._periods:
             while page := await self._page(base, period, last):
                 for seq, item_id, data in page:
@@ -46,7 +45,7 @@ class LedgerItems:
     async def _page(self, base: str, period: int, last: int) -> Sequence[Any]:
         where = (items.c.period == period, items.c.partition == self._numbers[base], items.c.seq > last)
         asked = select(items.c.seq, items.c.item_id, items.c.data).where(*where).order_by(items.c.seq).limit(PAGE)
-        return await _rows(self._store, asked)
+        return await _rows(self.store, asked)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from gifting.cli.target import data_beside
 from gifting.errors import GiftingError
 
 if TYPE_CHECKING:
+    from gifting.archive.audited import Audited
     from gifting.archive.verify import Verified
     from gifting.ledger.audit import AuditReport
     from gifting.ledger.connect import BinaryRedis
@@ -30,6 +31,10 @@ SealKeyOption = Annotated[
     str | None, typer.Option("--seal-key", help="Keys by which seals are believed; seal.pub in the data directory.")
 ]
 
+FromStartOption = Annotated[
+    bool, typer.Option("--from-start", help="Read from the first item, not from the closings of sealed months.")
+]
+
 
 def audit(
     redis: RedisOption = None,
@@ -39,15 +44,16 @@ def audit(
     archive: ArchiveOption = None,
     seals: SealsOption = None,
     seal_key: SealKeyOption = None,
+    from_start: FromStartOption = False,
 ) -> None:
-    """Prove the books: rebuild every balance from the ledger. Exit status 0: clean; 1: what differs is told by cause;
-    2: there was nothing that could be audited."""
+    """Prove the books: rebuild every balance from the ledger, from the newest sealed closings in its archive on. Exit
+    status 0: clean; 1: what differs is told by cause; 2: there was nothing that could be audited."""
     from gifting.cli.data import with_redis
 
     flags = {"redis": redis, "data_dir": data_dir, "key_prefix": key_prefix, "archive": archive}
     settings = data_beside(flags | {"seals": seals, "seal_key": seal_key})
     try:
-        report = with_redis(settings, lambda client: _audit(client, settings))
+        report = with_redis(settings, lambda client: _audit(client, settings, from_start=from_start or bool(archive)))
         proved = None
         if archive:
             files = settings.seal_key_path, settings.seals_path
@@ -81,7 +87,7 @@ async def prove(client: BinaryRedis, prefix: str, url: str, public: Path, outsid
         await store.close()
 
 
-async def _audit(client: BinaryRedis, settings: config.Settings) -> AuditReport:
+async def _audit(client: BinaryRedis, settings: config.Settings, *, from_start: bool) -> AuditReport | Audited:
     from gifting.ledger.audit import audit, find_books
     from gifting.ledger.meta import ARCHIVE
 
@@ -90,10 +96,10 @@ async def _audit(client: BinaryRedis, settings: config.Settings) -> AuditReport:
     archive = await client.hget(keys.meta, ARCHIVE)
     if archive is None or not (url := settings.archive_url()):
         return await audit(client, keys)
-    from gifting.archive.ledger_items import ledger_items
+    from gifting.archive.audited import audit_archived
 
-    async with ledger_items(url, keys, archive.decode()) as older:
-        return await audit(client, keys, older.of)
+    files = settings.seal_key_path, settings.seals_path
+    return await audit_archived(client, keys, url, archive.decode(), *files, from_start=from_start)
 
 
 def _without_password(url: str) -> str:

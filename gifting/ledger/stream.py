@@ -125,14 +125,14 @@ class _Pages:
 class _Continued:
     """One partition's items from elsewhere, and behind them those of its stream."""
 
-    def __init__(self, redis: BinaryRedis, base: str, older: AsyncIterator[Item], last: str, rest: float) -> None:
+    def __init__(self, redis: BinaryRedis, base: str, older: AsyncIterator[Item], span: Span, rest: float) -> None:
         self.base = base
         self._redis = redis
         self._older = older
-        self._last = last
+        self._last = span.last
         self._rest = rest
         self._item: Item | None = None
-        self._at = "0-0"
+        self._at = span.first[1:] or "0-0"  # what "(" or "-" stands before
         self._newer: _Pages | None = None
 
     async def next_id(self) -> tuple[int, int] | None:
@@ -167,15 +167,15 @@ async def read_items(
     """The items of the partitions in ``spans``, of each those in its span.
 
     Args:
-        older: who has a partition's first items; what follows them is read from Redis, as far as a span, whose end is
-            an item's id, goes.
+        older: who has the first items of a partition's span, which begins at its first or after one, and ends with
+            one; what follows them is read from Redis.
         rest: how long to leave Redis alone after a page, in times of what reading it took.
 
     Raises:
         RedisError, OSError: Redis could not be read.
     """
     streams: list[_Pages | _Continued] = [
-        _Continued(redis, base, older(base), span.last, rest) if older else _Pages(redis, base, span, rest)
+        _Continued(redis, base, older(base), span, rest) if older else _Pages(redis, base, span, rest)
         for base, span in spans.items()
     ]
     heads = [(first, place) for place, pages in enumerate(streams) if (first := await pages.next_id()) is not None]

@@ -10,22 +10,27 @@ their streaks count right and end once.
 Of books that are trimmed (``trimming.py``) the older part is in their archive, which the audit may not import: who
 calls it gives its items. Redis has counted all that were ever added to a stream, so what is in neither is noticed.
 
+It may begin at the closings of sealed months (``before.py``), which are in that archive too.
+
 What it costs: the cut holds Redis for as long as it takes to copy all balances and the rankings of live rooms. This
-process keeps about 190 bytes per gift and the books of all users, and computes some 30 µs per gift. It needs one Redis:
-a transaction can't span a cluster.
+process keeps about 190 bytes per gift that it reads and the books of all users, and computes some 30 µs per gift. It
+needs one Redis: a transaction can't span a cluster.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 from gifting.errors import BadSetting
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import compare
+from gifting.ledger.audit.before import Before, begin, complete, join
 from gifting.ledger.audit.books import Books
 from gifting.ledger.audit.causes import Problem
 from gifting.ledger.audit.clawbacks import audit_clawbacks
 from gifting.ledger.audit.cut import take_cut
 from gifting.ledger.audit.find import find_books
-from gifting.ledger.audit.kept import audit_kept
+from gifting.ledger.audit.kept import audit_kept, oldest_kept
 from gifting.ledger.audit.orders import audit_orders
 from gifting.ledger.audit.payouts import audit_payouts
 from gifting.ledger.audit.report import AuditReport, Findings
@@ -35,7 +40,7 @@ from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.ledger.stream import Older, Span, read_entries, read_items
 
-__all__ = ["AuditReport", "Problem", "audit", "find_books"]
+__all__ = ["AuditReport", "Problem", "audit", "audit_since", "find_books"]
 
 
 async def audit(redis: BinaryRedis, keys: Keys, older: Older | None = None) -> AuditReport:
@@ -50,7 +55,25 @@ async def audit(redis: BinaryRedis, keys: Keys, older: Older | None = None) -> A
         RedisError, OSError: Redis could not be read.
     """
     findings = Findings()
+    return await _audit(redis, keys, Books(keys, findings), findings, older)
 
+
+async def audit_since(redis: BinaryRedis, keys: Keys, before: Before) -> AuditReport | None:
+    """The same, from closings on; None if anything is not as it must be, which :func:`audit` then tells.
+
+    Raises as :func:`audit`, and what ``before`` does.
+    """
+    findings = Findings()
+    books = Books(keys, findings)
+    if not await begin(books, findings, before, await oldest_kept(redis, keys)):
+        return None
+    report = await _audit(redis, keys, books, findings, before.newer, before)
+    return report if report.clean else None
+
+
+async def _audit(
+    redis: BinaryRedis, keys: Keys, books: Books, findings: Findings, older: Older | None, before: Before | None = None
+) -> AuditReport:
     def broken(base: str, item_id: str, why: str) -> None:
         findings.found("ledger_entry_broken", f"{base}:ledger {item_id}: {why}.", about.stream(base))
 
@@ -59,19 +82,23 @@ async def audit(redis: BinaryRedis, keys: Keys, older: Older | None = None) -> A
         await refuse_trimmed(redis, keys)
     if (partitions := cut.meta.get("partitions")) != str(len(keys.bases)):
         raise BadSetting(f"There are no such books: {keys.meta} says {partitions} partitions, not {len(keys.bases)}.")
-    books = Books(keys, findings)
-    spans = {base: Span(last=end) for base, end in cut.ledger_ends.items()}
-    items = counted(read_items(redis, spans, older=older), cut, findings)
+    recalled = books.known.names()
+    begun = before.last if before else {}
+    spans = {base: Span(f"({begun[base]}" if base in begun else "-", end) for base, end in cut.ledger_ends.items()}
+    items = counted(read_items(redis, spans, older=older), cut, findings, before.read if before else {})
     async for base, _, entry in read_entries(items, broken):
         books.enter(base, entry)
     if older is None:
         await refuse_trimmed(redis, keys)  # meanwhile, perhaps
+    if before is not None:
+        await join(books, findings, before, recalled)
     books.close()
     compare(keys, books.balances, cut.balances, cut.days_since, findings)
     await audit_orders(redis, keys, cut, books.orders.books, findings)
     await audit_payouts(redis, keys, cut, books.payouts.books, findings)
     await audit_clawbacks(redis, keys, cut, books.reversals.clawed.values(), findings)
     await audit_kept(redis, keys, cut, books.known, findings)
-    await audit_rooms(redis, keys, cut, books.rooms, findings)
+    rest = partial(complete, redis, before) if before else None
+    await audit_rooms(redis, keys, cut, books.rooms, findings, rest)
     findings.users = len(cut.balances.coins.keys() | cut.balances.diamonds.keys())
     return findings.report()

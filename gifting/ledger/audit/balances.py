@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from gifting.ledger.audit import about
@@ -38,6 +38,12 @@ class Balances:
     carry: Counter[str] = field(default_factory=Counter)
     day: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
+
+    def join(self, base: str, other: Balances) -> None:
+        """Add those of one partition, in whose totals it has no name."""
+        for name in _BY_ACCOUNT:
+            getattr(self, name).update(getattr(other, name))
+        self.totals.update({f"{base} {name.strip()}": coins for name, coins in other.totals.items()})
 
     def issue(self, base: str, user: str, paid: int, bonus: int) -> int:
         """Coins that were bought or granted. They settle debt first, bonus coins before paid ones; returns how many."""
@@ -119,6 +125,9 @@ class Balances:
     def sum(self, name: str) -> int:
         """A total, over all partitions."""
         return sum(value for key, value in self.totals.items() if key.endswith(f" {name}"))
+
+
+_BY_ACCOUNT: Final = tuple(one.name for one in fields(Balances) if one.name != "totals")
 
 
 def compare(keys: Keys, told: Balances, kept: Balances, days_since: Mapping[str, int], findings: Findings) -> None:

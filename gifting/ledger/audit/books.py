@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import assert_never
 
 from msgspec.structs import replace
 
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
+from gifting.ledger.audit.carried import GIFTS, GRANTS, Carried
 from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, KnownKeys, place_of
 from gifting.ledger.audit.order_book import OrderBooks
 from gifting.ledger.audit.payout_book import PayoutBooks
@@ -49,7 +52,18 @@ class Books:
         self._overdrawn: set[str] = set()
         self._debits: dict[bytes, Debit] = {}
         self._credits: dict[bytes, tuple[Credit, int]] = {}
+        self._before = Carried()
         self.rooms: dict[str, RoomBook] = {}
+
+    def begin(self, balances: Balances, carried: Carried, rooms: dict[str, RoomBook]) -> None:
+        """Go on from what was before, of which keys and orders are entered already."""
+        for book in fields(Balances):
+            mine: Counter[str] = getattr(self.balances, book.name)
+            mine.clear()
+            mine.update(getattr(balances, book.name))
+        self._findings.grants, self._findings.gifts = carried.counts[GRANTS], carried.counts[GIFTS]
+        self.rooms = rooms
+        self._before = carried
 
     def enter(self, base: str, entry: Entry) -> None:
         name = owner(entry)
@@ -184,6 +198,8 @@ class Books:
     def close(self) -> None:
         """All is entered: what has found no other side now has none."""
         self.reversals.close()
+        if self._before.sides and self._before.meet(self._debits, self._credits):
+            return
         for debit in self._debits.values():
             base = self._keys.base(debit.user)
             self._findings.found(

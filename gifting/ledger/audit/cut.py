@@ -44,6 +44,7 @@ class RoomState:
 
     host: str
     live: bool
+    started: int
     seq: int
     coins: int
     diamonds: int
@@ -217,7 +218,8 @@ class _Reader:
             self._number(state.get(name, b""), f"{room}, {name.decode()}", about.room(room)) for name in _COUNTED
         )
         host, live = text(state.get(b"host", b"")), state[b"state"] == b"live"
-        found = RoomState(host, live, seq, coins, diamonds, likes)
+        started = state.get(b"started", b"")
+        found = RoomState(host, live, int(started) if started.isdigit() else 0, seq, coins, diamonds, likes)
         self.cut.rooms[room] = found
         return found
 

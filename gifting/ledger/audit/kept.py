@@ -152,6 +152,23 @@ async def _find_holes(redis: BinaryRedis, keys: Keys, cut: Cut, keys_told: Known
                 findings.found("entry_without_key", sentence, about.gift(base, key))
 
 
+async def oldest_kept(redis: BinaryRedis, keys: Keys) -> dict[str, float]:
+    """When the oldest key was made of which something may be kept, or must be (ms), of debits, credits and grants.
+
+    What is forgotten meanwhile is asked after all the same, and what is kept meanwhile is newer.
+    """
+    window, (seconds, _) = await redis.hgetall(keys.meta), await redis.time()
+    oldest = {kind.name: inf for kind in _KINDS}
+    for base in keys.bases:
+        found = await redis.hgetall(f"{base}:floors")
+        for kind in _KINDS:
+            told = (window.get(kind.window.encode()) or b"").decode() or None
+            oldest[kind.name] = min(oldest[kind.name], _floor(found.get(kind.name.encode()), told, seconds))
+    async for bucket in _buckets(redis, keys):
+        oldest[bucket.kind.name] = min(oldest[bucket.kind.name], bucket.number * bucket.kind.width)
+    return {"debit": oldest["keys"], "credit": oldest["keys"], "grant": oldest["grants"]}
+
+
 def _floor(kept: bytes | None, window: str | None, now: int) -> float:
     """Ms from which on keys must be known. Where no floor was set yet only the window says so, else nothing does."""
     try:

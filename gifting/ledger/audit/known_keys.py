@@ -45,6 +45,20 @@ class KnownKeys:
         """What a gift cost, or earned (milli-diamonds), of a key that was entered, and its :func:`place_of`."""
         self._known[name] |= (coins & _AMOUNT) << _COINS | (diamonds & _AMOUNT) << _DIAMONDS | place << _PLACE
 
+    def recall(self, name: bytes, entered: int, **noted: int) -> None:
+        """One that was entered before what is read."""
+        if self.first(name, entered):
+            self.note(name, **noted)
+
+    def names(self) -> frozenset[bytes]:
+        return frozenset(self._known)
+
+    def entered(self, entered: int, but: frozenset[bytes]) -> Iterator[tuple[str, bytes]]:
+        """The keys that were entered so, each with its partition, but for some."""
+        for name, known in self._known.items():
+            if known & entered and name not in but:
+                yield self._bases[name[-1]], name[:-1]
+
     def amounts(self, name: bytes) -> tuple[int, int]:
         """The coins and milli-diamonds of a gift, 0 where that side of it was not entered."""
         known = self._known.get(name, 0)

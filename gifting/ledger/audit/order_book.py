@@ -79,6 +79,18 @@ def reversed_of(entry: Reversal) -> Reversed:
     return Reversed(entry.paid + entry.bonus + entry.debt, lot, entry.amount, entry.currency)
 
 
+def wrong_reversal(balances: Balances, entry: Reversal) -> str:
+    """What is wrong with a reversal that was entered into the balances just now, or ''."""
+    user, debt = entry.user, entry.debt
+    if told := balances.wrong(user):
+        return f"it leaves {told}"
+    if debt > 0 and balances.coins[user] > balances.bonus[user]:
+        return f"{debt} coins became debt, and there were some to take"
+    if min(entry.paid, entry.bonus) < 0 and balances.debt[user]:
+        return f"coins were given back, and {balances.debt[user]} of debt left"
+    return ""
+
+
 class OrderBooks:
     """Enters purchases and reversals into the book of their order, and into the balances of their user."""
 
@@ -97,17 +109,11 @@ class OrderBooks:
             self._debt_wrong(base, entry, f"it settled {entry.settled} of {settled} coins of debt")
 
     def reversal(self, base: str, entry: Reversal) -> None:
-        paid, bonus, debt = entry.paid, entry.bonus, entry.debt
         if not self._enter(base, entry, REVERSED, reversed_of(entry)):
             return
-        balances, user = self._balances, entry.user
-        balances.take_back(base, user, paid, bonus, debt)
-        if told := balances.wrong(user):
-            self._debt_wrong(base, entry, f"it leaves {told}")
-        elif debt > 0 and balances.coins[user] > balances.bonus[user]:
-            self._debt_wrong(base, entry, f"{debt} coins became debt, and there were some to take")
-        elif min(paid, bonus) < 0 and balances.debt[user]:
-            self._debt_wrong(base, entry, f"coins were given back, and {balances.debt[user]} of debt left")
+        self._balances.take_back(base, entry.user, entry.paid, entry.bonus, entry.debt)
+        if told := wrong_reversal(self._balances, entry):
+            self._debt_wrong(base, entry, told)
 
     def _enter(self, base: str, entry: Purchase | Reversal, side: int, moved: Issue | Reversed) -> bool:
         """Whether the key is new; then what an order's coins did is noted."""

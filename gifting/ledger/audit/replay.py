@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from gifting.ledger.audit.balances import Balances
+from gifting.ledger.audit.order_book import wrong_reversal
 from gifting.ledger.entries import (
     AccountChange,
     Clawback,
@@ -17,28 +18,37 @@ from gifting.ledger.entries import (
     Purchase,
     Reversal,
 )
+from gifting.model.reversals import reversal_key
 
 
-def enter(balances: Balances, base: str, entry: Entry) -> None:
-    """Enter what :class:`.books.Books` enters for an entry that has no problem, and one with a problem as it stands."""
+def enter(balances: Balances, base: str, entry: Entry) -> bool:
+    """Enter what :class:`.books.Books` enters for an entry that has no problem, and one with a problem as it stands.
+
+    Returns whether it is what the balances before it make of it.
+    """
+    fits = True
     match entry:
         case Grant():
             balances.issue(base, entry.user, 0, entry.coins)
         case Purchase():
-            balances.issue(base, entry.user, entry.paid, entry.bonus)
+            fits = balances.issue(base, entry.user, entry.paid, entry.bonus) == entry.settled
         case Reversal():
             balances.take_back(base, entry.user, entry.paid, entry.bonus, entry.debt)
+            fits = not wrong_reversal(balances, entry)
         case Debit():
-            balances.spend(base, entry.user, entry.coins)
+            fits = balances.spend(base, entry.user, entry.coins) >= 0 and not entry.coins % entry.gifts
         case Credit():
-            balances.earn(entry.host, entry.coins, (entry.numerator, entry.denominator), entry.ts)
+            rate = (entry.numerator, entry.denominator)
+            fits = balances.earn(entry.host, entry.coins, rate, entry.ts) == entry.diamonds
         case GiftReversal():
-            balances.unspend(base, entry.user, entry.paid, entry.bonus)
+            settled = balances.unspend(base, entry.user, entry.paid, entry.bonus)
+            fits = settled == entry.settled and entry.key == reversal_key(entry.user, entry.gift)
         case Clawback():
             balances.claw_back(entry)
         case Payout():
-            balances.pay_out(entry.host, entry.diamonds)
+            fits = balances.pay_out(entry.host, entry.diamonds) >= 0
         case AccountChange():
             pass
         case _:
             assert_never(entry)
+    return fits

@@ -129,6 +129,15 @@ class Findings:
                 sentence = f"{what} of {key}: {said} by the ledger, Redis has {kept}."
                 self.found(name, sentence, about(key), shakes=shakes(key))
 
+    def forget(self) -> set[str]:
+        """All that was found, and counted; returns the names."""
+        names = set(self._found)
+        for counted in _SHOWN:
+            setattr(self, counted, 0)
+        self.problems.clear()
+        self._found.clear()
+        return names
+
     def report(self) -> AuditReport:
         counts = {name: getattr(self, name) for name in _SHOWN}
         groups = group(self.problems, self._found)

@@ -54,6 +54,11 @@ class ReversalBook:
             return about.stream(base), about.earnings(entry.host)
         return about.payer(base, entry.user)
 
+    def gifts(self) -> set[tuple[str, bytes]]:
+        """Those that they are about: the partition of who sent it, and its key."""
+        found = {(base, entry.gift) for base, entry in self._reversed.values()}
+        return found | {(self._keys.base(claw.user), claw.gift) for claw in self.clawed.values()}
+
     def close(self) -> None:
         """All is entered."""
         for base, entry in self._reversed.values():

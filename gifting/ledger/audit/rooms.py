@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
@@ -15,11 +16,21 @@ from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.model.pseudonym import Unmasked
 
+Complete = Callable[[str, str, RoomState, RoomBook], Awaitable[None]]
+"""Gives the book of a room, by its key and its id, what it lacks."""
+
 PAGE: Final = 50
 """Log items read at a time; each holds the events of a whole call."""
 
 
-async def audit_rooms(redis: BinaryRedis, keys: Keys, cut: Cut, books: dict[str, RoomBook], findings: Findings) -> None:
+async def audit_rooms(
+    redis: BinaryRedis,
+    keys: Keys,
+    cut: Cut,
+    books: dict[str, RoomBook],
+    findings: Findings,
+    complete: Complete | None = None,
+) -> None:
     """All rooms of the cut. One that was opened while the cut was being prepared is in the directory only."""
     for room in books.keys() - (cut.directory.keys() - cut.missing):
         findings.found("room_missing", f"{room} has credits, but is not there.", about.room(room))
@@ -27,6 +38,8 @@ async def audit_rooms(redis: BinaryRedis, keys: Keys, cut: Cut, books: dict[str,
         findings.rooms += 1
         book = books.get(room) or RoomBook(state.host)
         key = keys.room(cut.directory.get(room, state.host), room)
+        if complete is not None:
+            await complete(key, room, state, book)
         senders = Unmasked(cut.salt, room, book.ranked)
         _check_totals(room, state, book, findings)
         await _check_ranking(redis, key, state, book, senders, findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from gifting.errors import ArchiveNeeded
 from gifting.ledger.audit import about
@@ -22,9 +22,13 @@ async def refuse_trimmed(redis: BinaryRedis, keys: Keys) -> None:
             raise ArchiveNeeded(f"What is older is in the archive of these books only: {since}.")
 
 
-async def counted(items: AsyncIterator[Item], cut: Cut, findings: Findings) -> AsyncIterator[Item]:
-    """All of them, up to the cut; what streams were ever added and is not among them is told at the end."""
-    read: Counter[str] = Counter()
+async def counted(
+    items: AsyncIterator[Item], cut: Cut, findings: Findings, before: Mapping[str, int]
+) -> AsyncIterator[Item]:
+    """All of them, up to the cut; what streams were ever added and is not among them, nor was ``before``, is told at
+    the end.
+    """
+    read = Counter(before)
     async for item in items:
         read[item.partition] += 1
         yield item

@@ -152,6 +152,8 @@ async def test_a_closing_has_all_balances_and_lots(sealed: Sealed) -> None:
         ("purchased", "ann"): 150,
         ("totals", "issued"): 160,
         ("totals", "spent"): 30,
+        ("counts", "gifts"): 1,
+        ("sides", "debited"): 67376648873764761,
         ("kept", "ann\n0\no1"): 100,
         ("kept", "ann\n100\no2"): 50,
         ("lot", "ann\no1"): 80,
