@@ -165,6 +165,7 @@ TABLE = (
         lambda p: p.ledger.upkeep.backlog.seconds,
     ),
     Row("gifting_archive_backlog_items", GAUGE, "Ledger items not archived.", lambda p: p.ledger.upkeep.backlog.items),
+    Row("gifting_archive_lost_events", COUNTER, "Events gone before archived.", lambda p: p.ledger.upkeep.backlog.lost),
     Row("gifting_revocations", GAUGE, "Revocations known here.", lambda p: len(p.ledger.revocations)),
     Row("gifting_jwks_age_seconds", GAUGE, "Age of the fetched JWKS; 0: none.", lambda p: p.keeper.age),
     Row("gifting_feed_healthy", GAUGE, "1 if the feed is heard of.", lambda p: p.feed.healthy),

@@ -22,7 +22,7 @@ from gifting.archive.writing import Overtaken
 from gifting.ledger import scripts
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys, partition_of, removed_key
-from gifting.ledger.meta import SALT
+from gifting.ledger.meta import LOST, SALT
 from gifting.wire.batch import read_batches
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,12 @@ class RoomLogs:
             await self._writer.write(pages)
             for room, page in pages:
                 self._at[room.id] = page.last
-                await scripts.call(self._redis, "room_archived", [room.key], page.last)
+                await scripts.call(
+                    self._redis,
+                    "room_archived",
+                    [room.key, f"{room.key}/log", removed_key(room.base, room.id)],
+                    page.last,
+                )
                 written += len(page.rows)
             if self._monotonic() >= until:
                 break
@@ -140,6 +145,7 @@ class RoomLogs:
                 page = page._replace(last=room.seq)
             if page.missing:
                 log.error("%d events of room %s were gone before they were archived", page.missing, room.id)
+                await self._redis.hincrby(self._keys.meta, LOST, page.missing)
             pages.append((room, page))
         return pages
 

@@ -15,7 +15,10 @@ from gifting.ledger.meta import ARCHIVE
 log = logging.getLogger(__name__)
 
 KEPT_MAX: Final = 100_000
-"""Acts that are kept where no archive follows; with one, those that it has not."""
+"""Acts that are kept where no archive follows, the newest."""
+
+WAITING_MAX: Final = 1_000_000
+"""Acts that wait for an archive at most. These stay, as they are evidence; what comes then is in the log only."""
 
 ABOUT_MAX: Final = 1000
 """Characters of what an act was about; the rest is cut off."""
@@ -39,8 +42,9 @@ class Act(NamedTuple):
 class Acts:
     """Of all operators."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, waiting_max: int = WAITING_MAX) -> None:
         self._calls = calls
+        self._waiting_max = waiting_max
 
     async def note(self, who: str, role: str, act: str, on: dict[str, object], why: str) -> None:
         """Note what is done already. Who did it is not told if that fails: it would be done again for it."""
@@ -49,6 +53,9 @@ class Acts:
         redis, keys = self._calls.redis, self._calls.keys
         try:
             followed = await redis.hexists(keys.meta, ARCHIVE)
+            if followed and await redis.xlen(keys.acts) >= self._waiting_max:
+                log.error("an act is in this log only: %d wait for the archive already", self._waiting_max)
+                return
             await redis.xadd(keys.acts, fields, maxlen=None if followed else KEPT_MAX)
         except REDIS_ERRORS as error:
             log.error("an act is in this log only: it could not be noted (%s)", error)

@@ -7,7 +7,7 @@ from typing import Final
 from gifting.health import Health
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
-from gifting.ledger.meta import ARCHIVE, REFUSED
+from gifting.ledger.meta import ARCHIVE, LOST, REFUSED
 from gifting.ledger.stream import item_order
 from gifting.ledger.tail import Tail
 
@@ -18,7 +18,8 @@ PART: Final = "archive"
 class Backlog:
     """Of books that an archive follows; 0 for others. Above ``most`` seconds, or at once where an archiver refuses
     them, this node is degraded: gifts go on, and Redis must keep all that is not archived. ``items`` are those of the
-    ledger that wait, each with what one call has entered in a partition.
+    ledger that wait, each with what one call has entered in a partition; ``lost``: events of rooms that it will never
+    have.
     """
 
     def __init__(self, redis: BinaryRedis, keys: Keys, health: Health, most: float) -> None:
@@ -29,12 +30,14 @@ class Backlog:
         self._most = most
         self.seconds = 0.0
         self.items = 0
+        self.lost = 0
 
     async def read(self, now: int) -> None:
         """At ``now``, ms by Redis' clock. Raises RedisError, OSError."""
-        followed, refused = await self._redis.hmget(self._keys.meta, ARCHIVE, REFUSED)
+        followed, refused, lost = await self._redis.hmget(self._keys.meta, ARCHIVE, REFUSED, LOST)
         oldest = await self._oldest() if followed else None
         self.items = await self._waiting() if followed else 0
+        self.lost = int(lost or 0)
         self.seconds = 0.0 if oldest is None else max(now - oldest, 0) / 1000
         if refused:
             self._health.degrade(PART, f"The archiver does not follow these books: {refused.decode()} Gifts go on.")

@@ -10,6 +10,7 @@
 ``salt``               of pseudonyms, in hexadecimal: who gives anonymously has the same name by all nodes
 ``archive``            id (UUID) of the archive that follows these books; the archiver keeps it here
 ``archive_refused``    why an archiver does not follow them, until one does again
+``archive_lost``       events of rooms that were gone before they were archived
 ``changes``            the newest changes: a JSON list of [ms since 1970, setting, was, is], the oldest first
 =====================  ================================================================================================
 """
@@ -33,6 +34,7 @@ CHANGES: Final = "changes"
 SALT: Final = "salt"
 ARCHIVE: Final = "archive"
 REFUSED: Final = "archive_refused"
+LOST: Final = "archive_lost"
 
 CHANGES_MAX: Final = 100
 """Changes that are kept."""

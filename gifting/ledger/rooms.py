@@ -13,6 +13,7 @@ from gifting.ledger import listing, scripts
 from gifting.ledger.calls import Calls, check, translated
 from gifting.ledger.keys import presence_key, removed_key, room_keys
 from gifting.ledger.listing import Sort
+from gifting.ledger.meta import ARCHIVE
 from gifting.model import events
 from gifting.model.house import NO_RULES, RoomRules, read_rules
 from gifting.model.packing import unpack
@@ -20,6 +21,9 @@ from gifting.model.values import RoomRef
 from gifting.wire.batch import RoomBatch, read_batches
 from gifting.wire.removal import blank
 from gifting.wire.replies import Snapshot
+
+ARCHIVE_WAIT: Final = 30 * 86_400_000
+"""Ms beyond ``room_retention`` for which the log of a room that has ended waits for an archive that follows."""
 
 ROOMS_CACHED: Final = 20_000
 """Rooms whose host is remembered; beyond it the oldest are looked up again."""
@@ -51,7 +55,9 @@ class Rooms:
         """Begin a stream. Doing it again changes nothing. Raises RoomTaken, RoomEnded, TooManyLiveRooms."""
         if await self._claim(room, host) != host:
             raise errors.RoomTaken
-        options = (room, host, host_name or host, title, self._creator_rooms)
+        with translated(errors.Unconfirmed):
+            followed = bool(await self._calls.redis.hexists(self._keys.meta, ARCHIVE))
+        options = (room, host, host_name or host, title, self._creator_rooms, followed)
         keys = [self._keys.room(host, room), *self._keys.live(self._keys.base(host))]
         reply = await self._calls.timed("room_open", keys, options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
@@ -102,7 +108,7 @@ class Rooms:
         Raises:
             RoomNotFound
         """
-        options = (room.id, events.encode_event("stream_end", {}), self._log_keep, self._retention_ms)
+        options = (room.id, events.encode_event("stream_end", {}), self._log_keep, self._retention_ms, ARCHIVE_WAIT)
         names, live = room_keys(room.base, room.id), self._keys.live(room.base)
         keys = [*names, presence_key(room.base, room.id), self._keys.deadlines(room.base), *live]
         keys.append(removed_key(room.base, room.id))

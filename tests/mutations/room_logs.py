@@ -6,6 +6,27 @@ from tests.mutations.mutant import of
 
 MUTANTS = (
     *of(
+        "gifting/ledger/lua/room_archived.lua",
+        "archive/room_logs",
+        ("if wait > 0 and asked >= tonumber(redis.call('HGET', KEYS[1], 'seq')) then\n", "if wait > 0 then\n"),
+        ("redis.call('PTTL', key) - wait", "redis.call('PTTL', key)"),
+    ),
+    *of(
+        "gifting/ledger/lua/room_end.lua",
+        "archive/room_logs",
+        ("    redis.call('PEXPIRE', KEYS[2], retention + wait)\n", ""),
+    ),
+    *of(
+        "gifting/ledger/lua/include/room.lua",
+        "archive/room_logs",
+        (", seq - WAITING * keep + 1)", ", 0)"),
+    ),
+    *of(
+        "gifting/ledger/acts.py",
+        "archive/acts",
+        ("            if followed and await redis.xlen(keys.acts) >= self._waiting_max:\n", "            if False:\n"),
+    ),
+    *of(
         "gifting/archive/erasing.py",
         "archive/erasing",
         ("events.c.ts <= erasure.at", "events.c.ts >= 0"),

@@ -13,14 +13,15 @@
 --      [10] and how many each host has
 --      [11] what is removed of its log
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
---      [2]  msgpack [room, event bytes of stream_end, log keep, retention ms]
+--      [2]  msgpack [room, event bytes of stream_end, log keep, retention ms, and ms that its log may wait
+--           for an archive beyond that]
 -- returns   msgpack [status]
 -- @include status
 -- @include clock
 -- @include room
 -- @include streaks
 local now = clock(ARGV[1])
-local id, event, log_keep, retention = unpack(cmsgpack.unpack(ARGV[2]))
+local id, event, log_keep, retention, wait = unpack(cmsgpack.unpack(ARGV[2]))
 local p = { streaks = KEYS[7], rooms = {} }
 local r = room.open(p, 1, id)
 local stamp = room.stamp(now)
@@ -55,6 +56,12 @@ if r.state == 'live' then
   end
   for _, key in ipairs({ KEYS[2], KEYS[4], KEYS[5], KEYS[6], KEYS[11] }) do
     redis.call('PEXPIRE', key, retention)
+  end
+  local archived = redis.call('HGET', KEYS[1], 'archived')
+  if archived and tonumber(archived) < r.seq then -- room_archived takes the wait away again
+    redis.call('HSET', KEYS[1], 'wait', wait)
+    redis.call('PEXPIRE', KEYS[2], retention + wait)
+    redis.call('PEXPIRE', KEYS[11], retention + wait)
   end
 end
 return cmsgpack.pack({ Status.OK })

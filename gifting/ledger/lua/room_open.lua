@@ -5,12 +5,12 @@
 --      [3]  by viewers
 --      [4]  and how many each host has
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
---      [2]  msgpack [room, host, host's name, title, live rooms of a host at most]
+--      [2]  msgpack [room, host, host's name, title, live rooms of a host at most, whether an archive follows]
 -- returns   msgpack [status]
 -- @include status
 -- @include clock
 local now = clock(ARGV[1])
-local room, host, name, title, rooms_max = unpack(cmsgpack.unpack(ARGV[2]))
+local room, host, name, title, rooms_max, followed = unpack(cmsgpack.unpack(ARGV[2]))
 
 local found = redis.call('HMGET', KEYS[1], 'state', 'host')
 if found[1] then
@@ -24,6 +24,9 @@ if tonumber(redis.call('HGET', KEYS[4], host) or 0) >= rooms_max then
 end
 redis.call('HSET', KEYS[1], 'state', 'live', 'host', host, 'host_name', name, 'title', title, 'started', now,
   'seq', 0, 'coins', 0, 'diamonds', 0, 'likes', 0, 'rank', '')
+if followed then
+  redis.call('HSET', KEYS[1], 'archived', 0)
+end
 redis.call('ZADD', KEYS[2], now, room)
 redis.call('ZADD', KEYS[3], 0, room)
 redis.call('HINCRBY', KEYS[4], host, 1)

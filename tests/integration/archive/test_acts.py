@@ -17,6 +17,7 @@ from gifting.archive.store import Store
 from gifting.ledger.acts import ABOUT_MAX
 from gifting.ledger.clock import in_ms
 from gifting.ledger.keys import Keys
+from gifting.ledger.meta import ARCHIVE
 from tests.support.archive import rows_of
 from tests.support.keys import new_key
 from tests.support.server import Server
@@ -99,3 +100,20 @@ async def test_operators_say_why_and_read_it(tmp_path: Path, redis_url: str, red
         assert (newest["act"], newest["why"]) == ("granted", "welcome")
         assert (await server.operator.call("GET", f"/v1/admin/acts?who={who}"))["acts"][1:] == found["acts"]
         assert (await server.operator.call("GET", "/v1/admin/acts?who=nobody"))["acts"] == []
+
+
+async def test_of_acts_that_wait_for_an_archive_the_oldest_stay(
+    redis_client: Redis, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_world(redis_url) as world:
+        await world.redis.hset(world.ledger.keys.meta, ARCHIVE, "one")
+        noted = world.ledger.acts
+        noted._waiting_max = 3
+        for number in range(5):
+            await noted.note("op", "operator", f"act {number}", {}, "a test")
+        kept = [fields[b"act"] for _, fields in await world.redis.xrange(world.ledger.keys.acts)]
+        assert kept == [b"act 0", b"act 1", b"act 2"]
+        assert caplog.text.count("an act is in this log only: 3 wait for the archive already") == 2
+        await world.redis.hdel(world.ledger.keys.meta, ARCHIVE)
+        await noted.note("op", "operator", "act 5", {}, "a test")
+        assert await world.redis.xlen(world.ledger.keys.acts) == 4

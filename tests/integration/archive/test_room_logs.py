@@ -15,7 +15,11 @@ from gifting.archive.room_logs import RoomLogs
 from gifting.archive.room_rows import UNREADABLE, event_row
 from gifting.archive.schema import events, rooms
 from gifting.archive.store import Store, open_store
+from gifting.health import Health
 from gifting.ledger import scripts
+from gifting.ledger.backlog import Backlog
+from gifting.ledger.meta import ARCHIVE, LOST
+from gifting.ledger.rooms import ARCHIVE_WAIT
 from gifting.model.events import encode_post
 from gifting.model.packing import pack
 from gifting.model.values import RoomRef
@@ -169,8 +173,8 @@ async def test_a_log_that_is_gone_does_not_hold_up_the_others(
 async def test_the_mark_of_a_room_only_rises_and_makes_none(world: World) -> None:
     key = world.ledger.keys.room("host", "r1")
     for asked, told in ((5, 5), (3, 5), (10, 10)):
-        assert await scripts.call(world.redis, "room_archived", [key], asked) == told
-    assert await scripts.call(world.redis, "room_archived", [f"{key}x"], 3) == 0
+        assert await scripts.call(world.redis, "room_archived", [key, f"{key}/log", f"{key}/removed"], asked) == told
+    assert await scripts.call(world.redis, "room_archived", [f"{key}x", f"{key}x/log", f"{key}x/removed"], 3) == 0
     assert not await world.redis.exists(f"{key}x")
 
 
@@ -180,3 +184,46 @@ def test_an_event_that_says_nothing_has_a_row_all_the_same() -> None:
     said = pack({"type": "comment", "ts": 1, "user": {"id": "u", "name": "a\0b"}, "text": "hi"})
     assert event_row("r", 7, said, False)[4:7] == ("u", "a\ufffdb", "hi")
     assert event_row("r", 7, said, True)[6] is None
+
+
+RETENTION = 1000
+
+
+async def test_the_log_of_an_ended_room_waits_for_the_archive(
+    redis_client: Redis, redis_url: str, store: Store
+) -> None:
+    """And goes, once it is archived, when it would have gone."""
+    async with a_world(redis_url, like_interval=0, room_retention=RETENTION) as world:
+        await world.grant("ann", 100)
+        await world.redis.hset(world.ledger.keys.meta, ARCHIVE, "one")
+        room = await world.ledger.rooms.open("r2", "host", "Host", "")
+        for _ in range(3):
+            await world.send(room=room)
+        await world.ledger.rooms.end(room)
+        key = world.ledger.keys.room("host", "r2")
+        waits = await world.redis.pttl(f"{key}/log")
+        assert RETENTION * 1000 < waits <= RETENTION * 1000 + ARCHIVE_WAIT
+        assert await world.redis.pttl(f"{key}/top") <= RETENTION * 1000
+        await scripts.call(world.redis, "room_archived", [key, f"{key}/log", f"{key}/removed"], 2)
+        assert await world.redis.pttl(f"{key}/log") > waits - 60_000, "there is one more event"
+        await catch_up(logs_of(world, store))
+        assert 0 < await world.redis.pttl(f"{key}/log") <= RETENTION * 1000
+        await assert_whole(world, store, room)
+
+
+async def test_the_log_of_a_live_room_waits_up_to_a_bound(redis_client: Redis, redis_url: str, store: Store) -> None:
+    """Also where the archiver has never looked at it. What is lost is named and counted."""
+    async with a_world(redis_url, like_interval=0, log_keep=100) as world:
+        await world.grant("ann", 10_000)
+        await world.redis.hset(world.ledger.keys.meta, ARCHIVE, "one")
+        room = await world.ledger.rooms.open("r2", "host", "Host", "")
+        for _ in range(1350):
+            await world.send(room=room)
+        ((first, _),) = await world.redis.xrange(f"{world.ledger.keys.room('host', 'r2')}/log", count=1)
+        gone = int(first.partition(b"-")[0]) - 1
+        assert 0 < gone <= 350
+        await catch_up(logs_of(world, store), 10)
+        assert int(await world.redis.hget(world.ledger.keys.meta, LOST)) == gone
+        backlog = Backlog(world.redis, world.ledger.keys, Health(), 60)
+        await backlog.read(0)
+        assert backlog.lost == gone

@@ -186,7 +186,7 @@ async def erase_and_rank(world: World, room: RoomRef) -> None:
     await ledger.erasures.ask("ann", "ann", "")
     await ledger.acts.note("op", "operator", "ranked", {}, "a test")
     await scripts.call(world.redis, "profile_erase", [key, f"{key}/users"], "ann", b"ann")
-    await scripts.call(world.redis, "room_archived", [key], "1")
+    await scripts.call(world.redis, "room_archived", [key, f"{key}/log", f"{key}/removed"], "1")
 
 
 async def pay_and_archive(world: World, room: RoomRef) -> None:

@@ -173,15 +173,15 @@ async def test_room_taken(world: World) -> None:
     with pytest.raises(errors.RoomTaken):
         await world.ledger.rooms.open("r1", "zoe", "Zoe", "")
     keys = [world.ledger.keys.room("host", "r1"), *world.ledger.keys.live(world.base("host"))]
-    assert status_of(await world.raw("room_open", keys, ("r1", "zoe", "Zoe", "", 9))) == Status.ROOM_TAKEN
-    assert status_of(await world.raw("room_open", keys, ("r1", "host", "Host", "", 9))) == Status.OK
+    assert status_of(await world.raw("room_open", keys, ("r1", "zoe", "Zoe", "", 9, False))) == Status.ROOM_TAKEN
+    assert status_of(await world.raw("room_open", keys, ("r1", "host", "Host", "", 9, False))) == Status.OK
 
 
 async def test_too_many_live_rooms(redis_client: Redis, redis_url: str) -> None:
     async with a_world(redis_url, creator_rooms=1) as world:
         with pytest.raises(errors.TooManyLiveRooms):
             await world.ledger.rooms.open("r2", "host", "Host", "")
-        options = ("r2", "host", "Host", "", 1)
+        options = ("r2", "host", "Host", "", 1, False)
         keys = [world.ledger.keys.room("host", "r2"), *world.ledger.keys.live(world.base("host"))]
         assert status_of(await world.raw("room_open", keys, options)) == Status.TOO_MANY_LIVE_ROOMS
         await world.ledger.rooms.end(world.room)

@@ -125,11 +125,14 @@ local function pack_batch(r, batch, rank)
   return table.concat(pieces)
 end
 
--- The first seq that stays. Where an archive follows, nothing goes that it does not have.
+local WAITING = 10
+
+-- The first seq that stays. Where an archive follows, nothing goes that it does not have, as far as WAITING times as many
+-- events are waited for.
 local function first_kept(r, seq, keep)
   local first = seq - keep + 1
   local archived = first > 0 and redis.call('HGET', r.key, 'archived')
-  return archived and math.min(first, archived + 1) or math.max(first, 0)
+  return archived and math.max(math.min(first, archived + 1), seq - WAITING * keep + 1) or math.max(first, 0)
 end
 
 local function log_batch(r, batch, packed, keep)
