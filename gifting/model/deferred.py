@@ -65,9 +65,9 @@ class Purse:
         """The whole price is deferred first; what settles debt is released at once."""
         self.lots.append(lot)
         lot.left = lot.coins
-        before = {len(self.lots) - 1: lot.deferred}
+        owed, before = self.debt, {len(self.lots) - 1: lot.deferred}
         self._put_in(lot.coins, bonus)
-        return self._spread(before)
+        return self._spread(before) if owed else []  # else no other lot changes: however many there are
 
     def spend(self, coins: int) -> list[Change]:
         of_bonus = min(self.bonus, coins)
