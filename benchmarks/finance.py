@@ -2,7 +2,8 @@
 
     python -m benchmarks.finance [--entries N] [--users N]
 
-Most are gifts and credits; one entry in twenty is a purchase of 1000 coins, one in a hundred a refund of nothing. have many purchases each. All is of one month, in an SQLite in a temporary directory.
+Most are gifts and credits; one entry in twenty is a purchase of 1000 coins, one in a hundred a refund of nothing. Few
+users have many purchases each. All is of one month, in an SQLite in a temporary directory.
 """
 
 from __future__ import annotations
