@@ -158,13 +158,21 @@ class _Partition:
             return self._broken("its hash is not that of its bytes after the hash before it", row.seq, row.item_id)
         if item_order(row.item_id) <= item_order(self._item_id):
             return self._broken(f"its id is not after {self._item_id}", row.seq, row.item_id)
-        if row.period != (period := period_of(row.item_id, self._period)):
+        if row.period != (period := self._period_due(row)):
             return self._broken(f"its period is {row.period}, not {period}", row.seq, row.item_id)
         if self._overlap and (what := await self._overlap.compare(row)):
             return self._broken(what, row.seq, row.item_id)
         self.seq, self._item_id, self._hash, self._period = row.seq, row.item_id, row.hash, row.period
         self._closing.enter(row.data)
         return None
+
+    def _period_due(self, row: Any) -> int:
+        """Which month was open when the first item came is not kept: it may be of a later one, if none before that is
+        sealed.
+        """
+        due = period_of(row.item_id, self._period)
+        may_be_later = row.seq == 1 and not (self._sealed and self._sealed[0].period < row.period)
+        return max(due, int(row.period)) if may_be_later else due
 
     async def _prove_seal(self, seal: Seal) -> Broken | None:
         """That it is of what was proved until here, and follows the one before."""

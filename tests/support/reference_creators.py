@@ -17,7 +17,7 @@ from gifting.model.payouts import Kind, State
 KNOWN_DAYS = 400
 """Days, today among them, of which it is known what was earned."""
 
-AHEAD = 31
+AHEAD = 400
 """Days to come of which that is known, too, where a clock has gone back."""
 
 

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from gifting.archive.store import open_store
-from tests.integration.ledger.test_books_machine import DAY, BooksMachine
+from tests.support.books_machine import DAY
+from tests.support.breaking_machine import BreakingMachine
 from tests.support.months import Months, date
 
 pytestmark = pytest.mark.slow
 
 
-class CheckpointMachine(BooksMachine):
+class CheckpointMachine(BreakingMachine):
     """At its end the books are archived, and sealed up to some month in between."""
 
     begun = 0
