@@ -114,7 +114,7 @@ entries: Final = Table(
 """What the items say. ``owner``: whose partition it is in; ``peer``: the other side; ``keeper``: the partition in which
 its key is kept, and so unique: of a credit its sender's."""
 
-Index("entries_owner_ts", entries.c.owner, entries.c.ts)
+Index("entries_owner_kind_ts", entries.c.owner, entries.c.kind, entries.c.ts)
 
 oddities: Final = Table(
     "oddities",

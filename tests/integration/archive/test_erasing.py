@@ -14,13 +14,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from gifting import errors
 from gifting.archive.archiver import Archiver
 from gifting.archive.erasing import Eraser
+from gifting.archive.history import History
+from gifting.archive.reading import Archive
 from gifting.archive.room_logs import RoomLogs
-from gifting.archive.schema import erasures, events, rooms
+from gifting.archive.schema import closings, entries, erasures, events, items, rooms, seals
 from gifting.archive.seal_file import SealFile
 from gifting.archive.signer import find_signer, read_public
 from gifting.archive.store import Store
 from gifting.archive.verify import verify
 from tests.support.archive import rows_of
+from tests.support.months import Months, date
 from tests.support.world import World, a_world
 
 
@@ -173,3 +176,33 @@ async def test_later_ones_are_later_whatever_the_clock_does(world: World, store:
     first = await world.ledger.erasures.ask("ann", "op", "asked")
     world.clock[0] -= 5000
     assert await world.ledger.erasures.ask("bob", "op", "asked") == first + 1
+
+
+async def test_an_erasure_in_a_sealed_month_breaks_no_seal_and_no_history(
+    world: World, store: Store, archive_url: str, tmp_path: Path
+) -> None:
+    """Also one that was asked for while the archiver was down: it is done when it is back."""
+    await world.send("ann", message="hello")
+    await world.send("bob", message="hi")
+    world.clock[0] += 62 * 86_400_000
+    await world.send("ann", message="again")
+    months = Months(world.redis, world.ledger.keys, store, archive_url, tmp_path)
+    await date(world.redis, world.ledger.keys)
+    await archive(world, store)
+    assert await months.seal(world.clock[0])
+    await world.ledger.erasures.ask("ann", "op", "asked")
+    assert ("ann", "ann", "hello") in await said(store), "nobody does it yet"
+    before = [await rows_of(store, table) for table in (items, entries, seals, closings)]
+    await archive(world, store)
+    assert await said(store) == {("ann", None, None), ("bob", "bob", "hi")}
+    assert [await rows_of(store, table) for table in (items, entries, seals, closings)] == before
+    public, file = read_public(months.files[0]), SealFile(months.files[1])
+    assert (await verify(store, public, file.read(), None, world.clock[0])).broken == []
+    found, whole = await months.both()
+    assert found.since
+    assert whole.clean
+    reader = Archive(archive_url)
+    history = History(reader, world.redis, world.ledger.keys)
+    lines, _ = await history.page("ann", ["debit"], 0, "", 10)
+    assert [line.coins for line in lines] == [1, 1]
+    await reader.close()

@@ -97,7 +97,7 @@ def _ledger() -> None:
         _int("keeper"),
         postgresql_partition_by="RANGE (month)",
     )
-    op.create_index("entries_owner_ts", "entries", ["owner", "ts"])
+    op.create_index("entries_owner_kind_ts", "entries", ["owner", "kind", "ts"])
     _make("oddities", "partition seq place", _small("partition"), _big("seq"), _int("place"), _text("why"))
 
 
