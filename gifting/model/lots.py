@@ -12,7 +12,7 @@ from typing import Final
 from gifting.errors import NotWithdrawable
 from gifting.model.consequences import State, issued_in_order, state
 from gifting.model.effects import WHOLE
-from gifting.model.money_back import money_back, plain
+from gifting.model.money_back import money_promised, plain
 from gifting.model.orders import FACTS_MAX, Order, Withdrawal, part
 
 DAY_MS: Final = 86_400_000
@@ -70,12 +70,6 @@ def withdrawal_amount(order: Order, coins: int) -> int:
     """
     gone = part(order.price, order.taken.paid + coins, order.coins)
     return max(min(gone, order.price) - money_promised(order), 0)
-
-
-def money_promised(order: Order) -> int:
-    """What went back to the buyer, or is going to by withdrawals on their way."""
-    waiting = sum(one.amount for one in order.withdrawals.values() if not one.done_at and not one.failed_at)
-    return money_back(order) + waiting
 
 
 def withdrawal_bonus(order: Order, coins: int, bonus: int) -> int:

@@ -48,6 +48,11 @@ def money_out(order: Order) -> int:
     return min(sum(returned(order)), order.price)
 
 
+def money_promised(order: Order) -> int:
+    """What went back to the buyer, or is going to: of what the books say and what was told the more."""
+    return max(money_out(order), money_back(order))
+
+
 def plain(order: Order) -> tuple[str, ...]:
     """The refunds that name no withdrawal of the order, also those that failed."""
     return tuple(sorted(name for name in order.refunds if _is_plain(order, name)))

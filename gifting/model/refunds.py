@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gifting.errors import NotReversible
 from gifting.model.consequences import State, owed, state
-from gifting.model.money_back import money_out, plain
+from gifting.model.money_back import money_promised, plain
 from gifting.model.orders import FACTS_MAX, Asked, Order, Withdrawal
 
 GIFTS_MAX: Final = 50
@@ -42,7 +42,7 @@ def refund(order: Order, name: str, amount: int, asked: Asked, now: int) -> With
         raise NotReversible(f"The purchase is {state(order)}.")
     if len(order.withdrawals) >= FACTS_MAX:
         raise NotReversible(f"It has {FACTS_MAX} withdrawals and refunds already.")
-    left = order.price - money_out(order)
+    left = order.price - money_promised(order)
     money = left if asked.whole else amount
     if not 0 < money <= left:
         raise NotReversible(f"{money} can't go back: {left} of {order.price} are left.")

@@ -259,9 +259,9 @@ class Shop:
         """None if nothing can be given back."""
         if name in order.withdrawn:
             return order.withdrawn[name]
-        coins, waiting = self.left(order), sum(one.amount for one in order.withdrawn.values() if not one.ended)
+        coins, promised = self.left(order), max(order.due_back()[2], order.gone_back())
         whole = floor(order.price * Fraction(order.out[0] + coins, order.coins))
-        amount = max(whole - order.gone_back() - waiting, 0)
+        amount = max(whole - promised, 0)
         if order.in_dispute() or order.lost() or order.suspicious() or not coins or not amount:
             return None
         share = floor(order.bonus * Fraction(order.out[0] + coins, order.coins)) - order.out[1]
@@ -276,7 +276,7 @@ class Shop:
 
     def refund(self, order: Bought, name: str, amount: int) -> bool:
         """An operator's, of ``amount`` (0: all that is left); whether it may be."""
-        left = order.price - order.due_back()[2]
+        left = order.price - max(order.due_back()[2], order.gone_back())
         money = amount or left
         if not order.payments or order.in_dispute() or order.lost() or not 0 < money <= left:
             return False

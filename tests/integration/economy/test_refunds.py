@@ -21,6 +21,7 @@ from gifting.economy.providers.sandbox.cards import Fate
 from gifting.ledger.audit import audit
 from gifting.ledger.keys import Keys
 from gifting.model.consequences import State, state
+from gifting.model.effects import Effect, Kind
 from gifting.model.money_back import money_back
 from gifting.model.protection import Protection, write_protection
 from tests.support.accounts import account_of
@@ -132,6 +133,27 @@ async def test_without_an_answer_it_waits_and_the_worker_finishes_it(
     done = await world.ledger.orders.get(order.id)
     assert (await has(world), await diamonds(world), state(done)) == ((0, 0, 0), 0, State.REFUNDED)
     assert await paid_back(economy, order) == [1000]
+
+
+async def test_a_refund_that_has_failed_by_then_reverses_no_gift(
+    world: World, economy: Economy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await bought(world, economy)
+    gifts, key = await gave(world, 100), world.key()
+
+    async def gone(*_: Any) -> None:
+        raise errors.LedgerUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(economy.reversals, "reverse", gone)
+        half = await economy.refunds.refund(order, key, 0, gifts, "op", REASON)
+        assert half.withdrawals[key].done_at
+    failed = Effect("sandbox", "re_1", Kind.REFUND_FAILED, world.clock[0], order.id, withdrawal=key)
+    await economy.purchases.take([failed])
+    await economy.reconciliation.resume()
+    done = await economy.refunds.refund(order, key, 0, gifts, "op", REASON)
+    assert (await has(world), await diamonds(world), state(done)) == ((20, 0, 0), 50_000, State.PAID)
+    assert not await world.ledger.reversals.find("ann", UUID(gifts[0]).bytes)
 
 
 async def test_who_can_not_refund_is_named_before_anything_is_taken(world: World, economy: Economy) -> None:

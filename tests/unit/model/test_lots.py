@@ -16,7 +16,6 @@ from gifting.model.lots import (
     consumed,
     deferred,
     kept,
-    money_promised,
     spread,
     unspent,
     withdrawable,
@@ -24,7 +23,7 @@ from gifting.model.lots import (
     withdrawal_amount,
     withdrawal_bonus,
 )
-from gifting.model.money_back import money_back
+from gifting.model.money_back import money_back, money_promised
 from gifting.model.order_table import ORDER, effect, follow
 from gifting.model.orders import Coins, Order, Withdrawal
 

@@ -130,6 +130,21 @@ def test_a_refund_that_was_told_of_before_does_not_carry_out_a_withdrawal(named:
     assert (owed(failed).paid, money_back(failed)) == (99, 985)
 
 
+def test_of_what_the_provider_gave_back_beyond_what_was_asked_nothing_is_left() -> None:
+    order = asked_for(after(PAID), "w", 300)
+    order = after(Effect("sandbox", "r", Kind.REFUNDED, 3, amount=900, withdrawal="w"), order=order)
+    assert refund(order, "new", 0, WHOLE, 4).amount == 100
+
+
+def test_a_refund_without_a_name_carries_out_one_withdrawal_and_no_more() -> None:
+    order = after(effect(Kind.REFUNDED, "of w", 3, 300), order=withdrawn(after(PAID), "w", 30))
+    assert returned(order).refund == 0
+    order = withdrawn(order, "x", 20, 4)
+    order = after(Effect("sandbox", "of x", Kind.REFUNDED, 5, amount=200, withdrawal="x"), order=order)
+    order = after(effect(Kind.REFUNDED, "by itself", 6, 100), order=order)
+    assert (returned(order).refund, owed(order).paid, money_back(order)) == (100, 60, 600)
+
+
 @given(
     price=st.integers(1, 2000),
     coins=st.integers(1, 300),
