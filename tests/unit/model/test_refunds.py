@@ -16,7 +16,7 @@ from gifting.model.lots import withdrawal, withdrawal_amount
 from gifting.model.money_back import money_back, money_out, returned
 from gifting.model.order_table import ORDER, WAYS, effect, follow
 from gifting.model.orders import FACTS_MAX, Asked, Coins, Order, pack_order, unpack_order
-from gifting.model.refunds import REFUNDABLE, is_same, refund
+from gifting.model.refunds import REFUNDABLE, is_same, refund, spendable_since
 
 PAID = effect(Kind.PAID, "payment", 1)
 WHOLE = Asked("op", "a test", whole=True)
@@ -75,6 +75,12 @@ def test_after_a_refund_by_the_provider_it_takes_the_rest() -> None:
     order = after(PAID, effect(Kind.REFUNDED, "r", 2, 333))
     one = refund(order, "new", 0, WHOLE, 2)
     assert (one.amount, one.coins, one.bonus, one.known) == (667, 67, 14, ("r",))
+
+
+def test_the_providers_clock_may_be_ahead_by_a_minute_and_coins_are_never_there_before_the_order() -> None:
+    order = replace(ORDER, created=5, payments={"a": 200_000, "b": 100_000})
+    assert spendable_since(order) == 40_000
+    assert spendable_since(replace(order, payments={"a": 60_000})) == 5
 
 
 def test_it_is_the_same_only_if_all_of_it_is() -> None:
