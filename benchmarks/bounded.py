@@ -1,8 +1,10 @@
 """Millions of gifts while the ledger is archived and trimmed: does Redis' memory stay? ``python -m benchmarks.bounded``
 
 The batcher alone sends ``--rate`` gifts a second to a private Redis; an archiver of its own process follows into an
-SQLite (or ``--archive postgresql://…``) and trims what is older than ``--keep`` seconds. Redis' memory is printed on
-the way, and at the end the audit, of the archive and of what is left in Redis. Keys are forgotten after 10 s here.
+SQLite (or ``--archive postgresql://…``) and trims what is older than ``--keep`` seconds. Each second it is looked at
+the memory of Redis and of the archiver, and how far that is behind; a line has the most since the line before. At the
+end are the audit, of the archive and of what is left in Redis, and the verdict, by which it exits. It stops before that
+where the archive is behind for good. Keys are forgotten after 10 s here.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import psutil
 import uvloop
 
 from gifting.archive.archiver import Archiver
@@ -37,6 +41,14 @@ from gifting.model.money import make_key
 IN_FLIGHT: Final = 2048
 SENDERS: Final = 200
 LINES: Final = 20
+BEHIND_MAX: Final = 60.0
+"""Seconds that the archive may be behind."""
+
+WARM: Final = 20.0
+"""Seconds until as many keys are forgotten as come, and items trimmed, beside those that items are kept."""
+
+GROWTH_MAX: Final = 1.25
+
 SETTINGS: Final[dict[str, Any]] = {"dedupe_window": 10, "key_lead": 1, "log_keep": 1000}
 
 
@@ -49,6 +61,10 @@ async def follow(url: str, archive: str, keep: float) -> None:
     await Archiver(redis, keys, "gifting", store, [Trimmer(redis, keys, keep).trim]).run(stop)
     await store.close()
     await redis.aclose()
+
+
+def new_key() -> str:
+    return make_key(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 class Load:
@@ -92,33 +108,84 @@ class Load:
         if not self._left and not self._flying:
             self.over.set()
 
+    async def stop(self) -> None:
+        """After those that are on their way."""
+        self._left = 0
+        while self._flying:
+            await asyncio.sleep(0.01)
 
-def new_key() -> str:
-    return make_key(time.time_ns() // 1_000_000, os.urandom(10))
+
+class Look(NamedTuple):
+    """After ``at`` seconds: gifts, items in Redis, MiB of Redis and of the archiver, seconds that this is behind."""
+
+    at: float
+    gifts: int
+    items: int
+    redis: float
+    archiver: float
+    behind: float
+
+    def __str__(self) -> str:
+        told = f"{self.at:6.0f} s {self.gifts:>10,} gifts  Redis {self.redis:6.1f} MiB, {self.items:>7,} items"
+        return f"{told}  archiver {self.archiver:5.1f} MiB, {self.behind:4.1f} s behind"
 
 
-async def watch(ledger: Ledger, load: Load, gifts: int) -> list[float]:
-    """Print what Redis holds; returns MiB, from line to line. Keys of gifts are forgotten as their window says."""
-    redis, seen, began = ledger.redis, list[float](), time.monotonic()
-    while not load.over.is_set():
-        load.fill()
-        await asyncio.sleep(0.01)
-        if load.done < (len(seen) + 1) * gifts / LINES:
-            continue
+def most(looks: Sequence[Look]) -> Look:
+    """The most of each."""
+    return Look(*map(max, zip(*looks, strict=True)))
+
+
+class Watch:
+    """What is seen each second."""
+
+    def __init__(self, ledger: Ledger, load: Load, follower: psutil.Process) -> None:
+        self._ledger = ledger
+        self._load = load
+        self._follower = follower
+        self.looks: list[Look] = []
+
+    async def run(self, gifts: int) -> None:
+        """Until all are sent, or the archive is too far behind."""
+        began, told = time.monotonic(), 0
+        while not self._load.over.is_set() and not self.is_behind:
+            self._load.fill()
+            await asyncio.sleep(0.01)
+            if (at := time.monotonic() - began) < len(self.looks):
+                continue
+            self.looks.append(await self._look(at))
+            if self._load.done * LINES >= gifts * (told + 1):
+                print(most(self.looks[-max(len(self.looks) // (told + 1), 1) :]), flush=True)
+                told = self._load.done * LINES // gifts
+
+    @property
+    def is_behind(self) -> bool:
+        return bool(self.looks) and self.looks[-1].behind > BEHIND_MAX
+
+    async def _look(self, at: float) -> Look:
+        redis, upkeep = self._ledger.redis, self._ledger.upkeep
         now = in_ms(await redis.time())
-        await ledger.upkeep.floors.raise_to(now, HOLD_MAX)
-        await ledger.upkeep.backlog.read(now)
-        used = (await redis.info("memory"))["used_memory"] / 2**20
-        items = sum([await redis.xlen(f"{base}:ledger") for base in ledger.keys.bases])
-        seen.append(used)
-        rate, behind = load.done / (time.monotonic() - began), ledger.upkeep.backlog.seconds
-        told = f"{load.done:>10,} gifts {rate:>8,.0f}/s  Redis {used:6.1f} MiB, {items:>7,} items"
-        print(f"{told}, archive {behind:.1f} s behind", flush=True)
-    return seen
+        await upkeep.floors.raise_to(now, HOLD_MAX)
+        await upkeep.backlog.read(now)
+        items = sum([await redis.xlen(f"{base}:ledger") for base in self._ledger.keys.bases])
+        redis_used = (await redis.info("memory"))["used_memory"] / 2**20
+        own = self._follower.memory_info().rss / 2**20
+        return Look(at, self._load.done, items, redis_used, own, upkeep.backlog.seconds)
+
+    def verdict(self, warm: float) -> list[str]:
+        """What is wrong: what grew, after ``warm`` seconds, from the first half of the time to the second."""
+        if self.is_behind:
+            return [f"the archive is {self.looks[-1].behind:.0f} s behind: this machine has not the time for both"]
+        looks = [look for look in self.looks if look.at > warm]
+        if len(looks) < 2:
+            return [f"too short: nothing is known before {warm:.0f} s"]
+        early, late = most(looks[: len(looks) // 2]), most(looks[len(looks) // 2 :])
+        told = "{} grew from {:.0f} to {:.0f} MiB"
+        both = (("Redis", early.redis, late.redis), ("the archiver", early.archiver, late.archiver))
+        return [told.format(*one) for one in both if one[2] > GROWTH_MAX * one[1]]
 
 
-async def run(gifts: int, rate: float, keep: float, archive: str) -> tuple[list[float], bool]:
-    """Memory in MiB from line to line, and whether the audit was clean."""
+async def run(gifts: int, rate: float, keep: float, archive: str) -> list[str]:
+    """What is wrong; nothing, if memory stayed and the books are whole."""
     with tempfile.TemporaryDirectory(prefix="gifting-bounded-") as folder:
         embedded = EmbeddedRedis(Path(folder) / "data")
         url, archive = await embedded.start(), archive or f"sqlite:///{folder}/archive.db"
@@ -128,19 +195,35 @@ async def run(gifts: int, rate: float, keep: float, archive: str) -> tuple[list[
             *(sys.executable, "-m", "benchmarks.bounded", "--follow", url, "--archive", archive, "--keep", str(keep)),
             stdin=asyncio.subprocess.PIPE,
         )
+        process = psutil.Process(follower.pid)
         sending = Load(ledger, gifts, rate)
+        watch = Watch(ledger, sending, process)
         await sending.start()
-        seen = await watch(ledger, sending, gifts)
+        await watch.run(gifts)
+        await sending.stop()
+        took = sum(process.cpu_times()[:2])
         assert follower.stdin is not None
         follower.stdin.close()
         await follower.wait()
-        own = await ledger.redis.hget(ledger.keys.meta, ARCHIVE)
-        async with ledger_items(archive, ledger.keys, own.decode()) as older:
-            report = await audit(ledger.redis, ledger.keys, older.of)
-        print(*report.lines(), f"{sending.refused} refused", sep="\n")
+        print(f"most:  {most(watch.looks)}", f"archiver: {took / sending.done * 1e6:.1f} µs of CPU a gift", sep="\n")
+        wrong = watch.verdict(keep + WARM) + await audited(ledger, archive, sending)
         await ledger.stop()
         await embedded.stop()
-    return seen, report.clean and not sending.refused and report.gifts == gifts
+    return wrong
+
+
+async def audited(ledger: Ledger, archive: str, load: Load) -> list[str]:
+    """What is wrong with the books, which are printed."""
+    own = await ledger.redis.hget(ledger.keys.meta, ARCHIVE)
+    async with ledger_items(archive, ledger.keys, own.decode()) as older:
+        report = await audit(ledger.redis, ledger.keys, older.of)
+    print(*report.lines(), sep="\n")
+    wrong = {
+        "the audit is not clean": not report.clean,
+        f"{load.refused} gifts were refused": load.refused,
+        f"{load.done} gifts were sent, and {report.gifts} are in the books": report.gifts != load.done,
+    }
+    return [told for told, is_so in wrong.items() if is_so]
 
 
 def main() -> None:
@@ -154,7 +237,9 @@ def main() -> None:
     if asked.follow:
         uvloop.run(follow(asked.follow, asked.archive, asked.keep))
     else:
-        sys.exit(not uvloop.run(run(asked.gifts, asked.rate, asked.keep, asked.archive))[1])
+        wrong = uvloop.run(run(asked.gifts, asked.rate, asked.keep, asked.archive))
+        print(f"NOT BOUNDED: {'; '.join(wrong)}" if wrong else "bounded: memory stays, and the books are whole")
+        sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 from gifting.archive.origin import read_cursors
 from gifting.archive.store import Store
 from gifting.ledger.keys import Keys
+from tests.support.paths import ROOT
 
 WITHIN = 60.0
 """Longest wait, seconds."""
@@ -43,6 +44,12 @@ async def has_all(store: Store, redis: Any, keys: Keys) -> bool:
         if last and cursor.item_id != last[0][0].decode():
             return False
     return await is_caught_up(redis, keys)
+
+
+def dying(place: str, note: Path) -> dict[str, str]:
+    """The environment of an archiver that kills itself there once: ``MODULE:CLASS.METHOD:OF:WHEN``."""
+    path = os.pathsep.join([str(ROOT / "tests" / "support" / "crashing"), str(ROOT)])
+    return {"CRASH_AT": f"{place}:archiver", "CRASH_IN": "archive", "CRASH_NOTE": str(note), "PYTHONPATH": path}
 
 
 class Follower:

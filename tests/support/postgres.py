@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -75,8 +76,14 @@ class Cluster:
     def stop(self) -> None:
         """In order, with a checkpoint."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(2)
+            self._process.send_signal(signal.SIGINT)
             self._process.wait(START_TIMEOUT)
+
+    def stop_at_once(self) -> None:
+        """Without a checkpoint, as ``pg_ctl stop -m immediate`` does."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(START_TIMEOUT)
 
     def start_if_it_ended(self) -> None:
         """As who watches over it does; one that recovers by itself is waited for."""

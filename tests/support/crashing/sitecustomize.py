@@ -2,8 +2,8 @@
 
 ``CRASH_AT`` is ``MODULE:CLASS.METHOD:OF:WHEN:WHO``: ``before`` or ``after`` that coroutine's first run with ``OF`` in
 what it is given (as Python writes it), ``redis`` (the one that this process has started) gets SIGKILL, or else this
-very process. ``CRASH_NOTE`` is a file that is there after that, so that nobody dies twice. ``CRASH_AT=mute`` is a
-process whose sandbox sends no webhooks at all.
+very process. ``CRASH_NOTE`` is a file that is there after that, so that nobody dies twice. ``CRASH_IN`` is the
+command, if not ``serve``. ``CRASH_AT=mute`` is a process whose sandbox sends no webhooks at all.
 """
 
 from __future__ import annotations
@@ -66,5 +66,5 @@ def mute() -> None:
     setattr(Sender, "run", run)  # noqa: B010
 
 
-if (place := os.environ.get("CRASH_AT", "")) and "serve" in sys.orig_argv:
+if (place := os.environ.get("CRASH_AT", "")) and os.environ.get("CRASH_IN", "serve") in sys.orig_argv:
     mute() if place == "mute" else install(place, Path(os.environ["CRASH_NOTE"]))
