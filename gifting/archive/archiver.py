@@ -128,12 +128,14 @@ class Archiver:
             await self._redis.hset(self._keys.meta, REFUSED, error.detail)
 
     async def _mark(self) -> None:
-        """Tell Redis what is archived durably."""
+        """Tell Redis what is archived durably: of all partitions at once, which is one sync of its files."""
+        pipe = self._redis.pipeline(transaction=False)
         for base, cursor in self._at.items():
             if cursor.seq and self._marked.get(base) != cursor.item_id:
                 names = [f"{base}:archived", f"{base}:archived/items"]
-                await scripts.call(self._redis, "archived", names, cursor.item_id, cursor.seq)
-                self._marked[base] = cursor.item_id
+                pipe.eval(scripts.source("archived"), len(names), *names, cursor.item_id, cursor.seq)
+        await pipe.execute()
+        self._marked = {base: cursor.item_id for base, cursor in self._at.items()}
 
 
 def _tell(error: Exception, failed: int, stopping: bool) -> None:

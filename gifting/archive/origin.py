@@ -95,7 +95,7 @@ async def lower_marks(redis: BinaryRedis, keys: Keys, at: Sequence[Cursor]) -> N
         pipe.get(f"{base}:archived")
     for base, mark, cursor in zip(keys.bases, await pipe.execute(), at, strict=True):
         if mark and item_order(mark.decode()) > item_order(cursor.item_id):
-            await redis.set(f"{base}:archived", cursor.item_id)
+            await redis.mset({f"{base}:archived": cursor.item_id, f"{base}:archived/items": cursor.seq})
 
 
 async def check(connection: AsyncConnection, tail: Tail, at: Mapping[str, Cursor]) -> None:

@@ -15,7 +15,8 @@ from gifting.ledger.clock import in_ms
 from gifting.ledger.connect import BinaryRedis
 
 PAGES: Final = 2 << 20
-"""Bytes of all partitions' pages, about: as many items as had that many bytes in the page before."""
+"""Bytes of all partitions' pages, about: as many items as had that many bytes in the page before. Those that have more
+than they were asked for share it, so that one with all the gifts of a large room is as quick as many."""
 
 PAGE_FIRST: Final = 4
 """Items of a partition in its first page. Each holds the entries of a whole call."""
@@ -56,7 +57,6 @@ class Tail:
     def __init__(self, redis: BinaryRedis, bases: Sequence[str]) -> None:
         self._redis = redis
         self._counts = dict.fromkeys(bases, PAGE_FIRST)
-        self._share = PAGES // len(bases)
 
     async def read(self, after: Mapping[str, str]) -> Read:
         """What comes after these ids, of each partition; ``0-0`` is before all."""
@@ -67,20 +67,24 @@ class Tail:
             pipe.xrange(f"{base}:ledger", min=f"({item_id}", count=self._counts[base])
         server, time, *pages = await pipe.execute()
         found = dict(zip(after, pages, strict=True))
-        full = [self._fit(base, page) for base, page in found.items()]
+        full = [base for base, page in found.items() if len(page) >= self._counts[base]]
+        for base, page in found.items():
+            self._fit(base, page, PAGES // len(full) if base in full else 0)
         items = {
             base: [(name.decode(), fields.get(b"e")) for name, fields in page] for base, page in found.items() if page
         }
-        return Read(server["run_id"], in_ms(time), items, any(full))
+        return Read(server["run_id"], in_ms(time), items, bool(full))
 
-    def _fit(self, base: str, page: list[tuple[bytes, dict[bytes, bytes]]]) -> bool:
-        """Ask for so many items next time that they have the bytes of a page; whether this one was full."""
+    def _fit(self, base: str, page: list[tuple[bytes, dict[bytes, bytes]]], share: int) -> None:
+        """Ask for so many items next time that they have the bytes of its share; 0: of one that had no more, for twice
+        as many as it had.
+        """
         count = self._counts[base]
-        if len(page) < count:
-            return False
+        if not share:
+            self._counts[base] = min(max(2 * len(page), PAGE_FIRST), count)
+            return
         size = sum(len(value) for _, fields in page for value in fields.values())
-        self._counts[base] = min(max(count * self._share // max(size, 1), 1), 2 * count, PAGE_ITEMS)
-        return True
+        self._counts[base] = min(max(count * share // max(size, 1), 1), 2 * count, PAGE_ITEMS)
 
     async def extents(self) -> dict[str, Extent]:
         """What each partition's stream is."""

@@ -39,6 +39,8 @@ async def has_all(store: Store, redis: Any, keys: Keys) -> bool:
     """The same, where the database may be one from before, of which Redis does not know yet."""
     async with store.engine.connect() as connection:
         at = await read_cursors(connection)
+    if not at:
+        return False
     for base, cursor in zip(keys.bases, at, strict=True):
         last = await redis.xrevrange(f"{base}:ledger", count=1)
         if last and cursor.item_id != last[0][0].decode():
