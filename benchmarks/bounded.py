@@ -15,7 +15,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -44,10 +45,14 @@ LINES: Final = 20
 BEHIND_MAX: Final = 60.0
 """Seconds that the archive may be behind."""
 
-WARM: Final = 20.0
-"""Seconds until as many keys are forgotten as come, and items trimmed, beside those that items are kept."""
+WARM: Final = 10.0
+"""Seconds until as many items are trimmed as come, beside those that they are kept."""
+
+KEYS_WARM: Final = 150.0
+"""Seconds until as many keys are forgotten as come: with their minute, and their window after it."""
 
 GROWTH_MAX: Final = 1.25
+"""What may have grown by so much has not grown: load comes and goes."""
 
 SETTINGS: Final[dict[str, Any]] = {"dedupe_window": 10, "key_lead": 1, "log_keep": 1000}
 
@@ -171,17 +176,20 @@ class Watch:
         own = self._follower.memory_info().rss / 2**20
         return Look(at, self._load.done, items, redis_used, own, upkeep.backlog.seconds)
 
-    def verdict(self, warm: float) -> list[str]:
-        """What is wrong: what grew, after ``warm`` seconds, from the first half of the time to the second."""
+    def verdict(self, keep: float) -> list[str]:
+        """What is wrong: what grew from the first half of the time to the second, once that begins."""
         if self.is_behind:
             return [f"the archive is {self.looks[-1].behind:.0f} s behind: this machine has not the time for both"]
-        looks = [look for look in self.looks if look.at > warm]
-        if len(looks) < 2:
-            return [f"too short: nothing is known before {warm:.0f} s"]
-        early, late = most(looks[: len(looks) // 2]), most(looks[len(looks) // 2 :])
-        told = "{} grew from {:.0f} to {:.0f} MiB"
-        both = (("Redis", early.redis, late.redis), ("the archiver", early.archiver, late.archiver))
-        return [told.format(*one) for one in both if one[2] > GROWTH_MAX * one[1]]
+        grew = self._growth(keep + WARM, "items in Redis", attrgetter("items"))
+        sizes = {"MiB of Redis": attrgetter("redis"), "MiB of the archiver": attrgetter("archiver")}
+        return grew + [told for name, of in sizes.items() for told in self._growth(keep + KEYS_WARM, name, of)]
+
+    def _growth(self, warm: float, name: str, size: Callable[[Look], float]) -> list[str]:
+        sizes = [size(look) for look in self.looks if look.at > warm]
+        if len(sizes) < 2:
+            return [f"too short for {name}: {warm:.0f} s do not count"]
+        early, late = max(sizes[: len(sizes) // 2]), max(sizes[len(sizes) // 2 :])
+        return [f"{name} grew from {early:,.0f} to {late:,.0f}"] if late > GROWTH_MAX * early else []
 
 
 async def run(gifts: int, rate: float, keep: float, archive: str) -> list[str]:
@@ -206,7 +214,7 @@ async def run(gifts: int, rate: float, keep: float, archive: str) -> list[str]:
         follower.stdin.close()
         await follower.wait()
         print(f"most:  {most(watch.looks)}", f"archiver: {took / sending.done * 1e6:.1f} µs of CPU a gift", sep="\n")
-        wrong = watch.verdict(keep + WARM) + await audited(ledger, archive, sending)
+        wrong = watch.verdict(keep) + await audited(ledger, archive, sending)
         await ledger.stop()
         await embedded.stop()
     return wrong

@@ -21,6 +21,9 @@ than they were asked for share it, so that one with all the gifts of a large roo
 PAGE_FIRST: Final = 4
 """Items of a partition in its first page. Each holds the entries of a whole call."""
 
+PAGE_LEAST: Final = 32
+"""Items that a partition which had few is asked for at least: so that a few more are no full page."""
+
 PAGE_ITEMS: Final = 2000
 """Items of a partition in a page at most."""
 
@@ -76,12 +79,12 @@ class Tail:
         return Read(server["run_id"], in_ms(time), items, bool(full))
 
     def _fit(self, base: str, page: list[tuple[bytes, dict[bytes, bytes]]], share: int) -> None:
-        """Ask for so many items next time that they have the bytes of its share; 0: of one that had no more, for twice
-        as many as it had.
+        """Ask for so many items next time that they have the bytes of its share; 0: of one that had no more, for a
+        few times what it had.
         """
         count = self._counts[base]
         if not share:
-            self._counts[base] = min(max(2 * len(page), PAGE_FIRST), count)
+            self._counts[base] = min(max(4 * len(page), PAGE_LEAST), count)
             return
         size = sum(len(value) for _, fields in page for value in fields.values())
         self._counts[base] = min(max(count * share // max(size, 1), 1), 2 * count, PAGE_ITEMS)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from gifting.ledger import scripts
+from gifting.ledger.clock import in_ms
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.halt import FIELD as HALTED
 from gifting.ledger.keys import Keys
@@ -33,7 +34,8 @@ async def raise_archived(redis: BinaryRedis, keys: Keys, archived: Mapping[str, 
 
 
 async def trim(redis: BinaryRedis, keys: Keys, keep: float, now: str = "") -> Trimmed:
-    """Trim all partitions; nothing while the ledger is halted.
+    """Trim all partitions; nothing while the ledger is halted. What becomes old meanwhile is for the next time: who
+    waited for that would never end.
 
     Args:
         keep: seconds that each item stays, by Redis' clock.
@@ -43,6 +45,7 @@ async def trim(redis: BinaryRedis, keys: Keys, keep: float, now: str = "") -> Tr
         RedisError, OSError: what is trimmed until then is trimmed in order.
     """
     items = waiting = 0
+    now = now or str(in_ms(await redis.time()))
     if not await redis.hexists(keys.meta, HALTED):
         for base in keys.bases:
             while (done := await _trim(redis, base, round(keep * 1000), now)).items:

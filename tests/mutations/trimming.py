@@ -46,6 +46,7 @@ MUTANTS = (
         "gifting/ledger/trimming.py",
         "ledger/trimming",
         ("    if not await redis.hexists(keys.meta, HALTED):\n", "    if True:\n"),
+        ("    now = now or str(in_ms(await redis.time()))\n", ""),
     ),
     *of(
         "gifting/ledger/audit/trimmed.py",

@@ -1,30 +1,26 @@
-"""The archiver is killed at every step: of the ledger, seals and trimming, of rooms' logs, acts and erasures. The next
-one finds what it left, and each thing is there once."""
+"""The archiver is killed at every step of the ledger, of seals and of trimming. The next one finds what it left, and
+each thing is there once."""
 
 from __future__ import annotations
 
 import re
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import select
 
 from gifting.archive.archiver import Archiver
-from gifting.archive.schema import acts, erasures, events, items, oddities, rooms, seals
+from gifting.archive.schema import items, oddities, seals
 from gifting.archive.sealing import MARGIN
 from gifting.archive.store import Store
 from gifting.archive.trimming import Trimmer
-from gifting.client import Client
 from gifting.ledger.clock import in_ms
 from gifting.ledger.keys import Keys
 from gifting.model.periods import month_of, preceding
-from tests.support.archive import assert_whole, rows_of, stream_of
-from tests.support.archiver import Follower, dying, has_all, until
+from tests.support.archive import rows_of, stream_of
+from tests.support.archiver import Follower, dying
 from tests.support.sealed import Sealed
-from tests.support.server import Server
 
 pytestmark = [pytest.mark.attack, pytest.mark.slow]
 
@@ -36,10 +32,6 @@ PLACES = {
     "STORE": "gifting.archive.store:Store",
     "SEALER": "gifting.archive.sealing:Sealer",
     "TRIMMER": "gifting.archive.trimming:Trimmer",
-    "ROOMS": "gifting.archive.room_logs:RoomLogs",
-    "LOGS": "gifting.archive.room_writing:RoomWriter",
-    "ACTS": "gifting.archive.acts:ActLog",
-    "ERASER": "gifting.archive.erasing:Eraser",
 }
 
 BOOKS = """
@@ -55,15 +47,6 @@ BOOKS = """
     trimmed                 TRIMMER.trim             after
 """
 """In brackets is the table. After a seal's step the seal is in the database, and not in the file."""
-
-BESIDE = """
-    a room's log            LOGS.write               before after
-    its events              STORE.insert(events)     after
-    acts                    ACTS.follow              after
-    their rows              STORE.insert(acts)       after
-    an erasure              ERASER._erase            after
-    noted                   STORE.insert(erasures)   before after
-"""
 
 
 def steps(table: str) -> list[Any]:
@@ -111,52 +94,3 @@ async def test_books(
     assert len(await rows_of(store, seals)) == 6
     assert await rows_of(store, oddities) == []
     assert await sealed.broken(redis=True) == []
-
-
-async def test_what_is_beside_the_books(
-    redis_client: Redis, redis_url: str, archive_url: str, store: Store, tmp_path: Path
-) -> None:
-    folder = tmp_path / "data"
-    async with Server(folder, redis=redis_url, archive=archive_url) as server:
-        await server.operator.grant_each(["ann", *(f"u{n}" for n in range(20))], 1000)
-        async with Follower(redis_url, archive_url, folder).running():
-            await until(lambda: has_all(store, redis_client, KEYS))
-        for number, place in enumerate(steps(BESIDE)):
-            room, user = f"r{number}", f"u{number}"
-            await server.room(room)
-            for name in ("ann", user):
-                async with Client(server.url, server.token(name)) as client:
-                    for _ in range(3):
-                        await client.send_gift(room, "spark", message="said")
-            await server.operator.call("DELETE", f"/v1/users/{user}/personal-data?reason=asked")
-            await die(redis_url, archive_url, folder, place.values[0])
-            async with Follower(redis_url, archive_url, folder).running():
-                await until(partial(is_done, store, redis_client, user))
-        assert await assert_whole(store, redis_client, KEYS) == 21 + 2 * 6 * (number + 1)
-        found = (await server.operator.call("GET", "/v1/admin/acts?limit=500"))["acts"]
-    assert len(await rows_of(store, acts)) == len(found) >= 2 * (number + 1)
-    assert len(await rows_of(store, erasures)) == number + 1
-    for number, place in enumerate(steps(BESIDE)):
-        await assert_said(store, redis_client, f"r{number}", f"u{number}", place.id)
-
-
-async def is_done(store: Store, redis: Any, user: str) -> bool:
-    async with store.engine.connect() as connection:
-        erased = await connection.scalar(select(erasures.c.at).where(erasures.c.user == user))
-        at = {row.room: row.seq for row in await connection.execute(select(rooms.c.room, rooms.c.seq))}
-        last = await connection.scalar(select(acts.c.id).order_by(acts.c.id.desc()).limit(1))
-    newest = (await redis.xrevrange(KEYS.acts, count=1))[0][0].decode()
-    if erased is None or last is None or int(last.partition("-")[0]) < int(newest.partition("-")[0]):
-        return False
-    seqs = [int(await redis.hget(f"{KEYS.base('host')}:room:{room}", "seq")) for room in at]
-    return f"r{user[1:]}" in at and [*at.values()] == seqs and await has_all(store, redis, KEYS)
-
-
-async def assert_said(store: Store, redis: Any, room: str, user: str, place: str | None) -> None:
-    """Each event of the room is there once, with its name and words unless it was erased."""
-    base = KEYS.base("host")
-    said = [row for row in await rows_of(store, events) if row[0] == room]
-    seq = int(await redis.hget(f"{base}:room:{room}", "seq"))
-    assert [row[1] for row in said] == [*range(1, seq + 1)], place
-    gifts = {(row[4], row[5], row[6]) for row in said if row[3] == "gift"}
-    assert gifts == {("ann", "ann", "said"), (user, None, None)}, place

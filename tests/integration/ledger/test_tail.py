@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from gifting.ledger.keys import Keys
-from gifting.ledger.tail import PAGE_FIRST, PAGES, Tail
+from gifting.ledger.tail import PAGE_LEAST, PAGES, Tail
 
 KEYS = Keys("gifting", 16)
 SIZE = 4096
@@ -60,4 +60,4 @@ async def test_one_that_had_much_asks_for_less_when_it_has_little(redis_client: 
     for base in KEYS.bases:
         await fill(redis_client, base, 300)
     read = await tail.read(at)
-    assert {len(items) for items in read.items.values()} == {PAGE_FIRST}
+    assert {len(items) for items in read.items.values()} == {PAGE_LEAST}

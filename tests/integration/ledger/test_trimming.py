@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from gifting import errors
 from gifting.ledger import trimming
 from gifting.ledger.halt import FIELD, open_books
+from gifting.ledger.keys import Keys
 from gifting.ledger.trimming import Trimmed, raise_archived, read_trimmed, trim
 from gifting.model.effects import Kind
 from tests.support.accounts import account_of
@@ -176,3 +178,30 @@ async def test_one_that_broke_off_and_was_trimmed_all_the_same_is_refused_aloud(
     with pytest.raises(errors.Unavailable):
         await world.ledger.orders.apply(paid(order))
     assert await world.redis.hexists(world.ledger.keys.orders("ann")[0], "redo")
+
+
+class Busy:
+    """A Redis to whom an item comes, and is archived, before each call of a script."""
+
+    def __init__(self, redis: Any, base: str) -> None:
+        self._redis = redis
+        self._base = base
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._redis, name)
+
+    async def evalsha(self, *call: Any) -> Any:
+        await asyncio.sleep(0.002)
+        added = await self._redis.xadd(f"{self._base}:ledger", {"e": b""})
+        await self._redis.set(f"{self._base}:archived", added)
+        return await self._redis.evalsha(*call)
+
+
+async def test_what_becomes_old_meanwhile_is_left_for_the_next_time(redis_client: Any) -> None:
+    keys = Keys("gifting", 1)
+    busy = Busy(redis_client, keys.bases[0])
+    for number in (1, 2, 3):
+        await redis_client.xadd(f"{keys.bases[0]}:ledger", {"e": b""}, id=f"{number}-0")
+    async with asyncio.timeout(5):
+        assert (await trim(busy, keys, 0)).items == 3
+    assert await redis_client.xlen(f"{keys.bases[0]}:ledger") == 2
