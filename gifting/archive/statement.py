@@ -17,7 +17,7 @@ from gifting.model.statement import Movement, Period, Standing, Statement, make_
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from gifting.archive.statement_rows import Mark
+    from gifting.archive.statement_rows import Mark, Times
 
 KINDS: Final = ("credit", "clawback", "payout")
 
@@ -57,11 +57,12 @@ class Statements:
             ArchiveUnavailable: it can't be asked, or is too far behind.
             Unavailable: Redis can't be asked.
         """
-        moved = await self.moved(creator, period)
-        return make_statement(creator, period, *moved, payouts, now)
+        months = [await self._month(creator, month) for month in period.months(now)]
+        movements = [movement for month in months for movement in month.movements]
+        return make_statement(creator, period, months[0].opening, movements, payouts, now)
 
-    async def moved(self, creator: str, period: Period) -> Moved:
-        """What :meth:`read` makes the statement of. Raises as it does."""
+    async def _month(self, creator: str, period: Period) -> Moved:
+        """Month by month, so that each has the time that an answer may take the database. Raises as :meth:`read`."""
         partition = self._keys.bases.index(self._keys.base(creator))
         async with self._archive.reading() as connection:
             from gifting.archive import queries, statement_rows  # noqa: PLC0415
@@ -69,23 +70,24 @@ class Statements:
             page = await read_tail(self._redis, self._keys, await queries.cursor(connection, partition))
             cursor = await queries.cursor(connection, partition)
             base = await statement_rows.sealed_before(connection, partition, period.first)
-            found = await _archived(connection, cursor, creator, period, base, statement_rows.around(base.period))
+            times = statement_rows.around(base.period, period.last)
+            found = await _archived(connection, cursor, creator, period, base, times)
             end = await statement_rows.sealed_standing(connection, partition, period.last, creator)
             sealed = (await statement_rows.sealed_before(connection, partition, period.last + 1)).period == period.last
             if sealed and end != found.closing:
-                found = await _archived(connection, cursor, creator, period, base, 0)
+                found = await _archived(connection, cursor, creator, period, base, statement_rows.Times())
         before, during = _newer(page, cursor.seq, creator, period)
         return Moved(changed(found.opening, before), found.movements + during)
 
 
 async def _archived(
-    connection: AsyncConnection, cursor: Cursor, creator: str, period: Period, base: Mark, since: int
+    connection: AsyncConnection, cursor: Cursor, creator: str, period: Period, base: Mark, times: Times
 ) -> Moved:
-    """What the database has, of entries from ``since`` (ms) on, on top of the sealed month ``base``."""
+    """What the database has, of entries of those times, on top of the sealed month ``base``."""
     from gifting.archive.statement_rows import earned, end_of, paid_out, sealed_standing  # noqa: PLC0415
 
     async def between(after: int, last: int) -> list[Movement]:
-        span = creator, since, after, min(last, cursor.seq)
+        span = creator, times, after, min(last, cursor.seq)
         return await earned(connection, *span) + await paid_out(connection, *span)
 
     start = await end_of(connection, cursor.partition, base, period.before)

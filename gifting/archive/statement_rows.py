@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gifting.archive.schema import closings, entries, items, seals
+from gifting.model.money import MAX_AMOUNT
 from gifting.model.periods import ends, following
 from gifting.model.statement import Movement, Standing
 
@@ -63,35 +64,43 @@ async def sealed_standing(connection: AsyncConnection, partition: int, period: i
 _NUMBERS: Final = (entries.c.diamonds, entries.c.debt, entries.c.paid, entries.c.money)
 
 
-def _of(creator: str, since: int, after: int, last: int, *columns: ColumnElement[Any]) -> Select[Any]:
+class Times(NamedTuple):
+    """When the entries were that are looked for, in ms; ``until`` not among them."""
+
+    since: int = 0
+    until: int = MAX_AMOUNT
+
+
+def _of(creator: str, times: Times, after: int, last: int, *columns: ColumnElement[Any]) -> Select[Any]:
+    ts, seq = entries.c.ts, entries.c.seq
     return select(*columns).where(
-        entries.c.owner == creator, entries.c.ts >= since, entries.c.seq > after, entries.c.seq <= last
+        entries.c.owner == creator, ts >= times.since, ts < times.until, seq > after, seq <= last
     )
 
 
-async def earned(connection: AsyncConnection, creator: str, since: int, after: int, last: int) -> list[Movement]:
+async def earned(connection: AsyncConnection, creator: str, times: Times, after: int, last: int) -> list[Movement]:
     """What was earned and taken back by the items after one up to another, by day and commission."""
     day: ColumnElement[int] = literal_column("ts / 86400000")
     settles: ColumnElement[bool] = entries.c.debt < 0
     names: tuple[ColumnElement[Any], ...] = (day, entries.c.kind, settles, entries.c.commission)
     sums = (func.count(), *(func.sum(number) for number in _NUMBERS))
-    asked = _of(creator, since, after, last, *names, *sums).where(entries.c.kind.in_(EARNED)).group_by(*names)
+    asked = _of(creator, times, after, last, *names, *sums).where(entries.c.kind.in_(EARNED)).group_by(*names)
     return [
         Movement(day * 86_400_000, kind, bool(settled), commission, "", "", "", *map(int, numbers))
         for day, kind, settled, commission, *numbers in await connection.execute(asked)
     ]
 
 
-async def paid_out(connection: AsyncConnection, creator: str, since: int, after: int, last: int) -> list[Movement]:
+async def paid_out(connection: AsyncConnection, creator: str, times: Times, after: int, last: int) -> list[Movement]:
     """The payouts that these items have, one each."""
     named = (entries.c.ts, entries.c.about, entries.c.currency, entries.c.via)
-    asked = _of(creator, since, after, last, *named, *_NUMBERS).where(entries.c.kind == PAYOUT)
+    asked = _of(creator, times, after, last, *named, *_NUMBERS).where(entries.c.kind == PAYOUT)
     return [
         Movement(ts, PAYOUT, False, 0, payout, currency, provider, 1, *map(int, numbers))
         for ts, payout, currency, provider, *numbers in await connection.execute(asked)
     ]
 
 
-def around(period: int) -> int:
-    """From when on (ms) entries of the months after one are looked for."""
-    return max(ends(period) - SLACK, 0) if period else 0
+def around(before: int, last: int) -> Times:
+    """When the entries were of the months after one (0: of all) up to another, by clocks that were not too wrong."""
+    return Times(max(ends(before) - SLACK, 0) if before else 0, ends(last) + SLACK)

@@ -17,7 +17,7 @@ from gifting.model.calendar import DAY_MS
 from gifting.model.money import BASIS
 from gifting.model.payout_times import as_of, since
 from gifting.model.payouts import Payout, state
-from gifting.model.periods import FIRST_PERIOD, ends, month_of, parse_period, preceding, starts
+from gifting.model.periods import FIRST_PERIOD, ends, following, month_of, parse_period, preceding, show_period, starts
 
 What = Literal["opening", "earned", "taken_back", "settled", "paid_out", "returned", "closing"]
 
@@ -44,6 +44,15 @@ class Period(NamedTuple):
     @property
     def ends(self) -> int:
         return ends(self.last)
+
+    def months(self, now: int) -> list[Period]:
+        """Its months, one each: the first, and those after it that have begun by now (ms)."""
+        last, month = min(self.last, max(month_of(now), self.first)), self.first
+        found = []
+        while month <= last:
+            found.append(Period(show_period(month), month, month))
+            month = following(month)
+        return found
 
     def begins(self, at: int) -> int:
         """When the day of a month began that a time is in, or the month of a year. What was entered late, or ahead, is

@@ -26,14 +26,14 @@ MUTANTS = (
         (" and line.seq > last and", " and"),
         ("        if line.owner == creator and", "        if"),
         (
-            "        span = creator, since, after, min(last, cursor.seq)\n",
-            "        span = creator, since, after, last + 1\n",
+            "        span = creator, times, after, min(last, cursor.seq)\n",
+            "        span = creator, times, after, last + 1\n",
         ),
     ),
     *of(
         "gifting/archive/statement_rows.py",
         "archive/statement",
-        ("entries.c.seq > after, entries", "entries.c.seq >= after, entries"),
+        (" seq > after,", " seq >= after,"),
         ('        closings.c.book.in_(("diamonds", "host_debt")),\n', '        closings.c.book.in_(("diamonds",)),\n'),
         (
             "    settles: ColumnElement[bool] = entries.c.debt < 0\n",

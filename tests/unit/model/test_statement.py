@@ -75,3 +75,10 @@ def test_a_payout_as_it_was() -> None:
     assert stood == [State.REVIEW, State.REQUESTED, State.PROCESSING, State.PAID]
     rejected = Payout(id="p", host="h", digest=b"", **money, decided_at=2, rejected=True, back=True)  # type: ignore[arg-type]
     assert [state(as_of(rejected, at)) for at in (2, 3)] == [State.REQUESTED, State.FAILED]
+
+
+def test_of_a_year_the_months_that_have_begun_are_read() -> None:
+    assert [month.first for month in YEAR.months(starts(202503))] == [202501, 202502, 202503]
+    assert [month.first for month in YEAR.months(ends(203012))] == [*range(202501, 202513)]
+    assert [month.first for month in YEAR.months(starts(202412))] == [202501]
+    assert MONTH.months(ends(202512)) == [MONTH]
