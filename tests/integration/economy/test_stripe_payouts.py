@@ -6,8 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
@@ -28,6 +30,8 @@ from gifting.model.creator import CreatorRecord, Destination
 from gifting.model.creators import parse_creators
 from gifting.model.money import parse_key
 from gifting.model.payouts import DAY_MS, RETURN_DAYS, SEND_AGAIN, Payout, State, state
+from tests.support.keys import new_key
+from tests.support.server import Server
 from tests.support.stripe_connect import ACCOUNT, KEY, SECRET, Connect, No, an_account
 from tests.support.world import World
 
@@ -566,6 +570,57 @@ async def test_only_an_account_of_stripes_is_a_destination(books: Books, world: 
         await known(world, destination=Destination("stripe", name, 0, 0))
         with pytest.raises(errors.NoDestination):
             await books.request()
+
+
+async def test_over_http(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
+    """Purchases' webhooks and those of payouts come to one address, and are told apart by who signed them."""
+    terms = tmp_path / "creators.toml"
+    terms.write_text(TERMS.format(currency="USD", micros=10_000))
+    connect = Connect(time.time)
+    connect.balance["USD"], connect.accounts[ACCOUNT] = 1_000, an_account(payouts_enabled=False)
+    settings: dict[str, Any] = {
+        "providers": "stripe",
+        "payers": "stripe",
+        "stripe_key": KEY,
+        "stripe_webhook_secrets": "whsec_buy",
+    }
+    settings |= {"stripe_webhook_secrets": "whsec_buy", "stripe_connect_secrets": SECRET}
+    settings |= {"creators": str(terms), "reconcile_interval": "0.1"}
+    async with connect.server, httpx.AsyncClient() as client:
+        settings["stripe_api"] = connect.server.url
+        async with Server(tmp_path / "data", redis_url, **settings) as server:
+
+            async def told(
+                type_: str, seen: dict[str, Any], secret: str = SECRET, account: str | None = ACCOUNT
+            ) -> Any:
+                body = connect.event(type_, seen, account)
+                url = f"{server.url}/v1/webhooks/stripe"
+                return await client.post(url, content=body, headers=connect.signed(body, secret))
+
+            await server.room("r1")
+            await server.operator.grant_each(["ann"], 1_000)
+            gift = {"gift": "spark", "count": EARNED // 500, "key": new_key()}
+            await server.caller("ann", "viewer").call("POST", "/v1/rooms/r1/gifts", gift)
+            host, wanted = server.caller("host", "creator", mfa=True), {"diamonds": ASKED, "key": new_key()}
+            to = {"provider": "stripe", "account": ACCOUNT}
+            assert (await host.call("PUT", "/v1/creators/host/destination", to))["kyc"] == "pending"
+            connect.accounts[ACCOUNT] = an_account()
+            assert (await told("account.updated", an_account())).json() == {"ok": True, "changed": 1}
+            made = await host.call("POST", "/v1/payouts", wanted)
+            while not (await host.call("GET", f"/v1/payouts/{made['id']}"))["sent_at"]:
+                pass
+            connect.settle("paid")
+            (bank,) = connect.payouts
+            assert [(await told("payout.paid", bank)).json()["changed"] for _ in range(2)] == [1, 0]
+            assert (await host.call("GET", f"/v1/payouts/{made['id']}"))["state"] == "paid"
+            assert (await told("customer.created", {"id": "cus_1"}, "whsec_buy", None)).status_code == 200
+            for secret, account in (("whsec_else", ACCOUNT), ("whsec_buy", ACCOUNT), (SECRET, "acct_2eve")):
+                assert (await told("payout.failed", bank, secret, account)).status_code == 400
+            refused = (await client.get(f"{server.url}/metrics")).text
+            assert [f'{reason}"}} {count}' in refused for reason, count in (("unsigned", 1), ("foreign", 2))] == [
+                True,
+                True,
+            ]
 
 
 class _Parts:
