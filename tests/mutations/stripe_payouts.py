@@ -29,7 +29,7 @@ MUTANTS = (
     ),
     *of(
         f"{PAYER}stripe_account.py",
-        "economy/stripe_payouts",
+        "economy/stripe_payouts economy/stripe_creators",
         ("return self.payouts_enabled and self.cap", "return self.cap"),
         (" == creator\n", " is not None\n"),
         ('if account.by_hand else "The', 'if True else "The'),
@@ -47,7 +47,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/economy/identities.py",
-        "economy/stripe_payouts",
+        "economy/stripe_creators",
         ('record.kyc in (kyc, "rejected")', "record.kyc == kyc"),
         ("            changed = True\n", "            return True\n"),
     ),
