@@ -98,6 +98,28 @@ async def test_of_several_at_once_each_movement_is_taken_in_once(archive: Store)
     assert len(await references(archive)) == 7
 
 
+class Overtaken(Provider):
+    """While it is asked for the second page, another takes in that and the next."""
+
+    def __init__(self, moves: Sequence[Settlement], store: Store, now: int) -> None:
+        super().__init__(moves)
+        self.store, self.now = store, now
+
+    async def settlements(self, since_ms: int, until_ms: int, page: str) -> SettledPage:
+        found = await super().settlements(since_ms, until_ms, page)
+        if page == "txn_5":
+            with pytest.raises(ProviderFailed):
+                await collect(self.store, Provider(MOVES, fails=2), self.now)
+        return found
+
+
+async def test_who_was_overtaken_goes_on_from_where_the_other_is(archive: Store) -> None:
+    provider = Overtaken(MOVES, archive, MADE + DAY)
+    assert await collect(archive, provider, MADE + DAY) == 3
+    assert [page for _, _, page in provider.asked] == ["", "txn_5", "txn_1"]
+    assert len(await references(archive)) == 7
+
+
 async def test_what_is_told_otherwise_stays_as_it_was(archive: Store, caplog: pytest.LogCaptureFixture) -> None:
     await collect(archive, Provider(MOVES[:1]), MADE + DAY)
     changed = Provider([MOVES[0]._replace(fee=4, net=96, at=MADE + DAY), movement(5, MADE + DAY)])
