@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from gifting import errors
@@ -145,3 +146,13 @@ async def test_a_user_and_operators_with_a_reason_erase_what_is_personal(server:
     assert other["at"] > own["at"]
     assert own["erased"]
     assert own["kept"]
+
+
+async def test_a_server_has_nothing_of_sql_in_its_memory_before_history_is_asked_for(server: Server) -> None:
+    def loaded() -> bool:
+        maps = psutil.Process(server.pid).memory_maps()
+        return any("sqlalchemy" in one.path or "greenlet" in one.path for one in maps)
+
+    assert not loaded()
+    await server.caller("ann", "viewer").call("GET", "/v1/users/ann/history")
+    assert loaded()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from redis.asyncio import Redis
 
@@ -117,3 +118,28 @@ async def test_of_acts_that_wait_for_an_archive_the_oldest_stay(
         await world.redis.hdel(world.ledger.keys.meta, ARCHIVE)
         await noted.note("op", "operator", "act 5", {}, "a test")
         assert await world.redis.xlen(world.ledger.keys.acts) == 4
+
+
+async def test_the_header_says_why_and_what_is_no_plain_text_does_nothing(
+    tmp_path: Path, redis_url: str, redis_client: Any
+) -> None:
+    async with Server(tmp_path / "data", redis_url) as server:
+        token = {"Authorization": f"Bearer {server.token('op', 'operator')}"}
+        async with httpx.AsyncClient(base_url=server.url, headers=token) as client:
+
+            async def grant(reason: bytes) -> int:
+                body = {"coins": 5, "key": new_key(), "reason": "as the body says"}
+                headers = [(b"X-Reason", reason)]
+                return (await client.post("/v1/users/ann/grants", json=body, headers=headers)).status_code
+
+            async def told() -> list[str]:
+                return [act["why"] for act in (await client.get("/v1/admin/acts")).json()["acts"]]
+
+            assert await grant(b"ticket 7") in (200, 201)
+            assert await grant(b"") in (200, 201)
+            before = await told()
+            assert before == ["as the body says", "ticket 7"]
+            for bad in (b"x" * 201, "gr\u00fcn".encode(), b"a\tb"):
+                assert await grant(bad) == 400
+            assert await told() == before
+            assert (await server.operator.call("GET", "/v1/users/ann/wallet"))["coins"] == 10

@@ -40,13 +40,15 @@ def _make(name: str, key: str, *columns: sa.Column[Any], **more: Any) -> None:
 
 
 def upgrade() -> None:
-    _ledger()
+    _books()
+    _items()
+    _entries()
     _beside()
     _proof()
     _finance()
 
 
-def _ledger() -> None:
+def _books() -> None:
     _make("books", "id", _text("id"), _text("prefix"), _big("partitions"), _big("made"))
     _make(
         "cursors",
@@ -58,6 +60,9 @@ def _ledger() -> None:
         _int("period"),
         _big("updated"),
     )
+
+
+def _items() -> None:
     _make(
         "items",
         "period partition seq",
@@ -69,6 +74,9 @@ def _ledger() -> None:
         _bytes("hash"),
         postgresql_partition_by="RANGE (period)",
     )
+
+
+def _entries() -> None:
     _make(
         "entries",
         "month kind key keeper",
