@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from gifting import errors
+from gifting.economy import payouts
 from gifting.economy.payers.base import Payer
 from gifting.economy.payers.sandbox import Sandbox
 from gifting.economy.payouts import Payouts
@@ -21,6 +22,7 @@ from gifting.ledger.stream import Span, read_ledger
 from gifting.model.creator import CreatorRecord, Destination
 from gifting.model.creators import parse_creators
 from gifting.model.money import parse_key
+from gifting.model.old_payouts import KEPT_DAYS
 from gifting.model.payouts import DAY_MS, OPEN_MAX, State, state
 from tests.support.keys import new_key
 from tests.support.server import Server
@@ -163,6 +165,18 @@ async def test_so_many_are_under_way_at_once(world: World) -> None:
     world.clock[0] += DAY_MS
     with pytest.raises(errors.PayoutMax):
         await books.request(10_000)
+
+
+async def test_who_has_as_many_as_are_kept_waits_until_the_oldest_may_go(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payouts, "PAYOUTS_MAX", 1)
+    books = Books(world)
+    made = await books.request(50_000)
+    await books.days(1)
+    with pytest.raises(errors.PayoutMax) as refused:
+        await books.request(50_000)
+    assert refused.value.until == made.created + KEPT_DAYS * DAY_MS
 
 
 async def test_what_is_held_or_must_be_looked_at_waits(world: World) -> None:

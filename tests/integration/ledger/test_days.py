@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from gifting import errors
 from gifting.ledger import days as module
+from gifting.ledger import scripts
 from gifting.ledger.audit import audit
 from gifting.ledger.days import EARNED, FIELD, Days
 from gifting.ledger.floors import HOLD_MAX
@@ -21,7 +22,7 @@ from gifting.ledger.status import Status
 from gifting.model.creators import DAYS_MAX, Tier
 from gifting.model.earnings import KEPT_DAYS
 from gifting.model.money import key_time, parse_key
-from gifting.model.packing import unpack
+from gifting.model.packing import pack, unpack
 from gifting.model.payouts import Payout, payout_id
 from gifting.model.reversals import Given, Taken
 from tests.support.lua import hook
@@ -98,6 +99,11 @@ async def test_what_no_hold_can_ask_for_is_forgotten(world: World) -> None:
     assert await kept(world) == [first + 215, first + 430]
     world.clock[0] -= 40 * DAY
     await forget(world)
+    base, options = world.base("host"), pack((first - 9, first, "0", 10))
+    assert (
+        unpack(await scripts.call(world.redis, "prune_days", [f"{base}:floors", f"{base}:diamonds"], options))[0]
+        == first + 1
+    )
     assert int(await world.redis.hget(f"{world.base('host')}:floors", FIELD)) == first + 1, "no floor falls"
 
 

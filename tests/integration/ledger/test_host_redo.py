@@ -12,9 +12,11 @@ from redis.asyncio import Redis
 
 from gifting import errors
 from gifting.ledger.audit import audit
+from gifting.ledger.creators import KEEP
 from gifting.ledger.entries import AccountChange, Clawback, Payout
 from gifting.ledger.halt import open_books
 from gifting.ledger.payouts import Hold
+from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.creator import DESTINATION_WAIT_MS, CreatorRecord, with_destination
 from gifting.model.money import key_time, parse_key
@@ -207,6 +209,25 @@ async def test_what_broke_off_is_not_trimmed_away(redis_client: Redis, redis_url
             await archive_and_trim(world.redis, world.ledger.keys)
             await host.paid()
             assert (await world.ledger.creators.read("host")).balance == 2 * GIVEN - PAID + 1000
+        if not broke:
+            break
+    assert 8 < at < 59
+
+
+async def test_a_change_that_looked_before_another_broke_off_completes_it_too(
+    redis_client: Redis, redis_url: str
+) -> None:
+    for at in range(1, 60):
+        await redis_client.flushdb()
+        async with a_world(redis_url, partitions=2, like_interval=0) as world:
+            host = Host(world)
+            await host.begin()
+            broke = await broken_off(redis_url, host, Host.paid, at)
+            record = CreatorRecord(v=1, tier="gold")
+            assert await world.ledger.creators._put("host", record, KEEP, "tier", "gold", "op") == Status.OK
+            await host.paid()
+            assert (await world.ledger.creators.read("host")).balance == 2 * GIVEN - PAID
+            assert (await audit(world.redis, world.ledger.keys)).clean
         if not broke:
             break
     assert 8 < at < 59
