@@ -54,6 +54,7 @@ async def test_its_coins_are_taken_its_money_goes_back_and_its_gifts_are_reverse
     assert (await has(world), await diamonds(world)) == ((0, 0, 0), 0)
     assert (await account_of(world.redis, world.base("ann"), "ann")).frozen == 0
     before = await world.state()
+    assert await world.ledger.refunds.reversed(order.id, key, world.clock[0] + 1) == done
     again = await economy.refunds.refund(done, key.upper(), 0, [*gifts[::-1], gifts[0].upper()], "another", REASON)
     assert (again, await world.state()) == (done, before)
     found = await world.ledger.reversals.of_gifts("ann", [UUID(gift).bytes for gift in gifts])

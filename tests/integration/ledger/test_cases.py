@@ -118,3 +118,24 @@ async def test_texts_are_erased_and_decisions_stay(world: World) -> None:
     found = await ledger.cases.open(case)  # a retry finds it still
     assert (found.outcome, found.by, found.text, found.reason) == ("refused", "op", "", "")
     assert [one.id for one in (await ledger.cases.page(0, 10))[0]] == [still_open.id]
+
+
+async def test_of_two_decisions_at_once_one_holds_and_an_open_case_is_never_listed_as_decided(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, case = world.ledger, await world.ledger.cases.open(a_case(world))
+    assert await ledger.cases.erase_texts("ann") == 1
+    assert await ledger.cases.decided(10) == []
+    both, kept, left = asyncio.Barrier(2), ledger.cases._kept, [None, None]
+
+    async def at_once(case_id: str, user: str = "") -> tuple[str, bytes]:
+        found = await kept(case_id, user)
+        if left:
+            left.pop()
+            await both.wait()
+        return found
+
+    monkeypatch.setattr(ledger.cases, "_kept", at_once)
+    deciding = [ledger.cases.decide(case.id, decision(world, outcome)) for outcome in ("refused", "other")]
+    told = await asyncio.gather(*deciding, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in told) == ["Case", "CaseClosed"]
