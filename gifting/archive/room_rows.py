@@ -61,7 +61,7 @@ def _said(event: Mapping[str, Any], removed: bool) -> Row:
         int(event["ts"]),
         _words(event["type"]),
         _words(user.get("id", "")),
-        _words(user["name"]) if user else None,
+        _words(user["name"]) if user and not _ends_streak(event) else None,
         _words(said) if said else None,
         _words(gift.get("id", "")),
         int(count),
@@ -69,6 +69,11 @@ def _said(event: Mapping[str, Any], removed: bool) -> Row:
         int(event.get("diamonds", 0)),
         None,
     )
+
+
+def _ends_streak(event: Mapping[str, Any]) -> bool:
+    """The end of a streak has the name of its beginning, which may have been erased in between."""
+    return event["type"] == "gift" and event.get("count") == 0
 
 
 def _words(text: str) -> str:

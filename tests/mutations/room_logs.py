@@ -41,6 +41,11 @@ MUTANTS = (
         ("    return (*row[:NAME], None, None, ", "    return (*row[:NAME], None, row[TEXT], "),
     ),
     *of(
+        "gifting/archive/room_rows.py",
+        "archive/erasing",
+        (" if user and not _ends_streak(event) else None", " if user else None"),
+    ),
+    *of(
         "gifting/ledger/lua/erase.lua",
         "archive/erasing",
         ("math.max(now, (tonumber(last) or 0) + 1)", "now"),

@@ -88,6 +88,18 @@ async def test_what_is_archived_late_is_erased_too(world: World, store: Store) -
     assert {text for _, _, text in await said(store)} == {None, "again"}
 
 
+async def test_a_streak_that_ends_after_it_brings_no_name_back(world: World, store: Store) -> None:
+    await world.send("ann")
+    await archive(world, store)
+    at = await world.ledger.erasures.ask("ann", "op", "asked")
+    await archive(world, store)
+    world.clock[0] = at + 60_001
+    assert (await world.ledger.sweeper.sweep())[0] == 1
+    await archive(world, store)
+    ends = [row for row in await rows_of(store, events) if row[2] > at]
+    assert [(row[3], row[4], row[5]) for row in ends] == [("gift", "ann", None)]
+
+
 @pytest.mark.parametrize("late", [False, True])
 async def test_what_was_given_anonymously_is_erased_too(world: World, store: Store, late: bool) -> None:
     await archive(world, store)

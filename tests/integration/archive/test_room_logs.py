@@ -53,7 +53,7 @@ async def assert_whole(world: World, store: Store, *refs: RoomRef) -> None:
         assert [row[1] for row in kept if row[0] == ref.id] == [event["seq"] for event in said]
         for row, event in zip([row for row in kept if row[0] == ref.id], said, strict=True):
             assert row[2:5] == (event["ts"], event["type"], event.get("user", {}).get("id", ""))
-            assert row[5] == event.get("user", {}).get("name")
+            assert row[5] == (None if event.get("count") == 0 else event.get("user", {}).get("name"))
             assert (row[6] or "") == (event.get("text") or event.get("message") or "")
             assert row[9:11] == (event.get("coins", 0), event.get("diamonds", 0))
         assert cursors[ref.id][3] == len(said)
