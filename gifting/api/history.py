@@ -27,6 +27,9 @@ TYPES: Final = {
 }
 """What an entry of the ledger is called here."""
 
+BY_OPERATORS: Final = ("grant", "gift_reversal", "clawback")
+"""Entries whose ``via`` is an operator."""
+
 _CALLED: Final = {kind: name for name, kind in TYPES.items()}
 
 PAGE_MAX: Final = 500
@@ -38,7 +41,7 @@ class HistoryEntry(Struct):
     ``about`` is the order, the gift of the catalog, what was changed (``value`` is what it became), or of a reversed
     gift its key. ``count`` gifts went to ``creator`` in ``room``. ``money`` is in minor units of ``currency``;
     of a gift, what its coins cost at most, in the ``currency`` that was asked for, else the usual one of the caller's
-    region. ``by``: provider, reason or who did it.
+    region. ``by``: provider, reason or who did it; which operator did it is told to operators alone.
     """
 
     type: str
@@ -71,7 +74,7 @@ async def user_history(call: Call) -> HistoryReply:
     limit = max(call.query["limit"], 1)
     found = await history.page(call.path["user"], kinds, call.query["since"], call.words["cursor"], limit)
     lines, following = found
-    return HistoryReply([_entry(call, line, currency) for line in lines], following)
+    return HistoryReply([_entry(call, _shown(call, line), currency) for line in lines], following)
 
 
 def _currency(call: Call) -> str:
@@ -110,7 +113,8 @@ def _entry(call: Call, line: Line, currency: str) -> HistoryEntry:
 
 class LedgerEntry(Struct):
     """An entry of the ledger. ``key`` of a credit and a debit is the gift's; ``peer`` is the other side, ``via`` the
-    provider, the reason or who did it. ``diamonds`` are milli-diamonds, ``commission`` is in basis points.
+    provider, the reason or who did it (which operator, to operators alone). ``diamonds`` are milli-diamonds,
+    ``commission`` is in basis points.
     """
 
     kind: str
@@ -202,7 +206,13 @@ async def _ledger(call: Call, owner: str, kinds: tuple[str, ...], narrowed: Narr
     ledger, limit = call.services.ledger, max(call.query["limit"], 1)
     history = History(call.services.archive, ledger.redis, ledger.keys)
     lines, following = await history.page(owner, kinds, call.query["since"], call.words["cursor"], limit, narrowed)
-    return LedgerReply([told(line) for line in lines], following)
+    return LedgerReply([told(_shown(call, line)) for line in lines], following)
+
+
+def _shown(call: Call, line: Line) -> Line:
+    """The line without the name of an operator, unless one asks."""
+    hidden = line.via and line.kind in BY_OPERATORS and call.identity.role != "operator"
+    return line._replace(via="operator") if hidden else line
 
 
 def _about(line: Line) -> str:

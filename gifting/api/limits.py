@@ -222,7 +222,7 @@ def _wanted(body: GuardBody) -> dict[str, int]:
 
 def _said(wanted: Mapping[str, int]) -> str:
     """For the ledger."""
-    return " ".join(f"{name}={_or_none(coins)}" for name, coins in wanted.items())
+    return " ".join(f"{name}={'none' if coins == UNLIMITED else coins}" for name, coins in wanted.items())
 
 
 def _or_none(coins: int) -> int | None:

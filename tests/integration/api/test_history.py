@@ -130,6 +130,30 @@ async def test_a_gift_that_is_reversed_is_named_by_its_key_on_both_sides(server:
     assert (taken["kind"], taken["about"]) == ("clawback", gift["key"])
 
 
+async def test_which_operator_did_it_is_told_to_operators_alone(server: Server) -> None:
+    ann, host, operator = server.caller("ann", "viewer"), server.caller("host", "creator"), server.operator
+    gift, _ = (await ann.call("GET", "/v1/users/ann/history"))["entries"]
+    await operator.call("POST", f"/v1/users/ann/gifts/{gift['key']}/reverse", {"reason": "a test"})
+    back, given, grant = (await ann.call("GET", "/v1/users/ann/history"))["entries"]
+    taken = (await host.call("GET", "/v1/creators/host/earnings"))["entries"][0]
+    assert [back["by"], given["by"], grant["by"], taken["via"]] == ["operator", "", "operator", "operator"]
+    known = (await operator.call("GET", "/v1/users/ann/history"))["entries"]
+    (name,) = {one["by"] for one in known} - {""}
+    assert name != "operator"
+    assert (await operator.call("GET", "/v1/creators/host/earnings"))["entries"][0]["via"] == name
+
+
+async def test_what_limits_became_is_told(server: Server) -> None:
+    ann = server.caller("ann", "viewer")
+    await ann.call("PUT", "/v1/users/ann/limits", {"gifts": {"day": 10}})
+    await ann.call("PUT", "/v1/users/ann/limits", {"gifts": {"day": None}})
+    changed = (await ann.call("GET", "/v1/users/ann/history?type=limits"))["entries"]
+    assert [(one["about"], one["value"], one["by"]) for one in changed] == [
+        ("limits", "gifts.day=none", "ann"),
+        ("limits", "gifts.day=10", "ann"),
+    ]
+
+
 async def test_a_user_and_operators_with_a_reason_erase_what_is_personal(server: Server, redis_client: Any) -> None:
     path = "/v1/users/ann/personal-data"
     ann, bob = server.caller("ann", "viewer"), server.caller("bob", "viewer")
