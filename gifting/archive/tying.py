@@ -1,10 +1,10 @@
-"""What providers settled, held against the books: order by order, matched, missing on a side, or different."""
+"""What providers settled, held against the books, by order and by payout: matched, missing on a side, or different."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, Subquery, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,29 +13,53 @@ from gifting.archive.schema import entries, items, settlements
 from gifting.archive.statements import Cell, Report
 from gifting.archive.store import Store
 from gifting.model.periods import following, preceding
-from gifting.model.settlements import OF_ORDERS
+from gifting.model.settlements import OF_ORDERS, OF_PAYOUTS
 
 OPEN_FOR: Final = 3
 """Months after the last in which anything of an order moved, in which it is listed by name if it is not matched."""
+
+
+class Sides(NamedTuple):
+    """What is tied: the entries of the books and the kinds of settlements that are about one ``of`` these."""
+
+    of: str
+    booked: Sequence[str]
+    settled: Sequence[str]
+
+
+ORDERS: Final = Sides("order", ("purchase", "reversal"), OF_ORDERS)
+PAYOUTS: Final = Sides("payout", ("payout",), OF_PAYOUTS)
 
 _MONEY: Final = ("gross", "tax", "fee", "net")
 _SETTLED: Final = ("order_amount", *_MONEY)
 
 
 async def tie_out(store: Store, month: int) -> Report:
-    """By order: what the books and the provider say it brought until the end of the month.
+    """By order: what the books and the provider say it brought until the end of the month."""
+    return await _tie(store, month, ORDERS)
 
-    Told are the orders of which anything moved in the month, and those that are not matched: by name for
+
+async def tie_payouts(store: Store, month: int) -> Report:
+    """By payout: what of it left until the end of the month, below 0, by the books and by the provider's transfers. One
+    that came back, and was never sent or is back there too, is not told.
+    """
+    return await _tie(store, month, PAYOUTS)
+
+
+async def _tie(store: Store, month: int, sides: Sides) -> Report:
+    """Told are those of which anything moved in the month, and those that are not matched: by name for
     :data:`OPEN_FOR` months, and then added up by currency.
     """
-    columns = ("order", "currency", "status", "books", "order_amount", "settled_in", "rate", *_MONEY)
+    columns = (sides.of, "currency", "status", "books", "order_amount", "settled_in", "rate", *_MONEY)
     rows: list[tuple[Cell, ...]] = []
     older: dict[str, list[int]] = {}
     async with store.engine.connect() as connection:
-        asked = await _both_sides(connection, month)
+        asked = await _both_sides(connection, month, sides)
         for (order, currency), lines in groupby(await connection.execute(asked), key=lambda line: line[:2]):
             told = list(lines)
             status, books, settled = _status(told)
+            if sides is PAYOUTS and not books and not settled:
+                continue
             moved = max(line.moved for line in told)
             if moved == 2 or (moved and status != "matched"):
                 rows.extend(_rows(order, currency, status, books, told))
@@ -67,18 +91,19 @@ def _rows(order: str, currency: str, status: str, books: int, lines: Sequence[An
         books = 0
 
 
-async def _both_sides(connection: AsyncConnection, month: int) -> Select[Any]:
+async def _both_sides(connection: AsyncConnection, month: int, sides: Sides) -> Select[Any]:
     """Lines in the order of orders; ``moved`` is 2 in the month, 1 in those before it that are listed, else 0."""
     recent = month
     for _ in range(OPEN_FOR + 1):
         recent = preceding(recent)
-    both = union_all(await _booked(connection, month, recent), _settled(month, recent)).subquery()
+    booked = await _booked(connection, month, recent, sides.booked)
+    both = union_all(booked, _settled(month, recent, sides.settled)).subquery()
     return select(both).order_by(both.c.order_id, both.c.order_currency, both.c.settled_in)
 
 
-async def _booked(connection: AsyncConnection, month: int, recent: int) -> Select[Any]:
+async def _booked(connection: AsyncConnection, month: int, recent: int, booked: Sequence[str]) -> Select[Any]:
     until = _reached(month, recent)
-    kinds = entries.c.month.in_(await _months(connection)) & entries.c.kind.in_(("purchase", "reversal"))
+    kinds = entries.c.month.in_(await _months(connection)) & entries.c.kind.in_(booked)
     here = (entries.c.partition == until.c.partition) & (entries.c.seq <= until.c.last)
     amount = case((entries.c.kind == "purchase", entries.c.money), else_=-entries.c.money)
     moved = case((entries.c.seq >= until.c.month, 2), (entries.c.seq > until.c.before, 1), else_=0)
@@ -124,7 +149,7 @@ async def _months(connection: AsyncConnection) -> list[int]:
     return months
 
 
-def _settled(month: int, recent: int) -> Select[Any]:
+def _settled(month: int, recent: int, kinds: Sequence[str]) -> Select[Any]:
     sums = (func.sum(settlements.c[name]).label(name) for name in _SETTLED)
     moved = case((settlements.c.period == month, 2), (settlements.c.period > recent, 1), else_=0)
     names = (settlements.c.order_id, settlements.c.order_currency, settlements.c.currency)
@@ -137,7 +162,7 @@ def _settled(month: int, recent: int) -> Select[Any]:
         *rates,
         func.max(moved).label("moved"),
     )
-    return asked.where((settlements.c.period <= month) & settlements.c.kind.in_(OF_ORDERS)).group_by(*names)
+    return asked.where((settlements.c.period <= month) & settlements.c.kind.in_(kinds)).group_by(*names)
 
 
 async def settled(store: Store, month: int) -> Report:
@@ -152,4 +177,8 @@ async def settled(store: Store, month: int) -> Report:
     return Report((*names, "count", *_MONEY), rows)
 
 
-TIES: Final[dict[str, Callable[[Store, int], Awaitable[Report]]]] = {"tie-out": tie_out, "settled": settled}
+TIES: Final[dict[str, Callable[[Store, int], Awaitable[Report]]]] = {
+    "tie-out": tie_out,
+    "payouts": tie_payouts,
+    "settled": settled,
+}

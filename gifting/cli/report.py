@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Format = Literal["text", "json", "csv", "beancount"]
 NAMES = (
-    "deferred, unspent, debt, losses, payable, trial-balance, journal, tie-out, settled; lock closes the month for good"
+    "deferred, unspent, debt, losses, payable, trial-balance, journal, tie-out, payouts, settled; "
+    "lock closes the month for good"
 )
 
 DIFFERS: Final = 1

@@ -8,10 +8,13 @@ from typing import Final, Literal, NamedTuple
 
 from gifting.model.currencies import EXPONENTS
 
-Kind = Literal["payment", "refund", "dispute", "fee", "payout"]
+Kind = Literal["payment", "refund", "dispute", "fee", "payout", "transfer"]
 
 OF_ORDERS: Final = ("payment", "refund", "dispute")
 """Kinds that are about one order."""
+
+OF_PAYOUTS: Final = ("transfer",)
+"""Kinds that are about the payout of one creator; ``payout`` is what the provider pays to the platform."""
 
 
 class Settlement(NamedTuple):
@@ -19,7 +22,7 @@ class Settlement(NamedTuple):
 
     Args:
         reference: the provider's own name of the movement, by which it counts once.
-        order_id: '' where it is about none.
+        order_id: '' where it is about none; of a transfer to a creator, or one that is back, its payout's.
         order_amount: what moved in the currency of the order; ``gross``, where it is about none.
         rate: units of ``currency`` for one of ``order_currency``, a decimal, as the provider tells it; '' where both
             are the same.

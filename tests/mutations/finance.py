@@ -54,7 +54,7 @@ MUTANTS = (
     *of(
         "gifting/economy/providers/stripe.py",
         "economy/stripe",
-        ("if order or kind not in OF_ORDERS else None", "if order else None"),
+        ("if about or kind not in (*OF_ORDERS, *OF_PAYOUTS) else None", "if about else None"),
         ("moves[-1].id if found.has_more and moves", "moves[-1].id if moves"),
         ('(await self._order_of(by.payment_intent) if by.payment_intent else "")', '""'),
     ),
@@ -92,6 +92,8 @@ MUTANTS = (
         ("range(OPEN_FOR + 1)", "range(OPEN_FOR)"),
         ("        books = 0\n", ""),
         ("(entries.c.seq <= until.c.last)", "(entries.c.seq >= 0)"),
+        ("if sides is PAYOUTS and not books", "if not books"),
+        ("            if sides is PAYOUTS and not books and not settled:\n                continue\n", ""),
         ("else_=-entries.c.money)", "else_=entries.c.money)"),
     ),
     *of(

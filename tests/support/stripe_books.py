@@ -9,10 +9,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from gifting.economy.payers.base import Payer
-from gifting.economy.payers.connect_events import PAYOUT
 from gifting.economy.payers.stripe import Stripe
 from gifting.economy.payout_news import PayoutNews
 from gifting.economy.payouts import Payouts
+from gifting.economy.providers.stripe_events import PAYOUT
 from gifting.ledger.entries import Payout as Entered
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.creator import CreatorRecord

@@ -8,11 +8,8 @@ from msgspec import Struct
 
 from gifting.economy.payers.base import News
 from gifting.economy.providers.base import Reason, refused
-from gifting.economy.providers.stripe_events import Event, read
+from gifting.economy.providers.stripe_events import PAYOUT, Event, read
 from gifting.model.ids import valid_id
-
-PAYOUT: Final = "gifting_payout"
-"""The field of the metadata of transfers and payouts that names our payout."""
 
 CREATOR: Final = "gifting_creator"
 """That of an account's metadata, which names its creator: whoever makes the account sets it."""

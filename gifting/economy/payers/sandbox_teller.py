@@ -14,6 +14,7 @@ import msgspec
 
 from gifting.economy.payers import connect_events
 from gifting.economy.payers.sandbox import Sandbox
+from gifting.economy.providers import stripe_events
 from gifting.economy.providers.sandbox.history import BACKOFF, TRIES_MAX
 from gifting.economy.providers.sandbox.sender import AT_ONCE, LOOK_EVERY, Address, send
 from gifting.errors import GiftingError, PayoutNotFound
@@ -106,7 +107,7 @@ TYPES: Final = {
 
 def _event(fact: Fact, payout: Payout) -> dict[str, Any]:
     money = {"amount": payout.amount, "currency": payout.currency.lower(), "failure_message": fact.reason or None}
-    seen = {"id": f"po_{payout.id}", "metadata": {connect_events.PAYOUT: payout.id}, **money}
+    seen = {"id": f"po_{payout.id}", "metadata": {stripe_events.PAYOUT: payout.id}, **money}
     return _written(f"{fact.kind}_{payout.id}", TYPES[fact.kind], payout.account, seen, fact.at)
 
 

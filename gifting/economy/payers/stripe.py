@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from gifting.economy.payers.base import News, PayerRefused
-from gifting.economy.payers.connect_events import PAYOUT, news
+from gifting.economy.payers.connect_events import news
 from gifting.economy.payers.stripe_account import Account, kyc_of, refusal
 from gifting.economy.payers.stripe_moves import EMPTY, Bank, Transfer, of, read_moved, refusable
 from gifting.economy.providers.registry import Parts
@@ -31,7 +31,7 @@ from gifting.economy.providers.stripe_api import (
     open_client,
     read_secrets,
 )
-from gifting.economy.providers.stripe_events import read_event
+from gifting.economy.providers.stripe_events import PAYOUT, read_event
 from gifting.economy.providers.stripe_money import STEPS, to_stripe
 from gifting.errors import BadSetting, ProviderFailed
 from gifting.model.creator import Destination, Kyc

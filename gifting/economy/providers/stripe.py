@@ -21,7 +21,7 @@ from gifting.errors import BadReceipt, BadSetting
 from gifting.model.consequences import payment
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
-from gifting.model.settlements import OF_ORDERS, SettledPage, Settlement
+from gifting.model.settlements import OF_ORDERS, OF_PAYOUTS, SettledPage, Settlement
 
 if TYPE_CHECKING:
     from stripe.params import BalanceTransactionListParams, BalanceTransactionListParamsCreated
@@ -122,12 +122,12 @@ class Stripe:
         return SettledPage(rows, moves[-1].id if found.has_more and moves else "")
 
     async def _settled(self, moved: Moved) -> Settlement | None:
-        """None: it is no business of the orders from here."""
+        """None: it is no business of the orders and payouts from here."""
         kind, by = KINDS.get(moved.reporting_category), moved.by
         if kind is None:
             return None
-        order = by.order or (await self._order_of(by.payment_intent) if by.payment_intent else "")
-        return settlement(NAME, kind, moved, order) if order or kind not in OF_ORDERS else None
+        about = by.order or by.payout or (await self._order_of(by.payment_intent) if by.payment_intent else "")
+        return settlement(NAME, kind, moved, about) if about or kind not in (*OF_ORDERS, *OF_PAYOUTS) else None
 
     async def refund(self, order: Order, amount: int, withdrawal: str) -> None:
         await self._refund(order, payment(order), amount, withdrawal, {WITHDRAWAL: withdrawal})

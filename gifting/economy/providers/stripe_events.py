@@ -18,6 +18,9 @@ from gifting.model.effects import Effect, Kind
 ORDER: Final = "gifting_order"
 """The field of an object's metadata that names our order; an object without it is somebody else's business."""
 
+PAYOUT: Final = "gifting_payout"
+"""That of a transfer's or a payout's, which names our payout."""
+
 WITHDRAWAL: Final = "gifting_withdrawal"
 """That of a refund's, which names the withdrawal that it carries out."""
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from gifting.economy.providers.stripe_events import ORDER
+from gifting.economy.providers.stripe_events import ORDER, PAYOUT
 from gifting.economy.providers.stripe_money import from_stripe
 from gifting.errors import ProviderFailed
 from gifting.model.settlements import Kind, Settlement
@@ -24,8 +24,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "fee": "fee",
     "payout": "payout",
     "payout_reversal": "payout",
+    "transfer": "transfer",
+    "transfer_reversal": "transfer",
 }
-"""By ``reporting_category``, which is Stripe's own for accounting; others are no business of purchases."""
+"""By ``reporting_category``, which is Stripe's own for accounting; others are no business of ours."""
 
 WITHHELD: Final = "withheld_tax"
 """The type of a fee that is a tax. The tax on Stripe's own fee is a part of that."""
@@ -37,7 +39,7 @@ class Fee(Struct):
 
 
 class Source(Struct):
-    """What moved the money: a charge, a refund, a dispute. A dispute never names the order.
+    """What moved the money: a charge, a refund, a dispute, a transfer. A dispute never names the order.
 
     ``amount`` is never below 0, and in the currency that the buyer paid in.
     """
@@ -51,6 +53,10 @@ class Source(Struct):
     @property
     def order(self) -> str:
         return (self.metadata or {}).get(ORDER, "")
+
+    @property
+    def payout(self) -> str:
+        return (self.metadata or {}).get(PAYOUT, "")
 
 
 NONE: Final = Source("")
@@ -82,7 +88,7 @@ def read_moved(body: bytes) -> Moved:
         raise ProviderFailed(f"Stripe's balance can't be read: {str(error)[:200]}.") from None
 
 
-def settlement(provider: str, kind: Kind, moved: Moved, order: str) -> Settlement:
+def settlement(provider: str, kind: Kind, moved: Moved, about: str) -> Settlement:
     """Of one movement. Where money is counted coarser here than at Stripe, what is rounded is in the fee."""
     currency = moved.currency.upper()
     tax = sum(fee.amount for fee in moved.fee_details if fee.type == WITHHELD)
@@ -91,7 +97,7 @@ def settlement(provider: str, kind: Kind, moved: Moved, order: str) -> Settlemen
     return Settlement(
         provider,
         moved.id,
-        order,
+        about,
         kind,
         order_amount=amount,
         order_currency=paid_in,

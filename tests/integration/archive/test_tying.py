@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from gifting.archive.locking import lock, tell
 from gifting.archive.settling import COLUMNS, CONVERTED, read_settlements, take_in
 from gifting.archive.store import Store
-from gifting.archive.tying import OPEN_FOR, settled, tie_out
+from gifting.archive.tying import OPEN_FOR, settled, tie_out, tie_payouts
 from gifting.errors import BadSetting
 from gifting.model.periods import ends, following, starts
 from tests.support.books import Books
@@ -67,6 +67,25 @@ async def test_an_order_is_matched_missing_or_different(books: Books) -> None:
         ("stripe", "fee", "EUR", 1, -9, 0, 0, -9),
         ("stripe", "payment", "EUR", 3, 2004, 100, 60, 1844),
     ]
+
+
+async def test_a_payout_is_tied_to_its_transfers(books: Books) -> None:
+    for payout, amount in (("sent", 60), ("open", 70), ("failed", 80), ("never", 90), ("less", 50)):
+        await books.enter(starts(NOV), "payout", "host", payout, amount * 1000, amount, "USD", "stripe")
+    for payout, amount in (("failed", 80), ("never", 90)):
+        await books.enter(starts(NOV) + 9, "payout", "host", payout, -amount * 1000, -amount, "USD", "stripe")
+    await books.archive()
+    moved = (("sent", -60), ("failed", -80), ("failed", 80), ("less", -49), ("strange", -5))
+    lines = [f"stripe,t{at},{to},transfer,{net},0,0,{net},USD,{starts(NOV)},b" for at, (to, net) in enumerate(moved)]
+    assert await take(books, *lines) == 5
+    told = {row[0]: row[2:5] for row in (await tie_payouts(books.store, NOV)).rows}
+    assert told == {
+        "sent": ("matched", -60, -60),
+        "open": ("only here", -70, 0),
+        "less": ("differs", -50, -49),
+        "strange": ("only there", 0, -5),
+    }
+    assert not (await tie_out(books.store, NOV)).rows
 
 
 async def test_an_order_in_dollars_ties_with_an_account_in_euros(books: Books) -> None:

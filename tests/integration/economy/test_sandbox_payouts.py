@@ -12,7 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from gifting import errors
-from gifting.economy.payers.connect_events import PAYOUT
 from gifting.economy.payers.sandbox import Sandbox
 from gifting.economy.payers.sandbox_teller import LONGEST, Teller
 from gifting.economy.payout_news import PayoutNews
@@ -20,6 +19,7 @@ from gifting.economy.payouts import Payouts
 from gifting.economy.providers import signature
 from gifting.economy.providers.base import Reason
 from gifting.economy.providers.sandbox.sender import Address
+from gifting.economy.providers.stripe_events import PAYOUT
 from gifting.model.creator import CreatorRecord, Destination
 from gifting.model.creators import parse_creators
 from gifting.model.money import parse_key

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from gifting import config
 from gifting.economy.payers.base import PayerRefused
 from gifting.economy.providers.base import ProviderRefused, Reason
-from gifting.economy.providers.stripe_events import ORDER, SIGNIFICANT, WITHDRAWAL
+from gifting.economy.providers.stripe_events import ORDER, PAYOUT, SIGNIFICANT, WITHDRAWAL
 from gifting.errors import BadSetting, BadWebhook, ProviderFailed
 from gifting.model.consequences import overpaid, payment
 from gifting.model.creator import Destination
@@ -270,15 +270,18 @@ def transaction(name: str, category: str, amount: int, source: Any) -> dict[str,
 
 
 async def test_what_was_settled_is_its_balance_of_orders_of_ours() -> None:
-    """A dispute is placed by its payment; a stranger's charge, and what moves between accounts, are left out."""
+    """A dispute is placed by its payment; a stranger's charge and transfers of no payout are left out."""
     named: dict[str, Any] = {"metadata": {ORDER: ORDER_ID}, "payment_intent": "pi_1"}
     bare: dict[str, Any] = {"metadata": {}, "payment_intent": None}
+    ours: dict[str, Any] = {"metadata": {PAYOUT: "payout-1"}}
     found = [
         transaction("txn_1", "charge", 499, {"id": "ch_1", "object": "charge", **named}),
         transaction("txn_2", "charge", 77, {"id": "ch_2", "object": "charge", **bare}),
         transaction("txn_3", "payout", -400, {"id": "po_1", "object": "payout"}),
         transaction("txn_4", "transfer", -5, {"id": "tr_1", "object": "transfer"}),
         transaction("txn_5", "fee", -2, None),
+        transaction("txn_7", "transfer", -60, {"id": "tr_2", "object": "transfer", **ours}),
+        transaction("txn_8", "transfer_reversal", 60, {"id": "trr_2", "object": "transfer_reversal", **ours}),
         transaction("txn_6", "dispute", -499, {"id": "du_1", "object": "dispute", **bare, "payment_intent": "pi_1"}),
     ]
     listed = {"object": "list", "has_more": False, "url": "/v1/balance_transactions", "data": found}
@@ -289,6 +292,8 @@ async def test_what_was_settled_is_its_balance_of_orders_of_ours() -> None:
         ("txn_1", "payment", 499, ORDER_ID, ""),
         ("txn_3", "payout", -400, "", "po_1"),
         ("txn_5", "fee", -2, "", ""),
+        ("txn_7", "transfer", -60, "payout-1", ""),
+        ("txn_8", "transfer", 60, "payout-1", ""),
         ("txn_6", "dispute", -499, ORDER_ID, ""),
     ]
     assert asked[0].startswith("GET /v1/balance_transactions?") and f"{AT}" in asked[0]

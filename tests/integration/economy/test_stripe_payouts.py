@@ -14,9 +14,9 @@ import pytest
 pytest.importorskip("stripe", reason="the extra stripe is not installed")
 
 from gifting import config, errors
-from gifting.economy.payers.connect_events import PAYOUT
 from gifting.economy.payers.stripe import make
 from gifting.economy.providers.base import Reason
+from gifting.economy.providers.stripe_events import PAYOUT
 from gifting.model.creator import Destination
 from gifting.model.payouts import SEND_AGAIN, State, state
 from tests.support.keys import new_key
