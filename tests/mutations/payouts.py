@@ -94,7 +94,6 @@ MUTANTS = (
         ("today - reserve + 1, today - hold", "today - reserve, today - hold"),
         ("math.max(tonumber(value or 0), 0)", "tonumber(value or 0)"),
         ("math.ceil(rest * bps / BASIS)", "math.floor(rest * bps / BASIS)"),
-        ("math.min(share, has - pending)", "share"),
         (" - debt, 0)", ", 0)"),
     ),
     *of(

@@ -222,6 +222,15 @@ async def test_books_of_an_older_version_are_exact_from_the_next_day_on(redis_cl
         assert not (await audit(world.redis, world.ledger.keys)).clean
 
 
+async def test_the_script_knows_the_last_day_of_hold_and_of_reserve(tampered: World) -> None:
+    terms = (7, 30, 4_000)
+    for ago, there in ((6, 0), (7, 600), (29, 600), (30, 1000)):
+        await tampered.redis.delete(f"{tampered.base('host')}:diamonds")
+        fields = {"host": 1000, f"host/{today(tampered) - ago}": 1000}
+        await tampered.redis.hset(f"{tampered.base('host')}:diamonds", mapping=fields)
+        assert await said(tampered, terms) == await split(tampered, *terms) == there
+
+
 AMOUNTS = st.integers(0, 2**53 - 1)
 AROUND = st.integers(-KEPT_DAYS - 70, DAYS_MAX)
 """Days before and after today."""

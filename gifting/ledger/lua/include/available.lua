@@ -27,5 +27,5 @@ local function available(key, host, has, today, hold, reserve, bps)
   local pending = math.min(earned(key, host, today - hold + 1, today + AHEAD), has)
   local share = share_of(earned(key, host, today - reserve + 1, today - hold), bps)
   local debt = tonumber(redis.call('HGET', key, host .. '/debt') or 0)
-  return math.max(has - pending - math.min(share, has - pending) - debt, 0)
+  return math.max(has - pending - share - debt, 0)
 end
