@@ -1,26 +1,30 @@
-"""The archiver is killed at every step of the ledger, of seals and of trimming. The next one finds what it left, and
-each thing is there once."""
+"""The archiver is killed at every step: of the ledger, seals and trimming, of rooms' logs, acts and erasures. The next
+one finds what it left, and each thing is there once."""
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy import func, select
 
 from gifting.archive.archiver import Archiver
-from gifting.archive.schema import items, oddities, seals
+from gifting.archive.schema import acts, erasures, events, items, oddities, rooms, seals
 from gifting.archive.sealing import MARGIN
 from gifting.archive.store import Store
 from gifting.archive.trimming import Trimmer
+from gifting.client import Client
 from gifting.ledger.clock import in_ms
 from gifting.ledger.keys import Keys
 from gifting.model.periods import month_of, preceding
-from tests.support.archive import rows_of, stream_of
-from tests.support.archiver import Follower, dying
+from tests.support.archive import assert_whole, rows_of, stream_of
+from tests.support.archiver import Follower, dying, has_all, until
 from tests.support.sealed import Sealed
+from tests.support.server import Server
 
 pytestmark = [pytest.mark.attack, pytest.mark.slow]
 
@@ -32,6 +36,10 @@ PLACES = {
     "STORE": "gifting.archive.store:Store",
     "SEALER": "gifting.archive.sealing:Sealer",
     "TRIMMER": "gifting.archive.trimming:Trimmer",
+    "ROOMS": "gifting.archive.room_logs:RoomLogs",
+    "LOGS": "gifting.archive.room_writing:RoomWriter",
+    "ACTS": "gifting.archive.acts:ActLog",
+    "ERASER": "gifting.archive.erasing:Eraser",
 }
 
 BOOKS = """
@@ -47,6 +55,15 @@ BOOKS = """
     trimmed                 TRIMMER.trim             after
 """
 """In brackets is the table. After a seal's step the seal is in the database, and not in the file."""
+
+BESIDE = """
+    a room's log            LOGS.write               before after
+    its events              STORE.insert(events)     after
+    acts                    ACTS.follow              after
+    their rows              STORE.insert(acts)       after
+    an erasure              ERASER._erase            after
+    noted                   STORE.insert(erasures)   before after
+"""
 
 
 def steps(table: str) -> list[Any]:
@@ -94,3 +111,51 @@ async def test_books(
     assert len(await rows_of(store, seals)) == 6
     assert await rows_of(store, oddities) == []
     assert await sealed.broken(redis=True) == []
+
+
+@pytest.mark.parametrize("archive_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("place", steps(BESIDE))
+async def test_what_is_beside_the_books(
+    place: str, redis_client: Redis, redis_url: str, archive_url: str, store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    async with Server(folder, redis=redis_url, archive=archive_url) as server:
+        await server.operator.grant_each(["ann", "bob"], 1000)
+        await server.room("r1")
+        async with Follower(redis_url, archive_url, folder).running():
+            await until(lambda: has_all(store, redis_client, KEYS))
+        for name in ("ann", "bob"):
+            async with Client(server.url, server.token(name)) as client:
+                for _ in range(3):
+                    await client.send_gift("r1", "spark", message="said")
+        await server.operator.call("DELETE", "/v1/users/bob/personal-data?reason=asked")
+        await die(redis_url, archive_url, folder, place)
+        async with Follower(redis_url, archive_url, folder).running():
+            await until(partial(is_done, store, redis_client))
+        found = (await server.operator.call("GET", "/v1/admin/acts?limit=500"))["acts"]
+    await assert_whole(store, redis_client, KEYS)
+    assert len(await rows_of(store, acts)) == len(found)
+    assert len(await rows_of(store, erasures)) == 1
+    await assert_said(store, redis_client)
+
+
+async def is_done(store: Store, redis: Any) -> bool:
+    """Whether the archive has all that Redis has, and has erased who asked for it."""
+    async with store.engine.connect() as connection:
+        erased = await connection.scalar(select(erasures.c.at))
+        seq = await connection.scalar(select(rooms.c.seq))
+        acted = await connection.scalar(select(func.count()).select_from(acts))
+    all_acts = acted == await redis.xlen(KEYS.acts)
+    return bool(erased) and all_acts and seq == await last_seq(redis) and await has_all(store, redis, KEYS)
+
+
+async def last_seq(redis: Any) -> int:
+    return int(await redis.hget(f"{KEYS.base('host')}:room:r1", "seq"))
+
+
+async def assert_said(store: Store, redis: Any) -> None:
+    """Each event of the room is there once, with its name and words unless it was erased."""
+    said = await rows_of(store, events)
+    assert [row[1] for row in said] == [*range(1, await last_seq(redis) + 1)]
+    gifts = {(row[4], row[5], row[6]) for row in said if row[3] == "gift" and row[8]}
+    assert gifts == {("ann", "ann", "said"), ("bob", None, None)}
