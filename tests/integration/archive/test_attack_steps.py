@@ -3,6 +3,7 @@ one finds what it left, and each thing is there once."""
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from functools import partial
 from pathlib import Path
@@ -72,6 +73,7 @@ def steps(table: str) -> list[Any]:
     for line in table.strip().splitlines():
         name, step, whens = re.split(r"\s{2,}", line.strip())
         place, _, method = step.partition(".")
+        assert hasattr(pkgutil.resolve_name(PLACES[place]), method.partition("(")[0]), f"nobody could die at {step}"
         method, _, table_name = method.rstrip(")").partition("(")
         at = f"{PLACES[place]}.{method}:" + (f"Table('{table_name}'" if table_name else "")
         found += [pytest.param(f"{at}:{when}", id=f"{when} {name}") for when in whens.split()]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import pkgutil
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -116,6 +117,7 @@ def points(steps: str) -> list[Any]:
         label, step, whens = re.split(r" {2,}|(?<=noted) (?=SENDER)|(?<=too) |(?<=\)) ", line.strip())
         place, method, of = re.fullmatch(r"([A-Z]+)\.(\w+)(?:\((.*)\))?", step).groups("")  # type: ignore[union-attr]
         for when, who in itertools.product(whens.split(), ALL if label.startswith(("webhook", "refunded")) else BOTH):
+            assert hasattr(pkgutil.resolve_name(PLACES[place]), method), f"nobody could die at {step}"
             at = f"{PLACES[place]}.{method}:{of}:{when}:{who}"
             found.append(pytest.param(at, id=f"{label}, {when}, {who}"))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from gifting import errors
+from gifting.client import Admin
 from gifting.economy.payers.sandbox import Sandbox
 from gifting.economy.payers.sandbox_teller import LONGEST, Teller
 from gifting.economy.payout_news import PayoutNews
@@ -24,6 +26,7 @@ from gifting.model.creator import CreatorRecord, Destination
 from gifting.model.creators import parse_creators
 from gifting.model.money import parse_key
 from gifting.model.payouts import DAY_MS, Payout, State, state
+from tests.support.archiver import until
 from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.keys import new_key
 from tests.support.server import Server
@@ -185,6 +188,10 @@ async def test_only_what_it_signed_for_this_account_is_believed(books: Books, wo
     assert not books.news.is_of("stripe", b"{}", {}, alone=True)
 
 
+async def has_become(caller: Admin, path: str, name: str, value: str) -> bool:
+    return bool((await caller.call("GET", path))[name] == value)
+
+
 async def test_over_http(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
     """By webhooks alone: nothing is asked again for an hour."""
     terms = tmp_path / "creators.toml"
@@ -200,11 +207,9 @@ async def test_over_http(tmp_path: Path, redis_url: str, redis_client: Any) -> N
         assert (await host.call("PUT", "/v1/creators/host/destination", to))["kyc"] == "pending"
         with pytest.raises(errors.KycRequired):
             await host.call("POST", "/v1/payouts", {"diamonds": ASKED, "key": new_key()})
-        while (await host.call("GET", "/v1/creators/host"))["kyc"] != "verified":
-            pass
+        await until(partial(has_become, host, "/v1/creators/host", "kyc", "verified"))
         made = await host.call("POST", "/v1/payouts", {"diamonds": ASKED, "key": new_key()})
-        while (await host.call("GET", f"/v1/payouts/{made['id']}"))["state"] != "paid":
-            pass
+        await until(partial(has_become, host, f"/v1/payouts/{made['id']}", "state", "paid"))
         for forged in ("payout.paid", "checkout.session.completed"):
             with pytest.raises(errors.BadWebhook):
                 await server.caller("eve", "viewer").call("POST", "/v1/webhooks/sandbox", {"type": forged})

@@ -80,7 +80,7 @@ class Sender:
         one, tries = await self._take(checkout)
         if one is None:
             return
-        told = await send(self._address, self._sandbox.secrets[0], event_body(one), self._now())
+        told = await self._send(event_body(one))
         if not told and tries >= TRIES_MAX:
             log.error("the webhook %s was not taken %d times: it is given up", one.id, tries)
             self.given_up += 1
@@ -98,6 +98,9 @@ class Sender:
 
         known = await self._sandbox.change(checkout, begin)
         return (found[0] if found else None), known.tries
+
+    async def _send(self, body: bytes) -> bool:
+        return await send(self._address, self._sandbox.secrets[0], body, self._now())
 
 
 async def send(address: Address, secret: str, body: bytes, now: int) -> bool:

@@ -16,6 +16,7 @@
 -- commission. A remainder is in units of its rate's denominator, so each denominator has its own. By 1 nothing remains.
 -- @include amount
 -- @include chunks
+-- @include digits
 -- @include entries
 -- @include fractions, late
 local earnings = {}

@@ -127,8 +127,8 @@ end
 
 local WAITING = 10
 
--- The first seq that stays. Where an archive follows, nothing goes that it does not have, as far as WAITING times as many
--- events are waited for.
+-- The first seq that stays. Where an archive follows, nothing goes that it does not have, as far as WAITING times as
+-- many events are waited for.
 local function first_kept(r, seq, keep)
   local first = seq - keep + 1
   local archived = first > 0 and redis.call('HGET', r.key, 'archived')
