@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from copy import copy
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from gifting.ledger.account import read_account
 from gifting.ledger.audit import about
 from gifting.ledger.audit.cut import Cut, text
 from gifting.ledger.audit.order_book import Issue, OrderBook, Price, Reversed, issue_of, reversed_of
-from gifting.ledger.audit.places import Place, entered_since, pages
+from gifting.ledger.audit.places import Place, entered_since, pages, read_record, where_they_lead
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Purchase, Reversal
@@ -93,13 +91,8 @@ class _Reader:
                 yield order
 
     def _order(self, place: Place, name: str, value: bytes) -> Order | None:
-        try:
-            order = unpack_order(value)
-        except msgspec.MsgspecError as error:
-            why = str(error)
-        else:
-            why = "" if (order.id, order.user) == (name, place.owner) else f"it is {order.id} of {order.user}"
-        if why:
+        order, why = read_record(place, name, value, unpack_order, lambda one: one.user)
+        if order is None:
             self.broken.add(name)
             self._told("order_broken", f"Order {name} of {place.owner} can't be: {why}.", name, place)
             return None
@@ -124,10 +117,8 @@ class _Reader:
 
     async def _check_references(self, place: Place, orders: list[Order]) -> None:
         wanted = [(name, order.id) for order in orders for name in (order.id, *order.references)]
-        pipe = self._redis.pipeline(transaction=False)
-        for name, _ in wanted:
-            pipe.hget(self._keys.references(name), name)
-        for (name, order_id), found in zip(wanted, await pipe.execute(), strict=True):
+        kept = await where_they_lead(self._redis, self._keys, [name for name, _ in wanted])
+        for (name, order_id), found in zip(wanted, kept, strict=True):
             if found != f"{place.owner}\n{order_id}".encode():
                 sentence = f"{name} does not lead to the order {order_id} of {place.owner}."
                 self._told("reference_differs", sentence, order_id, place)

@@ -17,7 +17,7 @@ import msgspec
 from gifting.ledger.audit import about
 from gifting.ledger.audit.cut import Cut, text
 from gifting.ledger.audit.payout_book import Moved, PayoutBook
-from gifting.ledger.audit.places import Place, entered_since, pages
+from gifting.ledger.audit.places import Place, entered_since, pages, read_record, where_they_lead
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Payout as Entry
@@ -111,13 +111,8 @@ class _Reader:
         return gone
 
     def _payout(self, place: Place, name: str, value: bytes) -> Payout | None:
-        try:
-            payout = unpack_payout(value)
-        except msgspec.MsgspecError as error:
-            why = str(error)
-        else:
-            why = "" if (payout.id, payout.host) == (name, place.owner) else f"it is {payout.id} of {payout.host}"
-        if why:
+        payout, why = read_record(place, name, value, unpack_payout, lambda one: one.host)
+        if payout is None:
             self.broken.add(name)
             self._told("payout_broken", f"Payout {name} of {place.owner} can't be: {why}.", name, place)
             return None
@@ -130,10 +125,8 @@ class _Reader:
     async def _check_references(self, place: Place, payouts: list[Payout]) -> None:
         """A payout's own id may lead to it only once somebody has carried it on."""
         wanted = [(f"{REFERENCE}{name}", one) for one in payouts for name in (one.id, *one.references)]
-        pipe = self._redis.pipeline(transaction=False)
-        for name, _ in wanted:
-            pipe.hget(self._keys.references(name), name)
-        for (name, one), found in zip(wanted, await pipe.execute(), strict=True):
+        kept = await where_they_lead(self._redis, self._keys, [name for name, _ in wanted])
+        for (name, one), found in zip(wanted, kept, strict=True):
             untouched = found is None and not (one.sending_at or one.decided_at)
             if found != f"{place.owner}\n{one.id}".encode() and not untouched:
                 sentence = f"{name} does not lead to the payout {one.id} of {place.owner}."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from typing import Final, NamedTuple
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 from gifting.ledger.audit.cut import Cut, text
 from gifting.ledger.connect import BinaryRedis
@@ -22,6 +24,36 @@ class Place(NamedTuple):
     base: str
     owner: str
     key: str
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Record = TypeVar("Record", bound=_Named)
+
+
+def read_record(
+    place: Place, name: str, value: bytes, unpack: Callable[[bytes], Record], owner: Callable[[Record], str]
+) -> tuple[Record | None, str]:
+    """What an owner has under a name; or None, and why it can't be that."""
+    try:
+        record = unpack(value)
+    except msgspec.MsgspecError as error:
+        return None, str(error)
+    if (record.id, owner(record)) == (name, place.owner):
+        return record, ""
+    return None, f"it is {record.id} of {owner(record)}"
+
+
+async def where_they_lead(redis: BinaryRedis, keys: Keys, references: Sequence[str]) -> list[bytes | None]:
+    """What is kept of each reference: its owner and what it names there."""
+    pipe = redis.pipeline(transaction=False)
+    for name in references:
+        pipe.hget(keys.references(name), name)
+    found: list[bytes | None] = await pipe.execute()
+    return found
 
 
 async def pages(redis: BinaryRedis, keys: Keys, kind: str) -> AsyncIterator[list[Place]]:
