@@ -107,9 +107,15 @@ async def live_through(books: Site, server: Server, chance: random.Random) -> Se
     await sending
     async with books.client() as redis, books.store() as store:
         await until(lambda: has_all(store, redis, KEYS))
+        await until(lambda: has_ended(redis))
         await until(lambda: has_log(store, redis))
     assert await follower.stop() == 0, follower.log()
     return senders
+
+
+async def has_ended(redis: Any) -> bool:
+    """Whether no streak is open, whose end would come into the room's log."""
+    return not await redis.zcard(KEYS.deadlines(KEYS.base("host")))
 
 
 async def has_log(store: Any, redis: Any) -> bool:
