@@ -23,8 +23,11 @@ _WORDS: Final = {
     "log_format": ("text", "json"),
     "log_level": ("debug", "info", "warning", "error"),
     "reversal_loss": ("creator", "platform"),
+    "durability": ("replica", "disk", "managed"),
 }
 """Settings that are one of these."""
+
+_CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +50,25 @@ class Settings(
                 raise BadSetting(f"{name} is {word!r}; it must be one of {', '.join(known)}.")
         if self.tls_key and not self.tls_cert:
             raise BadSetting("tls_key goes with tls_cert.")
+        if self.durability != "replica" and not self.on_cluster:
+            raise BadSetting(
+                f"durability is {self.durability!r}, which is for a Redis Cluster (redis+cluster://); on one Redis "
+                "a gift counts as written once it is on its disk. Leave it out."
+            )
         if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path):
             raise BadSetting(f"root_path is {self.root_path!r}; write it as /gifts.")
         self.diamond_rate()
         self.public_origin()
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether ``redis`` names a Redis Cluster."""
+        return self.redis.startswith(_CLUSTER)
+
+    @property
+    def replicas_waited(self) -> int:
+        """Replicas that must have a write before it counts as done; 0 where none is waited for."""
+        return int(self.on_cluster and self.durability == "replica")
 
     def diamond_rate(self) -> tuple[int, int]:
         """Milli-diamonds per coin as (numerator, denominator)."""

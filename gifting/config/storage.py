@@ -13,7 +13,14 @@ class Storage:
     """The data."""
 
     redis: str = setting(
-        "", "Redis URL (redis://, rediss:// or unix://). Empty: start a private one in the data directory."
+        "",
+        "Redis URL (redis://, rediss:// or unix://; redis+cluster:// or rediss+cluster:// with host:port,host:port for "
+        "a Redis Cluster). Empty: start a private one in the data directory.",
+    )
+    durability: str = setting(
+        "replica",
+        "When a Redis Cluster has written: replica, once it is on its master's disk and a replica has it; disk, on the "
+        "disk only: a failover may lose what was acknowledged; managed, when the service says so (MemoryDB).",
     )
     allow_unsafe_redis: bool = setting(
         False, "Run on a Redis whose settings can lose acknowledged gifts, or that does not tell them; only warn."

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from gifting.cli.app import app
 from gifting.cli.serve import from_table
-from gifting.config import PARTITIONS_MAX, SECRETS, Setting, load, table
+from gifting.config import PARTITIONS_MAX, SECRETS, Setting, Settings, load, table
 from gifting.configdoc import render
 from gifting.errors import BadSetting
 
@@ -61,3 +61,24 @@ def test_the_help_says_defaults_and_the_environment_by_section() -> None:
         < said.index(" Payments ")
         < said.index("--providers")
     )
+
+
+@pytest.mark.parametrize(("durability", "replicas"), [("replica", 1), ("disk", 0), ("managed", 0)])
+@pytest.mark.parametrize("scheme", ["redis+cluster", "rediss+cluster"])
+def test_a_cluster_waits_for_a_replica_unless_told_otherwise(scheme: str, durability: str, replicas: int) -> None:
+    redis = f"{scheme}://a:7000,b:7000"
+    assert Settings(redis=redis).durability == "replica"
+    assert Settings(redis=redis, durability=durability).replicas_waited == replicas
+
+
+@pytest.mark.parametrize("redis", ["", "redis://a", "rediss://a", "unix:///a"])
+def test_one_redis_waits_for_no_replica_and_has_no_other_durability(redis: str) -> None:
+    assert Settings(redis=redis).replicas_waited == 0
+    for durability in ("disk", "managed"):
+        with pytest.raises(BadSetting, match="is for a Redis Cluster"):
+            Settings(redis=redis, durability=durability)
+
+
+def test_a_durability_that_is_none_is_refused() -> None:
+    with pytest.raises(BadSetting, match="must be one of replica, disk, managed"):
+        Settings(redis="redis+cluster://a", durability="quorum")
