@@ -114,8 +114,9 @@ class Client:
         (a large one, the first one), and says whether it is meant.
 
         Returns:
-            ``seq, event_id, coins`` (balance left) ``, repeat_count, streak_id, duplicate``. Of a gift accepted so long
-            ago that only the ledger knows it, ``coins``, ``repeat_count`` and ``streak_id`` may be missing.
+            ``coins`` (balance left) ``, duplicate, seq, event_id, repeat_count, streak_id``. Of a gift accepted so long
+            ago that only the ledger knows it, ``coins``, ``repeat_count`` and ``streak_id`` may be missing. With
+            ``pending`` it is paid and on its way to the room: only ``coins`` and ``duplicate`` are known.
 
         Raises:
             OutcomeUnknown: it could not be found out within ``deadline``; its text has the key, to ask again later.
@@ -135,7 +136,8 @@ class Client:
 
         Returns:
             ``state``, one of ``accepted`` (with ``room, gift, count, spent, ts, seq, event_id`` and, while they are
-            remembered, ``coins, repeat_count, streak_id``), ``refused`` (with ``error``), ``open`` (never seen, and
+            remembered, ``coins, repeat_count, streak_id``; with ``pending`` neither ``seq`` nor ``event_id`` yet),
+            ``refused`` (with ``error``), ``open`` (never seen, and
             can still be accepted: send it again with the same key), ``unknown`` (never seen, and can't be accepted
             any more: nothing was charged, and a new key is safe).
         """

@@ -30,7 +30,7 @@ Confirm = Callable[[ConfirmRequired], Awaitable[bool]]
 """Asks the user whether a gift is meant."""
 
 _CONTENT: Final = ("room", "gift", "count")
-_RESULT: Final = ("seq", "event_id", "coins", "repeat_count", "streak_id")
+_RESULT: Final = ("seq", "event_id", "coins", "repeat_count", "streak_id", "pending")
 
 
 class Sending:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
 from hiredis import PushNotification, Reader
@@ -78,6 +78,13 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         if self._timer is None:
             self._timer = self._loop.call_later(self._timeout, self._watch)
+
+    def call_each(self, request: bytes, dones: Sequence[Done]) -> None:
+        """As :meth:`call`, of several commands in one write: one of ``dones`` for each, in their order."""
+        *before, last = dones
+        since = self._loop.time()
+        self._waiting.extend(Waiting(since, done) for done in before)
+        self.call(request, last)
 
     async def greet(self, commands: Iterable[Words], channels: Iterable[str]) -> None:
         """Say what comes first, and subscribe to ``channels``. Raises RedisError, OSError."""

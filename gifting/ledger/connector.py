@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -56,6 +56,11 @@ class Connector:
         """As :meth:`Connection.call`; only while it is ``up``."""
         assert self._connection is not None
         self._connection.call(request, done)
+
+    def call_each(self, request: bytes, dones: Sequence[Done]) -> None:
+        """As :meth:`Connection.call_each`; only while it is ``up``."""
+        assert self._connection is not None
+        self._connection.call_each(request, dones)
 
     def renew(self, why: Exception) -> None:
         """Make the connection anew when all that was asked is answered."""

@@ -185,21 +185,24 @@ class Lookup:
     async def _accepted(self, debit: Debit, stored: Stored | None) -> GiftStatusReply:
         if stored is not None and stored.status == Status.OUTCOME_UNKNOWN:
             stored = None
+        paid = GiftStatusReply("accepted", debit.room, debit.gift, debit.gifts, debit.coins, debit.ts)
+        if stored is not None and not stored.seq:
+            return await self._pending(debit, paid, stored)
         seq = (await self._credit(debit)).seq if stored is None else stored.seq
-        found = GiftStatusReply(
-            "accepted",
-            debit.room,
-            debit.gift,
-            debit.gifts,
-            debit.coins,
-            debit.ts,
-            seq,
-            f"{debit.room}.{seq}",
-        )
+        found = replace(paid, seq=seq, event_id=f"{debit.room}.{seq}")
         if stored is None:
             return found
         streak = f"{debit.room}.{stored.streak}"
         return replace(found, coins=stored.coins, repeat_count=stored.repeat_count, streak_id=streak)
+
+    async def _pending(self, debit: Debit, paid: GiftStatusReply, stored: Stored) -> GiftStatusReply:
+        """Of a gift of which only its debit was known when its result was kept."""
+        paid = replace(paid, coins=stored.coins)
+        try:
+            seq = (await self._credit(debit)).seq
+        except errors.OutcomeUnknown:
+            return replace(paid, pending=True)
+        return replace(paid, seq=seq, event_id=f"{debit.room}.{seq}")
 
     async def _find(self, kind: type[_E], base: str, key: bytes, spans: list[tuple[int, int]]) -> _E | None:
         """The entry of that kind and key, in spans of time (ms) or where the ids were stuck."""

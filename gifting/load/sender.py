@@ -36,6 +36,7 @@ class Reply(msgspec.Struct):
     seq: int = 0
     coins: int = 0
     duplicate: bool = False
+    pending: bool = False
     state: str = ""
     error: _Error | None = None
 
@@ -79,13 +80,14 @@ class SenderTally:
         self.settled = asyncio.Event()
 
     def accept(self, user: str, room: str, reply: Reply, due: int, price: int, key: bytes = b"") -> None:
-        """Enter a gift that the server took; it was due at ``due`` (monotonic ns)."""
+        """Enter a gift that the server took; it was due at ``due`` (monotonic ns). A pending one has no seq yet."""
         if self.phases.current is not None:
             self.phases.current.add(time.monotonic_ns() - due)
         self.accepted += 1
         self.spent[user] += price
-        self.seqs.add(room, reply.seq)
-        self.keys[room] += key
+        if not reply.pending:
+            self.seqs.add(room, reply.seq)
+            self.keys[room] += key
 
     def refuse(self, reply: Reply) -> None:
         self.refused[reply.error.code if reply.error else reply.state or "?"] += 1

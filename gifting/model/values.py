@@ -36,7 +36,8 @@ class Result(Struct, frozen=True):
 
     ``duplicate``: it had been before, under the same key. ``coins`` are what the sender has left, ``repeat_count`` is
     the streak's total, and ``streak`` the seq of the streak's first event. ``notice``: 50, 80 or 100, so many percent
-    of a limit of the sender are spent with it; else 0.
+    of a limit of the sender are spent with it; else 0. ``pending``: it is paid, and on its way to the room: ``seq``,
+    ``repeat_count`` and ``streak`` are 0.
     """
 
     duplicate: bool
@@ -45,6 +46,7 @@ class Result(Struct, frozen=True):
     repeat_count: int
     streak: int
     notice: int = 0
+    pending: bool = False
 
 
 class Wallet(NamedTuple):

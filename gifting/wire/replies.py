@@ -50,14 +50,17 @@ class LeaveReply(Struct, frozen=True):
 
 
 class GiftReply(Struct, frozen=True):
-    """A gift that was taken. ``coins`` is what is left."""
+    """A gift that was taken. ``coins`` is what is left. ``pending``: it is paid, and on its way to the room, which is
+    slow to answer; the rest follows with its event.
+    """
 
-    seq: int
-    event_id: str
     coins: int
-    repeat_count: int
-    streak_id: str
     duplicate: bool
+    seq: int | UnsetType = UNSET
+    event_id: str | UnsetType = UNSET
+    repeat_count: int | UnsetType = UNSET
+    streak_id: str | UnsetType = UNSET
+    pending: bool | UnsetType = UNSET
 
 
 class GiftStatusError(Struct, frozen=True):
@@ -73,6 +76,7 @@ class GiftStatusReply(Struct, frozen=True):
     """What became of a gift. ``state`` is ``accepted`` (its result follows; ``coins``, ``repeat_count`` and
     ``streak_id`` only while they are remembered), ``refused`` (``error`` says why), ``open`` (never seen: send it again
     with the same key) or ``unknown`` (never seen, and can't be accepted any more: only then is a new key safe).
+    ``pending``: it is paid, and on its way to the room; it has no ``seq`` and no ``event_id`` yet.
     """
 
     state: Literal["accepted", "refused", "open", "unknown"]
@@ -86,6 +90,7 @@ class GiftStatusReply(Struct, frozen=True):
     coins: int | UnsetType = UNSET
     repeat_count: int | UnsetType = UNSET
     streak_id: str | UnsetType = UNSET
+    pending: bool | UnsetType = UNSET
     error: GiftStatusError | UnsetType = UNSET
 
 
@@ -165,9 +170,16 @@ def gift_answer(reply_to: int, room: str, taken: Result) -> Struct:
 _GiftAnswer: Final = ON_SOCKET[GiftReply]
 
 
-def _told(room: str, taken: Result) -> tuple[int, str, int, int, str, bool]:
+_Told = (
+    tuple[int, bool, int, str, int, str] | tuple[int, bool, UnsetType, UnsetType, UnsetType, UnsetType, Literal[True]]
+)
+
+
+def _told(room: str, taken: Result) -> _Told:
+    if taken.pending:
+        return taken.coins, taken.duplicate, UNSET, UNSET, UNSET, UNSET, True
     seq = taken.seq
-    return seq, f"{room}.{seq}", taken.coins, taken.repeat_count, f"{room}.{taken.streak}", taken.duplicate
+    return taken.coins, taken.duplicate, seq, f"{room}.{seq}", taken.repeat_count, f"{room}.{taken.streak}"
 
 
 # Events.

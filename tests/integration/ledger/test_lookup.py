@@ -14,8 +14,11 @@ from redis.asyncio import Redis
 from gifting import config, errors
 from gifting.ledger import lookup, stream
 from gifting.ledger.floors import HOLD_MAX
+from gifting.ledger.keys import BUCKET_MS
 from gifting.ledger.ledger import Ledger
+from gifting.ledger.lookup import read_record
 from gifting.model.catalog import load_catalog
+from gifting.model.money import DIGEST_SIZE, key_time, parse_key
 from gifting.model.packing import pack
 from gifting.model.values import RoomRef
 from tests.support.keys import new_key
@@ -81,6 +84,23 @@ async def test_accepted_with_its_result(shop: Shop) -> None:
     found = await shop.status(key)
     found.pop("ts")
     assert found == expected
+
+
+async def test_pending_until_its_credit_is_there(shop: Shop) -> None:
+    """As a cluster keeps it: a result of which the credit's half is not known yet."""
+    key = new_key()
+    await shop.send(key)
+    bucket, raw = f"{shop.ledger.keys.base('ann')}:keys:{key_time(parse_key(key)) // BUCKET_MS}", parse_key(key)
+    record = await shop.redis.hget(bucket, raw)
+    stored = read_record(record)
+    await shop.redis.hset(bucket, raw, record[:DIGEST_SIZE] + b"".join(map(pack, stored._replace(seq=0, streak=0))))
+    found = await shop.status(key)
+    assert (found["seq"], found["event_id"], found["coins"]) == (1, "r1.1", 98)
+    assert "pending" not in found
+    await shop.redis.delete(shop.stream("host"))
+    found = await shop.status(key)
+    assert (found["state"], found["coins"], found["pending"]) == ("accepted", 98, True)
+    assert "seq" not in found
 
 
 async def test_refused_with_its_code(shop: Shop) -> None:

@@ -111,16 +111,20 @@ export interface GiftInfo {
   image: string;
 }
 
-/** A gift that was taken. `coins` is what is left. */
+/**
+ * A gift that was taken. `coins` is what is left. `pending`: it is paid, and on its way to the room, which is slow to
+ * answer; the rest follows with its event.
+ */
 export interface GiftReply {
   re: number;
   ok: true;
-  seq: number;
-  event_id: string;
   coins: number;
-  repeat_count: number;
-  streak_id: string;
   duplicate: boolean;
+  seq?: number;
+  event_id?: string;
+  repeat_count?: number;
+  streak_id?: string;
+  pending?: boolean;
 }
 
 /**
@@ -155,7 +159,8 @@ export interface GiftStatusError {
 /**
  * What became of a gift. `state` is `accepted` (its result follows; `coins`, `repeat_count` and `streak_id` only
  * while they are remembered), `refused` (`error` says why), `open` (never seen: send it again with the same key) or
- * `unknown` (never seen, and can't be accepted any more: only then is a new key safe).
+ * `unknown` (never seen, and can't be accepted any more: only then is a new key safe). `pending`: it is paid, and on
+ * its way to the room; it has no `seq` and no `event_id` yet.
  */
 export interface GiftStatusReply {
   re: number;
@@ -171,6 +176,7 @@ export interface GiftStatusReply {
   coins?: number;
   repeat_count?: number;
   streak_id?: string;
+  pending?: boolean;
   error?: GiftStatusError;
 }
 

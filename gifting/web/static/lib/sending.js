@@ -14,7 +14,7 @@ const TELLS_NOTHING = new Set(["disconnected", "timeout", "outcome_unknown", "in
 const DENIED = new Set(["forbidden", "bad_token", "token_expired", "token_revoked"]);
 /** Refusals that stand for themselves, even if the key was used before: none of them says to make a new one. */
 const LIMITED = new Set(["bad_key", "rate_limited", "overloaded", "too_many_pending"]);
-const RESULT = new Set(["seq", "event_id", "coins", "repeat_count", "streak_id"]);
+const RESULT = new Set(["seq", "event_id", "coins", "repeat_count", "streak_id", "pending"]);
 /** How often somebody is asked about one gift: a confirmation may be too late, or the price another by then. */
 const ASKED_MAX = 3;
 const NOT_CHARGED = "Nothing was charged, and by this key nothing can be any more: a new key is safe.";
@@ -33,7 +33,8 @@ const NOT_CHARGED = "Nothing was charged, and by this key nothing can be any mor
  */
 
 /**
- * The reply to a gift. Some of it is forgotten, by and by, of a gift whose reply was lost.
+ * The reply to a gift. Some of it is forgotten, by and by, of a gift whose reply was lost; with `pending` the gift is
+ * paid, and the rest comes with its event.
  * @typedef {Partial<Omit<GiftReply, "duplicate">> & {duplicate: boolean}} Sent
  */
 
