@@ -31,7 +31,7 @@ was published, and a loop that stood still finds the time over before it has rea
 """
 
 _NOTHING: Final = object()
-_HEAR_NO_MORE: Final = command("UNSUBSCRIBE")
+_HEAR_NO_MORE: Final = command("SUNSUBSCRIBE")
 """It has no reply. If it is refused, that comes behind all replies that are waited for."""
 
 
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
         answers = [self._ask(command(*words)) for words in commands]
         if names := tuple(channels):
             # In RESP3 a subscription has no reply, unless it is refused: so something is said behind it that has one.
-            answers.append(self._ask(command("SUBSCRIBE", *names) + command("ECHO", "subscribed")))
+            answers.append(self._ask(command("SSUBSCRIBE", *names) + command("ECHO", "subscribed")))
         await asyncio.gather(*answers)
 
     def _ask(self, request: bytes) -> asyncio.Future[Any]:
@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
         try:
             while (reply := reader.gets()) is not _NOTHING:
                 if type(reply) is PushNotification:
-                    if reply[0] == b"message":
+                    if reply[0] == b"smessage":
                         self._pushed(reply[1], reply[2])
                 elif waiting:
                     waiting.popleft().done(reply)

@@ -1,9 +1,10 @@
 """The feed of what is published in Redis to the hub, watched by a heartbeat of its own.
 
-Pub/sub may lose messages when a connection breaks, and a broken connection may stay silent. So the feed sends itself
-heartbeats through Redis; when they stop coming the connection is made anew and every room looks into its log. With each
-it asks how much Redis holds for this node: one that reads more slowly than events come parts in order, before Redis has
-to cut it off amid a commit or fills its memory, and goes on from the log.
+All is published by sharded pub/sub, on one Redis as on a cluster. It may lose messages when a connection breaks, and a
+broken connection may stay silent. So the feed sends itself heartbeats through Redis; when they stop coming the
+connection is made anew and every room looks into its log. With each it asks how much Redis holds for this node: one
+that reads more slowly than events come parts in order, before Redis has to cut it off amid a commit or fills its
+memory, and goes on from the log.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Feed:
     ) -> None:
         self._connector = connector
         self._heartbeat = heartbeat_channel.encode()
-        self._beat = command("PUBLISH", heartbeat_channel, b"")
+        self._beat = command("SPUBLISH", heartbeat_channel, b"")
         self._timeout = heartbeat_timeout
         self._receive = receive
         self._beside = {channel.encode(): hear for channel, hear in beside.items()}

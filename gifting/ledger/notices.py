@@ -36,7 +36,7 @@ class Notices:
     async def publish(self, notice: Notice) -> None:
         """Tell all processes, this one too. Raises Unavailable."""
         with translated():
-            await self._calls.redis.publish(self._calls.keys.notices, _encode(notice))
+            await self._calls.redis.spublish(self._calls.keys.notices, _encode(notice))
 
     async def remind(self, user: str, began: int) -> None:
         """Tell all processes what a user has spent since ``began``, the start of an hour (ms since 1970), by whatever

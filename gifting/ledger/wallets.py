@@ -61,4 +61,4 @@ class Wallets:
         """Tell all processes what a user has by now. Raises Unavailable."""
         coins = (await self.read(user)).coins
         with translated():
-            await self._calls.redis.publish(self._calls.keys.balances, pack((user, coins)))
+            await self._calls.redis.spublish(self._calls.keys.balances, pack((user, coins)))

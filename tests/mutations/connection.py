@@ -11,7 +11,7 @@ MUTANTS = (
         # What comes.
         ("replyError=read_error, ", ""),
         ("protocolError=InvalidResponse, ", ""),
-        ('                    if reply[0] == b"message":\n', "                    if len(reply) > 2:\n"),
+        ('                    if reply[0] == b"smessage":\n', "                    if len(reply) > 2:\n"),
         ("                if type(reply) is PushNotification:\n", "                if isinstance(reply, list):\n"),
         ("waiting.popleft().done(reply)", "waiting.pop().done(reply)"),
         (

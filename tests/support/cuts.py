@@ -17,7 +17,7 @@ end
 """
 """The ledger's items have ids by the clock that a script is given, as they have them by Redis' own."""
 
-WRITES = ("HSET", "HDEL", "XADD", "XTRIM", "ZADD", "ZREM", "SET", "PUBLISH")
+WRITES = ("HSET", "HDEL", "XADD", "XTRIM", "ZADD", "ZREM", "SET", "SPUBLISH")
 
 
 def cut(patch: pytest.MonkeyPatch, at: int, call: str = CALL) -> None:

@@ -50,7 +50,7 @@ async def given(world: World, coins: int = 50) -> str:
 async def test_by_its_key_it_is_reversed_and_again_gives_the_same(world: World, economy: Economy) -> None:
     key = await given(world)
     async with world.redis.pubsub() as heard:
-        await heard.subscribe(world.ledger.keys.balances)
+        await heard.ssubscribe(world.ledger.keys.balances)
         await heard.get_message(timeout=1)
         done = await economy.reversals.reverse("ann", key, "op", "a mistake", "case")
         told = await heard.get_message(ignore_subscribe_messages=True, timeout=5)

@@ -64,7 +64,7 @@ async def test_much_is_published_in_several_messages_and_nothing_of_it_is_lost(
     count = 600
     async with a_world(redis_url, batch_max=1000, ledger_timeout=60) as world, redis_client.pubsub() as subscriber:
         await world.grant("ann", count)
-        await subscriber.psubscribe("*:events")
+        await subscriber.ssubscribe(f"{world.room.base}:events")
         assert await subscriber.get_message(timeout=5), "it is subscribed"
         await world.together(*({"user": "ann"} for _ in range(count)))
         messages, last = [], 0

@@ -60,7 +60,7 @@ async def a_user(redis: Any, *rules: str, name: str = "gifting") -> AsyncIterato
 async def works(url: str) -> None:
     """Whether commands are answered and what is published is heard."""
     async with connector_at(url, channels=(CHANNEL,)) as (connector, heard):
-        assert await ask(connector, "PUBLISH", CHANNEL, "a") == 1
+        assert await ask(connector, "SPUBLISH", CHANNEL, "a") == 1
         assert await ask(connector, "ECHO", "b") == b"b"
         assert heard == [(CHANNEL.encode(), b"a")]
 
@@ -153,7 +153,7 @@ async def test_a_password_alone(redis_url: str, redis_client: Any) -> None:
         await redis_client.config_set("requirepass", "")
 
 
-NEEDED = ("+select", "+subscribe", "+unsubscribe", "+echo", "+publish", "+client|info", "+evalsha", "+eval")
+NEEDED = ("+select", "+ssubscribe", "+sunsubscribe", "+echo", "+spublish", "+client|info", "+evalsha", "+eval")
 """What docs/operations.md says that a user needs on this connection."""
 
 

@@ -37,7 +37,7 @@ from tests.support.world import STREAK, WINDOW, World, a_world
 
 DECLARED = "local declared = {}; for _, key in ipairs(KEYS) do declared[key] = true end"
 CHECK = """
-if command ~= 'TIME' and command ~= 'PUBLISH' and not declared[key] then
+if command ~= 'TIME' and command ~= 'SPUBLISH' and not declared[key] then
   error({ err = 'ERR ' .. command .. ' of an undeclared key, ' .. tostring(key) }, 0)
 end
 return real.call(command, key, ...)

@@ -31,7 +31,7 @@ SYNCS = ("fdatasync", "fsync")
 
 WRITE_AND_PUBLISH = """
 redis.call('SET', KEYS[1], ARGV[1])
-redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('SPUBLISH', ARGV[2], ARGV[3])
 return ARGV[4]
 """
 
@@ -195,7 +195,7 @@ async def test_publish_waits_for_the_disk(traced: Path, tmp_path: Path) -> None:
     async with running(tmp_path / "data") as (client, pid):
         await client.client_setname("writer")
         async with client.pubsub() as listener:
-            await listener.subscribe(channel)
+            await listener.ssubscribe(channel)
             fds = {await descriptor(client, "writer"): reply, await subscriber(client): event}
             assert len(fds) == 2
             assert await client.eval(WRITE_AND_PUBLISH, 1, key, "1", channel, event, reply) == reply.encode()
@@ -205,7 +205,7 @@ async def test_publish_waits_for_the_disk(traced: Path, tmp_path: Path) -> None:
 
 async def subscriber(client: Redis) -> int:
     """The server's file descriptor of the only subscribed connection."""
-    (fd,) = [int(row["fd"]) for row in await client.client_list() if row["sub"] == "1"]
+    (fd,) = [int(row["fd"]) for row in await client.client_list() if row["ssub"] == "1"]
     return fd
 
 

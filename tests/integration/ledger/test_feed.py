@@ -73,7 +73,7 @@ async def till_with_ears(url: str, **flags: Any) -> AsyncIterator[tuple[Till, Ea
 
 
 async def publish(redis: Any, payload: bytes) -> None:
-    await redis.publish(CHANNEL, payload)
+    await redis.spublish(CHANNEL, payload)
 
 
 async def test_it_is_ready_when_it_is_subscribed(redis_url: str, redis_client: Any) -> None:
@@ -103,7 +103,7 @@ async def test_a_subscription_that_redis_lost_is_made_anew_in_order(redis_url: s
     """Commands are answered all the time; only what is published does not come."""
     async with RedisProxy(redis_url) as proxy, till_with_ears(proxy.url) as (till, ears):
         lost = proxy.connections
-        proxy.change = lambda data: data.replace(b"$7\r\nmessage\r\n", b"$7\r\nMESSAGE\r\n")
+        proxy.change = lambda data: data.replace(b"$8\r\nsmessage\r\n", b"$8\r\nSMESSAGE\r\n")
         till.send(1)
         till.post()
         await until(lambda: not ears.feed.healthy)
@@ -186,11 +186,11 @@ def test_while_the_loop_stands_still_nothing_can_be_heard(redis_url: str, run: C
 
 
 async def test_a_heartbeat_that_is_forbidden_is_no_end_of_the_process(redis_url: str, redis_client: Any) -> None:
-    await redis_client.execute_command("ACL", "SETUSER", "mute", "reset", "on", "nopass", "+@all", "-publish", "&x:*")
+    await redis_client.execute_command("ACL", "SETUSER", "mute", "reset", "on", "nopass", "+@all", "-spublish", "&x:*")
     try:
         async with ears_at(f"{redis_url}?username=mute&password=any") as ears:
             await until(lambda: ears.feed.reconnects > 1)
-            await redis_client.execute_command("ACL", "SETUSER", "mute", "+publish")
+            await redis_client.execute_command("ACL", "SETUSER", "mute", "+spublish")
             await until(lambda: ears.feed.healthy)
             await publish(redis_client, b"a")
             await until(lambda: ears.heard == [b"a"])

@@ -264,7 +264,7 @@ async def test_a_reminder_says_what_is_in_the_record(world: World) -> None:
     world.clock[0] += HOUR_MS
     await world.send(count=3)
     async with world.redis.pubsub() as heard:
-        await heard.subscribe(keys.notices)
+        await heard.ssubscribe(keys.notices)
         for began in (hour, hour + HOUR_MS, hour - HOUR_MS):
             await notices.remind("ann", began)
         found = [one["data"] async for one in _messages(heard, 3)]
@@ -277,7 +277,7 @@ async def test_a_reminder_says_what_is_in_the_record(world: World) -> None:
 
 async def _messages(heard: Any, count: int) -> AsyncIterator[dict[str, Any]]:
     async for message in heard.listen():
-        if message["type"] == "message":
+        if message["type"] == "smessage":
             yield message
             count -= 1
             if not count:

@@ -28,11 +28,11 @@ def push(*words: bytes) -> bytes:
 LONG = b"\r\n:1\r\n" * 20
 SAID = (
     b"$%d\r\n%b\r\n" % (len(LONG), LONG)
-    + push(b"message", b"channel", b"a\r\nb")
+    + push(b"smessage", b"channel", b"a\r\nb")
     + b"-OOM no\r\n"
     + push(b"subscribe", b"channel", b"1")
     + b"*2\r\n$1\r\na\r\n_\r\n"
-    + push(b"message", b"channel", b"")
+    + push(b"smessage", b"channel", b"")
     + b":7\r\n"
 )
 
@@ -70,7 +70,7 @@ async def test_and_much_may_come_in_one_read() -> None:
 
 async def test_a_huge_reply(redis_url: str) -> None:
     async with listening_at(redis_url, 30, ("x:1",)) as connection:
-        huge, after = connection.ask("EVAL", "return string.rep('x', 1e7)", 0), connection.ask("PUBLISH", "x:1", "")
+        huge, after = connection.ask("EVAL", "return string.rep('x', 1e7)", 0), connection.ask("SPUBLISH", "x:1", "")
         assert len(await huge) == 10_000_000
         assert await after == 1
 
@@ -86,7 +86,14 @@ async def test_an_error_inside_a_reply_is_no_end(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [[b"invalidate", b""], [b"subscribe", b"c", b"1"], [b"unsubscribe", b"c"], [b"pmessage", b"*", b"c", b""]]
+    "kind",
+    [
+        [b"invalidate", b""],
+        [b"ssubscribe", b"c", b"1"],
+        [b"sunsubscribe", b"c"],
+        [b"message", b"c", b"x"],
+        [b"pmessage", b"*", b"c", b""],
+    ],
 )
 async def test_pushes_of_other_kinds_are_nobodys_reply(kind: list[bytes]) -> None:
     async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
@@ -187,7 +194,7 @@ async def test_a_reply_may_be_behind_much_that_was_published(answered: bool) -> 
     async with Puppet() as puppet, listening_at(puppet.url, TIMEOUT, greet=False) as connection:
         answer, began = connection.ask("PING"), time.monotonic()
         while not answer.done() and not (answered and time.monotonic() - began > 1.25 * TIMEOUT):
-            puppet.say(push(b"message", b"channel", b"a"))
+            puppet.say(push(b"smessage", b"channel", b"a"))
             await asyncio.sleep(0.001)
         puppet.say(b"+PONG\r\n")
         if answered:
@@ -263,7 +270,7 @@ async def test_a_reply_comes_before_what_its_call_published(redis_url: str) -> N
     """So that who sent a gift is told so before the event of it."""
     async with listening_at(redis_url, channels=("x:1",)) as connection:
         for number in range(20):
-            connection.ask("EVAL", "redis.call('PUBLISH', KEYS[1], ARGV[1]) return ARGV[1]", 1, "x:1", number)
+            connection.ask("EVAL", "redis.call('SPUBLISH', KEYS[1], ARGV[1]) return ARGV[1]", 1, "x:1", number)
         await connection.ask("PING")
         said = [entry for number in range(20) for entry in (b"%d" % number, (b"x:1", b"%d" % number))]
         assert connection.came == [*said, b"PONG"]

@@ -181,11 +181,11 @@ async def test_a_page_of_the_log_has_a_size(redis_client: Redis, redis_url: str,
 
 async def test_batches_are_published_as_they_are_logged(world: World) -> None:
     async with world.redis.pubsub() as channel:
-        await channel.subscribe(f"{world.room.base}:events")
+        await channel.ssubscribe(f"{world.room.base}:events")
         await world.together({}, {})
         async with asyncio.timeout(10):
             async for message in channel.listen():
-                if message["type"] == "message":
+                if message["type"] == "smessage":
                     break
     ((_, fields),) = await world.redis.xrange(world.ledger.keys.log("host", "r1"))
     assert message["data"] == fields[b"b"]

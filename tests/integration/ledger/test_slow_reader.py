@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.attack, pytest.mark.slow]
 
 CHANNEL = "x:1"
 PIECE = 64 << 10
-FLOOD = "for _ = 1, ARGV[1] do redis.call('PUBLISH', KEYS[1], ARGV[2]) end"
+FLOOD = "for _ = 1, ARGV[1] do redis.call('SPUBLISH', KEYS[1], ARGV[2]) end"
 GROWTH_MAX = 6 << 20
 """Bytes that come between two questions, and some more."""
 

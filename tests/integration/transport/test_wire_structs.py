@@ -91,7 +91,7 @@ async def reverse(world: World) -> None:
 
 async def test_what_the_scripts_log_and_publish_is_what_the_structs_say(redis_client: Redis, redis_url: str) -> None:
     async with a_world(redis_url) as world, redis_client.pubsub() as feed:
-        await feed.psubscribe("*")
+        await feed.ssubscribe(f"{world.room.base}:events")
         await world.grant("ann", 1_000_000)
         await play(world)
         logged = [batch async for batch in world.ledger.rooms.batches(world.room, 0)]

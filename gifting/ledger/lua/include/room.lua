@@ -143,7 +143,7 @@ end
 local function publish(p, batches)
   if #batches > 0 then
     local base = string.sub(p.streaks, 1, -#':streaks' - 1)
-    redis.call('PUBLISH', base .. ':events', table.concat(batches)) -- a channel is no key
+    redis.call('SPUBLISH', base .. ':events', table.concat(batches)) -- a channel is no key
   end
 end
 
