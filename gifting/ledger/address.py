@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from redis.asyncio.connection import SSLConnection, parse_url
 
-from gifting.ledger.connect import CONNECT_TIMEOUT
+from gifting.ledger.pool import CONNECT_TIMEOUT
 from gifting.ledger.resp import Words
 
 DEFAULT_HOST: Final = "localhost"

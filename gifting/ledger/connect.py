@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-CONNECT_TIMEOUT: Final = 2.0
-"""Seconds to make a connection."""
-
-MAX_CONNECTIONS: Final = 64
-"""Connections of one process to Redis; who finds them all in use waits for one, up to the call's time-out."""
+from gifting.ledger.pool import open_pool
 
 FAILURES: Final = (RedisError, OSError)
 """What calls raise that failed, for who knows nothing else of Redis."""
@@ -23,16 +17,5 @@ BinaryRedis = Any
 
 
 def connect(url: str, timeout: float) -> BinaryRedis:
-    """A client whose calls fail after ``timeout`` seconds instead of being sent again.
-
-    redis-py would by default send a timed-out call once more; for a script that moves money that is a second debit.
-    """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=timeout,
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        max_connections=MAX_CONNECTIONS,
-    )
-    return Redis.from_pool(pool)
+    """A client whose calls fail after ``timeout`` seconds instead of being sent again."""
+    return Redis.from_pool(open_pool(url, timeout))

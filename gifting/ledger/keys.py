@@ -1,5 +1,8 @@
 """The names of all Redis keys. Every key begins with its partition, whose braces are the Redis Cluster hash tag.
 
+On a cluster a partition's tag has a suffix that puts it into a slot (:mod:`gifting.ledger.cluster.slots`), as in
+``{pNN-0r26}``; the names are otherwise the same.
+
 ==============================  ======  =====================================================================
 key                             type    holds
 ==============================  ======  =====================================================================
@@ -84,6 +87,7 @@ which no gift has changed, ``{p00}:notices`` that of what protects a user.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from zlib import crc32
 
@@ -98,10 +102,16 @@ def partition_of(name: str, partitions: int) -> int:
 
 
 class Keys:
-    """Key names under ``prefix``, over a fixed number of partitions."""
+    """Key names under ``prefix``, over a fixed number of partitions.
 
-    def __init__(self, prefix: str, partitions: int) -> None:
-        self.bases = [f"{prefix}:{{p{number:02d}}}" for number in range(partitions)]
+    Args:
+        tags: the hash tags of the partitions, where they are not ``p00``, ``p01``, …: on a Redis Cluster they are those
+            that :func:`gifting.ledger.cluster.slots.tags` spreads over the slots.
+    """
+
+    def __init__(self, prefix: str, partitions: int, tags: Sequence[str] | None = None) -> None:
+        tags = tags or [f"p{number:02d}" for number in range(partitions)]
+        self.bases = [f"{prefix}:{{{tag}}}" for tag in tags]
 
     def base(self, name: str) -> str:
         """The partition of a user or room id, by CRC-32."""

@@ -14,9 +14,9 @@ from redis.exceptions import ResponseError
 
 from gifting import errors
 from gifting.ledger.audit import audit
-from gifting.ledger.connect import MAX_CONNECTIONS
 from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.keys import Keys
+from gifting.ledger.pool import MAX_CONNECTIONS
 from gifting.ledger.status import Status
 from gifting.model.catalog import load_catalog
 from gifting.model.money import MAX_AMOUNT
