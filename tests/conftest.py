@@ -10,14 +10,29 @@ import pytest
 from redis.asyncio import Redis
 
 from gifting.archive.store import Store, open_store
+from gifting.ledger.connect import connect
+from tests.support import engine
 from tests.support.postgres import Cluster, postgres
+from tests.support.redis_cluster import session_cluster
 from tests.support.redis_server import PORT_ATTEMPTS, folder_in_memory, redis_server, start_cluster
 
 SLOW = ("bench", "browser")
 """Folders of which all tests are slow."""
 
+CLIENT_TIMEOUT = 10.0
+"""Longest wait of ``redis_client`` for an answer, seconds."""
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    engine.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    engine.read_options(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    engine.choose(config, items)
     for item in items:
         if item.path.parent.name in SLOW:
             item.add_marker(pytest.mark.slow)
@@ -33,7 +48,11 @@ def own_notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A redis-server on a unix socket, shared by the session; it syncs, but to memory where there is some."""
+    """A redis-server on a unix socket, or a cluster, shared by the session; it syncs, to memory where there is some."""
+    if engine.Engine.cluster:
+        with session_cluster() as cluster:
+            yield cluster.url
+        return
     with folder_in_memory() as folder:
         url = f"unix://{folder}/redis.sock"
         flags = ["--port", "0", "--unixsocket", f"{folder}/redis.sock", "--unixsocketperm", "700"]
@@ -43,10 +62,11 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture
 async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
-    """A client of an emptied redis-server; replies are bytes."""
-    async with Redis.from_url(redis_url, decode_responses=False) as client:
-        await client.flushall()
-        yield client
+    """A client of an emptied redis-server or cluster; replies are bytes."""
+    client = connect(redis_url, CLIENT_TIMEOUT)
+    await client.flushall()
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from gifting.ledger.embedded import find_binary
+from tests.support.engine import redis_binary
 
 START_TIMEOUT = 30.0
 """Longest wait for a test's server, seconds."""
@@ -66,7 +66,7 @@ def folder_in_memory() -> Iterator[Path]:
 def redis_server(folder: Path, flags: list[str], url: str, ready: Callable[[redis.Redis], bool]) -> Iterator[None]:
     flags = ["--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always", *flags]
     with (folder / "redis.log").open("wb") as log:
-        process = subprocess.Popen([find_binary(), *flags], stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen([redis_binary(), *flags], stdout=log, stderr=log, start_new_session=True)
     try:
         _wait(process, url, ready, folder / "redis.log")
         yield

@@ -19,6 +19,7 @@ from gifting.ledger.embedded import node as embedded_node
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move, move_at_once, move_of, moves_at_once
 from gifting.ledger.embedded.node import Node
+from tests.support.engine import redis_binary
 from tests.support.redis_server import folder_in_memory
 
 WAIT = 30.0
@@ -35,7 +36,7 @@ def folder() -> Iterator[Path]:
 
 @asynccontextmanager
 async def a_cluster(folder: Path, **options: Any) -> AsyncIterator[EmbeddedCluster]:
-    cluster = EmbeddedCluster(folder, **{"node_timeout": NODE_TIMEOUT, "masters": 3, **options})
+    cluster = EmbeddedCluster(folder, **{"node_timeout": NODE_TIMEOUT, "binary": redis_binary(), **options})
     await cluster.start()
     try:
         yield cluster
