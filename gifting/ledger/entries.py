@@ -14,7 +14,7 @@ One item of a partition's stream holds the entries of one call, one msgpack arra
   back to who sent it, a user of this partition, ``settled`` of them for what the user owed;
 - ``credit``: ts, key, user, room, host, seq, coins, diamonds, rate numerator, rate denominator, commission — a host of
   this partition earns; the remainder of ``coins × numerator / denominator`` is carried, per host and denominator; the
-  commission (basis points) is off that rate already;
+  commission (basis points) is off that rate already; seq is 0 where the room was not there any more, on a cluster;
 - ``clawback``: ts, key, host, gift, user, diamonds, debt, borne, by, day — a reversed gift takes milli-diamonds of a
   host of this partition: of what it has, as debt, or of nobody, since the platform bears it; with a debt below 0 it is
   settled. The day (since 1970) is the gift's, if anything was still there of what was earned on it, else 0;
@@ -175,7 +175,7 @@ def plausible(entry: Entry) -> bool:
             amounts = (abs(entry.diamonds), abs(entry.amount) + 1)
         case Credit():
             amounts = (
-                entry.seq,
+                entry.seq + 1,
                 entry.coins,
                 entry.diamonds + 1,
                 entry.numerator,

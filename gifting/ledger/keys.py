@@ -110,6 +110,8 @@ class Keys:
     """
 
     def __init__(self, prefix: str, partitions: int, tags: Sequence[str] | None = None) -> None:
+        self.apart = tags is not None
+        """Whether partitions may be on different nodes."""
         tags = tags or [f"p{number:02d}" for number in range(partitions)]
         self.bases = [f"{prefix}:{{{tag}}}" for tag in tags]
 

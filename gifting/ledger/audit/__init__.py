@@ -13,8 +13,10 @@ calls it gives its items. Redis has counted all that were ever added to a stream
 It may begin at the closings of sealed months (``before.py``), which are in that archive too.
 
 What it costs: the cut holds Redis for as long as it takes to copy all balances and the rankings of live rooms. This
-process keeps about 190 bytes per gift that it reads and the books of all users, and computes some 30 µs per gift. It
-needs one Redis: a transaction can't span a cluster.
+process keeps about 190 bytes per gift that it reads and the books of all users, and computes some 30 µs per gift.
+
+A transaction can't span a cluster: there each partition is cut for itself, and what crosses them is proved with what is
+between (``crossing.py``).
 """
 
 from __future__ import annotations
@@ -28,13 +30,18 @@ from gifting.ledger.audit.before import Before, begin, complete, join
 from gifting.ledger.audit.books import Books
 from gifting.ledger.audit.causes import Problem
 from gifting.ledger.audit.clawbacks import audit_clawbacks
-from gifting.ledger.audit.cut import take_cut
+from gifting.ledger.audit.crossing import After, Crossing
+from gifting.ledger.audit.cut import Cut
+from gifting.ledger.audit.fences import read_fences
 from gifting.ledger.audit.find import find_books
+from gifting.ledger.audit.halves import read_after
 from gifting.ledger.audit.kept import audit_kept, oldest_kept
 from gifting.ledger.audit.orders import audit_orders
 from gifting.ledger.audit.payouts import audit_payouts
+from gifting.ledger.audit.places import entered_between
 from gifting.ledger.audit.report import AuditReport, Findings
 from gifting.ledger.audit.rooms import audit_rooms
+from gifting.ledger.audit.taking import take_cut
 from gifting.ledger.audit.trimmed import counted, refuse_trimmed
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
@@ -78,6 +85,9 @@ async def _audit(
         findings.found("ledger_entry_broken", f"{base}:ledger {item_id}: {why}.", about.stream(base))
 
     cut = await take_cut(redis, keys, findings)
+    after = await read_after(redis, keys, findings) if keys.apart else None
+    if after is not None:
+        books.fences = read_fences(keys, cut.halves, after.fences)
     if older is None:
         await refuse_trimmed(redis, keys)
     if (partitions := cut.meta.get("partitions")) != str(len(keys.bases)):
@@ -92,7 +102,10 @@ async def _audit(
         await refuse_trimmed(redis, keys)  # meanwhile, perhaps
     if before is not None:
         await join(books, findings, before, recalled)
+    crossing = await _cross(redis, keys, cut, after, books, findings) if after is not None else None
     books.close()
+    if crossing is not None:
+        crossing.close(books)
     compare(keys, books.balances, cut.balances, cut.days_since, findings)
     await audit_orders(redis, keys, cut, books.orders.books, findings)
     await audit_payouts(redis, keys, cut, books.payouts.books, findings)
@@ -100,5 +113,15 @@ async def _audit(
     await audit_kept(redis, keys, cut, books.known, findings)
     rest = partial(complete, redis, before) if before else None
     await audit_rooms(redis, keys, cut, books.rooms, findings, rest)
+    findings.crossed = crossing.crossed if crossing else None
     findings.users = len(cut.balances.coins.keys() | cut.balances.diamonds.keys())
     return findings.report()
+
+
+async def _cross(redis: BinaryRedis, keys: Keys, cut: Cut, after: After, books: Books, findings: Findings) -> Crossing:
+    """What crosses partitions that were cut one after another."""
+    crossing = Crossing(keys, cut.halves, after, findings)
+    crossing.check()
+    crossing.take_under_way(books)
+    await crossing.enter(books, entered_between(redis, keys, cut, after.ends))
+    return crossing

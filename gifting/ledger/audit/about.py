@@ -30,6 +30,11 @@ def gift(base: str, key: bytes) -> str:
     return f"gift {base} {key.hex()}"
 
 
+def pair(source: str, destination: str) -> str:
+    """What one partition of a cluster has sent to another."""
+    return f"pair {source} {destination}"
+
+
 def order(name: str) -> str:
     return f"order {name}"
 

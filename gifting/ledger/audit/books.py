@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from gifting.ledger.audit import about
 from gifting.ledger.audit.balances import Balances
 from gifting.ledger.audit.carried import GIFTS, GRANTS, Carried
+from gifting.ledger.audit.fences import Fences
 from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GRANTED, KnownKeys, place_of
 from gifting.ledger.audit.order_book import OrderBooks
 from gifting.ledger.audit.payout_book import PayoutBooks
@@ -50,10 +51,13 @@ class Books:
         self.payouts = PayoutBooks(self.known, self.balances, findings)
         self.reversals = ReversalBook(keys, self.known, self.balances, findings)
         self._overdrawn: set[str] = set()
-        self._debits: dict[bytes, Debit] = {}
-        self._credits: dict[bytes, tuple[Credit, int]] = {}
+        self.debits: dict[bytes, Debit] = {}
+        self.credits: dict[bytes, tuple[Credit, int]] = {}
         self._before = Carried()
         self.rooms: dict[str, RoomBook] = {}
+        self.fences = Fences(keys)
+        self.roomless = 0
+        """Coins credited to hosts whose room was not there any more."""
 
     def begin(self, balances: Balances, carried: Carried, rooms: dict[str, RoomBook]) -> None:
         """Go on from what was before, of which keys and orders are entered already."""
@@ -121,10 +125,10 @@ class Books:
                 f"Gift {debit.key.hex()} of {debit.user}: {debit.coins} coins for {debit.gifts}.",
                 about.gift(base, debit.key),
             )
-        if key in self._credits:
-            self._match(base, debit, *self._credits.pop(key))
+        if key in self.credits:
+            self._match(base, debit, *self.credits.pop(key))
         else:
-            self._debits[key] = debit
+            self.debits[key] = debit
 
     def _take(self, base: str, debit: Debit) -> None:
         """From the sender's wallet; the first time that it had too little is told."""
@@ -139,16 +143,19 @@ class Books:
         base = self._keys.base(credit.user)
         key = self.known.name(base, credit.key)
         if not self.known.first(key, CREDITED):
+            if self.fences.take(credit):
+                self._enter_room(replace(credit, diamonds=self._earn(credit)))
+                return
             sentence = f"Gift {credit.key.hex()} is credited to {credit.host} again."
             self._twice(base, credit, sentence, _earned(credit))
             return
         credit = replace(credit, diamonds=self._earn(credit))
         self.known.note(key, diamonds=credit.diamonds)
         place = self._enter_room(credit)
-        if key in self._debits:
-            self._match(base, self._debits.pop(key), credit, place)
+        if key in self.debits:
+            self._match(base, self.debits.pop(key), credit, place)
         else:
-            self._credits[key] = credit, place
+            self.credits[key] = credit, place
 
     def _twice(self, base: str, entry: Entry, sentence: str, shakes: Iterable[str]) -> None:
         self._findings.found("key_twice", sentence, about.gift(base, entry.key), shakes=shakes)
@@ -167,6 +174,9 @@ class Books:
 
     def _enter_room(self, credit: Credit) -> int:
         """Returns the credit's place in its room's book, or -1 if it has none."""
+        if not credit.seq:  # it was not there any more
+            self.roomless += credit.coins
+            return -1
         book = self.rooms.get(credit.room)
         if book is None:
             book = self.rooms[credit.room] = RoomBook(credit.host)
@@ -195,26 +205,41 @@ class Books:
                 debit.user, debit.gift, debit.gifts, debit.coins, credit.diamonds
             )
 
+    def meet(self, base: str, entry: Debit | Credit) -> bool:
+        """Whether an entry from after the cut is the other side of one that is open; that is closed then."""
+        key = self.known.name(self._keys.base(entry.user), entry.key)
+        if isinstance(entry, Debit) and key in self.credits:
+            self._match(base, entry, *self.credits.pop(key))
+        elif isinstance(entry, Credit) and key in self.debits:
+            self._match(self._keys.base(entry.user), self.debits.pop(key), entry, -1)
+        else:
+            return False
+        return True
+
     def close(self) -> None:
         """All is entered: what has found no other side now has none."""
         self.reversals.close()
-        if self._before.sides and self._before.meet(self._debits, self._credits):
+        if self._before.sides and self._before.meet(self.debits, self.credits):
             return
-        for debit in self._debits.values():
+        for debit in self.debits.values():
             base = self._keys.base(debit.user)
             self._findings.found(
                 "debit_without_credit",
                 f"Gift {debit.key.hex()} of {debit.user} to {debit.room}, {debit.coins} coins.",
                 about.stream(self._keys.base(debit.host)),
+                about.pair(base, self._keys.base(debit.host)),
                 about.gift(base, debit.key),
                 shakes=(*about.payer(base, debit.user), *_earned(debit)),
             )
-        for credit, _ in self._credits.values():
+        for credit, _ in self.credits.values():
+            if self.fences.take(credit):
+                continue
             base = self._keys.base(credit.user)
             self._findings.found(
                 "credit_without_debit",
                 f"Gift {credit.key.hex()} of {credit.user} to {credit.room}, seq {credit.seq}, {credit.coins} coins.",
                 about.stream(base),
+                about.pair(base, self._keys.base(credit.host)),
                 about.gift(base, credit.key),
                 shakes=(*about.payer(base, credit.user), *_earned(credit)),
             )

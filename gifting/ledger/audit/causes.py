@@ -15,8 +15,17 @@ EXAMPLES_MAX: Final = 5
 
 NAMES: Final = (
     # What the books are made of.
+    "partition_lost",
     "ledger_items_deleted",
     "ledger_entry_broken",
+    "pair_broken",
+    "outbox_broken",
+    "outbox_hole",
+    "mark_ahead",
+    "mark_behind",
+    "parked_differs",
+    "outbox_without_debit",
+    "outbox_differs",
     "key_in_doubt",
     "key_without_entry",
     "entry_without_key",
@@ -34,6 +43,7 @@ NAMES: Final = (
     "clawback_wrong",
     "clawback_missing",
     "clawback_differs",
+    "fence_differs",
     "price_wrong",
     "diamonds_wrong",
     "ledger_incomplete",

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gifting.ledger.audit import about
-from gifting.ledger.audit.cut import Cut, unpack_all
+from gifting.ledger.audit.cut import Cut
 from gifting.ledger.audit.places import Place, entered_since, pages
 from gifting.ledger.audit.report import Findings
+from gifting.ledger.audit.values import unpack_all
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Clawback
 from gifting.ledger.entry_parser import UNREADABLE

@@ -7,7 +7,7 @@ from typing import Final
 
 from gifting.config import PARTITIONS_MAX
 from gifting.errors import BadSetting
-from gifting.ledger.audit.cut import text
+from gifting.ledger.audit.values import text
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 

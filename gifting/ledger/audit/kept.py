@@ -13,9 +13,10 @@ from math import inf
 from typing import Any, Final, NamedTuple, assert_never
 
 from gifting.ledger.audit import about
-from gifting.ledger.audit.cut import Cut, text
+from gifting.ledger.audit.cut import Cut
 from gifting.ledger.audit.known_keys import CREDITED, DEBITED, GIFT_KEPT, GRANT_KEPT, GRANTED, KnownKeys
 from gifting.ledger.audit.report import Findings
+from gifting.ledger.audit.values import text
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import (
     AccountChange,

@@ -41,6 +41,9 @@ class KnownKeys:
         self._known[name] = before | entered
         return not before & entered
 
+    def is_entered(self, name: bytes, entered: int) -> bool:
+        return bool(self._known.get(name, 0) & entered)
+
     def note(self, name: bytes, *, coins: int = 0, diamonds: int = 0, place: int = 0) -> None:
         """What a gift cost, or earned (milli-diamonds), of a key that was entered, and its :func:`place_of`."""
         self._known[name] |= (coins & _AMOUNT) << _COINS | (diamonds & _AMOUNT) << _DIAMONDS | place << _PLACE

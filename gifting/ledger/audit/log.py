@@ -17,14 +17,17 @@ from gifting.wire.batch import FIELDS, IndexEntry, RoomBatch, Totals, read_batch
 
 
 class LogAudit:
-    """Feed it the items of a log in order, after :meth:`begin`."""
+    """Feed it the items of a log in order, after :meth:`begin`. ``late``: gifts may come after its end."""
 
-    def __init__(self, room: str, state: RoomState, book: RoomBook, senders: Unmasked, findings: Findings) -> None:
+    def __init__(
+        self, room: str, state: RoomState, book: RoomBook, senders: Unmasked, findings: Findings, *, late: bool = False
+    ) -> None:
         self._room = room
         self._state = state
         self._book = book
         self._senders = senders
         self._findings = findings
+        self._late = late
         self.next = 0
         """The seq that must come next; 0 before the first."""
         self.begin(1)
@@ -66,9 +69,10 @@ class LogAudit:
             if (event["seq"], event["id"]) != (entry.seq, f"{self._room}.{entry.seq}"):
                 self._found("event_misnumbered", entry.seq, f"it says seq {event['seq']}, id {event['id']}")
             self._findings.events += 1
-            if self._ended:
+            late = self._late and event["type"] == "gift"
+            if self._ended and not late:
                 self._found("event_after_end", entry.seq, event["type"])
-            self._ended = event["type"] == "stream_end"
+            self._ended = event["type"] == "stream_end" or (late and self._ended)
             if event["type"] == "gift":
                 self._streaks.follow(entry, event)
                 self._pair(entry.seq, event)

@@ -10,14 +10,17 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from copy import copy
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from gifting.ledger.account import read_account
 from gifting.ledger.audit import about
-from gifting.ledger.audit.cut import Cut, text
+from gifting.ledger.audit.cut import Cut
 from gifting.ledger.audit.order_book import Issue, OrderBook, Price, Reversed, issue_of, reversed_of
 from gifting.ledger.audit.places import Place, entered_since, pages, read_record, where_they_lead
 from gifting.ledger.audit.report import Findings
+from gifting.ledger.audit.values import text
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Purchase, Reversal
 from gifting.ledger.keys import Keys
@@ -69,14 +72,20 @@ class _Reader:
         self.broken: set[str] = set()
 
     async def read(self, page: list[Place]) -> None:
-        pipe = self._redis.pipeline(transaction=True)
-        for place in page:
-            pipe.hgetall(place.key).hget(f"{place.base}:coins", place.owner)
-        replies = iter(await pipe.execute())
+        page = sorted(page)
+        replies = iter([reply for _, own in groupby(page, itemgetter(0)) for reply in await self._at_once([*own])])
         for place in page:
             orders = list(self._orders(place, next(replies)))
             self._check_freeze(place, orders, next(replies))
             await self._check_references(place, orders)
+
+    async def _at_once(self, page: list[Place]) -> list[Any]:
+        """The orders and the account of each, who are all of one partition."""
+        pipe = self._redis.pipeline(transaction=True)
+        for place in page:
+            pipe.hgetall(place.key).hget(f"{place.base}:coins", place.owner)
+        replies: list[Any] = await pipe.execute()
+        return replies
 
     def _orders(self, place: Place, found: dict[bytes, bytes]) -> Iterator[Order]:
         if self._keys.base(place.owner) != place.base:

@@ -15,10 +15,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gifting.ledger.audit import about
-from gifting.ledger.audit.cut import Cut, text
+from gifting.ledger.audit.cut import Cut
 from gifting.ledger.audit.payout_book import Moved, PayoutBook
 from gifting.ledger.audit.places import Place, entered_since, pages, read_record, where_they_lead
 from gifting.ledger.audit.report import Findings
+from gifting.ledger.audit.values import text
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Payout as Entry
 from gifting.ledger.keys import Keys

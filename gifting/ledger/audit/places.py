@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from gifting.ledger.audit.cut import Cut, text
+from gifting.ledger.audit.cut import Cut
+from gifting.ledger.audit.values import text
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entries import Entry
 from gifting.ledger.keys import Keys
@@ -58,7 +59,7 @@ async def where_they_lead(redis: BinaryRedis, keys: Keys, references: Sequence[s
 
 async def pages(redis: BinaryRedis, keys: Keys, kind: str) -> AsyncIterator[list[Place]]:
     """All keys ``{pNN}:kind:owner``, each at least once."""
-    bases, form = set(keys.bases), re.compile(rf"(.*?\{{p\d+\}}):{kind}:(.+)", re.DOTALL)
+    bases, form = set(keys.bases), re.compile(rf"(.*?\{{p[^}}]+\}}):{kind}:(.+)", re.DOTALL)
     prefix = re.sub(r"([*?\[\]\\])", r"\\\1", keys.bases[0].rpartition("{")[0])
     page: list[Place] = []
     async for name in redis.scan_iter(match=f"{prefix}{{p*:{kind}:*", count=1000):
@@ -69,6 +70,15 @@ async def pages(redis: BinaryRedis, keys: Keys, kind: str) -> AsyncIterator[list
             yield page
             page = []
     yield page
+
+
+async def entered_between(
+    redis: BinaryRedis, keys: Keys, cut: Cut, ends: Mapping[str, str]
+) -> AsyncIterator[tuple[str, Entry]]:
+    """What the ledger tells after the cut, up to the items ``ends``."""
+    spans = {base: Span.after(cut.ledger_ends.get(base, "0-0"))._replace(last=end) for base, end in ends.items()}
+    async for base, _, entry in read_ledger(redis, spans, broken=lambda *_: None):
+        yield base, entry
 
 
 async def entered_since(redis: BinaryRedis, keys: Keys, cut: Cut) -> AsyncIterator[Entry]:

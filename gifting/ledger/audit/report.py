@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from gifting.ledger.audit.causes import Group, Problem, group
@@ -13,11 +13,42 @@ KEPT_MAX: Final = 1000
 """Problems of each name that are kept, to tell what follows from what; the rest is only counted."""
 
 
+@dataclass(slots=True)
+class Crossed:
+    """Between partitions of a cluster, in coins: all ``debited`` and ``credited``; ``under_way``, in outboxes; credited
+    ``between`` the cuts of their two partitions, less those debited there; and ``fenced``, credited without a debit.
+    """
+
+    debited: int = 0
+    credited: int = 0
+    under_way: int = 0
+    gifts: int = 0
+    """Under way."""
+    between: int = 0
+    fenced: int = 0
+    fenced_gifts: int = 0
+    fenced_diamonds: int = 0
+    fences: list[str] = field(default_factory=list)
+
+    @property
+    def open(self) -> int:
+        """What is debited and nowhere else; or, below 0, more than was debited."""
+        return self.debited + self.fenced - self.credited - self.under_way - self.between
+
+    def lines(self) -> list[str]:
+        told = [f"{self.gifts} gifts under way between partitions, {self.under_way} coins"]
+        if self.fenced_gifts:
+            earned = f"{self.fenced} coins and {self.fenced_diamonds} milli-diamonds"
+            told.append(f"{self.fenced_gifts} gifts credited without a debit, and fenced: {earned}")
+        return [*told, *(f"fenced: {one}" for one in self.fences)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
     """What was looked at, and what did not hold, by cause; ``total`` counts all problems, also those not kept.
 
     ``keys`` are those kept to know a gift or grant again, ``doubts`` those of them whose script broke off.
+    ``crossed`` is there on a cluster only.
     """
 
     grants: int
@@ -31,6 +62,7 @@ class AuditReport:
     total: int
     problems: list[Problem]
     groups: list[Group]
+    crossed: Crossed | None = None
 
     @property
     def clean(self) -> bool:
@@ -44,6 +76,7 @@ class AuditReport:
     def lines(self) -> list[str]:
         """The report for people."""
         lines = [", ".join(f"{count} {_SHOWN[name]}" for name, count in self.counts().items())]
+        lines += self.crossed.lines() if self.crossed else []
         for one in self.groups:
             lines += _told(one, "")
             for following in one.follows:
@@ -64,13 +97,14 @@ class AuditReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report for programs; docs/operations.md describes it."""
-        return {
+        told = {
             "clean": self.clean,
             "counts": self.counts(),
             "discrepancies": self.causes,
             "following": self.total - self.causes,
             "groups": [one.as_json() for one in self.groups],
         }
+        return told | ({"crossed": asdict(self.crossed)} if self.crossed else {})
 
 
 _SHOWN: Final = {
@@ -105,6 +139,7 @@ class Findings:
     keys: int = 0
     doubts: int = 0
     problems: list[Problem] = field(default_factory=list)
+    crossed: Crossed | None = None
     _found: Counter[str] = field(default_factory=Counter)
 
     def found(self, name: str, sentence: str, *about: str, shakes: Iterable[str] = ()) -> None:
@@ -141,4 +176,6 @@ class Findings:
     def report(self) -> AuditReport:
         counts = {name: getattr(self, name) for name in _SHOWN}
         groups = group(self.problems, self._found)
-        return AuditReport(**counts, total=self._found.total(), problems=self.problems, groups=groups)
+        return AuditReport(
+            **counts, total=self._found.total(), problems=self.problems, groups=groups, crossed=self.crossed
+        )

@@ -23,6 +23,7 @@ class ReversalBook:
         self._findings = findings
         self._reversed: dict[bytes, tuple[str, GiftReversal]] = {}
         self.clawed: dict[bytes, Clawback] = {}
+        self._later: set[tuple[bytes, str, str]] = set()
 
     def reversal(self, base: str, entry: GiftReversal) -> None:
         if not self._first(base, entry):
@@ -41,6 +42,10 @@ class ReversalBook:
         self._balances.claw_back(entry)
         if entry.gift != SETTLED:
             self.clawed[entry.key] = entry
+
+    def later(self, entry: GiftReversal) -> None:
+        """One from after the cut: a host's partition may have been cut when it was there."""
+        self._later.add((entry.key, entry.user, entry.host))
 
     def _first(self, base: str, entry: GiftReversal | Clawback) -> bool:
         if self._known.first(self._known.name(base, entry.key), REVERSED << isinstance(entry, Clawback)):
@@ -70,6 +75,8 @@ class ReversalBook:
                 self._compare_places(base, entry)
         for claw in self.clawed.values():
             found = self._reversed.get(claw.key)
+            if (claw.key, claw.user, claw.host) in self._later:
+                continue
             if found is None or (found[1].user, found[1].host) != (claw.user, claw.host):
                 sentence = f"Gift {claw.gift.hex()} of {claw.user} is taken back of {claw.host}, and was not reversed."
                 self._findings.found("clawback_without_reversal", sentence, about.earnings(claw.host))

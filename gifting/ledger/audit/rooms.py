@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, Final
 
 from gifting.ledger.audit import about
-from gifting.ledger.audit.cut import Cut, RoomState, scores
+from gifting.ledger.audit.cut import Cut, RoomState
 from gifting.ledger.audit.log import LogAudit
 from gifting.ledger.audit.report import Findings
 from gifting.ledger.audit.room_book import RoomBook
+from gifting.ledger.audit.values import scores
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.model.pseudonym import Unmasked
@@ -43,7 +44,7 @@ async def audit_rooms(
         senders = Unmasked(cut.salt, room, book.ranked)
         _check_totals(room, state, book, findings)
         await _check_ranking(redis, key, state, book, senders, findings)
-        await _read_log(redis, key, state, LogAudit(room, state, book, senders, findings))
+        await _read_log(redis, key, state, LogAudit(room, state, book, senders, findings, late=keys.apart))
 
 
 def _check_totals(room: str, state: RoomState, book: RoomBook, findings: Findings) -> None:
