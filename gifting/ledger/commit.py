@@ -149,7 +149,7 @@ def _lone_places(*bucket: int) -> bytes:
 
 
 def _pack_several(batch: Sequence[PendingCommit]) -> Packed:
-    rooms, buckets = _Spots(), _Spots()
+    rooms, buckets = Spots(), Spots()
     targets: dict[bytes, bytes] = {}
     terms: dict[bytes, bytes] = {}
     heads: list[bytes] = []
@@ -172,7 +172,7 @@ def _pack_several(batch: Sequence[PendingCommit]) -> Packed:
     return Packed(keys, count, (kinds, places, b"".join(heads), b"".join(terms), b"".join(values)))
 
 
-def _address(rooms: _Spots, buckets: _Spots) -> tuple[bytes, int, bytes]:
+def _address(rooms: Spots, buckets: Spots) -> tuple[bytes, int, bytes]:
     """The keys, how many, and the places as the script reads them."""
     (hosts, room_homes), (senders, bucket_homes) = _homes(rooms), _homes(buckets)
     keys = [*map(senders_bulks, senders), *map(hosts_bulks, hosts), *rooms, *buckets]
@@ -181,13 +181,13 @@ def _address(rooms: _Spots, buckets: _Spots) -> tuple[bytes, int, bytes]:
     return b"".join(keys), count, pack((len(senders), len(hosts), room_homes, bucket_homes, numbers))
 
 
-def _homes(spots: _Spots) -> tuple[dict[str, int], list[int]]:
+def _homes(spots: Spots) -> tuple[dict[str, int], list[int]]:
     """The partitions in which they are, each with its place, and of each of them the place of its own."""
     bases: dict[str, int] = {}
     return bases, [bases.setdefault(spot.base, len(bases) + 1) for spot in spots.found]
 
 
-class _Spots(dict[bytes, bytes]):
+class Spots(dict[bytes, bytes]):
     """Spots by their keys, in the order in which they were first named: where one stands, from 1, as wire bytes."""
 
     def __init__(self) -> None:

@@ -54,6 +54,17 @@ key                             type    holds
 ``{pNN}:held:H``                stream  comments that wait for the host: room, user, why, event (wire bytes)
 ``{pNN}:people:H``              hash    user → what the host has decided about it, as ``lua/include/decided.lua`` says;
                                         ``~`` and a user → the same of what it gives anonymously
+``{pNN}:outbox``                stream  on a cluster: per call of ``debit`` that took gifts, what it owes to partitions
+                                        of hosts, until they have it: partition → blob (``lua/include/outbox.lua``)
+``{pNN}:line``                  hash    on a cluster: ``born``, without which scripts refuse; ``epoch`` and ``lineage``
+                                        (``lua/include/lineage.lua``); partition → msgpack seq, epochs of what it is
+                                        owed
+``{pNN}:marks``                 hash    on a cluster: partition of senders → msgpack seq, epochs, parked of what was
+                                        credited of it (``lua/include/marks.lua``)
+``{pNN}:park:S``                hash    on a cluster: what came before its turn of partition S, and results of it
+                                        (``lua/include/park.lua``)
+``{pNN}:fenced``                stream  on a cluster: what was credited, and then lost by its source: ``source``,
+                                        ``from`` and ``to``, the epoch that ``had`` and the one that ``lost`` it, ``at``
 ``{p00}:chain:C``               string  number of the last commit call of node C that another could follow
 ``{p00}:meta``                  hash    what can't change once data exists
 ``{pNN}:overlays:H``            zset    token id → when it expires (ms): all that the host's rooms issued
@@ -270,6 +281,20 @@ def account_keys(base: str, kind: str = "keys") -> list[str]:
 def credit_keys(base: str) -> list[str]:
     """A partition's keys of what hosts get, as ``credit.add_partition`` in Lua takes them."""
     return [f"{base}:{part}" for part in ("ledger", "diamonds", "carry", "streaks")]
+
+
+def debit_keys(base: str) -> list[str]:
+    """A partition's keys as ``debit`` takes them: what users have, what it owes, and its line."""
+    return [*account_keys(base), f"{base}:outbox", f"{base}:line"]
+
+
+def mark_keys(base: str) -> list[str]:
+    """A partition's keys as ``credit`` takes them: what hosts get, its line, its marks, and what is fenced."""
+    return [*credit_keys(base), f"{base}:line", f"{base}:marks", f"{base}:fenced"]
+
+
+def park_key(base: str, source: int) -> str:
+    return f"{base}:park:{source}"
 
 
 def room_keys(base: str, room: str) -> list[str]:

@@ -30,8 +30,8 @@ _NOT_RUN = (
     ReadOnlyError,
     TryAgainError,
 )
-_NOT_RUN_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ")
-"""Codes that redis-py has no class for."""
+_NOT_RUN_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "UNREACHED ")
+"""Codes that redis-py has no class for; the last is our own (``lua/debit.lua``)."""
 
 _IN_SCRIPT = "@user_script"
 """Redis names the line of the script that failed. Without it the call was turned away before the first."""

@@ -27,6 +27,8 @@ NAMES = (
     "comment_remove",
     "commit",
     "creator_put",
+    "credit",
+    "debit",
     "erase",
     "forget",
     "gift_reverse",

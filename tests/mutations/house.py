@@ -25,9 +25,13 @@ MUTANTS = (
         ("local masked = gift.shown and r", "local masked = r"),
     ),
     *of(
-        f"{LUA}/include/credit.lua",
+        f"{LUA}/include/admission.lua",
         "ledger/anonymous",
         (" or r.asked and gift.shown then", " then"),
+    ),
+    *of(
+        f"{LUA}/include/credit.lua",
+        "ledger/anonymous",
         ("    room.unmask(r, gift.shown, gift.user)\n", ""),
     ),
     *of(

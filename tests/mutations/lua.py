@@ -13,19 +13,6 @@ MUTANTS = (
     *of(
         f"{LUA}/commit.lua",
         f"{LEDGER} clock attack_cuts attack_batcher audit",
-        # What may be refused, and in which order.
-        ("local status, ends = debit.bad_amount(debits, gift), nil\n", "local status, ends\n"),
-        ("    status, ends = credit.closed(credits, gift)\n", ""),
-        ("    status, ends = debit.refusal(debits, claim, account)\n", ""),
-        ("  status = status or credit.full(credits, gift)\n", ""),
-        ("  status = status or credit.full(credits, gift)\n", "  status = credit.full(credits, gift) or status\n"),
-        ("pack_refusal(refused, account.coins, ends)", "pack_refusal(refused, 0, ends)"),
-        # Keys.
-        ("  if stored then\n    return DUPLICATE, stored\n  end\n", ""),
-        ("    return DUPLICATE, stored\n", "    return FRESH, stored\n"),
-        ("  if status and not keep then\n", "  if status then\n"),
-        ("  if status and not keep then\n    return FRESH, pack_refusal(status)\n  end\n", ""),
-        ("    debit.keep(claim, stored)\n", ""),
         # Half-way.
         (
             "  debit.flush(debits)\n  credit.flush(credits)\n",
@@ -33,10 +20,46 @@ MUTANTS = (
         ),
         ("  debit.flush_results(debits)\n  if chain then", "  if chain then"),
         ("local function write()\n", "local function write()\n  debit.flush_results(debits)\n"),
-        ("debit.guard(debits, write, pack_refusal(Status.OUTCOME_UNKNOWN))\n", "write()\n"),
+        ("debit.guard(debits, write, giving.refused(Status.OUTCOME_UNKNOWN))\n", "write()\n"),
         # Order.
         ("if after ~= '' and redis.call('GET', chain) ~= after then\n  return ''\nend\n", ""),
         ("    redis.call('SET', chain, number, 'PX', CHAIN_KEPT)\n", ""),
+    ),
+    *of(
+        f"{LUA}/include/giving.lua",
+        f"{LEDGER} clock attack_cuts attack_batcher audit commit_halves",
+        # What may be refused, and in which order.
+        ("local status, ends = debit.bad_amount(d, gift), nil\n", "local status, ends\n"),
+        ("    status, ends = admission.closed(c, gift)\n", ""),
+        ("    status, ends = debit.refusal(d, claim, account)\n", ""),
+        ("  status = status or admission.full(c, gift)\n", ""),
+        ("  status = status or admission.full(c, gift)\n", "  status = admission.full(c, gift) or status\n"),
+        ("giving.refused(refused, account.coins, ends)", "giving.refused(refused, 0, ends)"),
+        # Keys.
+        ("  if stored then\n    return DUPLICATE, stored\n  end\n", ""),
+        ("    return DUPLICATE, stored\n", "    return FRESH, stored\n"),
+        ("  if status and not keep then\n", "  if status then\n"),
+        ("  if status and not keep then\n    return FRESH, giving.refused(status)\n  end\n", ""),
+        ("    debit.keep(claim, stored)\n", ""),
+    ),
+    *of(
+        f"{LUA}/include/share.lua",
+        f"{LEDGER} audit ledger/earnings",
+        ("(raw - carry) / rate.denominator, carry", "(raw - carry) / rate.denominator, 0"),
+        ("rate.commission and coins * rate.numerator + rate.denominator > MAX_AMOUNT", "false"),
+    ),
+    *of(
+        f"{LUA}/include/admission.lua",
+        f"{LEDGER} clock attack_cuts audit commit_halves",
+        ("  if not r or r.host ~= host then\n", "  if not r then\n"),
+        ("  if r.state ~= 'live' then\n", "  if false then\n"),
+        (
+            "if to.purse.diamonds + diamonds > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then",
+            "if to.room.coins + coins > MAX_AMOUNT then",
+        ),
+        (" or to.room.coins + coins > MAX_AMOUNT then", " then"),
+        ("    return Status.OWN_ROOM, 0\n", "    return nil\n"),
+        ("  if to.closed then\n", "  if false then\n"),
     ),
     *of(
         f"{LUA}/include/debit.lua",
@@ -52,13 +75,6 @@ MUTANTS = (
     *of(
         f"{LUA}/include/credit.lua",
         f"{LEDGER} clock attack_cuts audit commit_halves",
-        (
-            "if to.purse.diamonds + diamonds > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then",
-            "if to.room.coins + coins > MAX_AMOUNT then",
-        ),
-        (" or to.room.coins + coins > MAX_AMOUNT then", " then"),
-        ("    return Status.OWN_ROOM, 0\n", "    return nil\n"),
-        ("  if to.closed then\n", "  if false then\n"),
         ("  room.count(r, gift.shown or gift.user, gift.profile, coins, diamonds)\n", ""),
         ("wire[gift.coins], wire[diamonds], rate.told", "wire[gift.coins], wire[0], rate.told"),
         ("  e.n = n + 8\n", ""),
@@ -66,7 +82,7 @@ MUTANTS = (
         ("count = gift.count, coins = coins }", "count = 1, coins = coins }"),
         ("streak, not gift.streak, diamonds", "streak, false, diamonds"),
         ("r.likes = math.min(r.likes + post.likes, MAX_AMOUNT)", "r.likes = r.likes + post.likes"),
-        ("local refused, ends = room.refusal(r, post.host), 0\n", "local refused, ends = nil, 0\n"),
+        ("local refused, ends = admission.room(r, post.host), 0\n", "local refused, ends = nil, 0\n"),
     ),
     *of(
         f"{LUA}/grant.lua",
@@ -127,7 +143,6 @@ MUTANTS = (
     *of(
         f"{LUA}/include/earnings.lua",
         f"{LEDGER} audit ledger/earnings",
-        ("(raw - carry) / rate.denominator, carry", "(raw - carry) / rate.denominator, 0"),
         ("divides = divides or purse.rate.denominator > 1\n", ""),
         (
             "purse.diamonds, purse.today, purse.changed = purse.diamonds + diamonds,",
@@ -136,7 +151,6 @@ MUTANTS = (
         ("purse.today + diamonds, true", "diamonds, true"),
         ("tonumber(found[3 * i] or rates.usual)", "tonumber(found[3 * i] or 0)"),
         ("'/%d', now / DAY", "'/%d', now / DAY + 0.5"),
-        ("rate.commission and coins * rate.numerator + rate.denominator > MAX_AMOUNT", "false"),
         ("  local purse = e.purses[host]\n  if not purse then", "  local purse = nil\n  if not purse then"),
     ),
     *of(
@@ -167,8 +181,6 @@ MUTANTS = (
         f"{LEDGER} attack_replay attack_large",
         ("  r.coins = r.coins + coins\n", ""),
         ("  r.diamonds = r.diamonds + diamonds\n", ""),
-        ("  if not r or r.host ~= host then\n", "  if not r then\n"),
-        ("  if r.state ~= 'live' then\n", "  if false then\n"),
         ("  if r.size >= BATCH_SIZE then\n    close_batch(r)\n  end\n", ""),
         ("  local first = seq - keep + 1\n", "  local first = seq\n"),
         ("or math.max(first, 0)\n", "or 0\n"),

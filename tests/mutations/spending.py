@@ -130,7 +130,7 @@ MUTANTS = (
         ("funds.freeze(a, account, set)\n", ""),
     ),
     *of(
-        f"{LUA}/commit.lua",
+        f"{LUA}/include/giving.lua",
         "spending",
         ("  if status ~= Status.CONFIRM_REQUIRED then", "  if true then"),
         ("    status, ends = debit.unasked(claim, account)\n", ""),

@@ -7,6 +7,7 @@
 --      [2]  msgpack [room, host, the comment's id, post 0|1, who decides as a moderator ('': who always may), log keep]
 -- returns   msgpack [status, the comment's seq; 0: it is dropped, -1: it is not held]; or nil: that is no moderator, or
 --           its author
+-- @include admission
 -- @include status
 -- @include clock
 -- @include room
@@ -26,7 +27,7 @@ end
 
 -- That who is blocked by name was meant is not to be seen in what was said without one.
 local function post(comment)
-  local refused = room.refusal(r, host)
+  local refused = admission.room(r, host)
   if not refused and comment.shown == '' and decided.person(redis.call('HGET', r.people_key, comment.user)).blocked then
     refused = Status.BLOCKED
   end

@@ -6,6 +6,7 @@
 --      [2]  msgpack [room, host, user, age, event bytes of the comment, why, held at most, of one user, for ms, the
 --           pseudonym that the room sees; '': it sees the user]
 -- returns   msgpack [status, what ends a refusal as decided.lua says]
+-- @include admission
 -- @include status
 -- @include clock
 -- @include room
@@ -35,7 +36,7 @@ local function add(item_id)
   return redis.pcall('XADD', KEYS[8], 'MAXLEN', held_max, item_id, 'r', id, 'u', user, 'w', why, 'e', event, 's', shown)
 end
 
-local refused, ends = room.refusal(r, host), 0
+local refused, ends = admission.room(r, host), 0
 if not refused then
   house.open(r, 1 + room.KEYS)
   house.want(r, user)

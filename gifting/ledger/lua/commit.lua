@@ -24,17 +24,16 @@
 --           (ms), or what is allowed (coins, years). '' for a call that was not run because the one before it was not:
 --           what one sender sends stays in order
 -- A gift is two halves, each in a partition of its own: its debit, and its credit, which takes nothing of the debit but
--- the gift. Here both run in one call; what each may refuse, and in which order, says `refusal`.
+-- the gift. Here both run in one call; what each may refuse, and in which order, says include/giving.lua.
 -- @include status
 -- @include clock
 -- @include debit
 -- @include credit
+-- @include giving
 -- @include house
 -- @include items
 -- @include room
 -- @include wire
-local ARRAY = '\150' -- of 6
-local FRESH, DUPLICATE = ARRAY .. '\0', ARRAY .. '\1' -- and its first field
 local now = clock(ARGV[1])
 local dedupe_window, key_lead, streak_window, rate_numerator, rate_denominator, log_keep, commission =
   unpack(cmsgpack.unpack(ARGV[2]))
@@ -46,14 +45,6 @@ local chain = number ~= '' and KEYS[#KEYS]
 
 if after ~= '' and redis.call('GET', chain) ~= after then
   return ''
-end
-
-local function pack_result(status, seq, coins, repeat_count, streak)
-  return wire[status] .. wire[seq] .. wire[coins] .. wire[repeat_count] .. wire[streak]
-end
-
-local function pack_refusal(status, coins, ends)
-  return pack_result(status, ends or 0, coins or 0, 0, 0)
 end
 
 local function add_places(senders, hosts, room_homes, bucket_homes, bucket_numbers)
@@ -69,62 +60,12 @@ local function add_places(senders, hosts, room_homes, bucket_homes, bucket_numbe
   end
 end
 
--- All that can refuse a gift, before the first change, in the order in which a sender is told of it; and what ends it.
-local function refusal(claim, account)
-  local gift = claim.gift
-  local status, ends = debit.bad_amount(debits, gift), nil
-  if not status then
-    status, ends = credit.closed(credits, gift)
-  end
-  local free = not status and debit.is_free(debits, claim, account)
-  if not (status or free) then
-    status, ends = debit.refusal(debits, claim, account)
-  end
-  status = status or credit.full(credits, gift)
-  if not (status or free) then
-    status, ends = debit.unasked(claim, account)
-  end
-  return status, ends
-end
-
--- Returns the status, the result, and the share of a limit that is passed.
-local function decide(claim)
-  local account = debit.account(debits, claim)
-  local refused, ends = refusal(claim, account)
-  if refused then
-    return refused, pack_refusal(refused, account.coins, ends)
-  end
-  local share = debit.take(debits, claim, account)
-  local seq, repeat_count, streak = credit.give(credits, claim.gift)
-  return Status.OK, pack_result(Status.OK, seq, account.coins, repeat_count, streak), share
-end
-
-local function commit_gift(claim)
-  local share
-  local status, stored, keep = debit.check_key(debits, claim)
-  if stored then
-    return DUPLICATE, stored
-  end
-  if status and not keep then
-    return FRESH, pack_refusal(status)
-  end
-  if status then
-    stored = pack_refusal(status)
-  else
-    status, stored, share = decide(claim)
-  end
-  if status ~= Status.CONFIRM_REQUIRED then -- once confirmed, the gift comes with the same key
-    debit.keep(claim, stored)
-  end
-  return share and share > 0 and ARRAY .. wire[share] or FRESH, stored
-end
-
 local function commit_event(item)
   local refused, ends = credit.post(credits, item)
   if refused then
-    return FRESH, pack_refusal(refused, 0, ends)
+    return giving.FRESH, giving.refused(refused, 0, ends)
   end
-  return FRESH, pack_result(Status.OK, item.room.seq, 0, 0, 0)
+  return giving.FRESH, '\0' .. wire[item.room.seq] .. '\0\0\0'
 end
 
 -- All debits go before all credits, and results that can be told again last. So a script that breaks off leaves debits
@@ -144,8 +85,11 @@ debit.load(debits)
 credit.load(credits)
 local results = {}
 for i, item in ipairs(all) do
-  local commit = item.gift and commit_gift or commit_event
-  results[2 * i - 1], results[2 * i] = commit(item)
+  if item.gift then
+    results[2 * i - 1], results[2 * i] = giving.commit(debits, credits, credit, item)
+  else
+    results[2 * i - 1], results[2 * i] = commit_event(item)
+  end
 end
-debit.guard(debits, write, pack_refusal(Status.OUTCOME_UNKNOWN))
+debit.guard(debits, write, giving.refused(Status.OUTCOME_UNKNOWN))
 return string.char(0xdd) .. struct.pack('>I4', #all) .. table.concat(results)

@@ -9,19 +9,21 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from gifting.ledger import scripts
-from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit
+from gifting.ledger.cluster.credit_call import APPLIED
+from gifting.ledger.cluster.debit_call import Debited
+from gifting.ledger.commit import EVENT, GIFT, LIKE, PendingCommit, Reply
 from gifting.ledger.commit_keys import bucket_spot, room_spot
-from gifting.ledger.keys import BUCKET_MS, Keys, account_keys, credit_keys, house_keys, room_keys
+from gifting.ledger.keys import BUCKET_MS, Keys
 from gifting.ledger.status import Status
 from gifting.ledger.stream import Span, read_ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_about, encode_event, encode_sent
 from gifting.model.money import MAX_AMOUNT, key_time, parse_key
-from gifting.model.packing import pack, unpack
+from gifting.model.packing import pack
 from gifting.model.terms import UNBOUND
 from gifting.model.values import RoomRef
 from tests.support.lua import hook
+from tests.support.two_calls import Halves
 from tests.support.world import STREAK, World, a_world
 
 PARTITIONS, COINS = 4, 100
@@ -171,7 +173,7 @@ async def test_each_half_touches_its_own_partition(scene: Scene) -> None:
     ("half", "code"),
     [
         ("debit", "debit.account = function() return redis.call('HGET', 'gifting:{p02}:diamonds', 'h') end"),
-        ("credit", "credit.full = function(c, gift) return redis.call('HGET', 'gifting:{p00}:coins', gift.user) end"),
+        ("credit", "credit.give = function(c, gift) return redis.call('HGET', 'gifting:{p00}:coins', gift.user) end"),
         ("neither", "redis.call('HGET', 'gifting:{p00}:coins', 'u')"),
     ],
 )
@@ -182,73 +184,28 @@ async def test_the_check_sees_who_leaves(scene: Scene, half: str, code: str) -> 
 
 # In two calls, as on a cluster, where no call may touch two partitions.
 
-DEBIT = """#!lua
--- @include debit
-local now, number, given, asked = unpack(cmsgpack.unpack(ARGV[1]))
-local debits = debit.new(now, 600000, 60000, 500, 1, 3000)
-local claims, statuses, outbox = {}, {}, {}
-debit.add_bucket(debits, 1, KEYS[7], number)
-for i, gift in ipairs(given) do
-  claims[i] = debit.claim(debits, 1, now, '8 bytes!', gift)
-end
-debit.load(debits)
-for i, claim in ipairs(claims) do
-  local gift, account, closed, full = claim.gift, debit.account(debits, claim), unpack(asked[i])
-  local status = debit.check_key(debits, claim) or debit.bad_amount(debits, gift) or closed
-    or debit.refusal(debits, claim, account) or full
-  if not status then
-    debit.take(debits, claim, account)
-    outbox[#outbox + 1] = gift
-  end
-  statuses[i] = status or Status.OK
-  debit.keep(claim, cmsgpack.pack(statuses[i], 0, 0, 0, 0))
-end
-debit.flush(debits)
-debit.flush_results(debits)
-return { cmsgpack.pack(statuses), cmsgpack.pack(outbox) }
-"""
-CREDIT = """#!lua
--- @include credit
-local now, target, does = unpack(cmsgpack.unpack(ARGV[1]))
-local gifts = cmsgpack.unpack(ARGV[2])
-local credits = credit.new(now, 3000, 500, 1, 1000, 0)
-local told = {}
-credit.add_room(credits, 1, 5)
-credit.add_target(credits, 1, target)
-for _, gift in ipairs(gifts) do
-  credit.want(credits, gift)
-end
-credit.load(credits)
-for i, gift in ipairs(gifts) do
-  told[i] = does == 'give' and { credit.give(credits, gift) }
-    or { credit.closed(credits, gift) or false, credit.full(credits, gift) or false }
-end
-credit.flush(credits)
-return cmsgpack.pack(told)
-"""
-
 
 class TwoCalls:
-    """Gifts to one target, one half after the other."""
+    """Gifts of one partition, each half in a call of its own."""
 
     def __init__(self, scene: Scene) -> None:
-        self.redis, self.now, self.scene = scene.world.redis, scene.world.clock[0], scene
+        self.scene, world = scene, scene.world
+        self.halves = Halves(lambda _: world.redis, world.ledger.keys.bases, world.clock)
 
-    async def run(self, text: str, keys: list[str], *args: Any) -> Any:
-        return await self.redis.eval(scripts.resolve(text), len(keys), *keys, *args)
+    async def debit(self, gifts: list[dict[str, Any]], room: int) -> Debited:
+        items = [self.scene.item(gift, room) for gift in gifts]
+        return await self.halves.debit(self.scene.world.base(gifts[0]["user"]), *items)
 
-    async def credit(self, does: str, room: RoomRef, target: dict[str, Any], gifts: bytes) -> Any:
-        keys = [*credit_keys(room.base), *room_keys(room.base, room.id), *house_keys(room.base, room.id, room.host)]
-        return unpack(await self.run(CREDIT, keys, pack((self.now, target, does)), gifts))
-
-    async def send(self, gifts: list[dict[str, Any]], room: int) -> tuple[list[Status], list[list[int]]]:
-        """What was said of each, and seq, count and streak of each that was given."""
-        ref, target, base = self.scene.rooms[room], gifts[0]["target"], self.scene.world.base(gifts[0]["user"])
-        asked = await self.credit("ask", ref, target, pack(gifts))
-        number = self.now // BUCKET_MS
-        keys = [*account_keys(base), f"{base}:keys:{number}"]
-        statuses, outbox = await self.run(DEBIT, keys, pack((self.now, number, gifts, asked)))
-        return list(map(Status, unpack(statuses))), await self.credit("give", ref, target, outbox)
+    async def send(self, gifts: list[dict[str, Any]], room: int) -> tuple[list[Reply], list[int]]:
+        """What was said of each, and seq, count and streak of all that were given."""
+        await self.halves.bear()
+        debited = await self.debit(gifts, room)
+        results: list[int] = []
+        for number, blob in debited.blobs:
+            (told,) = (await self.halves.credit(number, blob)).told
+            assert told.how == APPLIED
+            results += told.results or []
+        return [Reply(*reply) for reply in debited.replies], results
 
 
 async def left_behind(scene: Scene) -> dict[str, Any]:
@@ -270,16 +227,17 @@ def some_gifts(scene: Scene) -> list[dict[str, Any]]:
 async def test_the_halves_run_as_two_calls_on_a_cluster(scene: Scene, cluster_redis_url: str) -> None:
     gifts = some_gifts(scene)
     results = await scene.world.raw_commit(*(scene.item(gift, 1) for gift in gifts))
-    expected = [Status(result.status) for result in results]
-    assert expected[2:5] == [Status.OK, Status.INSUFFICIENT_COINS, Status.BAD_AMOUNT]
+    expected = [(result.how, result.status, result.coins) for result in results]
+    assert [status for _, status, _ in expected][2:5] == [Status.OK, Status.INSUFFICIENT_COINS, Status.BAD_AMOUNT]
     async with Redis.from_url(cluster_redis_url) as client:
         await client.flushall()
     async with a_world(cluster_redis_url, partitions=PARTITIONS, like_interval=0) as world:
         apart = Scene(world)
         await apart.prepare()
-        statuses, told = await TwoCalls(apart).send(some_gifts(apart), 1)
-        assert statuses == expected
-        assert told == [[result.seq, result.repeat_count, result.streak] for result in results if result.seq]
+        replies, told = await TwoCalls(apart).send(some_gifts(apart), 1)
+        assert [(reply.how, reply.status, reply.coins) for reply in replies] == expected
+        given = [result for result in results if result.seq]
+        assert told == [number for each in given for number in (each.seq, each.repeat_count, each.streak)]
         assert await left_behind(apart) == await left_behind(scene)
 
 
@@ -287,9 +245,12 @@ async def test_a_gift_that_was_debited_is_credited_though_the_room_has_ended(sce
     """What comes too late is not lost: only who asks before the debit is refused."""
     two, (gift, late) = TwoCalls(scene), some_gifts(scene)[:2]
     room = scene.rooms[1]
+    await two.halves.bear()
+    debited = await two.debit([gift], 1)
     await scene.world.ledger.rooms.end(room)
-    assert (await two.send([gift], 1))[0] == [Status.ROOM_ENDED]
-    await two.credit("give", room, late["target"], pack([late]))
+    assert (await two.debit([late], 1)).replies[0][1] == Status.ROOM_ENDED
+    ((number, blob),) = debited.blobs
+    await two.halves.credit(number, blob)
     assert await scene.world.ledger.wallets.read(HOSTS[1]) == (0, 7 * 500)
     assert [event["type"] for event in await scene.world.log(room)] == ["stream_end", "gift"]
     snapshot = await scene.world.ledger.rooms.snapshot(room)

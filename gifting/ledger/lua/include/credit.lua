@@ -3,6 +3,7 @@
 --   credit.new(now, window, numerator, denominator, keep, commission)
 --                                           the credits of a call: times in ms, diamonds per coin, how many events a
 --                                           log keeps, what is taken off for whom nothing else is kept (basis points)
+--                                           `houses` false: nothing is asked of hosts, whose keys are not there then
 --   credit.add_room(c, at, keys)            a room, in the partition whose four keys begin at KEYS[at]: ledger,
 --                                           diamonds, carry, streaks' deadlines; its own as room.open takes them,
 --                                           and behind these those of house.open
@@ -11,15 +12,14 @@
 --   credit.want(c, gift)                    this gift may be given; to be said of all before they are loaded
 --   credit.load(c)
 --   credit.want_post(c, r, post)            likewise a free event, by the user whom it names; '': nobody
---   credit.closed(c, gift)                  why the room takes no such gift from this user: a status and what ends it,
---                                           or nil
---   credit.full(c, gift)                    why what it would add is too much: a status, or nil
---   credit.give(c, gift)                    never refuses; returns the gift's seq, its streak's count, and its streak
+--   credit.give(c, gift)                    never refuses; returns the gift's seq, its streak's count, and its streak.
+--                                           Of a room that is not there the host gets what it is worth, and seq is 0
 --   credit.post(c, post)                    log a free event; returns why not, or nil. `post`: as decided.no_post
 --                                           takes it, and room, host, event, likes
 --   credit.flush(c)
--- What a gift is says debit.lua. `closed` and `full` are asked before the debit, of the room as it is then.
+-- What a gift is says debit.lua. Whether it may be given is asked before the debit, by admission.lua.
 -- @include status
+-- @include admission
 -- @include amount
 -- @include earnings
 -- @include house
@@ -34,7 +34,7 @@ function credit.new(now, window, numerator, denominator, keep, commission)
   return {
     now = now, window = window, keep = keep, rates = earnings.rates(numerator, denominator, commission, now),
     partitions = {}, places = {}, rooms = {}, targets = {}, stamp = room.stamp(now),
-    entry = CREDIT .. wire[now] .. OF_ID,
+    entry = CREDIT .. wire[now] .. OF_ID, houses = true,
   }
 end
 
@@ -55,8 +55,10 @@ function credit.room(c, place, id)
   local found = c.rooms[place]
   if found.room == nil then
     local r = room.open(found.p, found.at, id)
-    if r then
+    if r and c.houses then
       house.open(r, found.at + room.KEYS)
+    elseif r then
+      r.rules = nil
     end
     found.room = r or false
   end
@@ -66,7 +68,7 @@ end
 function credit.add_target(c, place, target)
   local r, e = credit.room(c, place, target.room), c.rooms[place].p.earnings
   c.targets[target.number] = {
-    room = r, closed = room.refusal(r, target.host), earnings = e, purse = earnings.purse(e, target.host),
+    room = r, closed = admission.room(r, target.host), earnings = e, purse = earnings.purse(e, target.host),
   }
 end
 
@@ -101,32 +103,6 @@ function credit.load(c)
   end
 end
 
-function credit.closed(c, gift)
-  local target = gift.target
-  local to = c.targets[target.number]
-  if to.closed then
-    return to.closed, 0
-  elseif gift.user == target.host then
-    return Status.OWN_ROOM, 0
-  end
-  local r = to.room
-  if r.rules or r.people[gift.user] or r.asked and gift.shown then
-    return decided.no_gift(r, gift, c.now)
-  end
-  return nil
-end
-
-function credit.full(c, gift)
-  local to, coins = c.targets[gift.target.number], gift.coins
-  local diamonds = earnings.share(to.purse, coins)
-  if not diamonds then
-    return Status.BAD_AMOUNT
-  elseif to.purse.diamonds + diamonds > MAX_AMOUNT or to.room.coins + coins > MAX_AMOUNT then
-    return Status.WALLET_FULL
-  end
-  return nil
-end
-
 local function enter_credit(c, e, rate, gift, seq, diamonds)
   local n = e.n
   local entry = rate.commission and LESS .. c.entry:sub(2) or c.entry
@@ -139,10 +115,14 @@ function credit.give(c, gift)
   local target, coins = gift.target, gift.coins
   local to = c.targets[target.number]
   local r = to.room
+  local diamonds = earnings.add(to.purse, coins)
+  if not r or to.closed == Status.ROOM_NOT_FOUND then
+    enter_credit(c, to.earnings.entries, to.purse.rate, gift, 0, diamonds)
+    return 0, gift.count, 0
+  end
   local streak = gift.streak and streaks.continue(r, gift, c.now, c.window, c.stamp)
   local seq = r.seq + 1
   streak = streak or { first = seq, count = gift.count, coins = coins }
-  local diamonds = earnings.add(to.purse, coins)
   room.count(r, gift.shown or gift.user, gift.profile, coins, diamonds)
   if gift.shown then
     room.unmask(r, gift.shown, gift.user)
@@ -154,7 +134,7 @@ end
 
 function credit.post(c, post)
   local r = post.room
-  local refused, ends = room.refusal(r, post.host), 0
+  local refused, ends = admission.room(r, post.host), 0
   if not refused and (r.rules or r.people[post.user]) then
     refused, ends = decided.no_post(r, post, c.now)
   end

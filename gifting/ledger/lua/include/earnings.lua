@@ -8,17 +8,15 @@
 --                                               Its `rate`, once loaded, has numerator, denominator, `told`, and
 --                                               commission, if there is one
 --   earnings.load(e)
---   earnings.share(purse, coins)                what coins would earn, and what remains of the division then; nil if a
---                                               double does not count that exactly
 --   earnings.add(purse, coins)                  what they have earned
 --   earnings.flush(e)
 -- Fields of the hash of diamonds: host, what it has; host/D, what was earned on day D since 1970; host/bps, its
 -- commission. A remainder is in units of its rate's denominator, so each denominator has its own. By 1 nothing remains.
--- @include amount
 -- @include chunks
 -- @include digits
 -- @include entries
 -- @include fractions, late
+-- @include share
 local earnings = {}
 local DAY = 86400000
 
@@ -67,18 +65,8 @@ function earnings.load(e)
   end
 end
 
-function earnings.share(purse, coins)
-  local rate = purse.rate
-  if rate.commission and coins * rate.numerator + rate.denominator > MAX_AMOUNT then
-    return nil
-  end
-  local raw = coins * rate.numerator + (purse.carry or 0)
-  local carry = raw % rate.denominator
-  return (raw - carry) / rate.denominator, carry
-end
-
 function earnings.add(purse, coins)
-  local diamonds, carry = earnings.share(purse, coins)
+  local diamonds, carry = share(purse, coins)
   purse.diamonds, purse.today, purse.changed = purse.diamonds + diamonds, purse.today + diamonds, true
   if purse.carry then
     purse.carry = carry

@@ -2,6 +2,7 @@
 -- claim of the debits d, or a post of the credits c. What they touch is wanted there then.
 -- @include debit
 -- @include credit
+-- @include gift
 -- @include terms
 local items = {}
 local GIFT, LIKE = 1, 3
@@ -9,10 +10,7 @@ local GIFT, LIKE = 1, 3
 -- The readers take the values of a target or an item after the offset where they end. No string is made of a whole
 -- item: Lua interns every string, and long ones slowly.
 local function read_target(c, place, at, room_place, id, host, gift, streakable, about)
-  local target = {
-    number = place, room = id, host = host, about = about, debited = cmsgpack.pack(id, host, gift),
-    credited = cmsgpack.pack(id, host), suffix = streakable == 1 and '\n' .. gift,
-  }
+  local target = new_target(place, id, host, gift, streakable, about)
   credit.add_target(c, room_place, target)
   return at, target
 end
@@ -28,12 +26,8 @@ end
 
 local function read_gift(d, c, targets, all_terms, at, bucket, place, terms_place, user, key, key_time, digest, count,
   coins, profile, sent, confirmed, shown)
-  local target = targets[place]
-  local gift = {
-    key = key, user = user, count = count, coins = coins, profile = profile, sent = sent, target = target,
-    terms = all_terms[terms_place], confirmed = confirmed == 1, shown = shown,
-    streak = target.suffix and (shown or user) .. target.suffix,
-  }
+  local on = all_terms[terms_place]
+  local gift = new_gift(targets[place], on, user, key, count, coins, profile, sent, confirmed, shown)
   credit.want(c, gift)
   return at, debit.claim(d, bucket, key_time, digest, gift)
 end

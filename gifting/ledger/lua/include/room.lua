@@ -2,7 +2,6 @@
 --   room.open(p, at, id)                               the room, or nil; each once per script. Five keys from KEYS[at]
 --                                                      on: its state, log, streaks, top, users
 --   room.blank(id, seq)                                one whose events so far are `seq`, and of which nothing is known
---   room.refusal(r, host)                              why nothing may go there, or nil
 --   room.id_head(r, number)                            the wire bytes of an event's id, but for its digits
 --   room.stamp(now)                                    when events happen, as wire bytes
 --   room.append(r, stamp, event, weight)               log an event, given as wire bytes; `weight` of comment_removed:
@@ -15,7 +14,6 @@
 --                                                      archived; publish
 -- The batches that are logged and published are described in wire/batch.py. What a call does in a room is one batch, or
 -- several where it is much, so that a page of the log has a bound in bytes.
--- @include status
 -- @include digits
 -- @include ranking
 -- @include wire
@@ -49,16 +47,6 @@ end
 
 function room.blank(id, seq)
   return { id = id, seq = seq, count = 0, size = 0, pieces = new_pieces(), n = 1, index = {}, heads = {} }
-end
-
-function room.refusal(r, host)
-  if not r or r.host ~= host then
-    return Status.ROOM_NOT_FOUND
-  end
-  if r.state ~= 'live' then
-    return Status.ROOM_ENDED
-  end
-  return nil
 end
 
 function room.id_head(r, number)
