@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,6 +101,17 @@ class Server:
         status = await self._own.stop()
         await self.launch_again()
         return status
+
+    async def stop(self) -> int:
+        """Stop it with SIGTERM; its exit status."""
+        return await self._own.stop()
+
+    def pause(self) -> None:
+        """SIGSTOP: its connections stay, and it answers nobody until :meth:`resume`."""
+        os.kill(self._own.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self._own.pid, signal.SIGCONT)
 
     async def die(self) -> None:
         """Kill it with SIGKILL, and not its Redis, which outlives it."""
