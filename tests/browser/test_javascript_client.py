@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvicorn
-from redis.asyncio import Redis
 
+from gifting.ledger.connect import connect
 from tests.browser.scene import Scene
 from tests.support.browser import Browser, Tab, require_browser
 from tests.support.keys import forget_keys
@@ -252,10 +252,10 @@ async def test_the_javascript_client_pays_once_and_sees_all_in_order(browser: Br
 async def test_the_javascript_client_asks_the_ledger_before_it_gives_up(
     browser: Browser, tmp_path: Path, redis_url: str
 ) -> None:
-    async with Redis.from_url(redis_url) as redis:
+    async with connect(redis_url, 10) as redis:
         await redis.flushall()
     async with (
-        Redis.from_url(redis_url) as redis,
+        connect(redis_url, 10) as redis,
         Server(tmp_path / "data", redis_url) as server,
         Proxy(server.url) as proxy,
     ):

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from fractions import Fraction
 from typing import Any, TypeVar
 
-import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -26,6 +25,7 @@ from gifting.model.reversals import Given
 from gifting.model.values import RoomRef
 from tests.support.accounts import account_of
 from tests.support.cuts import CALL
+from tests.support.emptied import empty
 from tests.support.orders import anyone, draft
 from tests.support.reference_books import Books
 from tests.support.reference_creators import Terms
@@ -69,8 +69,7 @@ class BooksMachine(RuleBasedStateMachine):
         self.cases: dict[str, Case] = {}
         self.borne_by = "creator"
         self.audited = True
-        with redis.Redis.from_url(self.url) as client:
-            client.flushall()
+        self.run(empty(self.url))
         self.nodes = [self.run(self.node()) for _ in range(2)]
         self.rooms = {host: self.open_room(host) for host in HOSTS}
 

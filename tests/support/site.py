@@ -12,9 +12,8 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import Redis
-
 from gifting.archive.store import Store, open_store
+from gifting.ledger.connect import connect
 from gifting.ledger.embedded import find_binary
 from gifting.ledger.keys import Keys
 from tests.support.archiver import Follower
@@ -93,7 +92,7 @@ class Site:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Any]:
-        async with Redis.from_url(self.redis_url) as client:
+        async with connect(self.redis_url, 10) as client:
             yield client
 
     @asynccontextmanager

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import uvloop
-from redis.asyncio import Redis
 
 from gifting import errors
 from gifting.ledger import commit_call
 from gifting.ledger.commit import read_replies
+from gifting.ledger.connect import connect
 from gifting.ledger.flights import FLIGHTS_MAX
 from gifting.model.packing import pack
 from gifting.model.values import Result
@@ -233,7 +233,7 @@ def test_no_pause_holds_anything_for_ever(redis_url: str, pause: float) -> None:
     """What comes in while a pause ends, at whatever moment of it; on the server's own loop, with its coarse clock."""
 
     async def send_and_check() -> None:
-        async with Redis.from_url(redis_url) as redis:
+        async with connect(redis_url, 10) as redis:
             await redis.flushall()
             async with till_at(redis_url, batch_pause=pause) as till:
                 for number in range(300):

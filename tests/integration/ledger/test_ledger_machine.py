@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -38,6 +37,7 @@ from gifting.model.pseudonym import profile, pseudonym
 from gifting.model.terms import UNBOUND, Terms
 from gifting.model.values import Outcome, Result, RoomRef
 from gifting.model.windows import moved
+from tests.support.emptied import empty
 from tests.support.reference import Reference, Reply, Rules, Sent
 from tests.support.reference_house import Person
 from tests.support.reference_room import Logged
@@ -153,8 +153,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.sent: list[tuple[str, Sent]] = []
         self.granted: list[tuple[str, str, int]] = []
         self.notes: list[tuple[int, dict[str, Any]]] = []
-        with redis.Redis.from_url(self.url) as client:
-            client.flushall()
+        self.run(empty(self.url))
 
     @initialize(rate=st.sampled_from(RATES))
     def begin(self, rate: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -23,6 +22,7 @@ from gifting.model.money import make_key
 from gifting.model.orders import Asked
 from gifting.model.values import RoomRef
 from tests.support.accounts import account_of
+from tests.support.emptied import empty
 from tests.support.orders import anyone, draft
 from tests.support.reference_orders import Bought, Purse, Shop
 
@@ -43,8 +43,7 @@ class OrdersMachine(RuleBasedStateMachine):
         self.made = 0
         self.shop = Shop()
         self.said: list[Effect] = []
-        with redis.Redis.from_url(self.url) as client:
-            client.flushall()
+        self.run(empty(self.url))
         self.nodes, self.room = self.run(self.start())
 
     async def start(self) -> tuple[list[Ledger], RoomRef]:
