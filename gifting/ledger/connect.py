@@ -7,6 +7,10 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gifting.ledger.cluster.address import is_cluster
+from gifting.ledger.cluster.client import ClusterRedis
+from gifting.ledger.cluster.slots import tags
+from gifting.ledger.keys import Keys
 from gifting.ledger.pool import open_pool
 
 FAILURES: Final = (RedisError, OSError)
@@ -17,5 +21,16 @@ BinaryRedis = Any
 
 
 def connect(url: str, timeout: float) -> BinaryRedis:
-    """A client whose calls fail after ``timeout`` seconds instead of being sent again."""
+    """A client whose calls fail after ``timeout`` seconds instead of being sent again; of a cluster, after twice that.
+
+    Raises:
+        BadSetting: the URL of a cluster can't be read.
+    """
+    if is_cluster(url):
+        return ClusterRedis(url, timeout)
     return Redis.from_pool(open_pool(url, timeout))
+
+
+def keys_of(redis: BinaryRedis, prefix: str, partitions: int) -> Keys:
+    """The names of keys as they are in what ``redis`` is a client of."""
+    return Keys(prefix, partitions, tags(partitions) if isinstance(redis, ClusterRedis) else None)

@@ -89,6 +89,7 @@ key                             type    holds
 ``{p00}:deliveries``            hash    purchase in a store → when, and what its store must be told by
 ``{p00}:promotion:I``           hash    order → what it holds of a promotion's budget; ``used``: their sum
 ``{p00}:promotions``            zset    what orders hold (``promotion\\norder``) → when to look at it (ms)
+``{pNN}:waited``                string  on a cluster only: written behind each write, for a replica to confirm
 ``{p00}:revisions``             zset    K and what is revoked → its number in the order of revoking; ``~`` has the last
 ==============================  ======  =====================================================================
 

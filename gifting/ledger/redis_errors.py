@@ -20,15 +20,35 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-_NOT_RUN = (
+TURNED_AWAY = (
     AskError,  # and MOVED
     BusyLoadingError,
-    ClusterCrossSlotError,
     ClusterDownError,  # and MASTERDOWN
-    NoPermissionError,
     ReadOnlyError,
     TryAgainError,
+)
+"""What a node of a cluster says that can't take a command now, and has not run it; another can, or it can soon."""
+
+
+class NotSent(RedisConnectionError):
+    """There was no connection: nothing was sent."""
+
+
+class Unanswered(RedisConnectionError):
+    """It was sent, and no reply came."""
+
+
+class NotReplicated(RedisError):
+    """It has run, but no replica has said in time that it has it too: a failover could still lose it."""
+
+
+_NOT_RUN = (
+    *TURNED_AWAY,
+    ClusterCrossSlotError,
+    NoPermissionError,
+    NotSent,
 )
 _NOT_RUN_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "UNREACHED ")
 """Codes that redis-py has no class for; the last is our own (``lua/debit.lua``)."""
@@ -73,7 +93,7 @@ class Fate(Enum):
     BROKEN = auto()
     """It failed on its way: what it wrote until then stays."""
     UNKNOWN = auto()
-    """No reply came."""
+    """No reply came, or a failover may still lose what it said."""
 
 
 def fate(error: Exception) -> Fate:

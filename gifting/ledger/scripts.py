@@ -11,6 +11,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from gifting.ledger.cluster.slots import beside
+
 _INCLUDE = re.compile(r"^-- @include (\w+)(, late)?\n", re.MULTILINE)
 _TABLE = re.compile(r"^((?:local )?)(\w+) = \{(.*)\}\n", re.MULTILINE)
 _LUA = resources.files("gifting.ledger").joinpath("lua")
@@ -60,10 +62,36 @@ NAMES = (
 )
 
 
+_FOR_CLUSTER = "KEYS[#KEYS] = nil KEYS[#KEYS] = nil "
+"""What a script on a cluster begins with, behind its shebang: see :func:`never`."""
+
+
 @cache
-def source(name: str) -> str:
-    """The whole text of a script."""
+def source(name: str, *, cluster: bool = False) -> str:
+    """The whole text of a script; on a ``cluster`` with what takes the names of :func:`never` off its KEYS."""
+    if cluster:
+        return for_cluster(source(name))
     return _presize(resolve(_LUA.joinpath(f"{name}.lua").read_text(encoding="utf-8")))
+
+
+def for_cluster(text: str) -> str:
+    """A script that is called with the names of :func:`never` behind its keys; its lines keep their numbers."""
+    head, line_end, rest = text.partition("\n") if text.startswith("#!") else ("", "", text)
+    return f"{head}{line_end}{_FOR_CLUSTER}{rest}"
+
+
+def never(key: str) -> tuple[str, str]:
+    """Two names in the partition of a key that never exist, the last KEYS of every call of a script on a cluster.
+
+    While a slot moves key by key, its old master would run a script with the keys that are still there, and its new one
+    with those that have come, if one name of all is missing where it is asked for. Where two are, both turn it away.
+    """
+    return beside(key, "never/1"), beside(key, "never/2")
+
+
+def only_reads(text: str) -> bool:
+    """Whether Redis itself lets a script write nothing."""
+    return text.startswith("#!") and "no-writes" in text.partition("\n")[0]
 
 
 def resolve(text: str) -> str:
@@ -114,8 +142,14 @@ def _presize(text: str) -> str:
 
 
 @cache
-def sha(name: str) -> str:
-    return sha1(source(name).encode(), usedforsecurity=False).hexdigest()
+def sha(name: str, *, cluster: bool = False) -> str:
+    return sha1(source(name, cluster=cluster).encode(), usedforsecurity=False).hexdigest()
+
+
+@cache
+def by_sha() -> dict[str, str]:
+    """The names of the scripts, by the SHA they are called by on one Redis."""
+    return {sha(name): name for name in NAMES}
 
 
 async def call(redis: Redis, name: str, keys: list[str], *args: bytes | str | int) -> Any:

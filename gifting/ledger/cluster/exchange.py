@@ -1,62 +1,117 @@
-"""Commands to one node of a cluster, and its replies: whether they may have run is never in doubt without need."""
+"""Commands to one node of a cluster, and its replies; of each it is known whether it can have run."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import AuthenticationError, RedisError
 
-from gifting.ledger.pool import MAX_CONNECTIONS, open_pool
-from gifting.ledger.resp import Words
+from gifting.ledger.address import Address
+from gifting.ledger.connection import Connection
+from gifting.ledger.redis_errors import NotSent, Unanswered
+from gifting.ledger.resp import Words, command
 
 FAILURES: Final = (RedisError, OSError)
 
-
-class NotSent(RedisConnectionError):
-    """There was no connection: nothing was sent."""
+CONNECTIONS_MAX: Final = 32
+"""Connections of one process to one node; who finds them all in use waits for one, up to the time-out."""
 
 
 class Exchange:
-    """Connections to the node at ``url``: at most ``most``, each for one exchange at a time."""
+    """Connections to the node at ``url``, at most ``most``, each for one exchange at a time, and kept for the next.
 
-    def __init__(self, url: str, timeout: float, most: int = MAX_CONNECTIONS) -> None:
-        self._pool = open_pool(url, timeout, most)
+    A node that does not answer for ``timeout`` seconds is given up.
+    """
 
-    async def __call__(self, commands: Sequence[Words] | Iterable[Words]) -> list[Any]:
-        """Say all commands in one write, and hear all replies; errors that Redis answers are among them.
+    def __init__(self, url: str, timeout: float, most: int = CONNECTIONS_MAX) -> None:
+        self._address = Address(url)
+        self._timeout = timeout
+        self._places = asyncio.Semaphore(most)
+        self._idle: list[Connection] = []
+        self._used: set[Connection] = set()
+
+    async def __call__(self, commands: Sequence[Words]) -> list[Any]:
+        """Say all commands in one write, and hear all replies; errors are among them, as :class:`Unanswered` is.
 
         Raises:
             NotSent: nothing was sent.
-            RedisError, OSError: something was, and not all was answered: any of it may have run.
+            AuthenticationError: likewise, as the node does not let us in.
         """
-        commands = list(commands)
-        connection = await self._connection()
         try:
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-            return [await _reply(connection) for _ in commands]
+            async with asyncio.timeout(self._timeout):
+                await self._places.acquire()
+        except TimeoutError:
+            raise NotSent("All connections are in use.") from None
+        try:
+            return await self._talk(await self._connection(), commands)
+        finally:
+            self._places.release()
+
+    async def _talk(self, connection: Connection, commands: Sequence[Words]) -> list[Any]:
+        answers = _Answers(connection, len(commands))
+        try:
+            connection.call(b"".join(command(*words) for words in commands), answers.take)
+            for _ in commands[1:]:
+                connection.call(b"", answers.take)  # it was written with the first
+            await answers.whole
         except BaseException:
-            await connection.disconnect(nowait=True)  # what was not read must not be taken for another's reply
+            connection.fail(Unanswered("It was given up."))  # what comes must not be taken for another's reply
             raise
         finally:
-            await asyncio.shield(self._pool.release(connection))
+            self._used.discard(connection)
+            if connection.up:
+                self._idle.append(connection)
+        return answers.replies
 
-    async def _connection(self) -> Any:
+    async def _connection(self) -> Connection:
+        while self._idle:
+            if (connection := self._idle.pop()).up:
+                self._used.add(connection)
+                return connection
         try:
-            return await self._pool.get_connection()
+            return await self._connect()
         except AuthenticationError:
             raise
         except FAILURES as error:
-            raise NotSent(*error.args) from None
+            raise NotSent(f"There is no connection: {error}") from None
+
+    async def _connect(self) -> Connection:
+        connection = await self._address.dial(lambda: Connection(self._timeout, _hear_nothing))
+        self._used.add(connection)
+        try:
+            await connection.greet(self._address.greeting, ())
+        except BaseException as error:
+            self._used.discard(connection)
+            connection.fail(error if isinstance(error, Exception) else NotSent("It was given up."))
+            raise
+        return connection
 
     async def close(self) -> None:
-        await self._pool.disconnect()
+        """What is being said ends as unanswered."""
+        connections = [*self._idle, *self._used]
+        self._idle.clear()
+        for connection in connections:
+            connection.fail(Unanswered("The client was closed."))
+        for connection in connections:
+            await connection.closed.wait()
 
 
-async def _reply(connection: Any) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
+class _Answers:
+    """``replies`` in the order of the commands; ``whole`` is done with the last."""
+
+    def __init__(self, connection: Connection, count: int) -> None:
+        self._connection, self._count = connection, count
+        self.replies: list[Any] = []
+        self.whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self, reply: Any) -> None:
+        """Once the connection is lost, its error stands for each reply that is missing."""
+        self.replies.append(Unanswered(str(reply)) if self._connection.lost.done() else reply)
+        if len(self.replies) == self._count and not self.whole.done():
+            self.whole.set_result(None)
+
+
+def _hear_nothing(channel: bytes, message: bytes) -> None:
+    """These connections subscribe to nothing."""

@@ -26,6 +26,13 @@ def slot_of(key: str | bytes) -> int:
     return crc_hqx(tag if opened and closed and tag else name, 0) % SLOTS
 
 
+def beside(key: str, name: str) -> str:
+    """A key in the slot of another: in the same partition, where that has one."""
+    before, opened, rest = key.partition("{")
+    tag, closed, _ = rest.partition("}")
+    return f"{before}{{{tag}}}:{name}" if opened and closed and tag else f"{{{key}}}:{name}"
+
+
 @cache
 def tags(partitions: int) -> tuple[str, ...]:
     """Hash tags for so many partitions, as ``p03-0k7q``, the same for ever.

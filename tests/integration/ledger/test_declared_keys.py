@@ -256,7 +256,9 @@ async def test_every_key_is_in_the_table_of_keys(world: World, monkeypatch: pyte
     await live_through_everything(world, recorder)
     used = {shape(name) for names in (recorder.there, *recorder.names.values()) for name in names}
     assert used <= table()
-    assert {one.split(":")[1] for one in table() - used} == {"chain", "peaks"}, "a full batch, a clock that goes back"
+    assert {one.split(":")[1] for one in table() - used} == {"chain", "peaks", "waited"}, (
+        "a full batch, a clock that goes back, a cluster"
+    )
 
 
 @pytest.mark.parametrize(
