@@ -68,18 +68,18 @@ def deliver(items: Sequence[PendingCommit], replies: Sequence[RawReply]) -> None
     """Tell items what the script said of them. Here, and nowhere else, a refusal becomes the error that it is."""
     for item, (how, status, seq, coins, repeat_count, streak) in zip(items, replies, strict=True):
         if status == OK:
-            _resolve(item, Result(how == DUPLICATE, seq, coins, repeat_count, streak, how if how > DUPLICATE else 0))
+            tell(item, Result(how == DUPLICATE, seq, coins, repeat_count, streak, how if how > DUPLICATE else 0))
         else:
             error = refusal(status, coins, seq)
             if isinstance(error, errors.ConfirmRequired):
                 error.gift = item.fields
-            _resolve(item, error)
+            tell(item, error)
 
 
 def abandon(items: Iterable[PendingCommit]) -> None:
     """Tell items that were sent, and are not answered, that nobody knows."""
     for item in items:
-        _resolve(item, errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown())
+        tell(item, errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown())
 
 
 def refuse(items: Iterable[PendingCommit], error: errors.GiftingError) -> None:
@@ -88,10 +88,11 @@ def refuse(items: Iterable[PendingCommit], error: errors.GiftingError) -> None:
         if item.sent:
             abandon((item,))
         else:
-            _resolve(item, error)
+            tell(item, error)
 
 
-def _resolve(item: PendingCommit, outcome: Outcome) -> None:
+def tell(item: PendingCommit, outcome: Outcome) -> None:
+    """Tell one item; what that raises is logged."""
     try:
         item.done(outcome)
     except Exception:
