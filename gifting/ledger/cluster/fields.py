@@ -7,7 +7,6 @@ from typing import Final
 KEY_SIZE: Final = 16
 
 _SHORT: Final = 0xC0
-_NOBODY: Final = 0xC2
 
 
 def user_of(fields: bytes) -> bytes:
@@ -20,11 +19,6 @@ def key_of(fields: bytes) -> bytes:
     """The 16 bytes of its key."""
     start = _user(fields)[1] + 1
     return fields[start : start + KEY_SIZE]
-
-
-def is_masked(fields: bytes) -> bool:
-    """Whether the room does not know who gives: the last field is a pseudonym then, else false, and no text ends so."""
-    return fields[-1] != _NOBODY
 
 
 def _user(fields: bytes) -> tuple[int, int]:

@@ -41,14 +41,16 @@ class Paid(Struct):
 
 
 class Parcel(Struct, eq=False):
-    """What is to be credited together. ``credited`` is called with what completes the kept results, once it has been.
+    """What is to be credited together, in the partition with the number ``to``. ``credited`` is called once it has been,
+    with what completes the kept results.
 
-    ``outbox`` is the entry that the debit wrote, ``since`` when its debit was known to hold (monotonic seconds).
+    ``since`` is when its debit was known to hold (monotonic seconds); ``reached`` the epoch up to which its source is
+    credited there, by the last that was said.
     """
 
+    to: int
     blob: Blob
     gifts: list[Paid]
-    outbox: bytes
     since: float
     credited: Callable[[Parcel, Sequence[Completion]], None]
     reached: int = 0

@@ -1,0 +1,103 @@
+"""What a partition of senders is told with its next debit, or by itself when no gift comes: what has been credited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from gifting.ledger.cluster.debit_call import Completion, Riding
+
+if TYPE_CHECKING:
+    from gifting.ledger.cluster.parcels import Parcel
+
+IDLE: Final = 0.25
+"""Seconds that errands wait for a gift with which they go."""
+
+RIDING_MAX: Final = 2000
+"""Completions that go with one call at most."""
+
+
+class Errands:
+    """Entries of the outbox that may go, results that are known now, and the epochs that other partitions have reached.
+
+    What rides with a call is done when that call is held, and rides again until then; ``due`` is called when it is time
+    to go without a gift.
+    """
+
+    def __init__(self, due: Callable[[], None]) -> None:
+        self._call = due
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._owed: dict[bytes, int] = {}
+        self._epoch = 0
+        self._credited: list[bytes] = []
+        self._completions: list[Completion] = []
+        self._reached: dict[int, int] = {}
+        self._riding = 0, 0
+        self.due = False
+        """Whether it is time to go."""
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._credited or self._completions)
+
+    def expect(self, item: bytes, epoch: int, parcels: int) -> Callable[[Parcel, Sequence[Completion]], None]:
+        """An entry of the outbox with so many parcels; returns what is called when one of them has been credited."""
+        self._enter(epoch)
+        if parcels:
+            self._owed[item] = parcels
+        return partial(self._note, item, epoch)
+
+    def _enter(self, epoch: int) -> None:
+        """Ids of another epoch may be other entries' by now."""
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._owed.clear()
+            self._credited.clear()
+            self._riding = 0, self._riding[1]
+
+    def _note(self, item: bytes, epoch: int, parcel: Parcel, completions: Sequence[Completion]) -> None:
+        self._completions += completions
+        self._reached[parcel.to] = max(parcel.reached, self._reached.get(parcel.to, 0))
+        if epoch == self._epoch and item in self._owed:
+            self._owed[item] -= 1
+            if not self._owed[item]:
+                del self._owed[item]
+                self._credited.append(item)
+        if self._timer is None and self.waiting:
+            self._timer = self._loop.call_later(IDLE, self.hurry)
+
+    def hurry(self) -> None:
+        """Go now, with or without a gift."""
+        self._end_timer()
+        if self.waiting:
+            self.due = True
+            self._call()
+
+    def ride(self) -> Riding:
+        """What goes with the next call."""
+        self._end_timer()
+        self.due = False
+        completions = self._completions[:RIDING_MAX]
+        self._riding = len(self._credited), len(completions)
+        return Riding(dict(self._reached), self._epoch, tuple(self._credited), completions)
+
+    def done(self, epoch: int) -> None:
+        """The call with which they went is held, in this epoch."""
+        self._enter(epoch)
+        credited, completed = self._riding
+        self._riding = 0, 0
+        del self._credited[:credited], self._completions[:completed]
+        if self.waiting and self._timer is None:
+            self._timer = self._loop.call_later(IDLE, self.hurry)
+
+    def close(self) -> None:
+        self._end_timer()
+        self.due = False
+
+    def _end_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

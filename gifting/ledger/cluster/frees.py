@@ -1,0 +1,124 @@
+"""What is free in one partition's rooms: calls of ``commit`` without senders, of which one is in flight.
+
+It has no key, so nothing is said twice: what was sent and is not held ends as not confirmed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Final
+
+from gifting import errors
+from gifting.ledger.cluster.debits import Way
+from gifting.ledger.cluster.link import Call
+from gifting.ledger.cluster.script_call import ScriptCall
+from gifting.ledger.commit import PendingCommit, abandon, deliver, pack_batch, read_replies, refuse
+from gifting.ledger.queue import Queue
+from gifting.ledger.redis_errors import Fate, fate
+
+_NO_CHAIN: Final = (b"", b"")
+
+
+class Frees:
+    """A lane. ``options`` and ``now`` are what the script takes."""
+
+    def __init__(self, slot: int, options: bytes, way: Way, now: Callable[[], str]) -> None:
+        self._slot = slot
+        self._options = options
+        self._way = way
+        self._now = now
+        self._calls = ScriptCall("commit")
+        self._loop = asyncio.get_running_loop()
+        self.queue = Queue(0, 2**31)
+        self._flying: list[PendingCommit] = []
+        self._sending: asyncio.Handle | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.queue.size or self._flying)
+
+    def use(self, options: bytes) -> None:
+        """Other options, from the next call on."""
+        self._options = options
+
+    def append(self, item: PendingCommit) -> None:
+        self.queue.append(item)
+        self._settle()
+
+    def close(self, why: Callable[[], errors.GiftingError]) -> None:
+        """Send nothing more. What waits is told ``why``; a reply is still taken."""
+        self._closed = True
+        refuse(self.queue, why())
+        self.queue.clear()
+
+    def fall(self) -> None:
+        """End at once: nobody hears any more what becomes of the call in flight."""
+        flying, self._flying = self._flying, []
+        abandon(flying)
+
+    def expire(self, now: float) -> None:
+        """Give up on what has waited too long."""
+        refuse(self.queue.expire(now - self._way.timeout), errors.LedgerUnavailable())
+
+    def _settle(self) -> None:
+        if self._sending is None and self._may_send():
+            self._sending = self._loop.call_soon(self._send)
+
+    def _may_send(self) -> bool:
+        return bool(self.queue.size) and not self._flying and not self._closed
+
+    def _send(self) -> None:
+        self._sending = None
+        if self._may_send():
+            self._flying = self.queue.take(self._way.batch_max)
+            until = self._flying[0].queued_at + self._way.timeout
+            self._way.links.send(Call(self._slot, self._pack, self._land, until))
+
+    def _pack(self, whole: bool) -> bytes:
+        if whole:
+            self._calls.load_script()
+        packed = pack_batch(self._flying)
+        arguments = (self._now().encode(), self._options, *packed.arguments, *_NO_CHAIN)
+        return self._calls.pack(packed.keys, packed.keys_count, arguments)
+
+    def _land(self, reply: Any, held: bool) -> None:
+        """What Redis says of the call in flight.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        if not self._flying:
+            return  # it was abandoned
+        if isinstance(reply, Exception):
+            items, self._flying = self._flying, []
+            self._fail(items, reply)
+        else:
+            replies = read_replies(reply, len(self._flying))
+            items, self._flying = self._flying, []
+            if held:
+                deliver(items, replies)
+            else:
+                abandon(items)
+            self._count(items)
+        self._settle()
+        self._way.settled()
+
+    def _count(self, items: list[PendingCommit]) -> None:
+        counts, now = self._way.counts, monotonic()
+        counts.acks.observe_run(now - items[0].queued_at, now - items[-1].queued_at, len(items))
+        counts.batches += 1
+        counts.items += len(items)
+
+    def _fail(self, items: list[PendingCommit], error: Exception) -> None:
+        became = fate(error)
+        if became is Fate.NOT_RUN:
+            refuse(items, errors.LedgerUnavailable())
+        elif became is Fate.NO_MEMORY:
+            refuse(items, errors.LedgerFull())
+        else:
+            abandon(items)
+        if became is Fate.BROKEN:
+            self._way.halted(f"commit: {error}")
