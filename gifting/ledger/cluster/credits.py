@@ -167,7 +167,9 @@ class Credits:
         counts = self._way.counts
         parcel.reached = told.epoch
         if told.how == GONE:
-            log.error("gifts of partition %d to %d are lost by the first, by a failover", parcel.blob.source, self._number)
+            log.error(
+                "gifts of partition %d to %d are lost by the first, by a failover", parcel.blob.source, self._number
+            )
             parcel.tell_unknown(counts)
         elif told.how == PARKED:
             self._parked[parcel.blob.source, parcel.blob.seq] = parcel

@@ -28,9 +28,6 @@ from gifting.ledger.queue import Queue
 from gifting.ledger.redis_errors import Fate, fate
 from gifting.model.values import Result
 
-UNREACHED: Final = "UNREACHED"
-"""What ``debit`` says where a partition of hosts has not been reached for too many epochs: nothing was done."""
-
 TRIED_FOR: Final = 1.0
 """Seconds for which a call is tried at least, even if its oldest gift has waited longer."""
 
@@ -104,6 +101,9 @@ class Debits:
 
     def fall(self) -> None:
         """End at once: nobody hears any more what becomes of the call in flight."""
+        if self._repeating is not None:
+            self._repeating.cancel()
+            self._repeating = None
         flight, self._flight = self._flight, None
         if flight is not None:
             abandon(flight.items)
@@ -195,15 +195,16 @@ class Debits:
             self._repeat(flight)
             return
         self._flight = None
+        self.errands.rest()
         if flight.sent:
             abandon(flight.items)
         elif became is Fate.NO_MEMORY:
             refuse(flight.items, errors.LedgerFull())
-        elif became is Fate.NOT_RUN or str(error).startswith(UNREACHED):
+        elif became is Fate.NOT_RUN:
             refuse(flight.items, errors.LedgerUnavailable())
         else:
             abandon(flight.items)
-        if became is Fate.BROKEN and not str(error).startswith(UNREACHED):
+        if became is Fate.BROKEN:
             self._way.halted(f"debit: {error}")
 
     def _repeat(self, flight: Flight) -> None:
@@ -224,6 +225,7 @@ class Debits:
         self._repeating = None
         flight, self._flight = self._flight, None
         assert flight is not None
+        self.errands.rest()
         abandon(flight.items)
 
     # What became of the gifts.

@@ -36,6 +36,7 @@ class Errands:
         self._completions: list[Completion] = []
         self._reached: dict[int, int] = {}
         self._riding = 0, 0
+        self._closed = False
         self.due = False
         """Whether it is time to go."""
 
@@ -66,13 +67,12 @@ class Errands:
             if not self._owed[item]:
                 del self._owed[item]
                 self._credited.append(item)
-        if self._timer is None and self.waiting:
-            self._timer = self._loop.call_later(IDLE, self.hurry)
+        self.rest()
 
     def hurry(self) -> None:
         """Go now, with or without a gift."""
         self._end_timer()
-        if self.waiting:
+        if self.waiting and not self._closed:
             self.due = True
             self._call()
 
@@ -90,10 +90,16 @@ class Errands:
         credited, completed = self._riding
         self._riding = 0, 0
         del self._credited[:credited], self._completions[:completed]
-        if self.waiting and self._timer is None:
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait for a gift with which to go, if there is anything to tell."""
+        if self._timer is None and self.waiting and not self._closed:
             self._timer = self._loop.call_later(IDLE, self.hurry)
 
     def close(self) -> None:
+        """Go no more."""
+        self._closed = True
         self._end_timer()
         self.due = False
 

@@ -1,0 +1,127 @@
+"""Calls go to the master that has their slot, wherever it is by then, and are held by a replica when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.exceptions import ClusterDownError, RedisError
+
+from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.embedded.moving import move, move_of
+from gifting.ledger.redis_errors import Fate, fate
+from tests.support.clusters import KEYS, linked, own_cluster
+
+pytestmark = pytest.mark.attack
+
+KEY = KEYS[3]
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[EmbeddedCluster]:
+    async with own_cluster(node_timeout=1.0) as cluster:
+        yield cluster
+
+
+async def test_calls_to_all_masters_are_held_and_queries_answered(cluster: EmbeddedCluster) -> None:
+    async with linked(cluster.url) as links:
+        replies = await asyncio.gather(*(links.call("INCR", key) for key in KEYS))
+        assert replies == [(1, True)] * len(KEYS)
+        assert await links.ask(("GET", KEY), ("HLEN", f"{KEY}/none")) == [b"1", 0]
+        assert len(links.links._links) == 3
+
+
+async def test_what_is_ready_together_is_one_round_and_the_next_waits_for_its_pause(cluster: EmbeddedCluster) -> None:
+    async with linked(cluster.url, pause=0.2) as links:
+        await links.call("INCR", KEY)
+        rounds, started = links.links.took.total, time.monotonic()
+        first = sum(count for _, count in links.links.took.buckets())
+        replies = await asyncio.gather(*(links.call("INCR", KEY) for _ in range(50)))
+        assert [reply for reply, _ in replies] == list(range(2, 52))
+        assert sum(count for _, count in links.links.took.buckets()) > first
+        assert time.monotonic() - started < 5 * 0.2
+        assert links.links.took.total > rounds
+
+
+async def test_what_no_replica_has_is_not_held(cluster: EmbeddedCluster) -> None:
+    async with linked(cluster.url, timeout=2.0) as links:
+        assert await links.call("INCR", KEY) == (1, True)
+        master = await cluster.owner(slot_of(KEY))
+        (replica,) = await cluster.replicas(master)
+        await cluster.kill(replica.id)
+        assert await links.call("INCR", KEY) == (2, False)
+    async with linked(cluster.url, replicas=0) as links:
+        assert await links.call("INCR", KEY) == (3, True), "nothing is waited for"
+
+
+async def test_a_call_follows_its_slot(cluster: EmbeddedCluster) -> None:
+    async with linked(cluster.url) as links:
+        await links.call("INCR", KEY)
+        slot = slot_of(KEY)
+        owner = await cluster.owner(slot)
+        target = next(node for node in await cluster.masters() if node is not owner)
+        await move(cluster, slot, slot, target.id)
+        assert await links.call("INCR", KEY) == (2, True)
+        assert await links.ask(("GET", KEY)) == [b"2"]
+
+
+async def test_a_call_waits_while_its_slot_is_under_way(cluster: EmbeddedCluster) -> None:
+    """ASK is not followed: the key is where it goes already, and the call ends there once the slot is."""
+    async with linked(cluster.url) as links:
+        await links.call("INCR", KEY)
+        slot = slot_of(KEY)
+        owner = await cluster.owner(slot)
+        target = next(node for node in await cluster.masters() if node is not owner)
+        way = await move_of(cluster, slot, target.id)
+        await way.open()
+        await way.some_keys()
+        calling = asyncio.create_task(links.call("INCR", KEY))
+        asking = asyncio.create_task(links.ask(("GET", KEY)))
+        await links.call("INCR", KEYS[-1])
+        assert not calling.done()
+        assert not asking.done()
+        await way.close()
+        assert await calling == (2, True)
+        assert (await asking)[0] in (b"1", b"2")
+
+
+async def test_a_call_that_was_never_sent_goes_to_the_replica_that_is_elected(cluster: EmbeddedCluster) -> None:
+    async with linked(cluster.url, timeout=20.0, replicas=0) as links:
+        await asyncio.gather(*(links.call("INCR", key) for key in KEYS))
+        await cluster.kill((await cluster.owner(slot_of(KEY))).id)
+        reply, _ = await links.call("INCR", KEY)
+        if isinstance(reply, RedisError):  # it was on the wire already
+            assert fate(reply) is Fate.UNKNOWN
+            reply, _ = await links.call("INCR", KEY)
+        assert reply == 2
+        assert len(await asyncio.gather(*(links.call("INCR", key) for key in KEYS))) == len(KEYS)
+
+
+async def test_what_was_sent_and_not_answered_ends_as_unknown_and_is_not_sent_again(cluster: EmbeddedCluster) -> None:
+    async with linked(cluster.url, timeout=1.0) as links:
+        await links.call("INCR", KEY)
+        master = await cluster.owner(slot_of(KEY))
+        master.pause()
+        try:
+            reply, held = await links.call("INCR", KEY)
+            assert isinstance(reply, Exception)
+            assert fate(reply) is Fate.UNKNOWN
+            assert not held
+        finally:
+            master.resume()
+
+
+async def test_without_a_master_a_call_ends_in_time_as_not_run(cluster: EmbeddedCluster) -> None:
+    async with linked(cluster.url, timeout=0.5) as links:
+        for node in cluster.nodes.values():
+            await cluster.kill(node.id)
+        started = time.monotonic()
+        reply, held = await links.call("INCR", KEY)
+        assert isinstance(reply, ClusterDownError | RedisError)
+        assert fate(reply) is Fate.NOT_RUN
+        assert not held
+        assert isinstance(await links.ask(("GET", KEY)), Exception)
+        assert time.monotonic() - started < 10
