@@ -168,8 +168,8 @@ class ClusterBatcher:
             await self._idle.wait()
 
     def close(self, why: Callable[[], errors.GiftingError]) -> None:
-        """Send nothing more. What waits is told ``why``, as is what comes from now on; what is paid is told so, and left
-        to the relays of other nodes; replies of debits are still taken.
+        """Send nothing more. What waits is told ``why``, as is what comes from now on; what is paid is told so, and
+        left to the relays of other nodes; replies of debits are still taken.
         """
         self._closed = why
         for debits in self._debits:
