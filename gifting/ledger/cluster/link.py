@@ -38,8 +38,8 @@ class Call(Struct, eq=False):
 
 
 class Query(Struct, eq=False):
-    """Commands that only read, in the partition of a slot, as written; ``done`` is told all replies, or the Exception in
-    whose stead there are none. It is said again until the monotonic time ``until``.
+    """Commands that only read, in the partition of a slot, as written; ``done`` is told all replies, or the Exception
+    in whose stead there are none. It is said again until the monotonic time ``until``.
     """
 
     slot: int

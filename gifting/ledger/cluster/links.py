@@ -114,7 +114,7 @@ class Links:
         return monotonic() >= until or self._failed.done()
 
     def _reroute(self, again: Callable[[], None], error: Exception) -> None:
-        """``again`` is called when the cluster has been asked: at once where a node is sure that another has the slot."""
+        """``again`` is called when the cluster has been asked, which is at once where a node says who has the slot."""
         self._waiting.append(again)
         if self._rerouting is None:
             pause = 0.0 if isinstance(error, MovedError) else REROUTE_PAUSE

@@ -41,8 +41,8 @@ class Paid(Struct):
 
 
 class Parcel(Struct, eq=False):
-    """What is to be credited together, in the partition with the number ``to``. ``credited`` is called once it has been,
-    with what completes the kept results.
+    """What is to be credited together, in the partition with the number ``to``. ``credited`` is called once it has
+    been, with what completes the kept results.
 
     ``since`` is when its debit was known to hold (monotonic seconds); ``reached`` the epoch up to which its source is
     credited there, by the last that was said.
