@@ -37,6 +37,23 @@ class HubLedger(RoomLedger, Protocol):
     async def presence(self, room: RoomRef, node: str, viewers: int) -> int: ...
 
 
+class Source(Protocol):
+    """Where what is published comes from: of partitions, by their bases, for as many rooms as asked for each."""
+
+    def watch(self, base: str) -> Awaitable[None]: ...
+    def unwatch(self, base: str) -> None: ...
+
+
+class Everywhere:
+    """A source that brings what is published in all partitions."""
+
+    async def watch(self, base: str) -> None:
+        pass
+
+    def unwatch(self, base: str) -> None:
+        pass
+
+
 class Hub:
     """Rooms by id; all runs on one event loop. ``node`` is the process' name, under which it counts viewers."""
 
@@ -47,6 +64,7 @@ class Hub:
         self.pacer = Pacer(settings.flush_pause)
         self.replays = Replays(settings)
         self.rooms: dict[str, Room] = {}
+        self.source: Source = Everywhere()
         self._ledger = ledger
         self._node = node
         self._shared = Shared(settings, self.pacer, self.replays, self.counters)
@@ -72,14 +90,19 @@ class Hub:
 
     async def _open(self, room_id: str) -> Room:
         ref = await self._ledger.find(room_id)
+        await self.source.watch(ref.base)  # first of all: what comes after the snapshot is not to be missed
         room = Room(ref, self._ledger, self._shared, self.time())
         self.rooms[room_id] = room
         try:
             await room.open()
         except BaseException:
-            del self.rooms[room_id]
+            self._drop(room)
             raise
         return room
+
+    def _drop(self, room: Room) -> None:
+        del self.rooms[room.id]
+        self.source.unwatch(room.ref.base)
 
     def subscribe(self, subscription: Subscription) -> None:
         """To a room that is open."""
@@ -95,10 +118,11 @@ class Hub:
         for batch in self._reader.read(payload, self.rooms):
             self.rooms[batch.room].receive(batch)
 
-    def resync(self) -> None:
-        """The feed may have missed something: look into every room's log."""
+    def resync(self, base: str = "") -> None:
+        """The feed may have missed something: look into every room's log, or every one's of a partition."""
         for room in self.rooms.values():
-            room.heal()
+            if base in ("", room.ref.base):
+                room.heal()
 
     # Regular work.
 
@@ -110,7 +134,7 @@ class Hub:
             for room in tuple(self.rooms.values()):
                 if room.lanes and not len(room) and now - room.empty_since > LINGER:
                     room.close()
-                    del self.rooms[room.id]
+                    self._drop(room)
 
     async def count_viewers(self) -> None:
         """For ever: say how many viewers are here, learn how many there are in all, and tell when that changed."""

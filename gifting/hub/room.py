@@ -109,8 +109,10 @@ class Room:
             self._held_size += len(batch.events)
 
     def heal(self) -> None:
-        """Fetch from the log what the feed may have lost."""
-        if self.history.seq >= 0 and self._healing is None:
+        """Fetch from the log what the feed may have lost; where the room is being opened, once it is."""
+        if self.history.seq < 0:
+            self._overflowed = True
+        elif self._healing is None:
             self._healing = asyncio.create_task(self._fill_gap(), name=f"heal {self.id}")
 
     async def _fill_gap(self) -> None:

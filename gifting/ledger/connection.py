@@ -25,6 +25,9 @@ Done = Callable[[Any], None]
 Pushed = Callable[[bytes, bytes], None]
 """Takes a channel, and what was published there."""
 
+Left = Callable[[bytes], None]
+"""Takes a channel that is heard no more, whoever wanted that."""
+
 LATE: Final = 0.03
 """Seconds that a reply which is overdue is given once more, and again while anything comes: it may be behind much that
 was published, and a loop that stood still finds the time over before it has read what has long been there.
@@ -32,6 +35,7 @@ was published, and a loop that stood still finds the time over before it has rea
 
 _NOTHING: Final = object()
 _HEAR_NO_MORE: Final = command("SUNSUBSCRIBE")
+_SAID: Final = command("ECHO", "subscribed")
 """It has no reply. If it is refused, that comes behind all replies that are waited for."""
 
 
@@ -49,10 +53,11 @@ class Connection(asyncio.Protocol):
     ``lost`` becomes that error: RedisError, OSError, or whatever a ``done`` raised; ``closed`` is set after it.
     """
 
-    def __init__(self, timeout: float, pushed: Pushed) -> None:
+    def __init__(self, timeout: float, pushed: Pushed, left: Left = lambda channel: None) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout
         self._pushed = pushed
+        self._left = left
         self._reader = Reader(protocolError=InvalidResponse, replyError=read_error, notEnoughData=_NOTHING)
         self._waiting: deque[Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -91,8 +96,30 @@ class Connection(asyncio.Protocol):
         answers = [self._ask(command(*words)) for words in commands]
         if names := tuple(channels):
             # In RESP3 a subscription has no reply, unless it is refused: so something is said behind it that has one.
-            answers.append(self._ask(command("SSUBSCRIBE", *names) + command("ECHO", "subscribed")))
+            answers.append(self._ask(command("SSUBSCRIBE", *names) + _SAID))
         await asyncio.gather(*answers)
+
+    def hear(self, channel: str, done: Callable[[Exception | None], None]) -> None:
+        """Hear what is published on ``channel`` too; ``done`` gets None once that is so, or why not."""
+        self._call_mute(command("SSUBSCRIBE", channel), done)
+
+    def hear_no_more(self, channel: str) -> None:
+        """Of ``channel``."""
+        self._call_mute(command("SUNSUBSCRIBE", channel), lambda refused: None)
+
+    def _call_mute(self, request: bytes, done: Callable[[Exception | None], None]) -> None:
+        """A command whose reply is a push, as the server's own may be, unless it is refused."""
+        refused: Exception | None = None
+
+        def answered(reply: Any) -> None:
+            nonlocal refused
+            refused = reply if isinstance(reply, Exception) else refused
+            if refused is reply and not self.lost.done():
+                self._waiting.appendleft(Waiting(self._loop.time(), answered))  # what is behind it is answered yet
+            else:
+                done(refused)
+
+        self.call(request + _SAID, answered)
 
     def _ask(self, request: bytes) -> asyncio.Future[Any]:
         answer = self._loop.create_future()
@@ -122,6 +149,8 @@ class Connection(asyncio.Protocol):
                 if type(reply) is PushNotification:
                     if reply[0] == b"smessage":
                         self._pushed(reply[1], reply[2])
+                    elif reply[0] == b"sunsubscribe" and reply[1] is not None:
+                        self._left(reply[1])
                 elif waiting:
                     waiting.popleft().done(reply)
                 else:

@@ -10,7 +10,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from gifting.ledger.address import Address
-from gifting.ledger.connection import Connection, Done, Pushed
+from gifting.ledger.connection import Connection, Done, Left, Pushed
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +30,18 @@ class Connector:
         self._timeout = timeout
         self._channels: tuple[str, ...] = ()
         self._pushed: Pushed = _ignore
+        self._left: Left = _note_nothing
         self._connection: Connection | None = None
         self._trouble = ""
         self.came_up: list[Callable[[], None]] = []
         self.tried: list[Callable[[], None]] = []
 
-    def subscribe(self, channels: Iterable[str], pushed: Pushed) -> None:
-        """Hear what is published on ``channels``, from the next connection on."""
-        self._channels, self._pushed = tuple(channels), pushed
+    def subscribe(self, channels: Iterable[str], pushed: Pushed, left: Left | None = None) -> None:
+        """Hear what is published on ``channels``, from the next connection on; ``left`` is told what is heard no more.
+
+        Of a cluster's node ``channels`` must be of one slot, or none: see :meth:`hear`.
+        """
+        self._channels, self._pushed, self._left = tuple(channels), pushed, left or _note_nothing
 
     # The connection that there is.
 
@@ -61,6 +65,17 @@ class Connector:
         """As :meth:`Connection.call_each`; only while it is ``up``."""
         assert self._connection is not None
         self._connection.call_each(request, dones)
+
+    def hear(self, channel: str, done: Callable[[Exception | None], None]) -> None:
+        """As :meth:`Connection.hear`; only while it is ``up``, and as long as this connection lasts."""
+        assert self._connection is not None
+        self._connection.hear(channel, done)
+
+    def hear_no_more(self, channel: str) -> None:
+        """As :meth:`Connection.hear_no_more`."""
+        if self.up:
+            assert self._connection is not None
+            self._connection.hear_no_more(channel)
 
     def renew(self, why: Exception) -> None:
         """Make the connection anew when all that was asked is answered."""
@@ -86,7 +101,7 @@ class Connector:
 
     async def _keep_one(self) -> None:
         """Raises what it ended with."""
-        connection = await self._address.dial(lambda: Connection(self._timeout, self._pushed))
+        connection = await self._address.dial(lambda: Connection(self._timeout, self._pushed, self._left))
         try:
             await connection.greet(self._address.greeting, self._channels)
             self._connection = connection
@@ -110,6 +125,10 @@ class Connector:
 def _call_each(functions: Iterable[Callable[[], None]]) -> None:
     for function in functions:
         function()
+
+
+def _note_nothing(channel: bytes) -> None:
+    """Nobody minds."""
 
 
 def _ignore(channel: bytes, payload: bytes) -> None:

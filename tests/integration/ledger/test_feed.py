@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 
 from gifting.ledger.address import Address
 from gifting.ledger.connector import Connector
-from gifting.ledger.feed import BACKLOG_MAX, Feed
+from gifting.ledger.feed import Feed
+from gifting.ledger.pulse import BACKLOG_MAX
 from gifting.model.values import Result
 from tests.support.dialling import until
 from tests.support.proxy import RedisProxy

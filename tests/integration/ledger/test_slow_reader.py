@@ -18,7 +18,8 @@ from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
 from gifting.bench.soak.proxy import Proxy
-from gifting.ledger.feed import BACKLOG_MAX, Feed
+from gifting.ledger.feed import Feed
+from gifting.ledger.pulse import BACKLOG_MAX
 from gifting.model.values import Result
 from tests.support.dialling import until
 from tests.support.keys import new_key
