@@ -66,6 +66,7 @@ async def test_readyz_says_that_the_archive_is_behind_and_is_200(
         assert "behind" in found["degraded"]["archive"]
 
 
+@pytest.mark.one_redis("a proxy before it is shut")
 async def test_readyz_names_what_does_not_work(tmp_path: Path, redis_url: str, redis_client: Any) -> None:
     async with Proxy(redis_url) as proxy, Server(tmp_path / "data", proxy.url, heartbeat_timeout=0.5) as server:
 

@@ -20,7 +20,7 @@ from tests.support.keys import new_key
 from tests.support.proxy import Proxy, RedisProxy
 from tests.support.till import BATCH, Till, till_at
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its batcher, of one connection and one call")]
 
 WAIT = 20.0
 

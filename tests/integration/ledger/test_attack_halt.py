@@ -77,6 +77,7 @@ async def test_what_costs_nothing_is_told_as_well(redis_client: Any, redis_url: 
         assert (type(gift), type(share)) == (errors.OutcomeUnknown, errors.Unconfirmed)
 
 
+@pytest.mark.one_redis("a proxy stands before it")
 async def test_a_gift_that_was_sent_before_is_never_told_that_it_was_not(redis_client: Any, redis_url: str) -> None:
     """It waits, its reply was lost; then the books are closed."""
     async with Proxy(redis_url) as proxy, broken_books(redis_client, proxy.url) as (till, _):
@@ -136,6 +137,7 @@ async def test_other_nodes_stop_too_and_so_does_a_new_one(redis_client: Any, red
             pass
 
 
+@pytest.mark.one_redis("a proxy stands before it")
 async def test_it_is_said_to_others_as_soon_as_redis_can_be_reached(redis_client: Any, redis_url: str) -> None:
     async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
         proxy.cut(refuse=True)
@@ -164,6 +166,7 @@ async def test_an_operator_opens_the_books(redis_client: Any, redis_url: str) ->
         assert not till.ledger.halt.why
 
 
+@pytest.mark.one_redis("a proxy stands before it")
 async def test_an_answer_that_is_no_script_error_closes_nothing(redis_client: Any, redis_url: str) -> None:
     """Redis turned the call away before the first line: whatever the reason, nothing was written."""
     answers = [b"MISCONF Errors writing to the AOF file", b"CLUSTERDOWN The cluster is down"]

@@ -154,6 +154,7 @@ def test_the_keys_of_this_purchase_are_its_own() -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "reply lost"])
+@pytest.mark.one_redis("a proxy stands before it")
 async def test_a_connection_that_is_lost_at_each_step(
     redis_client: Redis, redis_url: str, undisturbed: End, after: bool
 ) -> None:
@@ -172,6 +173,7 @@ async def test_a_connection_that_is_lost_at_each_step(
     assert 25 < at < STEPS_MAX - 1
 
 
+@pytest.mark.one_redis("a proxy stands before it")
 async def test_a_withdrawal_whose_reply_is_lost_is_never_told_as_not_done(redis_client: Redis, redis_url: str) -> None:
     """A reader may be told that the ledger is away; who has taken coins says that nobody knows."""
     taken = 0

@@ -19,6 +19,8 @@ from gifting.model.values import Result
 from tests.support.proxy import Proxy, RedisProxy
 from tests.support.till import BATCH, till_at
 
+pytestmark = pytest.mark.one_redis("its batcher, of one connection and one call")
+
 GIFTS = 600
 
 

@@ -25,7 +25,7 @@ from tests.support.dialling import ask, connector_at, until
 from tests.support.puppet import Puppet
 from tests.support.till import BATCH, till_at
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its connection to one Redis")]
 
 PASSWORD = "p@ss:/?#%ü"
 IN_URL = "p%40ss%3A%2F%3F%23%25%C3%BC"

@@ -114,6 +114,7 @@ async def test_scripts_forgotten_in_mid_load(redis_url: str, redis_client: Any) 
         await check_books(ledger, seqs)
 
 
+@pytest.mark.one_redis("its one connection is cut")
 async def test_a_lost_reply_is_asked_again_and_not_charged_again(redis_url: str, redis_client: Any) -> None:
     """The connection breaks when a call has been made and its reply is under way."""
     async with ledger_at(redis_url, ledger_timeout=5, **SMALL) as ledger:
@@ -125,6 +126,7 @@ async def test_a_lost_reply_is_asked_again_and_not_charged_again(redis_url: str,
         await check_books(ledger, seqs)
 
 
+@pytest.mark.one_redis("its one connection is cut")
 async def test_a_reply_that_redis_gave_and_a_proxy_lost(redis_url: str, redis_client: Any) -> None:
     """Redis has run the call; what it said never arrives. Asked again with the same keys, it tells the same."""
     async with Proxy(redis_url) as proxy, ledger_at(proxy.url, ledger_timeout=1) as ledger:

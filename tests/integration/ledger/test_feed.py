@@ -21,7 +21,7 @@ from tests.support.dialling import until
 from tests.support.proxy import RedisProxy
 from tests.support.till import Till, till_at
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its feed, on the connection that it commits on")]
 
 CHANNEL, HEARTBEAT = "x:1", "x:heartbeat"
 SILENCE = 0.3

@@ -16,7 +16,7 @@ from redis.exceptions import InvalidResponse, NoPermissionError, RedisError, Res
 from tests.support.dialling import listening_at
 from tests.support.puppet import Puppet
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its connection to one Redis")]
 
 TIMEOUT = 0.2
 

@@ -26,7 +26,11 @@ from tests.support.keys import new_key
 from tests.support.server import Server
 from tests.support.till import Till, till_at
 
-pytestmark = [pytest.mark.attack, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.attack,
+    pytest.mark.slow,
+    pytest.mark.one_redis("it hears on the connection that it commits on"),
+]
 
 CHANNEL = "x:1"
 PIECE = 64 << 10

@@ -93,6 +93,7 @@ async def test_a_task_that_ends_takes_the_node_down(
     assert "broken on purpose" in str(record.exc_info)
 
 
+@pytest.mark.one_redis("a proxy stands before it")
 async def test_nobody_waits_for_a_batcher_that_has_ended(redis_client: Any, redis_url: str) -> None:
     async with RedisProxy(redis_url) as proxy, till_at(proxy.url) as till:
         proxy.mute = True
@@ -115,6 +116,7 @@ def garbled(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("change", [garbled, lambda data: data.replace(b"\xdd\0\0\0\x02", b"\xdd\0\0\0\x01")])
+@pytest.mark.one_redis("a proxy stands before it")
 async def test_a_reply_that_makes_no_sense(redis_client: Any, redis_url: str, change: Any) -> None:
     """All of its items are told that nobody knows, each once."""
     vital = Vital(Health())
@@ -127,6 +129,7 @@ async def test_a_reply_that_makes_no_sense(redis_client: Any, redis_url: str, ch
         vital.check()
 
 
+@pytest.mark.one_redis("a proxy stands before it")
 async def test_the_process_ends_with_an_error(tmp_path: Path, redis_client: Any, redis_url: str) -> None:
     async with RedisProxy(redis_url) as proxy, Server(tmp_path / "data", proxy.url) as server:
         await server.room("r1")
@@ -144,6 +147,7 @@ async def test_the_process_ends_with_an_error(tmp_path: Path, redis_client: Any,
         assert "server_failed: The task 'ledger: connection' ended." in said
 
 
+@pytest.mark.one_redis("a proxy stands before it")
 async def test_a_worker_that_ended_is_started_again(tmp_path: Path, redis_client: Any, redis_url: str) -> None:
     async with (
         RedisProxy(redis_url) as proxy,
