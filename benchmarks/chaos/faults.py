@@ -62,7 +62,7 @@ class Breakage:
     def kinds(self) -> list[Kind]:
         """All of them, the quicker ones more often."""
         found = [
-            Kind("gateway killed", self._kill_gateway, 2),
+            Kind("gateway killed", self._kill_gateway, 1),
             Kind("gateway stalled", self._stall_gateway, 3),
             Kind("gateway drained, restarted", self._drain_gateway, 1),
             Kind("master killed", self._kill_master, 3),

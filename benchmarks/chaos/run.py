@@ -8,7 +8,6 @@ import secrets
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
@@ -76,7 +75,7 @@ class Result:
     seconds: float = 0.0
     gifts: int = 0
     refused: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    faults: dict[str, list[float]] = field(default_factory=dict)
     """Of each kind, how long it took from its end until every node acked again."""
     deaths: list[float] = field(default_factory=list)
     """From each master's death to the first ack of a gift whose sender was its."""
@@ -224,7 +223,7 @@ class Run:
                     self._result.verdict.problems.append(text)
                     break
                 await asyncio.sleep(POLL_S)
-        self._result.faults[name].append(time.monotonic() - began)
+        self._result.faults.setdefault(name, []).append(time.monotonic() - began)
 
     # The end.
 
