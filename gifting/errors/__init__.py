@@ -127,6 +127,18 @@
         ├── BadArchive              bad_archive
         ├── ArchiveNeeded           archive_needed
         ├── NoRedis                 no_redis
+        ├── UnfitCluster            a Redis Cluster on which not every promise would hold
+        │   ├── ClusterTooOld         cluster_too_old
+        │   ├── ClusterDown           cluster_down
+        │   ├── ClusterUnsafe         cluster_unsafe
+        │   ├── ClusterUntold         cluster_untold
+        │   ├── ClusterAllOrNothing   cluster_all_or_nothing
+        │   ├── ClusterUnguarded      cluster_unguarded
+        │   ├── ClusterAlone          cluster_alone
+        │   ├── ClusterUnconfirmed    cluster_unconfirmed
+        │   ├── ClusterClocks         cluster_clocks
+        │   ├── ClusterService        cluster_service
+        │   └── ClusterLayout         cluster_layout
         ├── DataDirInUse            data_dir_in_use
         ├── DiskFailed              disk_failed
         ├── MissingExtra            missing_extra

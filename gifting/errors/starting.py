@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from gifting.errors.base import GiftingError
 
 
@@ -100,3 +102,78 @@ class NotConfirmed(StartError):
 class ServerFailed(StartError):
     code = "server_failed"
     help = "Start the server again; its log says what failed, and that is a fault in it to be reported."
+
+
+class UnfitCluster(StartError):
+    """A Redis Cluster on which not every promise would hold; ``risk``: one that may be taken."""
+
+    risk: ClassVar[bool] = False
+
+
+class ClusterTooOld(UnfitCluster):
+    code = "cluster_too_old"
+    help = "Move every node to Redis or Valkey 7.0 or newer."
+
+
+class ClusterDown(UnfitCluster):
+    code = "cluster_down"
+    help = "Mend it until `redis-cli --cluster check` is content, then start again."
+
+
+class ClusterUnsafe(UnfitCluster):
+    code = "cluster_unsafe"
+    help = (
+        "Set it on every node, replicas too, and keep it (CONFIG REWRITE). Or take the risk with --allow-unsafe-redis."
+    )
+    risk = True
+
+
+class ClusterUntold(UnfitCluster):
+    code = "cluster_untold"
+    help = (
+        "Let the user of --redis call CONFIG GET. A service that keeps by itself what it acknowledges needs "
+        "--durability managed. Or take the risk with --allow-unsafe-redis."
+    )
+    risk = True
+
+
+class ClusterAllOrNothing(UnfitCluster):
+    code = "cluster_all_or_nothing"
+    help = "Set cluster-require-full-coverage no on every node: then only the partitions of lost masters stand still."
+
+
+class ClusterUnguarded(UnfitCluster):
+    code = "cluster_unguarded"
+    help = (
+        "Set min-replicas-to-write 1 and min-replicas-max-lag 10 on every node: then a master without replicas refuses "
+        "gifts at once and charges nothing. Or take the risk with --allow-unsafe-redis."
+    )
+    risk = True
+
+
+class ClusterAlone(UnfitCluster):
+    code = "cluster_alone"
+    help = (
+        "Give each master a replica on another machine, better two; or keep acknowledged gifts on one disk only, with "
+        "--durability disk."
+    )
+
+
+class ClusterUnconfirmed(UnfitCluster):
+    code = "cluster_unconfirmed"
+    help = "Look at the link between these masters and their replicas (INFO replication), then start again."
+
+
+class ClusterClocks(UnfitCluster):
+    code = "cluster_clocks"
+    help = "Keys and streaks are judged by each master's clock: let NTP set the clocks of all machines."
+
+
+class ClusterService(UnfitCluster):
+    code = "cluster_service"
+    help = "docs/cluster.md says which services keep what they acknowledge, and how each is used."
+
+
+class ClusterLayout(UnfitCluster):
+    code = "cluster_layout"
+    help = "It can't be changed once data exists: start with what the data has, or on a cluster without data."

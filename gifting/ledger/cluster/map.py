@@ -12,7 +12,6 @@ from redis.exceptions import ClusterDownError, RedisError, ResponseError
 from gifting.ledger.cluster.address import ClusterAddress
 from gifting.ledger.cluster.exchange import FAILURES, Exchange
 from gifting.ledger.cluster.topology import NOTHING, OLDER_QUESTION, QUESTIONS, Node, Topology, read_topology
-from gifting.tasks import end
 
 REFRESH_EVERY: Final = 0.03
 """Seconds from the end of one look to the next one's begin, at least."""
@@ -31,6 +30,7 @@ class Map:
     def __init__(self, address: ClusterAddress) -> None:
         self._address = address
         self._looking: asyncio.Task[Topology | Exception] | None = None
+        self._asking: set[asyncio.Task[Topology | Exception]] = set()
         self._told: Node | None = None
         self._next = 0.0
         self.topology = NOTHING
@@ -65,6 +65,8 @@ class Map:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
+        if self._asking:
+            await asyncio.wait(self._asking)
 
     async def _look(self) -> Topology | Exception:
         loop = asyncio.get_running_loop()
@@ -101,23 +103,31 @@ class Map:
         best = NOTHING
         failure: Exception = RedisError("No node of the cluster is known.")
         for start in range(0, len(nodes), ASKED_AT_ONCE):
-            asking = [asyncio.create_task(self._ask(node)) for node in nodes[start : start + ASKED_AT_ONCE]]
+            asked = {node: self._exchange(node) for node in nodes[start : start + ASKED_AT_ONCE]}
             try:
-                for answered in asyncio.as_completed(asking):
+                for answered in asyncio.as_completed([self._begin(*each) for each in asked.items()]):
                     if isinstance(found := await answered, Exception):
                         failure = found
                     elif found.epoch >= self.topology.epoch:
                         return found
                     else:
                         best = max(best, found, key=lambda each: each.epoch)
-            finally:
-                await end(asking)
+            finally:  # they end by this; redis-py loses connections on which somebody was cancelled
+                await asyncio.gather(*(exchange.close() for exchange in asked.values()), return_exceptions=True)
         if best is NOTHING:
             raise failure
         return best
 
-    async def _ask(self, node: Node) -> Topology | Exception:
-        exchange = Exchange(self._address.url_of(node.host, node.port), ANSWER_WITHIN, most=1)
+    def _exchange(self, node: Node) -> Exchange:
+        return Exchange(self._address.url_of(node.host, node.port), ANSWER_WITHIN, most=1)
+
+    def _begin(self, node: Node, exchange: Exchange) -> asyncio.Task[Topology | Exception]:
+        asking = asyncio.create_task(self._ask(node, exchange), name="ledger: asking where slots are")
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return asking
+
+    async def _ask(self, node: Node, exchange: Exchange) -> Topology | Exception:
         try:
             info, shards = await exchange(QUESTIONS)
             if isinstance(shards, ResponseError):

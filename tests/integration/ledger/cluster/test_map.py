@@ -10,6 +10,7 @@ from redis.exceptions import ClusterDownError, RedisError
 
 from gifting.ledger.cluster import map as slot_map
 from gifting.ledger.cluster.address import ClusterAddress
+from gifting.ledger.cluster.exchange import Exchange
 from gifting.ledger.cluster.map import REFRESH_EVERY, Map
 from gifting.ledger.cluster.topology import Node, Topology
 from tests.support.redis_server import free_port
@@ -39,9 +40,9 @@ async def test_what_nodes_say_is_known_and_told(address: ClusterAddress, cluster
 async def test_who_comes_while_somebody_looks_gets_what_that_one_finds(address: ClusterAddress) -> None:
     slots, asked, loop = Map(address), list[Node](), asyncio.get_running_loop()
 
-    async def ask(node: Node) -> Topology | Exception:
+    async def ask(node: Node, exchange: Exchange) -> Topology | Exception:
         asked.append(node)
-        return await Map._ask(slots, node)
+        return await Map._ask(slots, node, exchange)
 
     slots._ask = ask  # type: ignore[method-assign]
     begin = loop.time()

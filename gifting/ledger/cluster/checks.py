@@ -1,0 +1,142 @@
+"""Whether a Redis Cluster can hold what is promised: before the first gift, and from then on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from gifting.config import Settings
+from gifting.errors import ClusterUnconfirmed, UnfitCluster
+from gifting.health import Health
+from gifting.ledger.cluster.faults import alone, find_faults, find_losses, find_weaknesses, name
+from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.cluster.survey import NodeClient, Survey, take_survey
+from gifting.ledger.cluster.topology import Node, Topology
+from gifting.ledger.connect import FAILURES
+
+log = logging.getLogger(__name__)
+
+CHECK_EVERY: Final = 10.0
+"""Seconds between two looks: settings can be changed at run time, and a failover makes a replica the master."""
+
+PROBE_TIMEOUT: Final = 2000
+"""Milliseconds within which a replica must have what is written to its master."""
+
+PART: Final = "redis cluster"
+"""What is weak is said of this part; what can lose acknowledged gifts of ``redis``, as on one Redis."""
+
+
+class Watched(Protocol):
+    """What is known of the cluster, and how to know it anew."""
+
+    @property
+    def topology(self) -> Topology: ...
+
+    async def refresh(self) -> Topology: ...
+
+
+class Checks:
+    """``probes`` are keys that may be written to, one in each partition.
+
+    Attributes:
+        alone: masters without a replica that is up, when it was last looked.
+        silent: nodes that did not answer.
+        failovers: replicas that became masters while this process ran.
+    """
+
+    def __init__(
+        self, cluster: Watched, client: NodeClient, probes: tuple[str, ...], settings: Settings, health: Health
+    ) -> None:
+        self._cluster = cluster
+        self._client = client
+        self._probes = probes
+        self._settings = settings
+        self._health = health
+        self._seen: Topology | None = None
+        self.alone = self.silent = self.failovers = 0
+
+    async def require(self) -> None:
+        """Refuse a cluster on which not every promise holds; warn of what is weak, or of a risk that is taken.
+
+        While nodes are dead it is not held against their masters that nobody confirms what is written there: whoever
+        starts in the midst of that serves the other partitions.
+
+        Raises:
+            UnfitCluster: the first thing that is wrong; all others are logged.
+            RedisError, OSError: no node can be asked.
+        """
+        survey = await self._look()
+        refused = [error for error in self._faults(survey) if not self._taken(error)]
+        if not refused and not survey.silent:
+            refused += await self._probe(survey)
+        for error in refused[1:]:
+            log.error("%s", error)
+        if refused:
+            raise refused[0]
+        weak = find_weaknesses(survey, self._settings.durability, [slot_of(key) for key in self._probes])
+        for said in (*find_losses(survey), *weak):
+            log.warning("%s", said)
+
+    async def watch(self) -> None:
+        """For ever: not ready while acknowledged gifts can be lost, degraded while the cluster is weak."""
+        while True:
+            await asyncio.sleep(CHECK_EVERY)
+            try:
+                survey = await self._look()
+            except FAILURES:
+                continue  # that it can't be reached is said by the feed
+            self._tell(survey)
+
+    def _tell(self, survey: Survey) -> None:
+        faults = list(self._faults(survey))
+        risks = [error.detail for error in faults if error.risk and not self._settings.allow_unsafe_redis]
+        weak = [error.detail for error in faults if not error.risk]
+        weak += find_losses(survey)
+        self._health.fail("redis", " ".join(risks)) if risks else self._health.mend("redis")
+        self._health.degrade(PART, " ".join(dict.fromkeys(weak))) if weak else self._health.recover(PART)
+
+    def _faults(self, survey: Survey) -> Iterator[UnfitCluster]:
+        return find_faults(survey, self._settings.durability)
+
+    def _taken(self, error: UnfitCluster) -> bool:
+        """Whether its risk is taken, which is then warned of."""
+        if error.risk and self._settings.allow_unsafe_redis:
+            log.warning("%s", error.detail)
+            return True
+        return False
+
+    async def _look(self) -> Survey:
+        topology = await self._cluster.refresh()
+        survey = await take_survey(topology, self._client)
+        if self._seen is not None:
+            followed = {node for each in self._seen.ranges for node in each.replicas}
+            self.failovers += len(followed.intersection(topology.masters))
+        self._seen = topology
+        self.alone, self.silent = len(alone(survey)), len(survey.silent)
+        return survey
+
+    async def _probe(self, survey: Survey) -> list[UnfitCluster]:
+        """A write to each master that has partitions, and whether as many replicas have it as a gift waits for."""
+        wanted = self._settings.replicas_waited
+        keys = {survey.topology.master_of(slot_of(key)): key for key in reversed(self._probes)}
+        masters = [master for master in keys if master is not None and survey.topology.replicas_of(master)]
+        if not wanted:
+            return []
+        told = await asyncio.gather(*(self._write(master, keys[master], wanted) for master in masters))
+        failed = [f"{master} ({why})" for master, why in zip(masters, told, strict=True) if why]
+        said = f"What is written is not with {wanted} replica within {PROBE_TIMEOUT / 1000:.0f} s: {{}}."
+        return [ClusterUnconfirmed(said.format(name(failed)))] if failed else []
+
+    async def _write(self, master: Node, key: str, wanted: int) -> str:
+        """Why a write was not confirmed; '' if it was."""
+        try:
+            async with self._client(master).pipeline(transaction=False) as pipe:
+                written, found = await pipe.set(key, b"").wait(wanted, PROBE_TIMEOUT).execute(raise_on_error=False)
+        except FAILURES as error:
+            return str(error) or repr(error)
+        for reply in (written, found):
+            if isinstance(reply, Exception):
+                return str(reply)
+        return "" if found >= wanted else f"{found} have it"

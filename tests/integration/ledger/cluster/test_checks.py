@@ -1,0 +1,366 @@
+"""A Redis Cluster on which a promise would not hold is refused at the start, by what is wrong; later it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from gifting import errors
+from gifting.bench.soak.shim import FaultShim
+from gifting.config import load
+from gifting.health import Health
+from gifting.ledger.cluster import checks, faults
+from gifting.ledger.cluster.address import ClusterAddress
+from gifting.ledger.cluster.checks import PART, Checks
+from gifting.ledger.cluster.map import Map
+from gifting.ledger.cluster.slots import slot_of, tags
+from gifting.ledger.cluster.topology import Node
+from gifting.ledger.connect import BinaryRedis, connect
+from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.safety import WANTED
+from gifting.tasks import end
+from tests.support.redis_server import folder_in_memory
+
+RISKS = {
+    "appendonly": "no",
+    "appendfsync": "everysec",
+    "no-appendfsync-on-rewrite": "yes",
+    "maxmemory-policy": "allkeys-lru",
+}
+PROBES = tuple(f"test:{{{tag}}}:waited" for tag in tags(16))
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[EmbeddedCluster]:
+    with folder_in_memory() as folder:
+        cluster = EmbeddedCluster(folder)
+        asyncio.run(cluster.start())
+        yield cluster
+        asyncio.run(cluster.stop())
+
+
+@asynccontextmanager
+async def own(**flags: object) -> AsyncIterator[EmbeddedCluster]:
+    with folder_in_memory() as folder:
+        cluster = EmbeddedCluster(folder, **flags)  # type: ignore[arg-type]
+        await cluster.start()
+        try:
+            yield cluster
+        finally:
+            await cluster.stop()
+
+
+@asynccontextmanager
+async def checked(
+    cluster: EmbeddedCluster, user: str = "", probes: tuple[str, ...] = PROBES, **flags: object
+) -> AsyncIterator[tuple[Checks, Health]]:
+    url = cluster.url.replace("://", f"://{user}@") if user else cluster.url
+    address, health, clients = ClusterAddress(url), Health(), dict[Node, BinaryRedis]()
+    async with AsyncExitStack() as stack:
+
+        def client(node: Node) -> BinaryRedis:
+            if node not in clients:
+                clients[node] = connect(address.url_of("127.0.0.1", node.port), 3)  # whatever name it announces
+                stack.push_async_callback(clients[node].aclose)
+            return clients[node]
+
+        known = Map(address)
+        stack.push_async_callback(known.close)
+        yield Checks(known, client, probes, load({"redis": url, **flags}, environ={}), health), health
+
+
+async def require(cluster: EmbeddedCluster, user: str = "", **flags: object) -> Checks:
+    async with checked(cluster, user, PROBES, **flags) as (found, _):
+        await found.require()
+    return found
+
+
+@asynccontextmanager
+async def set_to(cluster: EmbeddedCluster, setting: str, value: str, *ids: str) -> AsyncIterator[None]:
+    was = {id: (await cluster.nodes[id].call("CONFIG", "GET", setting))[setting.encode()] for id in ids}
+    for id in ids:
+        await cluster.nodes[id].call("CONFIG", "SET", setting, value)
+    try:
+        yield
+    finally:
+        for id in ids:
+            await cluster.nodes[id].call("CONFIG", "SET", setting, was[id])
+
+
+async def a_master(cluster: EmbeddedCluster) -> str:
+    return next(iter(await cluster.masters())).id
+
+
+async def a_replica(cluster: EmbeddedCluster) -> str:
+    return (await cluster.replicas(next(iter(await cluster.masters()))))[0].id
+
+
+async def test_a_sound_cluster_is_taken_and_one_replica_is_warned_of(
+    shared: EmbeddedCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = await require(shared)
+    assert (found.alone, found.silent, found.failovers) == (0, 0, 0)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "With one replica only" in caplog.text
+    assert "two are recommended" in caplog.text
+
+
+def test_every_wanted_setting_has_its_risk() -> None:
+    assert RISKS.keys() == WANTED.keys()
+
+
+@pytest.mark.parametrize("pick", [a_master, a_replica])
+@pytest.mark.parametrize("setting", RISKS)
+async def test_a_setting_that_can_lose_gifts_is_refused_on_any_node(
+    shared: EmbeddedCluster, setting: str, pick: Callable[[EmbeddedCluster], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    id = await pick(shared)  # type: ignore[misc]
+    port = shared.nodes[id].port
+    said = rf"127.0.0.1:{port}: {setting} {RISKS[setting]}.*must be {setting} {WANTED[setting]}"
+    async with set_to(shared, setting, RISKS[setting], id):
+        with pytest.raises(errors.ClusterUnsafe, match=said):
+            await require(shared)
+        caplog.clear()
+        await require(shared, allow_unsafe_redis=True)
+    assert f"127.0.0.1:{port}: {setting} {RISKS[setting]}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "error"),
+    [
+        ("cluster-require-full-coverage", "yes", errors.ClusterAllOrNothing),
+        ("min-replicas-to-write", "0", errors.ClusterUnguarded),
+        ("min-replicas-max-lag", "0", errors.ClusterUnguarded),
+    ],
+)
+async def test_a_guard_that_is_off_on_a_replica(
+    shared: EmbeddedCluster, setting: str, value: str, error: type[errors.UnfitCluster]
+) -> None:
+    id = await a_replica(shared)
+    async with set_to(shared, setting, value, id):
+        with pytest.raises(error, match=f"on 127.0.0.1:{shared.nodes[id].port}"):
+            await require(shared)
+        if error is errors.ClusterUnguarded:
+            await require(shared, durability="disk")
+    await require(shared)
+
+
+@asynccontextmanager
+async def user_without_config(cluster: EmbeddedCluster) -> AsyncIterator[str]:
+    for node in cluster.nodes.values():
+        await node.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-config")
+    try:
+        yield "app:secret"
+    finally:
+        for node in cluster.nodes.values():
+            await node.call("ACL", "DELUSER", "app")
+
+
+async def test_a_cluster_that_does_not_tell_is_refused_unless_a_service_keeps_it(shared: EmbeddedCluster) -> None:
+    async with user_without_config(shared) as user:
+        with pytest.raises(
+            errors.ClusterUntold, match=r"and 2 more do not tell.*appendfsync always.*durability managed"
+        ):
+            await require(shared, user)
+        await require(shared, user, allow_unsafe_redis=True)
+        await require(shared, user, durability="managed")
+        async with set_to(shared, "maxmemory-policy", "volatile-lru", await a_replica(shared)):
+            with pytest.raises(errors.ClusterUnsafe, match="maxmemory-policy volatile-lru"):
+                await require(shared, user, durability="managed")
+
+
+async def test_who_keeps_the_cluster_itself_does_not_call_it_managed(shared: EmbeddedCluster) -> None:
+    with pytest.raises(errors.ClusterService, match="leave --durability managed out"):
+        await require(shared, durability="managed")
+
+
+@asynccontextmanager
+async def named(cluster: EmbeddedCluster, host: str) -> AsyncIterator[None]:
+    every = list(cluster.nodes)
+    async with (
+        set_to(cluster, "cluster-announce-hostname", host, *every),
+        set_to(cluster, "cluster-preferred-endpoint-type", "hostname", *every),
+    ):
+        yield
+        async with asyncio.timeout(30):
+            await _until_named(cluster, host)
+
+
+async def _until_named(cluster: EmbeddedCluster, host: str) -> None:
+    for node in cluster.nodes.values():
+        while str(await node.call("CLUSTER", "SHARDS")).count(host) < 2 * len(cluster.nodes):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("host", "version", "durability", "said"),
+    [
+        ("a.x.0001.use1.cache.amazonaws.com", (9, 0), "replica", "This is ElastiCache.*needs --durability managed"),
+        ("a.x.0001.use1.cache.amazonaws.com", (9, 0), "disk", "This is ElastiCache.*needs --durability managed"),
+        ("a.x.0001.use1.cache.amazonaws.com", (99, 0), "managed", "ElastiCache with version.*durability sync"),
+        ("a-0001-001.a.x.memorydb.us-east-1.amazonaws.com", (9, 0), "replica", "This is MemoryDB.*needs --durability"),
+    ],
+)
+async def test_a_managed_service_is_known_by_its_name(
+    shared: EmbeddedCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    version: tuple[int, int],
+    durability: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(faults, "LOGGED_SINCE", version)
+    async with user_without_config(shared) as user, named(shared, host):
+        await _until_named(shared, host)
+        with pytest.raises(errors.ClusterService, match=said):
+            await require(shared, user, durability=durability)
+
+
+async def test_services_that_keep_what_they_acknowledge_are_taken(
+    shared: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(faults, "LOGGED_SINCE", (7, 0))
+    for host, warned in (("a.memorydb.us-east-1.amazonaws.com", False), ("a.use1.cache.amazonaws.com.cn", True)):
+        caplog.clear()
+        async with user_without_config(shared) as user, named(shared, host):
+            await _until_named(shared, host)
+            await require(shared, user, durability="managed")
+        assert ("EffectiveDurability must be sync" in caplog.text) is warned
+
+
+async def test_a_slot_that_nobody_serves(shared: EmbeddedCluster) -> None:
+    owner = await shared.owner(5)
+    await owner.call("CLUSTER", "DELSLOTS", 5)
+    try:
+        with pytest.raises(errors.ClusterDown, match=rf"Not all 16384 slots are served.*:{owner.port} \(16383\)"):
+            await require(shared)
+    finally:
+        await owner.call("CLUSTER", "ADDSLOTS", 5)
+    await shared.settle()
+    await require(shared)
+
+
+async def test_a_cluster_most_of_whose_masters_are_dead() -> None:
+    async with own(node_timeout=0.5) as cluster:
+        first, *_ = await cluster.masters()
+        for node in list(cluster.nodes.values()):
+            if node not in (first, *(await cluster.replicas(first))):
+                await cluster.kill(node.id)
+        async with asyncio.timeout(30):
+            while b"cluster_state:ok" in await first.call("CLUSTER", "INFO"):
+                await asyncio.sleep(0.05)
+        with pytest.raises(errors.ClusterDown, match="The cluster is down"):
+            await require(cluster)
+
+
+async def test_an_older_redis(shared: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "LEAST_VERSION", (99, 0))
+    with pytest.raises(errors.ClusterTooOld, match=r"Older than Redis 7.0: 127.0.0.1:\d+ \(\d+\.\d+\).*and 2 more"):
+        await require(shared)
+
+
+async def test_masters_without_replicas_take_gifts_on_their_disks_only(caplog: pytest.LogCaptureFixture) -> None:
+    async with own(masters=3, replicas=0, settings={"min-replicas-to-write": "1"}) as cluster:
+        with pytest.raises(errors.ClusterAlone, match=r"Without a replica that is up: .* --durability disk"):
+            await require(cluster)
+        found = await require(cluster, durability="disk")
+    assert found.alone == 3
+    assert "a failover can lose gifts" in caplog.text
+
+
+async def test_a_replica_that_died_does_not_keep_a_server_from_starting(caplog: pytest.LogCaptureFixture) -> None:
+    async with own(node_timeout=0.5) as cluster:
+        id = await a_replica(cluster)
+        await cluster.kill(id)
+        found = await require(cluster)
+        assert found.silent == 1
+        assert f"127.0.0.1:{cluster.nodes[id].port} does not answer" in caplog.text
+        async with asyncio.timeout(30):
+            while not found.alone:
+                found = await require(cluster)
+        assert "Without a replica that is up" in caplog.text
+        assert "taken for dead" in caplog.text
+
+
+async def test_a_replica_that_hears_nothing_of_its_master(
+    shared: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "PROBE_TIMEOUT", 200)
+    id = await a_replica(shared)
+    await shared.cut(id)
+    try:
+        with pytest.raises(errors.ClusterUnconfirmed, match=r"not with 1 replica within 0 s: 127.0.0.1:\d+ \("):
+            await require(shared)
+        await require(shared, durability="disk")
+    finally:
+        await shared.join(id)
+    await require(shared)
+
+
+async def test_partitions_that_are_not_spread_over_the_masters_are_warned_of(
+    shared: EmbeddedCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    for probes, said in (
+        (PROBES[:1], "There are 3 masters for 1 partitions: 2 do nothing"),
+        (tuple(key for key in PROBES if slot_of(key) < 7000), "are spread unevenly over the masters"),
+    ):
+        caplog.clear()
+        async with checked(shared, probes=probes) as (found, _):
+            await found.require()
+        assert said in caplog.text
+
+
+@pytest.mark.skipif(not FaultShim.available(), reason="needs Linux and cc")
+async def test_clocks_that_are_apart(shared: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = await a_replica(shared)
+    try:
+        with FaultShim() as shim:
+            with monkeypatch.context() as patch:
+                for name, value in shim.env.items():
+                    patch.setenv(name, value)
+                await shared.restart(id)
+            await shared.settle()
+            await require(shared)
+            shim.step_clock(2.5)
+            said = rf"The clock of 127.0.0.1:{shared.nodes[id].port} is 2\.[45] s ahead"
+            with pytest.raises(errors.ClusterClocks, match=said):
+                await require(shared)
+            shim.clear()
+            await require(shared)
+            await shared.kill(id)
+    finally:
+        await shared.restart(id)
+        await shared.settle()
+
+
+async def until(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not met():
+            await asyncio.sleep(0.01)
+
+
+async def test_what_goes_wrong_later_is_told_until_it_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "CHECK_EVERY", 0.05)
+    async with own(node_timeout=0.5) as cluster, checked(cluster) as (found, health):
+        await found.require()
+        watch = asyncio.create_task(found.watch())
+        master, id = await a_master(cluster), await a_replica(cluster)
+        async with set_to(cluster, "appendfsync", "everysec", id):
+            await until(lambda: "appendfsync everysec" in health.problems.get("redis", ""))
+        await until(lambda: not health.problems)
+        await cluster.kill(master)
+        await until(lambda: found.failovers == 1 and found.alone == 1)
+        assert f"127.0.0.1:{cluster.nodes[master].port} does not answer" in health.degraded[PART]
+        assert "Without a replica that is up" in health.degraded[PART]
+        assert not health.problems
+        async with set_to(cluster, "appendfsync", "everysec", id):  # it is a master now
+            await until(lambda: "appendfsync everysec" in health.problems.get("redis", ""))
+        await cluster.restart(master)
+        await until(lambda: not health.problems and not health.degraded)
+        assert (found.alone, found.silent, found.failovers) == (0, 0, 1)
+        await end([watch])
