@@ -13,9 +13,9 @@ from gifting.archive.sealing import Sealer
 from gifting.archive.signer import find_signer, read_public
 from gifting.archive.store import Store
 from gifting.archive.verify import Verified, verify
-from gifting.ledger.keys import Keys
 from gifting.model.packing import pack
 from gifting.model.periods import starts
+from tests.support.keys import session_keys
 
 DAY = 86_400_000
 NEVER = 1 << 53
@@ -33,7 +33,7 @@ class Sealed:
 
     def __init__(self, redis: Any, store: Store, folder: Path) -> None:
         self.redis, self.store, self.folder = redis, store, folder
-        self.keys = Keys("gifting", 2)
+        self.keys = session_keys(2)
         self.file = SealFile(folder / "seals.jsonl")
         self.signer = find_signer(folder / "seal.key")
         self.made = 0

@@ -15,14 +15,14 @@ from typing import Any
 from gifting.archive.store import Store, open_store
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import find_binary
-from gifting.ledger.keys import Keys
 from tests.support.archiver import Follower
+from tests.support.keys import session_keys
 from tests.support.paths import ROOT
 from tests.support.postgres import Cluster, find_program, postgres_folder
 from tests.support.redis_server import free_port, redis_server
 from tests.support.server import Server
 
-KEYS = Keys("gifting", 16)
+KEYS = session_keys(16)
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 AOF = ["--aof-timestamp-enabled", "yes", "--auto-aof-rewrite-percentage", "0"]
 

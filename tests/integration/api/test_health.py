@@ -10,7 +10,7 @@ import pytest
 
 from gifting.errors import NotReady
 from gifting.health import Health
-from gifting.ledger.keys import Keys
+from tests.support.keys import session_keys
 from tests.support.proxy import Proxy
 from tests.support.server import Server
 
@@ -57,8 +57,8 @@ async def test_readyz_says_that_the_archive_is_behind_and_is_200(
 ) -> None:
     async with Server(tmp_path / "data", redis_url, archive_backlog=1) as server:
         assert await server.operator.call("GET", "/readyz") == {"ok": True}
-        await redis_client.hset(Keys("gifting", 1).meta, "archive", "one")
-        await redis_client.xadd("gifting:{p00}:ledger", {"e": b""})
+        await redis_client.hset(session_keys(1).meta, "archive", "one")
+        await redis_client.xadd(f"{session_keys(16).bases[0]}:ledger", {"e": b""})
         async with asyncio.timeout(20):
             while "degraded" not in (found := await server.operator.call("GET", "/readyz")):
                 await asyncio.sleep(0)

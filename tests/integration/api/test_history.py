@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from gifting import errors
-from tests.support.keys import new_key
+from tests.support.keys import new_key, session_keys
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -143,7 +143,7 @@ async def test_a_user_and_operators_with_a_reason_erase_what_is_personal(server:
         await bob.call("DELETE", path)
     with pytest.raises(errors.NoArchive):  # nobody follows these books
         await ann.call("DELETE", path)
-    await redis_client.hset("gifting:{p00}:meta", "archive", "some")
+    await redis_client.hset(session_keys(16).meta, "archive", "some")
     for reason in ("", "?reason=" + 201 * "x", "?reason=%07"):
         with pytest.raises(errors.BadMessage):
             await server.operator.call("DELETE", path + reason)

@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gifting import config, errors
-from gifting.ledger.keys import Keys
+from gifting import errors
 from gifting.model.catalog import load_catalog
 from gifting.model.prices import load_prices
 from gifting.model.regions import load_regions
+from tests.support.keys import session_keys
 from tests.support.server import Server
 
 CLOSED = '[[region]]\nid = "CU"\nallowed = false\nterms = "Not offered."\n'
@@ -142,7 +142,7 @@ async def test_what_is_left_of_a_budget_counts(server: Server, redis_client: Any
         said = await ask(server, region="JP")
         return {one["promotion"] for one in said["packages"][-1]["offers"]}
 
-    key = Keys(config.load({}, environ={}).key_prefix, 16).promotion("scarce")
+    key = session_keys(16).promotion("scarce")
     for used, found in ((0, {"scarce"}), (50, {"scarce"}), (51, set())):
         await redis_client.hset(key, "used", used)
         assert await offered() == found

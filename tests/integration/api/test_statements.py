@@ -12,6 +12,7 @@ import pytest
 from gifting import errors
 from gifting.api.statements import StatementReply
 from gifting.model.periods import month_of, show_period
+from tests.support.keys import session_keys
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -75,7 +76,7 @@ async def test_who_never_earned_has_nothing_then_either(server: Server) -> None:
 async def test_an_erasure_takes_nothing_from_it(server: Server, redis_client: Any) -> None:
     path = f"/v1/creators/host/statements/{await this_month(redis_client)}"
     before = await server.operator.call("GET", path)
-    await redis_client.hset("gifting:{p00}:meta", "archive", "some")
+    await redis_client.hset(session_keys(16).meta, "archive", "some")
     await server.operator.call("DELETE", "/v1/users/host/personal-data?reason=asked")
     after = await server.operator.call("GET", path)
     assert (after["closing"], after["lines"][:-1]) == (before["closing"], before["lines"][:-1])

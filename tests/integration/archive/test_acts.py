@@ -17,14 +17,13 @@ from gifting.archive.schema import acts
 from gifting.archive.store import Store
 from gifting.ledger.acts import ABOUT_MAX
 from gifting.ledger.clock import in_ms
-from gifting.ledger.keys import Keys
 from gifting.ledger.meta import ARCHIVE
 from tests.support.archive import rows_of
-from tests.support.keys import new_key
+from tests.support.keys import new_key, session_keys
 from tests.support.server import Server
 from tests.support.world import a_world
 
-KEYS = Keys("gifting", 1)
+KEYS = session_keys(1)
 
 
 async def add(redis: Redis, *numbers: int) -> None:

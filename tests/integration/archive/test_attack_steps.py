@@ -20,16 +20,16 @@ from gifting.archive.store import Store
 from gifting.archive.trimming import Trimmer
 from gifting.client import Client
 from gifting.ledger.clock import in_ms
-from gifting.ledger.keys import Keys
 from gifting.model.periods import month_of, preceding
 from tests.support.archive import assert_whole, rows_of, stream_of
 from tests.support.archiver import Follower, dying, has_all, until
+from tests.support.keys import session_keys
 from tests.support.sealed import Sealed
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.attack, pytest.mark.slow]
 
-KEYS = Keys("gifting", 16)
+KEYS = session_keys(16)
 
 PLACES = {
     "ARCHIVER": "gifting.archive.archiver:Archiver",

@@ -14,10 +14,10 @@ from gifting.archive.archiver import Archiver
 from gifting.archive.history import History
 from gifting.archive.reading import Archive
 from gifting.archive.store import Store
-from gifting.ledger.keys import Keys
 from gifting.model.money import make_key, parse_key
+from tests.support.keys import session_keys
 
-KEYS = Keys("gifting", 1)
+KEYS = session_keys(1)
 NOW = 1_700_000_000_000
 KINDS = ["grant", "debit"]
 

@@ -17,8 +17,8 @@ import pytest
 from redis.asyncio import Redis
 
 from gifting.archive.store import open_store
-from gifting.ledger.keys import Keys
 from tests.support.archive import assert_whole
+from tests.support.keys import session_keys
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,7 @@ def archiver_of(pid: int) -> psutil.Process | None:
 
 
 async def is_caught_up(redis: Any) -> bool:
-    for base in Keys("gifting", 16).bases:
+    for base in session_keys(16).bases:
         last = await redis.xrevrange(f"{base}:ledger", count=1)
         if last and await redis.get(f"{base}:archived") != last[0][0]:
             return False
@@ -65,7 +65,7 @@ async def stopped_is_whole(server: Server) -> int:
     store = open_store(f"sqlite:///{server.data_dir / 'archive.db'}")
     try:
         async with Redis.from_url(url) as client:
-            return await assert_whole(store, client, Keys("gifting", 16))
+            return await assert_whole(store, client, session_keys(16))
     finally:
         await store.close()
         await embedded.stop()
@@ -126,7 +126,7 @@ async def test_a_command_that_is_killed_again_and_again_archives_each_item_once(
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
         store = open_store(archive_url)
-        assert await assert_whole(store, redis_client, Keys("gifting", 16)) == 241
+        assert await assert_whole(store, redis_client, session_keys(16)) == 241
         await store.close()
 
 

@@ -16,6 +16,7 @@ from gifting.errors import BadSetting
 from gifting.ledger.audit import find_books
 from gifting.ledger.embedded import EmbeddedRedis
 from tests.support.accounts import add_to_account
+from tests.support.keys import session_keys
 from tests.support.tampering import World, a_full_world
 
 pytestmark = pytest.mark.slow
@@ -88,7 +89,7 @@ async def test_the_partitions_are_those_of_the_data(world: World, redis_url: str
 @pytest.mark.attack
 @pytest.mark.parametrize("partitions", ["0", "257", "x"])
 async def test_a_number_of_partitions_that_is_none_is_refused(redis_client: Any, partitions: str) -> None:
-    await redis_client.hset("gifting:{p00}:meta", "partitions", partitions)
+    await redis_client.hset(session_keys(16).meta, "partitions", partitions)
     with pytest.raises(BadSetting, match=f"Redis has '{partitions}' partitions by gifting:{{p00}}:meta"):
         await find_books(redis_client, "gifting", "Redis")
 

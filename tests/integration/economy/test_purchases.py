@@ -21,12 +21,11 @@ from gifting import errors
 from gifting.client.admin import Admin
 from gifting.economy.providers.sandbox.cards import CARDS, Fate
 from gifting.economy.providers.signature import sign
-from gifting.ledger.keys import Keys
 from gifting.model.money import make_key
 from gifting.model.orders import pack_order, unpack_order
 from gifting.model.protection import Protection, write_protection
 from gifting.wire.codec import JSON
-from tests.support.keys import new_key
+from tests.support.keys import new_key, session_keys
 from tests.support.paths import ROOT
 from tests.support.raw import TEXT, Raw
 from tests.support.server import SECRET, Server
@@ -53,7 +52,7 @@ class Shop:
         self.redis = redis
 
     async def buyer(self, user: str = "ann", region: str = "DE", age: int = 30) -> Admin:
-        key = f"{Keys('gifting', 16).base(user)}:accounts"
+        key = f"{session_keys(16).base(user)}:accounts"
         await self.redis.hset(key, user, write_protection(Protection(asked=1)))
         return self.server.caller(user, "viewer", region=region, age=age)
 
@@ -296,7 +295,7 @@ async def test_what_was_said_before_paying_holds_whatever_the_region_says_later(
 
 async def older(redis: Redis, order_id: str) -> None:
     """As an older version wrote the order: without the terms."""
-    key = Keys("gifting", 16).orders("ann")[0]
+    key = session_keys(16).orders("ann")[0]
     kept = await redis.hget(key, order_id)
     assert isinstance(kept, bytes)
     await redis.hset(key, order_id, pack_order(replace(unpack_order(kept), terms="")))
@@ -347,7 +346,7 @@ async def test_what_is_refused_leaves_every_byte_as_it_was(
 
 async def test_the_first_purchase_asks_for_a_limit_which_then_holds(shop: Shop) -> None:
     buyer = await shop.buyer()
-    await shop.redis.hdel(f"{Keys('gifting', 16).base('ann')}:accounts", "ann")
+    await shop.redis.hdel(f"{session_keys(16).base('ann')}:accounts", "ann")
     key = new_key()
     with pytest.raises(errors.LimitsUnasked):
         await begin(buyer, key)

@@ -19,13 +19,12 @@ from gifting.archive.reading import Archive
 from gifting.archive.store import Store, open_store
 from gifting.economy.economy import Economy
 from gifting.ledger.audit import audit
-from gifting.ledger.keys import Keys
 from gifting.model.packing import unpack
 from gifting.model.protection import Protection, write_protection
 from gifting.model.reversals import Given, Returned, Taken
 from gifting.rulebook import Rulebook
 from tests.support.accounts import account_of
-from tests.support.keys import new_key
+from tests.support.keys import new_key, session_keys
 from tests.support.server import Server
 from tests.support.world import World
 
@@ -150,7 +149,7 @@ async def test_what_was_given_since_a_purchase_is_listed(tmp_path: Path, redis_u
     async with Server(tmp_path / "data", redis_url, archive=url, providers="sandbox") as server:
         await server.room("r1")
         await redis_client.hset(
-            f"{Keys('gifting', 16).base('ann')}:accounts", "ann", write_protection(Protection(asked=1))
+            f"{session_keys(16).base('ann')}:accounts", "ann", write_protection(Protection(asked=1))
         )
         buyer, operator = server.caller("ann", "viewer", region="DE", age=30), server.caller("op", "operator")
         await server.operator.grant_each(["ann"], 100)

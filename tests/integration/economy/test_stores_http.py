@@ -17,12 +17,11 @@ pytest.importorskip("appstoreserverlibrary")
 pytest.importorskip("google.auth")
 
 from gifting.client.admin import Admin
-from gifting.ledger.keys import Keys
 from gifting.model.protection import Protection, write_protection
 from tests.integration.economy.test_stores import STORE, of_apple, of_google
 from tests.support.apple import Store, now_ms
 from tests.support.http_server import HttpServer
-from tests.support.keys import new_key
+from tests.support.keys import new_key, session_keys
 from tests.support.play import Play, a_purchase, bought_push, push_token
 from tests.support.server import Server
 
@@ -73,7 +72,7 @@ class Shop:
 
 @pytest.fixture
 async def shop(tmp_path: Path, redis_url: str, redis_client: Redis) -> AsyncIterator[Shop]:
-    key = f"{Keys('gifting', 16).base('ann')}:accounts"
+    key = f"{session_keys(16).base('ann')}:accounts"
     await redis_client.hset(key, "ann", write_protection(Protection(asked=1)))
     async with Play() as play, HttpServer(lambda _: (200, {"hasMore": False})) as apple:
         settings = of_apple(tmp_path, apple_api=apple.url) | of_google(tmp_path, play)

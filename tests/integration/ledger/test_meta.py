@@ -15,6 +15,7 @@ from gifting.health import Health
 from gifting.ledger.meta import CHANGES_MAX, SHARED, read_changes
 from gifting.model.pseudonym import SALT_SIZE
 from gifting.tasks import Vital
+from tests.support.keys import session_keys
 from tests.support.world import World, a_world
 
 OTHERS = {
@@ -70,7 +71,7 @@ async def test_all_nodes_have_one_salt_and_other_data_another(redis_client: Redi
 
 
 async def test_data_of_an_older_version_takes_what_the_first_node_has(redis_client: Redis, redis_url: str) -> None:
-    await redis_client.hset("gifting:{p00}:meta", "partitions", "16")
+    await redis_client.hset(session_keys(16).meta, "partitions", "16")
     async with a_world(redis_url, dedupe_window=300) as world:
         assert await world.redis.hget(world.ledger.keys.meta, "dedupe_window") == b"300"
 

@@ -13,6 +13,7 @@ from gifting.ledger import bans, reports
 from gifting.ledger.account import Frozen
 from gifting.ledger.audit import audit
 from gifting.model.reports import Report
+from tests.support.keys import session_keys
 from tests.support.world import World, a_world
 
 
@@ -98,7 +99,7 @@ async def test_reports_are_kept_until_they_are_closed(world: World) -> None:
     with pytest.raises(errors.NotFound):
         await world.ledger.reports.close(first)
     await world.ledger.reports.close(second)
-    assert await world.redis.exists("gifting:{p00}:reporters") == 0
+    assert await world.redis.exists(f"{session_keys(16).bases[0]}:reporters") == 0
 
 
 @pytest.mark.attack

@@ -12,11 +12,11 @@ from redis.asyncio import Redis
 from gifting import errors
 from gifting.ledger import trimming
 from gifting.ledger.halt import FIELD, open_books
-from gifting.ledger.keys import Keys
 from gifting.ledger.trimming import Trimmed, raise_archived, read_trimmed, trim
 from gifting.model.effects import Kind
 from tests.support.accounts import account_of
 from tests.support.archived import archive_all, archive_and_trim
+from tests.support.keys import session_keys
 from tests.support.lua import hook
 from tests.support.orders import anyone, draft, paid, said
 from tests.support.world import World, a_world
@@ -68,7 +68,7 @@ async def test_nothing_goes_that_is_not_archived_or_not_old(world: World) -> Non
 
 
 async def test_the_cut_is_exact_by_redis_clock(world: World) -> None:
-    base, keys = "gifting:{p00}", world.ledger.keys
+    base, keys = world.ledger.keys.bases[0], world.ledger.keys
     await world.redis.delete(f"{base}:ledger")
     for at in range(1000):
         await world.redis.xadd(f"{base}:ledger", {"e": b""}, id=f"{10_000 + at}-1")
@@ -97,7 +97,7 @@ async def test_nothing_goes_while_the_ledger_is_halted(world: World) -> None:
 
 
 async def test_a_large_backlog_goes_in_pieces(world: World) -> None:
-    base = "gifting:{p01}"
+    base = world.ledger.keys.bases[1]
     await world.redis.delete(f"{base}:ledger")
     pipe = world.redis.pipeline(transaction=False)
     for at in range(25_050):
@@ -198,7 +198,7 @@ class Busy:
 
 
 async def test_what_becomes_old_meanwhile_is_left_for_the_next_time(redis_client: Any) -> None:
-    keys = Keys("gifting", 1)
+    keys = session_keys(1)
     busy = Busy(redis_client, keys.bases[0])
     for number in (1, 2, 3):
         await redis_client.xadd(f"{keys.bases[0]}:ledger", {"e": b""}, id=f"{number}-0")

@@ -11,14 +11,13 @@ import pytest
 
 from gifting.archive.store import open_store
 from gifting.client.inbox import of_user
-from gifting.ledger.keys import Keys
 from gifting.ledger.notices import Notice
 from gifting.model.events import BudgetEvent, ReminderEvent
 from gifting.model.values import Result
 from gifting.transport.notices import UNTOLD_MAX
 from gifting.wire.codec import JSON
 from tests.support.gateway import Lone
-from tests.support.keys import new_key
+from tests.support.keys import new_key, session_keys
 from tests.support.raw import TEXT, Raw, says
 from tests.support.server import Server
 
@@ -76,7 +75,7 @@ async def test_the_sockets_on_every_process_hear_it_once(redis_url: str, redis_c
         await viewer.call("POST", "/v1/rooms/r1/gifts", {"gift": "spark", "key": new_key(), "count": 3})
         assert [await heard(raw, budget(80)) for raw in sockets] == [[budget(80)]] * 3
         told = msgspec.msgpack.encode(Notice("ann", ReminderEvent(60, 8)))
-        await redis_client.spublish(Keys("gifting", 1).notices, told)
+        await redis_client.spublish(session_keys(1).notices, told)
         assert [await heard(raw, reminder(60, 8)) for raw in sockets] == [[reminder(60, 8)]] * 3
 
 
@@ -104,7 +103,7 @@ async def test_a_creator_hears_on_every_process_that_the_money_goes_elsewhere(
         await there.operator.grant_each(["ann", "host"], 5)
         await here.caller("host", "creator", mfa=True).call("GET", "/v1/creators/host")
         last = msgspec.msgpack.encode(Notice("ann", ReminderEvent(60, 8)))
-        await redis_client.spublish(Keys("gifting", 1).notices, last)
+        await redis_client.spublish(session_keys(1).notices, last)
         assert await heard(stranger, reminder(60, 8)) == [reminder(60, 8)]
         story = (await host.call("GET", "/v1/users/host/history?type=limits"))["entries"]
         assert [(one["about"], one["value"], one["by"]) for one in story] == [
