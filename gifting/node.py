@@ -28,7 +28,6 @@ from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.notices import read_notice
-from gifting.ledger.safety import watch_safety
 from gifting.ledger.upkeep import PERIOD
 from gifting.model.packing import unpack
 from gifting.rulebook import Rulebook, Rules
@@ -166,8 +165,7 @@ class Node:
         host, port = self._listeners[0].getsockname()[:2]
         own = Address(address(self.settings, reached_by(host), port), self.settings.tls_cert)
         works |= self.economy.works(own)
-        if not self.settings.allow_unsafe_redis:
-            works["safety"] = watch_safety(self.ledger.redis, self.health)
+        works["safety"] = self.ledger.engine.watch(self.health)
         return works
 
     async def _serve(self, ready: Callable[[], None]) -> None:

@@ -35,6 +35,9 @@ BOOKKEEPING: Final = (
 )
 """Scripts after whose failure, as after one of ``commit``, nothing more is written."""
 
+HOUSEKEEPING: Final = ("creator_put", "person_put", "room_end", "room_open", "room_rules")
+"""Scripts that change what a gift's room and host say to it."""
+
 Unsure = type[errors.LedgerUnavailable | errors.OutcomeUnknown | errors.Unconfirmed]
 """What a failed call means where it may have been done all the same: LedgerUnavailable where that changes nothing,
 OutcomeUnknown where it may be asked again with its key, Unconfirmed where it has none.
@@ -70,14 +73,22 @@ class Calls:
     """Redis as the parts of the ledger use it.
 
     ``now`` gives the time as the scripts take it: '' lets Redis' own clock decide, so that nodes whose clocks differ
-    agree; tests give a time in ms.
+    agree; tests give a time in ms. ``changed`` is told the keys of what may now be other than gifts have found it.
     """
 
-    def __init__(self, redis: BinaryRedis, keys: Keys, halt: Halt, now: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        redis: BinaryRedis,
+        keys: Keys,
+        halt: Halt,
+        now: Callable[[], str],
+        changed: Callable[[list[str]], None] = lambda _: None,
+    ) -> None:
         self.redis = redis
         self.keys = keys
         self.halt = halt
         self.now = now
+        self._changed = changed
 
     async def timed(
         self, name: str, keys: list[str], options: Any, *, unsure: Unsure = errors.LedgerUnavailable
@@ -99,3 +110,6 @@ class Calls:
                 if name in BOOKKEEPING:
                     self.halt.pull(f"{name}: {error}")
             raise translate(error, unsure) from None
+        finally:
+            if name in HOUSEKEEPING:
+                self._changed(keys)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from gifting.ledger.batcher import Batcher
 from gifting.ledger.commit import EVENT, LIKE
 from gifting.ledger.commit_keys import SPOTS_CACHED, Spot, room_spot
+from gifting.ledger.engine import AnyBatcher
 from gifting.ledger.likes import Fold
 from gifting.model import events
 from gifting.model.packing import pack
@@ -16,7 +16,7 @@ from gifting.model.values import Done, RoomRef
 class FreeEvents:
     """Sends them through the batcher. ``like_interval``: seconds between two like events of a room, at least."""
 
-    def __init__(self, batcher: Batcher, like_interval: float) -> None:
+    def __init__(self, batcher: AnyBatcher, like_interval: float) -> None:
         self._batcher = batcher
         self._interval = like_interval
         self._likes: dict[str, Fold] = {}

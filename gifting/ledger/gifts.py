@@ -11,10 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gifting.errors import BadAmount, GiftingError, LedgerUnavailable, UnknownGift
-from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.commit import GIFT
 from gifting.ledger.commit_keys import Spot, bucket_spot, room_spot
+from gifting.ledger.engine import AnyBatcher
 from gifting.ledger.keys import BUCKET_MS, Keys
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.status import status_of
@@ -71,7 +71,7 @@ class Gifts:
     """Sends gifts of the catalog, and looks up what became of them. ``salt`` gives that of pseudonyms."""
 
     def __init__(
-        self, batcher: Batcher, keys: Keys, catalog: Catalog, lookup: Lookup, salt: Callable[[], bytes]
+        self, batcher: AnyBatcher, keys: Keys, catalog: Catalog, lookup: Lookup, salt: Callable[[], bytes]
     ) -> None:
         self._batcher = batcher
         self._keys = keys

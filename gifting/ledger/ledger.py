@@ -12,22 +12,19 @@ from gifting.config import Settings
 from gifting.health import Health
 from gifting.ledger.accounts import Accounts
 from gifting.ledger.acts import Acts
-from gifting.ledger.address import Address
 from gifting.ledger.bans import Bans
-from gifting.ledger.batcher import Batcher
 from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
 from gifting.ledger.cases import Cases
 from gifting.ledger.comments import Comments
-from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.connector import Connector
 from gifting.ledger.creators import Creators
 from gifting.ledger.deliveries import Deliveries
+from gifting.ledger.engine import OneRedis, open_engine
 from gifting.ledger.erasures import Erasures
 from gifting.ledger.free_events import FreeEvents
 from gifting.ledger.gifts import Gifts
 from gifting.ledger.halt import Halt
 from gifting.ledger.held import Held
-from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import Lookup
 from gifting.ledger.meta import Meta
 from gifting.ledger.notices import Notices
@@ -42,7 +39,6 @@ from gifting.ledger.reports import Reports
 from gifting.ledger.reversals import Reversals
 from gifting.ledger.revocations import Revocations
 from gifting.ledger.rooms import Rooms
-from gifting.ledger.safety import require_safe
 from gifting.ledger.sandbox import SandboxBooks
 from gifting.ledger.spending import SpendingReader
 from gifting.ledger.sweep import Sweeper
@@ -80,13 +76,14 @@ class Ledger:
         self.catalog = catalog
         self._vital = vital
         self._connecting: asyncio.Task[None] | None = None
-        self.keys = keys = Keys(settings.key_prefix, settings.partitions)
-        self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
+        self.engine = open_engine(url, settings)
+        self.keys = keys = self.engine.keys
+        self.redis = self.engine.redis
         self.halt = Halt(self.redis, keys.meta, vital.health, self._halted)
         self.meta = Meta(self.redis, keys.meta, settings)
         self.lookup = Lookup(self.redis, keys, settings, self.meta)
         self.upkeep = Upkeep(self.redis, keys, settings, vital.health, self.meta, self.lookup, now, monotonic)
-        calls = Calls(self.redis, keys, self.halt, now)
+        calls = Calls(self.redis, keys, self.halt, now, self.engine.forget)
         self.rooms = Rooms(calls, settings)
         self.people = People(calls)
         self.reports = Reports(calls)
@@ -113,10 +110,15 @@ class Ledger:
         self.erasures = Erasures(calls)
         self.acts = Acts(calls)
         self.revocations = Revocations(calls, settings.token_ttl_max)
-        self.connector = Connector(Address(url), settings.ledger_timeout)
-        self.batcher = Batcher(self.connector, keys.chain, settings, now, self.halt.pull)
+        self.batcher = self.engine.batcher(now, self.halt.pull)
         self.gifts = Gifts(self.batcher, keys, catalog, self.lookup, lambda: self.meta.salt)
         self.free = FreeEvents(self.batcher, settings.like_interval)
+
+    @property
+    def connector(self) -> Connector:
+        """The connection to one Redis."""
+        assert isinstance(self.engine, OneRedis)
+        return self.engine.connector
 
     async def start(self) -> None:
         """Check that Redis, its data and the catalog fit the settings, and begin to take gifts.
@@ -128,15 +130,16 @@ class Ledger:
         """
         self.check_rate(self.catalog)
         try:
-            await require_safe(self.redis, allow_unsafe=self.settings.allow_unsafe_redis)
+            await self.engine.require(self._vital.health)
             await self.meta.agree()
+            await self.engine.bear()
             await self.halt.look()
             await self.upkeep.round()
         except REDIS_ERRORS as error:
             raise errors.NoRedis(f"Redis can't be used: {str(error).rstrip('.')}.") from None
         await self.revocations.sync()  # no revoked token is let in, from the first
         await self.bans.sync()
-        self._connecting = self._vital.start("ledger: connection", self.connector.run(), self.batcher.fall)
+        self._connecting = self._vital.start("ledger: connection", self.engine.run(), self.batcher.fall)
 
     def check_rate(self, catalog: Catalog) -> None:
         """The script computes coins × numerator + remainder, which must stay exact for the dearest send.
@@ -194,4 +197,4 @@ class Ledger:
         if self._connecting is not None:
             await end([self._connecting])
         await self.halt.end()
-        await self.redis.aclose()
+        await self.engine.close()

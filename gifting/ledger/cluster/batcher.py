@@ -71,7 +71,7 @@ class ClusterBatcher:
         self._debits = [
             Debits(slots[number], calls, way, numbers, self._credit) for number, calls in enumerate(self._debit_calls)
         ]
-        self._frees = [Frees(slot, b"", way, now) for slot in slots]
+        self._frees = [Frees(base, way, now) for base in keys.bases]
         self.use_commission(0)
         self._open = [0, 0]
         self._closed: Callable[[], errors.GiftingError] | None = None

@@ -91,7 +91,7 @@ class CreditCalls:
         self._keys = bulks(mark_keys(base))
         self._options = options
         self._now = now
-        self._call = ScriptCall("credit")
+        self._call = ScriptCall("credit", base)
         self.load_script = self._call.load_script
 
     def use(self, options: bytes) -> None:

@@ -114,7 +114,7 @@ class DebitCalls:
         self._numbers = numbers
         self._options = options
         self._now = now
-        self._call = ScriptCall("debit")
+        self._call = ScriptCall("debit", base)
         self.load_script = self._call.load_script
 
     def use(self, options: bytes) -> None:

@@ -14,6 +14,7 @@ from gifting import errors
 from gifting.ledger.cluster.debits import Way
 from gifting.ledger.cluster.link import Call
 from gifting.ledger.cluster.script_call import ScriptCall
+from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.commit import PendingCommit, abandon, deliver, pack_batch, read_replies, refuse
 from gifting.ledger.queue import Queue
 from gifting.ledger.redis_errors import Fate, fate
@@ -22,14 +23,14 @@ _NO_CHAIN: Final = (b"", b"")
 
 
 class Frees:
-    """A lane. ``options`` and ``now`` are what the script takes."""
+    """A lane of the partition whose keys begin with ``base``; ``now`` is the script's time."""
 
-    def __init__(self, slot: int, options: bytes, way: Way, now: Callable[[], str]) -> None:
-        self._slot = slot
-        self._options = options
+    def __init__(self, base: str, way: Way, now: Callable[[], str]) -> None:
+        self._slot = slot_of(base)
+        self._options = b""
         self._way = way
         self._now = now
-        self._calls = ScriptCall("commit")
+        self._calls = ScriptCall("commit", base)
         self._loop = asyncio.get_running_loop()
         self.queue = Queue(0, 2**31)
         self._flying: list[PendingCommit] = []
@@ -41,7 +42,7 @@ class Frees:
         return bool(self.queue.size or self._flying)
 
     def use(self, options: bytes) -> None:
-        """Other options, from the next call on."""
+        """What the script takes, from the next call on."""
         self._options = options
 
     def append(self, item: PendingCommit) -> None:

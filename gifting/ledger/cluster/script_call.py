@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from gifting.ledger import scripts
-from gifting.ledger.resp import bulk
+from gifting.ledger.resp import bulk, bulks
 
 _ONE = b"$%d\r\n%b\r\n"
 
 
 class ScriptCall:
-    """Calls of one script. All of a partition's go to one master, which may have forgotten it."""
+    """Calls of one script in the partition whose keys begin with ``base``. All go to one master, which may have
+    forgotten it.
+    """
 
-    def __init__(self, name: str) -> None:
-        self._by_name = bulk(b"EVALSHA") + bulk(scripts.sha(name).encode())
-        self._by_text = bulk(b"EVAL") + bulk(scripts.source(name).encode())
+    def __init__(self, name: str, base: str) -> None:
+        self._by_name = bulk(b"EVALSHA") + bulk(scripts.sha(name, cluster=True).encode())
+        self._by_text = bulk(b"EVAL") + bulk(scripts.source(name, cluster=True).encode())
+        absent = scripts.never(base)
+        self._absent, self._absent_count = bulks([*absent]), len(absent)
         self._loaded = True
 
     def pack(self, keys: bytes, keys_count: int, arguments: Sequence[bytes]) -> bytes:
@@ -25,7 +29,8 @@ class ScriptCall:
         self._loaded = True
         count = len(arguments)
         said = [part for argument in arguments for part in (len(argument), argument)]
-        return _head(keys_count, count) % (script, keys, _ONE * count % tuple(said))
+        items = _ONE * count % tuple(said)
+        return _head(keys_count + self._absent_count, count) % (script, keys + self._absent, items)
 
     def load_script(self) -> None:
         """Redis has forgotten it: the next call brings it along."""

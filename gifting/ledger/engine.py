@@ -1,0 +1,117 @@
+"""What a ledger stands on: one Redis, or a Redis Cluster, as the URL says. Nothing above it knows which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gifting.config import Settings
+from gifting.health import Health
+from gifting.ledger.address import Address
+from gifting.ledger.batcher import Batcher
+from gifting.ledger.cluster.address import ClusterAddress, is_cluster
+from gifting.ledger.cluster.batcher import ClusterBatcher
+from gifting.ledger.cluster.birth import bear
+from gifting.ledger.cluster.link import Pace
+from gifting.ledger.cluster.links import Links
+from gifting.ledger.cluster.slots import tags
+from gifting.ledger.connect import BinaryRedis, connect
+from gifting.ledger.connector import Connector
+from gifting.ledger.keys import Keys
+from gifting.ledger.safety import require_safe, watch_safety
+
+LINK_PAUSE: Final = 0.01
+"""Seconds between two rounds of a link, where ``batch_pause`` says nothing else."""
+
+AnyBatcher = Batcher | ClusterBatcher
+
+
+class OneRedis:
+    """All that is done per event goes over one connection, by which what is published comes too."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._settings = settings
+        self.keys = Keys(settings.key_prefix, settings.partitions)
+        self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
+        self.connector = Connector(Address(url), settings.ledger_timeout)
+
+    def batcher(self, now: Callable[[], str], halted: Callable[[str], None]) -> AnyBatcher:
+        """What commits gifts and free events; ``now`` and ``halted`` as it takes them."""
+        return Batcher(self.connector, self.keys.chain, self._settings, now, halted)
+
+    async def require(self, health: Health) -> None:
+        """Refuse what may lose acknowledged gifts. Raises StartError, RedisError, OSError."""
+        await require_safe(self.redis, allow_unsafe=self._settings.allow_unsafe_redis)
+
+    async def bear(self) -> None:
+        """Nothing has to be said of partitions that are all in one place."""
+
+    async def watch(self, health: Health) -> None:
+        """For ever: what :meth:`require` looks at."""
+        if not self._settings.allow_unsafe_redis:
+            await watch_safety(self.redis, health)
+
+    def forget(self, names: list[str]) -> None:
+        """What rooms are is asked of Redis each time."""
+
+    async def run(self) -> None:
+        """For ever: keep the connection."""
+        await self.connector.run()
+
+    async def close(self) -> None:
+        await self.redis.aclose()
+
+
+class ClusterEngine:
+    """One link per master for all that is done per event; ``map`` says where partitions are."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._settings = settings
+        self.keys = Keys(settings.key_prefix, settings.partitions, tags(settings.partitions))
+        replicas = int(settings.durability == "replica")
+        self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
+        self.address = ClusterAddress(url)
+        self.map = self.redis.router.map
+        self.redis.router.replicas = replicas
+        pace = Pace(settings.batch_pause or LINK_PAUSE, replicas, settings.ledger_timeout)
+        self.links = Links(self.map, self.address, pace)
+        self._batcher: ClusterBatcher | None = None
+
+    def batcher(self, now: Callable[[], str], halted: Callable[[str], None]) -> AnyBatcher:
+        """As :meth:`OneRedis.batcher`."""
+        self._batcher = ClusterBatcher(self.links, self.keys, self._settings, now, halted, self._note_hole)
+        return self._batcher
+
+    def _note_hole(self, source: int, destination: int) -> None:
+        """Something that the first owes the second has not come: the relay finds it in its next round."""
+
+    async def require(self, health: Health) -> None:
+        """Refuse what may lose acknowledged gifts. Raises StartError, RedisError, OSError."""
+        await self.map.refresh()
+
+    async def bear(self) -> None:
+        """At the first start: say in each partition that it is there."""
+        await bear(self.redis, self.keys)
+
+    async def watch(self, health: Health) -> None:
+        """For ever: what :meth:`require` looks at."""
+
+    def forget(self, names: list[str]) -> None:
+        """These keys, of rooms or of what a host has decided, have been changed by this node."""
+        if self._batcher is not None:
+            self._batcher.rooms.forget(names)
+
+    async def run(self) -> None:
+        """For ever: keep the links."""
+        await self.links.run()
+
+    async def close(self) -> None:
+        await self.redis.aclose()
+
+
+Engine = OneRedis | ClusterEngine
+
+
+def open_engine(url: str, settings: Settings) -> Engine:
+    """By the URL. Raises BadSetting: it can't be read."""
+    return ClusterEngine(url, settings) if is_cluster(url) else OneRedis(url, settings)
