@@ -24,8 +24,8 @@ from gifting.economy.providers.sandbox.sender import Address
 from gifting.errors import BadCatalog, BadSetting, GiftingError, LedgerHalted
 from gifting.files import count_open, raise_limit
 from gifting.hub.hub import Hub
+from gifting.ledger.cluster.feed import ClusterFeed
 from gifting.ledger.embedded import EmbeddedRedis
-from gifting.ledger.feed import Feed
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.notices import read_notice
 from gifting.ledger.upkeep import PERIOD
@@ -99,18 +99,13 @@ class Node:
         self.archive = Archive(settings.archive_url())
         self.ledger.lookup.older = older = partial(find_gift, self.archive, self.ledger.keys)
         self.economy = Economy(self.ledger, settings, self.rulebook, lambda: self.keeper.secrets, older)
-        self.feed = Feed(
-            self.ledger.connector,
-            self.ledger.keys.channels(),
-            f"{settings.key_prefix}:heartbeat:{self.name}",
-            settings.heartbeat_timeout,
-            self.hub.receive,
-            self.hub.resync,
-            {
-                self.ledger.keys.balances: lambda told: self.gateway.wallets.changed(*unpack(told)),
-                self.ledger.keys.notices: lambda told: self.gateway.heard(read_notice(told)),
-            },
-        )
+        beside = {
+            self.ledger.keys.balances: lambda told: self.gateway.wallets.changed(*unpack(told)),
+            self.ledger.keys.notices: lambda told: self.gateway.heard(read_notice(told)),
+        }
+        self.feed = self.ledger.engine.feed(self.name, self.hub.receive, self.hub.resync, beside)
+        if isinstance(self.feed, ClusterFeed):
+            self.hub.source = self.feed
         self.health.check("feed", lambda: "" if self.feed.healthy else "No events are heard from Redis.")
 
     def _use_rules(self, rules: Rules) -> None:

@@ -146,10 +146,11 @@ def _take_in(message: bytes) -> Callable[[Stage], Call]:
     def make(stage: Stage) -> Call:
         connection, line = stage.connection(MSGPACK), stage.line()
         data, reply = masked(BINARY, message), bulk(samples.REPLY)
+        batcher = stage.ledger.one
 
         def call() -> None:
             connection.data_received(data)
-            stage.ledger.batcher._send()
+            batcher._send()
             line.data_received(reply)
             connection.flush()
 

@@ -16,6 +16,7 @@ from gifting.config import load
 from gifting.hub.hub import Hub
 from gifting.hub.room import Room
 from gifting.ledger.connection import Connection as Line
+from gifting.ledger.batcher import Batcher
 from gifting.ledger.ledger import Ledger
 from gifting.model import events
 from gifting.model.catalog import load_catalog
@@ -85,13 +86,19 @@ async def empty_snapshot(room: RoomRef) -> Snapshot:
 class OfflineLedger(Ledger):
     """The real ledger, never started: gifts queue and stay."""
 
+    @property
+    def one(self) -> Batcher:
+        """The batcher of one Redis."""
+        assert isinstance(self.batcher, Batcher)
+        return self.batcher
+
     def forget_queue(self) -> None:
         """As if all that is queued had gone out."""
-        self.batcher._queue.clear()
+        self.one._queue.clear()
 
     def take_queue(self) -> list[Any]:
         """What is queued, and queued no longer."""
-        items = list(self.batcher._queue)
+        items = list(self.one._queue)
         self.forget_queue()
         return items
 

@@ -16,7 +16,7 @@ from gifting.economy.providers.base import Reason
 from gifting.errors import all_errors
 from gifting.histogram import Histogram
 from gifting.hub.hub import Hub
-from gifting.ledger.feed import Feed
+from gifting.ledger.engine import AnyFeed
 from gifting.ledger.ledger import Ledger
 from gifting.model.consequences import State
 from gifting.signing.keeper import KeyKeeper
@@ -36,7 +36,7 @@ class Parts(NamedTuple):
     ledger: Ledger
     hub: Hub
     gateway: Gateway
-    feed: Feed
+    feed: AnyFeed
     keeper: KeyKeeper
     economy: Economy
 

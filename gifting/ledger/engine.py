@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from gifting.config import Settings
@@ -12,11 +13,13 @@ from gifting.ledger.batcher import Batcher
 from gifting.ledger.cluster.address import ClusterAddress, is_cluster
 from gifting.ledger.cluster.batcher import ClusterBatcher
 from gifting.ledger.cluster.birth import bear
+from gifting.ledger.cluster.feed import ClusterFeed
 from gifting.ledger.cluster.link import Pace
 from gifting.ledger.cluster.links import Links
 from gifting.ledger.cluster.slots import tags
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.connector import Connector
+from gifting.ledger.feed import Feed
 from gifting.ledger.keys import Keys
 from gifting.ledger.safety import require_safe, watch_safety
 
@@ -24,6 +27,10 @@ LINK_PAUSE: Final = 0.01
 """Seconds between two rounds of a link, where ``batch_pause`` says nothing else."""
 
 AnyBatcher = Batcher | ClusterBatcher
+AnyFeed = Feed | ClusterFeed
+Receive = Callable[[bytes], None]
+Resync = Callable[[str], None]
+"""Takes a partition by what its keys begin with; '' for all."""
 
 
 class OneRedis:
@@ -39,6 +46,12 @@ class OneRedis:
         """What commits gifts and free events; ``now`` and ``halted`` as it takes them."""
         return Batcher(self.connector, self.keys.chain, self._settings, now, halted)
 
+    def feed(self, name: str, receive: Receive, resync: Resync, beside: Mapping[str, Receive]) -> AnyFeed:
+        """What is published, for the node ``name``; the rest as :class:`Feed` takes it."""
+        heartbeat = f"{self._settings.key_prefix}:heartbeat:{name}"
+        channels, timeout = self.keys.channels(), self._settings.heartbeat_timeout
+        return Feed(self.connector, channels, heartbeat, timeout, receive, lambda: resync(""), beside)
+
     async def require(self, health: Health) -> None:
         """Refuse what may lose acknowledged gifts. Raises StartError, RedisError, OSError."""
         await require_safe(self.redis, allow_unsafe=self._settings.allow_unsafe_redis)
@@ -48,8 +61,9 @@ class OneRedis:
 
     async def watch(self, health: Health) -> None:
         """For ever: what :meth:`require` looks at."""
-        if not self._settings.allow_unsafe_redis:
-            await watch_safety(self.redis, health)
+        if self._settings.allow_unsafe_redis:
+            await asyncio.Event().wait()
+        await watch_safety(self.redis, health)
 
     def forget(self, names: list[str]) -> None:
         """What rooms are is asked of Redis each time."""
@@ -82,6 +96,12 @@ class ClusterEngine:
         self._batcher = ClusterBatcher(self.links, self.keys, self._settings, now, halted, self._note_hole)
         return self._batcher
 
+    def feed(self, name: str, receive: Receive, resync: Resync, beside: Mapping[str, Receive]) -> AnyFeed:
+        """As :meth:`OneRedis.feed`; it hears the partitions that are watched."""
+        timeout, silence = self._settings.ledger_timeout, self._settings.heartbeat_timeout
+        first = self.keys.bases[0]
+        return ClusterFeed(self.address, self.map, name, timeout, silence, receive, resync, first, beside)
+
     def _note_hole(self, source: int, destination: int) -> None:
         """Something that the first owes the second has not come: the relay finds it in its next round."""
 
@@ -95,6 +115,7 @@ class ClusterEngine:
 
     async def watch(self, health: Health) -> None:
         """For ever: what :meth:`require` looks at."""
+        await asyncio.Event().wait()
 
     def forget(self, names: list[str]) -> None:
         """These keys, of rooms or of what a host has decided, have been changed by this node."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from gifting.config import load
 from gifting.ledger.audit import audit
+from gifting.ledger.batcher import Batcher
+from gifting.ledger.flights import Flights
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_post
@@ -95,3 +97,10 @@ async def till_at(url: str, vital: Vital | None = None, **flags: Any) -> AsyncIt
         assert not till.told_twice
     finally:
         await ledger.stop()
+
+
+def flights_of(till: Till) -> Flights:
+    """The calls in flight on one Redis."""
+    batcher = till.ledger.batcher
+    assert isinstance(batcher, Batcher)
+    return batcher._flights

@@ -18,7 +18,7 @@ from gifting.model.events import encode_event
 from gifting.model.values import Result
 from tests.support.keys import new_key
 from tests.support.proxy import Proxy, RedisProxy
-from tests.support.till import BATCH, Till, till_at
+from tests.support.till import BATCH, Till, flights_of, till_at
 
 pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its batcher, of one connection and one call")]
 
@@ -190,7 +190,7 @@ async def test_a_stop_tells_what_is_about_to_be_sent_again(redis_client: Any, re
     async with till_at(redis_url) as till, a_replica(redis_client):
         till.send(1)
         async with asyncio.timeout(WAIT):
-            while not till.ledger.batcher._flights.again:
+            while not flights_of(till).again:
                 await asyncio.sleep(0)
         till.ledger.batcher.fall()
         assert isinstance((await till.everyone())[1], errors.LedgerUnavailable)

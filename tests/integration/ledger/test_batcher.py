@@ -17,7 +17,7 @@ from gifting.ledger.flights import FLIGHTS_MAX
 from gifting.model.packing import pack
 from gifting.model.values import Result
 from tests.support.proxy import Proxy, RedisProxy
-from tests.support.till import BATCH, till_at
+from tests.support.till import BATCH, flights_of, till_at
 
 pytestmark = pytest.mark.one_redis("its batcher, of one connection and one call")
 
@@ -110,11 +110,11 @@ async def test_what_was_to_be_sent_again_is_told_once_that_it_is_not(redis_clien
         await redis_client.config_set("min-replicas-to-write", 1)
         till.send(1)
         async with asyncio.timeout(10):
-            while not till.ledger.batcher._flights.again:
+            while not flights_of(till).again:
                 await asyncio.sleep(0)
         await redis_client.config_set("min-replicas-to-write", 0)
         till.ledger.batcher.close(errors.LedgerHalted)
-        assert till.ledger.batcher._flights.again == []
+        assert flights_of(till).again == []
         await till.ledger.batcher.drain()
         assert isinstance((await till.everyone())[1], errors.LedgerHalted)
         await asyncio.wait([asyncio.create_task(till.ledger.batcher.drain())])

@@ -10,6 +10,7 @@ import pytest
 
 from gifting import errors
 from gifting.config import load
+from gifting.ledger.batcher import Batcher
 from gifting.ledger.commit import PendingCommit
 from gifting.ledger.gifts import ORDERS_MAX
 from gifting.ledger.keys import BUCKET_MS
@@ -49,7 +50,9 @@ def give(
 ) -> PendingCommit:
     """One gift, and what is queued last then."""
     ledger.gifts.submit(who, room, gift, key, count, message, lambda _: None)
-    return list(ledger.batcher._queue)[-1]
+    assert isinstance(ledger.batcher, Batcher)
+    queued = list(ledger.batcher._queue)
+    return queued[-1]
 
 
 def fields_of(item: PendingCommit) -> list[Any]:
