@@ -15,8 +15,8 @@ from benchmarks.micro import samples
 from gifting.config import load
 from gifting.hub.hub import Hub
 from gifting.hub.room import Room
-from gifting.ledger.connection import Connection as Line
 from gifting.ledger.batcher import Batcher
+from gifting.ledger.connection import Connection as Line
 from gifting.ledger.ledger import Ledger
 from gifting.model import events
 from gifting.model.catalog import load_catalog
