@@ -22,14 +22,13 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-TURNED_AWAY = (
+_TURNED_AWAY = (
     AskError,  # and MOVED
     BusyLoadingError,
     ClusterDownError,  # and MASTERDOWN
     ReadOnlyError,
     TryAgainError,
 )
-"""What a node of a cluster says that can't take a command now, and has not run it; another can, or it can soon."""
 
 
 class NotSent(RedisConnectionError):
@@ -45,7 +44,7 @@ class NotReplicated(RedisError):
 
 
 _NOT_RUN = (
-    *TURNED_AWAY,
+    *_TURNED_AWAY,
     ClusterCrossSlotError,
     NoPermissionError,
     NotSent,
@@ -109,3 +108,9 @@ def fate(error: Exception) -> Fate:
     if isinstance(error, ResponseError):
         return Fate.NOT_RUN if str(error).startswith(_NOT_RUN_CODES) else Fate.BROKEN
     return Fate.UNKNOWN
+
+
+def is_turned_away(error: Exception) -> bool:
+    """Whether a node of a cluster can't take a command now, and has not run it; another node can, or it can soon."""
+    known = isinstance(error, _TURNED_AWAY) or str(error).startswith("NOREPLICAS ")
+    return known and fate(error) is Fate.NOT_RUN

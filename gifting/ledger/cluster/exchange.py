@@ -19,6 +19,9 @@ CONNECTIONS_MAX: Final = 32
 """Connections of one process to one node; who finds them all in use waits for one, up to the time-out."""
 
 
+_NO_LONGER: Final = Unanswered("The connection is not kept.")
+
+
 class Exchange:
     """Connections to the node at ``url``, at most ``most``, each for one exchange at a time, and kept for the next.
 
@@ -31,6 +34,7 @@ class Exchange:
         self._places = asyncio.Semaphore(most)
         self._idle: list[Connection] = []
         self._used: set[Connection] = set()
+        self._retired = False
 
     async def __call__(self, commands: Sequence[Words]) -> list[Any]:
         """Say all commands in one write, and hear all replies; errors are among them, as :class:`Unanswered` is.
@@ -61,8 +65,7 @@ class Exchange:
             raise
         finally:
             self._used.discard(connection)
-            if connection.up:
-                self._idle.append(connection)
+            self._keep(connection)
         return answers.replies
 
     async def _connection(self) -> Connection:
@@ -88,12 +91,25 @@ class Exchange:
             raise
         return connection
 
+    def _keep(self, connection: Connection) -> None:
+        if self._retired:
+            connection.fail(_NO_LONGER)
+        elif connection.up:
+            self._idle.append(connection)
+
+    def retire(self) -> None:
+        """Keep no connection: what is being said is still heard."""
+        self._retired = True
+        for connection in self._idle:
+            connection.fail(_NO_LONGER)
+        self._idle.clear()
+
     async def close(self) -> None:
         """What is being said ends as unanswered."""
         connections = [*self._idle, *self._used]
-        self._idle.clear()
+        self.retire()
         for connection in connections:
-            connection.fail(Unanswered("The client was closed."))
+            connection.fail(_NO_LONGER)
         for connection in connections:
             await connection.closed.wait()
 

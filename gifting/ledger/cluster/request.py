@@ -11,7 +11,7 @@ from redis.exceptions import ClusterCrossSlotError, NoScriptError, OutOfMemoryEr
 
 from gifting.ledger import scripts
 from gifting.ledger.cluster.slots import beside, slot_of, tags
-from gifting.ledger.redis_errors import TURNED_AWAY, Fate, NotReplicated, Unanswered, fate
+from gifting.ledger.redis_errors import NotReplicated, Unanswered, is_turned_away
 from gifting.ledger.resp import Words
 
 HOME: Final = slot_of(f"{{{tags(1)[0]}}}")
@@ -104,7 +104,7 @@ class Request:
     def turned_away(self, replies: list[Any]) -> RedisError | None:
         """Why none of it has run, if that is only because the node could not take it now."""
         first = self._outcomes(replies)[0]
-        return first if isinstance(first, TURNED_AWAY) and fate(first) is Fate.NOT_RUN else None
+        return first if isinstance(first, RedisError) and is_turned_away(first) else None
 
     def results(self, replies: list[Any], *, copied: bool) -> list[Any]:
         """What came of each command: its reply, or the error in its stead. ``copied``: whether the WAIT said enough.

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
-from redis.exceptions import ClusterDownError, MovedError
+from redis.exceptions import AuthenticationError, ClusterDownError, MovedError
 
 from gifting.ledger.cluster.address import ClusterAddress
 from gifting.ledger.cluster.exchange import FAILURES, Exchange
 from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.request import Request
 from gifting.ledger.cluster.topology import Node, Topology
-from gifting.ledger.redis_errors import NotSent
+from gifting.ledger.redis_errors import NotSent, is_turned_away
 from gifting.ledger.resp import Words
 from gifting.tasks import end
 
@@ -46,13 +45,15 @@ class Router:
         self._address = ClusterAddress(url)
         self._timeout = timeout
         self._exchanges: dict[tuple[str, int], Exchange] = {}
-        self._closing: set[asyncio.Task[None]] = set()
         self.replicas = replicas
         self.map = Map(self._address)
         self.map.changed.append(self._forget_nodes)
 
     async def say(self, requests: Sequence[Request]) -> list[list[Any]]:
-        """The results of all requests, errors among them. Those for one node go there in one write, in their order."""
+        """The results of all requests, errors among them. Those for one node go there in one write, in their order.
+
+        Raises AuthenticationError: nothing is known of the cluster, as none of its nodes lets us in.
+        """
         results: dict[int, list[Any]] = {}
         left, loop = list(range(len(requests))), asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
@@ -109,26 +110,31 @@ class Router:
         moved = [error for error in errors if isinstance(error, MovedError)]
         if len(moved) < len(errors) and self.map.topology.masters:
             await asyncio.sleep(PAUSE)
-        with suppress(*FAILURES):
+        try:
             await self.map.refresh(Node("", moved[0].host, moved[0].port) if moved and moved[0].host else None)
+        except FAILURES as error:
+            if isinstance(error, AuthenticationError) and not self.map.topology.ranges:
+                raise  # it won't be otherwise in a while
 
     async def each(self, *words: Any, replicas: bool = False) -> dict[Node, Any]:
-        """What every master says to a command, and every replica that is up if ``replicas``. Raises RedisError."""
+        """What every master says to a command, and every replica that is up if ``replicas``. Raises as :meth:`at`."""
         if not self.map.topology.masters:
             await self.map.refresh()
         nodes = self.map.topology.nodes if replicas else self.map.topology.masters
-        replies = await _all([self._exchange(node)([words]) for node in nodes])
-        for (reply,) in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return {node: reply for node, (reply,) in zip(nodes, replies, strict=True)}
+        replies = await _all([self.at(node, *words) for node in nodes])
+        return dict(zip(nodes, replies, strict=True))
 
     async def at(self, node: Node, *words: Any) -> Any:
-        """What one node says to a command. Raises RedisError."""
-        (reply,) = await self._exchange(node)([words])
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        """What one node says to a command, once it takes it. Raises RedisError, OSError."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        while True:
+            (reply,) = await self._exchange(node)([words])
+            if not isinstance(reply, Exception):
+                return reply
+            if not is_turned_away(reply) or loop.time() + PAUSE > deadline:
+                raise reply
+            await asyncio.sleep(PAUSE)
 
     def _exchange(self, node: Node) -> Exchange:
         if (found := self._exchanges.get(node[1:])) is None:
@@ -136,17 +142,13 @@ class Router:
         return found
 
     def _forget_nodes(self, topology: Topology) -> None:
-        """What is said to a node that is no longer known ends as unanswered."""
         known = {node[1:] for node in topology.nodes}
         for gone in self._exchanges.keys() - known:
-            task = asyncio.create_task(self._exchanges.pop(gone).close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._exchanges.pop(gone).retire()
 
     async def close(self) -> None:
         await self.map.close()
         await _all([exchange.close() for exchange in self._exchanges.values()])
-        await _all(list(self._closing))
 
 
 async def _all(work: Sequence[Awaitable[T]]) -> list[T]:
