@@ -59,8 +59,11 @@ def set_one(
 
 def _with_meta(settings: config.Settings, work: Callable[[Meta], Awaitable[T]]) -> T:
     from gifting.cli.data import with_redis
-    from gifting.ledger.keys import Keys
+    from gifting.ledger.connect import BinaryRedis, keys_of
     from gifting.ledger.meta import Meta
 
-    meta = Keys(settings.key_prefix, settings.partitions).meta
-    return with_redis(settings, lambda client: work(Meta(client, meta, settings)))
+    async def done(client: BinaryRedis) -> T:
+        key = keys_of(client, settings.key_prefix, settings.partitions).meta
+        return await work(Meta(client, key, settings))
+
+    return with_redis(settings, done)
