@@ -10,11 +10,11 @@ from typing import Final, Protocol
 from gifting.config import Settings
 from gifting.errors import ClusterUnconfirmed, UnfitCluster
 from gifting.health import Health
+from gifting.ledger.cluster.exchange import FAILURES
 from gifting.ledger.cluster.faults import alone, find_faults, find_losses, find_weaknesses, name
 from gifting.ledger.cluster.slots import slot_of
-from gifting.ledger.cluster.survey import NodeClient, Survey, take_survey
+from gifting.ledger.cluster.survey import Ask, Survey, take_survey
 from gifting.ledger.cluster.topology import Node, Topology
-from gifting.ledger.connect import FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +46,11 @@ class Checks:
         failovers: replicas that became masters while this process ran.
     """
 
-    def __init__(
-        self, cluster: Watched, client: NodeClient, probes: tuple[str, ...], settings: Settings, health: Health
-    ) -> None:
+    def __init__(self, cluster: Watched, ask: Ask, probes: tuple[str, ...], settings: Settings) -> None:
         self._cluster = cluster
-        self._client = client
+        self._ask = ask
         self._probes = probes
         self._settings = settings
-        self._health = health
         self._seen: Topology | None = None
         self.alone = self.silent = self.failovers = 0
 
@@ -79,7 +76,7 @@ class Checks:
         for said in (*find_losses(survey), *weak):
             log.warning("%s", said)
 
-    async def watch(self) -> None:
+    async def watch(self, health: Health) -> None:
         """For ever: not ready while acknowledged gifts can be lost, degraded while the cluster is weak."""
         while True:
             await asyncio.sleep(CHECK_EVERY)
@@ -87,15 +84,15 @@ class Checks:
                 survey = await self._look()
             except FAILURES:
                 continue  # that it can't be reached is said by the feed
-            self._tell(survey)
+            self._tell(survey, health)
 
-    def _tell(self, survey: Survey) -> None:
+    def _tell(self, survey: Survey, health: Health) -> None:
         faults = list(self._faults(survey))
         risks = [error.detail for error in faults if error.risk and not self._settings.allow_unsafe_redis]
         weak = [error.detail for error in faults if not error.risk]
         weak += find_losses(survey)
-        self._health.fail("redis", " ".join(risks)) if risks else self._health.mend("redis")
-        self._health.degrade(PART, " ".join(dict.fromkeys(weak))) if weak else self._health.recover(PART)
+        health.fail("redis", " ".join(risks)) if risks else health.mend("redis")
+        health.degrade(PART, " ".join(dict.fromkeys(weak))) if weak else health.recover(PART)
 
     def _faults(self, survey: Survey) -> Iterator[UnfitCluster]:
         return find_faults(survey, self._settings.durability)
@@ -109,7 +106,7 @@ class Checks:
 
     async def _look(self) -> Survey:
         topology = await self._cluster.refresh()
-        survey = await take_survey(topology, self._client)
+        survey = await take_survey(topology, self._ask)
         if self._seen is not None:
             followed = {node for each in self._seen.ranges for node in each.replicas}
             self.failovers += len(followed.intersection(topology.masters))
@@ -132,11 +129,11 @@ class Checks:
     async def _write(self, master: Node, key: str, wanted: int) -> str:
         """Why a write was not confirmed; '' if it was."""
         try:
-            async with self._client(master).pipeline(transaction=False) as pipe:
-                written, found = await pipe.set(key, b"").wait(wanted, PROBE_TIMEOUT).execute(raise_on_error=False)
+            replies = await self._ask(master, [("SET", key, b""), ("WAIT", wanted, PROBE_TIMEOUT)])
         except FAILURES as error:
             return str(error) or repr(error)
-        for reply in (written, found):
+        for reply in replies:
             if isinstance(reply, Exception):
                 return str(reply)
+        _, found = replies
         return "" if found >= wanted else f"{found} have it"

@@ -129,12 +129,16 @@ class Router:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         while True:
-            (reply,) = await self._exchange(node)([words])
+            (reply,) = await self.ask(node, [words])
             if not isinstance(reply, Exception):
                 return reply
             if not is_turned_away(reply) or loop.time() + PAUSE > deadline:
                 raise reply
             await asyncio.sleep(PAUSE)
+
+    async def ask(self, node: Node, commands: Sequence[Words]) -> list[Any]:
+        """What one node says to commands in one write, errors among them. Raises RedisError: nothing was sent."""
+        return await self._exchange(node)(commands)
 
     def _exchange(self, node: Node) -> Exchange:
         if (found := self._exchanges.get(node[1:])) is None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from redis.exceptions import RedisError, ResponseError
 
+from gifting.ledger.cluster.exchange import FAILURES
 from gifting.ledger.cluster.topology import Node, Topology
-from gifting.ledger.connect import FAILURES, BinaryRedis
+from gifting.ledger.resp import Words
 from gifting.ledger.safety import WANTED
 
 GUARDS: Final = ("cluster-require-full-coverage", "min-replicas-to-write", "min-replicas-max-lag")
@@ -20,8 +21,15 @@ GUARDS: Final = ("cluster-require-full-coverage", "min-replicas-to-write", "min-
 _SERVICES: Final = {".memorydb.": "MemoryDB", ".cache.amazonaws.": "ElastiCache", "amazon elasticache": "ElastiCache"}
 """Managed services, by what is in a host's name or in what its Redis calls its operating system."""
 
-NodeClient = Callable[[Node], BinaryRedis]
-"""A client that talks to one node alone, wherever a slot is."""
+Ask = Callable[[Node, Sequence[Words]], Awaitable[list[Any]]]
+"""What one node says to commands in one write, errors among them; as :meth:`Router.ask`."""
+
+_QUESTIONS: Final[tuple[Words, ...]] = (
+    ("INFO",),
+    ("CLUSTER", "INFO"),
+    ("CLUSTER", "NODES"),
+    ("CONFIG", "GET", *WANTED, *GUARDS),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,54 +68,59 @@ class Survey:
     """Address → why, of the nodes that belong to the cluster and do not answer, or that others take for dead."""
 
 
-async def take_survey(topology: Topology, client: NodeClient) -> Survey:
+async def take_survey(topology: Topology, ask: Ask) -> Survey:
     """Ask all nodes of ``topology`` together; what can't be asked is in :attr:`Survey.silent`."""
-    told = await asyncio.gather(*(_ask_or_say(node, client(node)) for node in topology.nodes))
+    told = await asyncio.gather(*(_ask_or_say(node, ask) for node in topology.nodes))
     facts = tuple(each for each in told if isinstance(each, Facts))
     dead = {address: "it is taken for dead" for each in facts for address in each.failing}
     silent = {str(node): each for node, each in zip(topology.nodes, told, strict=True) if isinstance(each, str)}
     return Survey(topology, facts, dead | silent)
 
 
-async def _ask_or_say(node: Node, redis: BinaryRedis) -> Facts | str:
+async def _ask_or_say(node: Node, ask: Ask) -> Facts | str:
     try:
-        return await ask_facts(node, redis)
+        return await ask_facts(node, ask)
     except FAILURES as error:
         return str(error) or repr(error)
 
 
-async def ask_facts(node: Node, redis: BinaryRedis) -> Facts:
+async def ask_facts(node: Node, ask: Ask) -> Facts:
     """Raises RedisError, OSError."""
-    info = await redis.info()
-    about = _lines(await redis.execute_command("CLUSTER", "INFO"))
-    peers = _text(await redis.execute_command("CLUSTER", "NODES")).splitlines()
+    *told, settings = await ask(node, _QUESTIONS)
+    info, about, peers = map(_text, told)
+    of_node, of_cluster = _lines(info), _lines(about)
+    version = _version(of_node.get("redis_version", ""))
     return Facts(
         node=node,
-        version=_version(info["redis_version"]),
-        engine_version=_version(info.get("valkey_version", info["redis_version"])),
-        service=find_service(node.host, str(info.get("os", ""))),
-        settings=await _ask_settings(redis),
-        eviction=info.get("maxmemory_policy", ""),
-        state=about.get("cluster_state", ""),
-        slots=int(about.get("cluster_slots_ok", 0)),
-        failing=frozenset(address for line in peers if (address := _failing(line))),
-        clock=await _ask_clock(redis),
+        version=version,
+        engine_version=_version(of_node["valkey_version"]) if "valkey_version" in of_node else version,
+        service=find_service(node.host, of_node.get("os", "")),
+        settings=_read_settings(settings),
+        eviction=of_node.get("maxmemory_policy", ""),
+        state=of_cluster.get("cluster_state", ""),
+        slots=int(of_cluster.get("cluster_slots_ok", 0)),
+        failing=frozenset(address for line in peers.splitlines() if (address := _failing(line))),
+        clock=await _ask_clock(node, ask),
     )
 
 
-async def _ask_settings(redis: BinaryRedis) -> Mapping[str, str] | None:
-    try:
-        found: dict[str, str] = await redis.config_get(*WANTED, *GUARDS)
-    except ResponseError:
+def _read_settings(said: Any) -> Mapping[str, str] | None:
+    if isinstance(said, ResponseError):
         return None
-    return found
+    if isinstance(said, Exception):
+        raise said
+    pairs = said.items() if isinstance(said, Mapping) else zip(said[::2], said[1::2], strict=True)
+    return {_text(name): _text(value) for name, value in pairs}
 
 
-async def _ask_clock(redis: BinaryRedis) -> tuple[float, float]:
+async def _ask_clock(node: Node, ask: Ask) -> tuple[float, float]:
     sent = time.time()
-    seconds, micros = await redis.time()
-    told = seconds + micros / 1e6
-    return (told - time.time()) * 1000, (told - sent) * 1000
+    (said,) = await ask(node, [("TIME",)])
+    came = time.time()
+    if isinstance(said, Exception):
+        raise said
+    told = int(said[0]) + int(said[1]) / 1e6
+    return (told - came) * 1000, (told - sent) * 1000
 
 
 def find_service(*said: str) -> str:
@@ -122,14 +135,14 @@ def _failing(line: str) -> str:
     return address.partition("@")[0] if "fail" in flags.split(",") else ""
 
 
-def _lines(said: Any) -> dict[str, str]:
-    if isinstance(said, Mapping):
-        return {str(name): str(value) for name, value in said.items()}
-    return dict(line.split(":", 1) for line in _text(said).splitlines() if ":" in line)
+def _lines(said: str) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
 
 
-def _text(said: bytes | str) -> str:
-    return said.decode() if isinstance(said, bytes) else said
+def _text(said: Any) -> str:
+    if isinstance(said, Exception):
+        raise said
+    return said.decode() if isinstance(said, bytes) else str(said)
 
 
 def _version(said: str) -> tuple[int, int]:

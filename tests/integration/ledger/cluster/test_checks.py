@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,12 @@ from gifting.health import Health
 from gifting.ledger.cluster import checks, faults
 from gifting.ledger.cluster.address import ClusterAddress
 from gifting.ledger.cluster.checks import PART, Checks
+from gifting.ledger.cluster.exchange import Exchange
 from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.cluster.topology import Node
-from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.resp import Words
 from gifting.ledger.safety import WANTED
 from gifting.tasks import end
 from tests.support.redis_server import folder_in_memory
@@ -58,24 +60,25 @@ async def own(**flags: object) -> AsyncIterator[EmbeddedCluster]:
 @asynccontextmanager
 async def checked(
     cluster: EmbeddedCluster, user: str = "", probes: tuple[str, ...] = PROBES, **flags: object
-) -> AsyncIterator[tuple[Checks, Health]]:
+) -> AsyncIterator[Checks]:
     url = cluster.url.replace("://", f"://{user}@") if user else cluster.url
-    address, health, clients = ClusterAddress(url), Health(), dict[Node, BinaryRedis]()
-    async with AsyncExitStack() as stack:
+    address, exchanges = ClusterAddress(url), dict[int, Exchange]()
 
-        def client(node: Node) -> BinaryRedis:
-            if node not in clients:
-                clients[node] = connect(address.url_of("127.0.0.1", node.port), 3)  # whatever name it announces
-                stack.push_async_callback(clients[node].aclose)
-            return clients[node]
+    async def ask(node: Node, commands: Sequence[Words]) -> list[Any]:
+        if node.port not in exchanges:  # whatever name it announces
+            exchanges[node.port] = Exchange(address.url_of("127.0.0.1", node.port), 3)
+        return await exchanges[node.port](commands)
 
-        known = Map(address)
-        stack.push_async_callback(known.close)
-        yield Checks(known, client, probes, load({"redis": url, **flags}, environ={}), health), health
+    known = Map(address)
+    try:
+        yield Checks(known, ask, probes, load({"redis": url, **flags}, environ={}))
+    finally:
+        await known.close()
+        await asyncio.gather(*(exchange.close() for exchange in exchanges.values()))
 
 
 async def require(cluster: EmbeddedCluster, user: str = "", **flags: object) -> Checks:
-    async with checked(cluster, user, PROBES, **flags) as (found, _):
+    async with checked(cluster, user, PROBES, **flags) as found:
         await found.require()
     return found
 
@@ -310,7 +313,7 @@ async def test_partitions_that_are_not_spread_over_the_masters_are_warned_of(
         (tuple(key for key in PROBES if slot_of(key) < 7000), "are spread unevenly over the masters"),
     ):
         caplog.clear()
-        async with checked(shared, probes=probes) as (found, _):
+        async with checked(shared, probes=probes) as found:
             await found.require()
         assert said in caplog.text
 
@@ -346,9 +349,10 @@ async def until(met: Callable[[], bool]) -> None:
 
 async def test_what_goes_wrong_later_is_told_until_it_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "CHECK_EVERY", 0.05)
-    async with own(node_timeout=0.5) as cluster, checked(cluster) as (found, health):
+    async with own(node_timeout=0.5) as cluster, checked(cluster) as found:
+        health = Health()
         await found.require()
-        watch = asyncio.create_task(found.watch())
+        watch = asyncio.create_task(found.watch(health))
         master, id = await a_master(cluster), await a_replica(cluster)
         async with set_to(cluster, "appendfsync", "everysec", id):
             await until(lambda: "appendfsync everysec" in health.problems.get("redis", ""))
