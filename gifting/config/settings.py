@@ -67,8 +67,8 @@ class Settings(
 
     @property
     def replicas_waited(self) -> int:
-        """Replicas that must have a write before it counts as done; 0 where none is waited for."""
-        return int(self.on_cluster and self.durability == "replica")
+        """Replicas that must have a write, on a cluster, before it counts as done; 0 where none is waited for."""
+        return int(self.durability == "replica")
 
     def diamond_rate(self) -> tuple[int, int]:
         """Milli-diamonds per coin as (numerator, denominator)."""

@@ -13,7 +13,9 @@ from gifting.ledger.batcher import Batcher
 from gifting.ledger.cluster.address import ClusterAddress, is_cluster
 from gifting.ledger.cluster.batcher import ClusterBatcher
 from gifting.ledger.cluster.birth import bear
+from gifting.ledger.cluster.checks import Checks
 from gifting.ledger.cluster.feed import ClusterFeed
+from gifting.ledger.cluster.layout import agree_layout
 from gifting.ledger.cluster.link import Pace
 from gifting.ledger.cluster.links import Links
 from gifting.ledger.cluster.slots import tags
@@ -82,7 +84,7 @@ class ClusterEngine:
     def __init__(self, url: str, settings: Settings) -> None:
         self._settings = settings
         self.keys = Keys(settings.key_prefix, settings.partitions, tags(settings.partitions))
-        replicas = int(settings.durability == "replica")
+        replicas = settings.replicas_waited
         self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
         self.address = ClusterAddress(url)
         self.map = self.redis.router.map
@@ -90,6 +92,8 @@ class ClusterEngine:
         pace = Pace(settings.batch_pause or LINK_PAUSE, replicas, settings.ledger_timeout)
         self.links = Links(self.map, self.address, pace)
         self._batcher: ClusterBatcher | None = None
+        probes = tuple(f"{base}:waited" for base in self.keys.bases)
+        self.checks = Checks(self.map, self.redis.router.ask, probes, settings)
 
     def batcher(self, now: Callable[[], str], halted: Callable[[str], None]) -> AnyBatcher:
         """As :meth:`OneRedis.batcher`."""
@@ -106,16 +110,17 @@ class ClusterEngine:
         """Something that the first owes the second has not come: the relay finds it in its next round."""
 
     async def require(self, health: Health) -> None:
-        """Refuse what may lose acknowledged gifts. Raises StartError, RedisError, OSError."""
-        await self.map.refresh()
+        """Refuse a cluster on which not every promise holds. Raises StartError, RedisError, OSError."""
+        await self.checks.require()
 
     async def bear(self) -> None:
-        """At the first start: say in each partition that it is there."""
+        """At the first start: say in each partition that it is there. Raises ClusterLayout, RedisError, OSError."""
+        await agree_layout(self.redis, self.keys)
         await bear(self.redis, self.keys)
 
     async def watch(self, health: Health) -> None:
         """For ever: what :meth:`require` looks at."""
-        await asyncio.Event().wait()
+        await self.checks.watch(health)
 
     def forget(self, names: list[str]) -> None:
         """These keys, of rooms or of what a host has decided, have been changed by this node."""

@@ -11,6 +11,7 @@
 ``archive``            id (UUID) of the archive that follows these books; the archiver keeps it here
 ``archive_refused``    why an archiver does not follow them, until one does again
 ``archive_lost``       events of rooms that were gone before they were archived
+``layout``, ``born``   on a cluster: how keys are laid out; when all partitions had their first key. Neither changes
 ``changes``            the newest changes: a JSON list of [ms since 1970, setting, was, is], the oldest first
 =====================  ================================================================================================
 """

@@ -24,6 +24,9 @@ CHECK_EVERY: Final = 10.0
 PROBE_TIMEOUT: Final = 2000
 """Milliseconds within which a replica must have what is written to its master."""
 
+PROBE_KEPT: Final = 60
+"""Seconds until what was written is gone: who starts with too many partitions leaves nothing for good."""
+
 PART: Final = "redis cluster"
 """What is weak is said of this part; what can lose acknowledged gifts of ``redis``, as on one Redis."""
 
@@ -72,9 +75,18 @@ class Checks:
             log.error("%s", error)
         if refused:
             raise refused[0]
+        self._say_size(survey.topology)
         weak = find_weaknesses(survey, self._settings.durability, [slot_of(key) for key in self._probes])
         for said in (*find_losses(survey), *weak):
             log.warning("%s", said)
+
+    def _say_size(self, topology: Topology) -> None:
+        log.info(
+            "%d partitions on %d masters; so many masters at most share the load, for partitions can't become more or "
+            "fewer once there is data",
+            len(self._probes),
+            len(topology.masters),
+        )
 
     async def watch(self, health: Health) -> None:
         """For ever: not ready while acknowledged gifts can be lost, degraded while the cluster is weak."""
@@ -129,7 +141,7 @@ class Checks:
     async def _write(self, master: Node, key: str, wanted: int) -> str:
         """Why a write was not confirmed; '' if it was."""
         try:
-            replies = await self._ask(master, [("SET", key, b""), ("WAIT", wanted, PROBE_TIMEOUT)])
+            replies = await self._ask(master, [("SET", key, b"", "EX", PROBE_KEPT), ("WAIT", wanted, PROBE_TIMEOUT)])
         except FAILURES as error:
             return str(error) or repr(error)
         for reply in replies:

@@ -17,12 +17,16 @@ from gifting.ledger.cluster import checks, faults
 from gifting.ledger.cluster.address import ClusterAddress
 from gifting.ledger.cluster.checks import PART, Checks
 from gifting.ledger.cluster.exchange import Exchange
+from gifting.ledger.cluster.layout import LAYOUT, layout_of
 from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.cluster.topology import Node
 from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.keys import Keys
+from gifting.ledger.ledger import Ledger
 from gifting.ledger.resp import Words
 from gifting.ledger.safety import WANTED
+from gifting.model.catalog import load_catalog
 from gifting.tasks import end
 from tests.support.redis_server import folder_in_memory
 
@@ -369,3 +373,33 @@ async def test_what_goes_wrong_later_is_told_until_it_is_mended(monkeypatch: pyt
         await until(lambda: not health.problems and not health.degraded)
         assert (found.alone, found.silent, found.failovers) == (0, 0, 1)
         await end([watch])
+
+
+async def test_a_ledger_checks_its_cluster_and_says_what_cant_be_changed(
+    shared: EmbeddedCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    ledger = Ledger(shared.url, load({}, environ={}), load_catalog())
+    try:
+        await ledger.start()
+        assert "16 partitions on 3 masters" in caplog.text
+        key, kept = ledger.keys.meta, layout_of(ledger.keys)
+        assert await ledger.redis.hget(key, LAYOUT) == kept.encode()
+        async with set_to(shared, "appendfsync", "everysec", await a_replica(shared)):
+            with pytest.raises(errors.ClusterUnsafe, match="appendfsync everysec"):
+                await ledger.engine.require(Health())
+        await ledger.redis.hset(key, LAYOUT, "2 of a later version")
+        with pytest.raises(errors.ClusterLayout, match=r"laid out as '2 of a later version'.*can't be changed"):
+            await ledger.engine.bear()
+    finally:
+        await ledger.redis.flushall()
+        await ledger.stop()
+
+
+def test_another_number_of_partitions_is_another_layout() -> None:
+    layouts = {layout_of(Keys("gifting", number, tags(number))) for number in (1, 8, 16, 64)}
+    assert len(layouts) == 4
+
+
+def test_the_layout_is_the_same_for_ever() -> None:
+    assert layout_of(Keys("gifting", 16, tags(16))) == "1 ea516d2c6525"
