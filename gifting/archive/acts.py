@@ -13,6 +13,7 @@ from gifting.archive.schema import acts
 from gifting.archive.store import Store
 from gifting.ledger.acts import PAGE, read_acts, trim_acts
 from gifting.ledger.clock import in_ms
+from gifting.ledger.confirmed import ONE_REDIS, Confirmation
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 
@@ -23,7 +24,8 @@ KEEP: Final = 900_000
 class ActLog:
     """Of the books of ``keys``; :meth:`follow` is the step."""
 
-    def __init__(self, redis: BinaryRedis, keys: Keys, store: Store) -> None:
+    def __init__(self, redis: BinaryRedis, keys: Keys, store: Store, confirmation: Confirmation = ONE_REDIS) -> None:
+        self._confirmation = confirmation
         self._redis = redis
         self._keys = keys
         self._store = store
@@ -33,6 +35,7 @@ class ActLog:
         written = 0
         last = await self._last()
         while page := await read_acts(self._redis, self._keys, last):
+            await self._confirmation.hold()
             try:
                 async with self._store.writing() as connection:
                     await self._store.insert(connection, acts, page)

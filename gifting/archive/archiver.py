@@ -20,6 +20,7 @@ from gifting.archive.store import Store
 from gifting.archive.writing import Overtaken, Writer
 from gifting.errors import BadArchive
 from gifting.ledger import connect, scripts
+from gifting.ledger.confirmed import ONE_REDIS, Confirmation
 from gifting.ledger.keys import Keys
 from gifting.ledger.meta import REFUSED
 from gifting.ledger.tail import Tail
@@ -40,17 +41,26 @@ Step = Callable[[], Awaitable[object]]
 
 
 class Archiver:
-    """Follows the books of ``keys`` into ``store``; after each page come ``steps``, in order."""
+    """Follows the books of ``keys`` into ``store``; after each page come ``steps``, in order. What is read is written
+    once ``confirmation`` holds it.
+    """
 
     def __init__(
-        self, redis: connect.BinaryRedis, keys: Keys, prefix: str, store: Store, steps: Sequence[Step] = ()
+        self,
+        redis: connect.BinaryRedis,
+        keys: Keys,
+        prefix: str,
+        store: Store,
+        steps: Sequence[Step] = (),
+        confirmation: Confirmation = ONE_REDIS,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._prefix = prefix
         self._store = store
         self._steps = steps
-        self._tail = Tail(redis, keys.bases)
+        self._confirmation = confirmation
+        self._tail = Tail(redis, keys.bases, apart=keys.apart)
         self._writer = Writer(store)
         self._upgraded = False
         self._run = ""
@@ -95,6 +105,8 @@ class Archiver:
         if read.run != self._run:  # Redis was started again: is it still what it was?
             self.forget()
             return True
+        if read.items:
+            await self._confirmation.hold()
         pages = [turn(self._at[base], found, len(self._at)) for base, found in read.items.items()]
         try:
             await self._writer.write(pages, read.now)
@@ -116,6 +128,7 @@ class Archiver:
         if not self._upgraded:
             await self._store.upgrade()
             self._upgraded = True
+        await self._confirmation.begin()
         read = await self._tail.read({})
         at = await begin(self._store, self._redis, self._keys, self._prefix, read.now)
         await self._redis.hdel(self._keys.meta, REFUSED)

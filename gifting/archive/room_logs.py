@@ -20,6 +20,7 @@ from gifting.archive.schema import rooms
 from gifting.archive.store import Store
 from gifting.archive.writing import Overtaken
 from gifting.ledger import scripts
+from gifting.ledger.confirmed import ONE_REDIS, Confirmation
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys, partition_of, removed_key
 from gifting.ledger.meta import LOST, SALT
@@ -46,8 +47,14 @@ class RoomLogs:
     """Of the books of ``keys``; :meth:`follow` is the step."""
 
     def __init__(
-        self, redis: BinaryRedis, keys: Keys, store: Store, monotonic: Callable[[], float] = time.monotonic
+        self,
+        redis: BinaryRedis,
+        keys: Keys,
+        store: Store,
+        monotonic: Callable[[], float] = time.monotonic,
+        confirmation: Confirmation = ONE_REDIS,
     ) -> None:
+        self._confirmation = confirmation
         self._redis = redis
         self._keys = keys
         self._store = store
@@ -118,6 +125,7 @@ class RoomLogs:
         while behind := [room for room in found if room.seq > self._at[room.id]]:
             behind.sort(key=lambda room: self._at[room.id] - room.seq)
             pages = await self._read(behind[:ROOMS_AT_ONCE])
+            await self._confirmation.hold()
             await self._writer.write(pages)
             for room, page in pages:
                 self._at[room.id] = page.last

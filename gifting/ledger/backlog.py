@@ -59,7 +59,10 @@ class Backlog:
 
     async def _waiting(self) -> int:
         """Items that were added since those that are archived."""
-        counts = await self._redis.mget([f"{base}:archived/items" for base in self._keys.bases])
+        pipe = self._redis.pipeline(transaction=False)
+        for base in self._keys.bases:
+            pipe.get(f"{base}:archived/items")
+        counts = await pipe.execute()
         extents = await self._tail.extents()
         return sum(
             max(extents[base].added - int(count or 0), 0) for base, count in zip(self._keys.bases, counts, strict=True)

@@ -32,8 +32,8 @@ Items = list[tuple[str, bytes | None]]
 
 
 class Read(NamedTuple):
-    """The next items of each partition that has any; ``run``: which start of Redis they are from, and ``now``: ms
-    by its clock."""
+    """The next items of each partition that has any; ``run``: which start of Redis they are from, '' on a cluster; and
+    ``now``: ms by its clock."""
 
     run: str
     now: int
@@ -55,20 +55,28 @@ class Extent(NamedTuple):
 
 
 class Tail:
-    """Reads what follows, in all of ``bases``. Everything raises RedisError or OSError."""
+    """Reads what follows, in all of ``bases``. Everything raises RedisError or OSError.
 
-    def __init__(self, redis: BinaryRedis, bases: Sequence[str]) -> None:
+    Of partitions that are ``apart``, on a cluster, no start of Redis is asked for (:mod:`gifting.ledger.confirmed`).
+    """
+
+    def __init__(self, redis: BinaryRedis, bases: Sequence[str], *, apart: bool = False) -> None:
         self._redis = redis
+        self._apart = apart
         self._counts = dict.fromkeys(bases, PAGE_FIRST)
 
     async def read(self, after: Mapping[str, str]) -> Read:
         """What comes after these ids, of each partition; ``0-0`` is before all."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.info("server")
-        pipe.time()
+        if not self._apart:
+            pipe.info("server").time()
         for base, item_id in after.items():
             pipe.xrange(f"{base}:ledger", min=f"({item_id}", count=self._counts[base])
-        server, time, *pages = await pipe.execute()
+        if self._apart:
+            run, time, pages = "", await self._redis.time(), await pipe.execute()
+        else:
+            server, time, *pages = await pipe.execute()
+            run = server["run_id"]
         found = dict(zip(after, pages, strict=True))
         full = [base for base, page in found.items() if len(page) >= self._counts[base]]
         for base, page in found.items():
@@ -76,7 +84,7 @@ class Tail:
         items = {
             base: [(name.decode(), fields.get(b"e")) for name, fields in page] for base, page in found.items() if page
         }
-        return Read(server["run_id"], in_ms(time), items, bool(full))
+        return Read(run, in_ms(time), items, bool(full))
 
     def _fit(self, base: str, page: list[tuple[bytes, dict[bytes, bytes]]], share: int) -> None:
         """Ask for so many items next time that they have the bytes of its share; 0: of one that had no more, for a

@@ -1,0 +1,102 @@
+"""Whether what was read of a cluster would be there if its master were lost now.
+
+After the reading each master gets a write, and is asked to wait until its replicas have that: then they have all that
+was before it. As many are waited for as follow the master now, since any of them may take over, and one at least. Where
+the replication id is not what it was before the reading, another history may have been read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from gifting.ledger.cluster.address import ClusterAddress
+from gifting.ledger.cluster.exchange import Exchange
+from gifting.ledger.cluster.map import Map
+from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.cluster.topology import Node
+from gifting.ledger.confirmed import Unsettled
+from gifting.ledger.resp import Words
+
+WAIT: Final = 1000
+"""Ms for which a master waits for its replicas."""
+
+ANSWER_WITHIN: Final = 3.0
+"""Seconds in which it must answer."""
+
+_ID: Final = re.compile(r"^master_replid:(\w+)", re.MULTILINE)
+_ONLINE: Final = re.compile(r"^slave\d+:.*state=online", re.MULTILINE)
+
+
+class Confirmed:
+    """Of the partitions ``bases`` of the cluster at ``url``; ``replicas`` 0: its masters are trusted as they are."""
+
+    def __init__(self, url: str, bases: Sequence[str], replicas: int) -> None:
+        self._address = ClusterAddress(url)
+        self._map = Map(self._address)
+        self._bases = bases
+        self._replicas = replicas
+        self._exchanges: dict[tuple[str, int], Exchange] = {}
+        self._counts: dict[Node, int] = {}
+        self._lineages: dict[str, str] = {}
+        self._lost = True
+        """Whether it must be asked again where partitions are."""
+
+    async def begin(self) -> None:
+        self._lineages.clear()
+        self._lineages = await self._ask()
+
+    async def hold(self) -> None:
+        found = await self._ask()
+        if changed := [base for base, lineage in found.items() if self._lineages.get(base) != lineage]:
+            raise Unsettled(f"{', '.join(changed)} came to another master, or it was started again.")
+
+    async def close(self) -> None:
+        await self._map.close()
+        for exchange in self._exchanges.values():
+            await exchange.close()
+
+    async def _ask(self) -> dict[str, str]:
+        """The lineage of each partition, which its replicas have up to now."""
+        if self._lost:
+            await self._map.refresh()
+        self._lost = True
+        asked: dict[Node, list[str]] = defaultdict(list)
+        for base in self._bases:
+            asked[self._map.master_of(slot_of(base))].append(base)
+        found = await asyncio.gather(*(self._ask_one(node, bases[0]) for node, bases in asked.items()))
+        self._lost = False
+        return {base: lineage for bases, lineage in zip(asked.values(), found, strict=True) for base in bases}
+
+    async def _ask_one(self, node: Node, base: str) -> str:
+        """The lineage of a node, whose replicas have what it has."""
+        count = self._counts.get(node, self._replicas)
+        found, lineage, online = await self._wait(node, base, count)
+        if (more := max(online, self._replicas)) > count:
+            found, lineage, online = await self._wait(node, base, more)
+        self._counts[node] = needed = max(online, self._replicas)
+        if self._replicas and found < needed:
+            raise Unsettled(f"{found} of {needed} replicas of {node} have what was read.")
+        return lineage
+
+    async def _wait(self, node: Node, base: str, count: int) -> tuple[int, str, int]:
+        """How many replicas have what the node has, its lineage, and how many follow it now."""
+        waiting: list[Words] = [("SET", f"{base}:waited", ""), ("WAIT", count, WAIT)] if self._replicas else []
+        replies = await self._exchange(node)([*waiting, ("INFO", "replication")])
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply if isinstance(reply, RedisError | OSError) else Unsettled(f"{reply!r}")
+        said, lineage = replies[-1].decode(), _ID.search(replies[-1].decode())
+        online = len(_ONLINE.findall(said)) if self._replicas else 0
+        return int(replies[-2]) if waiting else 0, lineage[1] if lineage else "", online
+
+    def _exchange(self, node: Node) -> Exchange:
+        name = node.host, node.port
+        if name not in self._exchanges:
+            self._exchanges[name] = Exchange(self._address.url_of(*name), ANSWER_WITHIN)
+        return self._exchanges[name]

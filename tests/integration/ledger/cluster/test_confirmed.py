@@ -1,0 +1,80 @@
+"""What was read of a cluster counts once every replica has it, and while it is the same history that is read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.exceptions import RedisError
+
+from gifting.ledger.cluster.confirmed import Confirmed
+from gifting.ledger.cluster.slots import slot_of, tags
+from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.keys import Keys
+from tests.support.engine import redis_binary
+from tests.support.redis_server import folder_in_memory
+
+KEYS = Keys("gifting", 16, tags(16))
+SETTINGS = {"min-replicas-to-write": "0"}
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[EmbeddedCluster]:
+    with folder_in_memory() as folder:
+        cluster = EmbeddedCluster(folder, binary=redis_binary(), settings=SETTINGS)
+        await cluster.start()
+        yield cluster
+        await cluster.stop()
+
+
+async def held(confirmed: Confirmed) -> bool:
+    try:
+        await confirmed.hold()
+    except (RedisError, OSError):
+        return False
+    return True
+
+
+async def test_what_no_replica_has_is_not_held(cluster: EmbeddedCluster) -> None:
+    confirmed, trusting = (Confirmed(cluster.url, KEYS.bases, replicas) for replicas in (1, 0))
+    await confirmed.begin()
+    await trusting.begin()
+    assert await held(confirmed)
+    (replica,) = await cluster.replicas(await cluster.owner(slot_of(KEYS.bases[3])))
+    await cluster.cut(replica.id)
+    assert not await held(confirmed)
+    assert await held(trusting)
+    await cluster.join(replica.id)
+    assert await held(confirmed)
+    await confirmed.close()
+    await trusting.close()
+
+
+async def test_all_replicas_must_have_it_for_any_may_take_over(cluster: EmbeddedCluster) -> None:
+    master = await cluster.owner(slot_of(KEYS.bases[3]))
+    second = await cluster.add(master.id)
+    confirmed = Confirmed(cluster.url, KEYS.bases, 1)
+    await confirmed.begin()
+    assert await held(confirmed)
+    second.pause()
+    assert not await held(confirmed)
+    second.resume()
+    assert await held(confirmed)
+    await confirmed.close()
+
+
+@pytest.mark.parametrize("death", ["failover", "restart"])
+async def test_another_history_is_not_held_until_it_is_begun(cluster: EmbeddedCluster, death: str) -> None:
+    confirmed = Confirmed(cluster.url, KEYS.bases, 1)
+    await confirmed.begin()
+    master = await cluster.owner(slot_of(KEYS.bases[3]))
+    if death == "restart":
+        await cluster.restart(master.id)
+    else:
+        (replica,) = await cluster.replicas(master)
+        await cluster.promote(replica.id)
+    await cluster.settle()
+    assert not await held(confirmed)
+    await confirmed.begin()
+    assert await held(confirmed)
+    await confirmed.close()
