@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -30,6 +31,14 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
 async def held(confirmed: Confirmed) -> bool:
     try:
         await confirmed.hold()
+    except (RedisError, OSError):
+        return False
+    return True
+
+
+async def begun(confirmed: Confirmed) -> bool:
+    try:
+        await confirmed.begin()
     except (RedisError, OSError):
         return False
     return True
@@ -75,6 +84,7 @@ async def test_another_history_is_not_held_until_it_is_begun(cluster: EmbeddedCl
         await cluster.promote(replica.id)
     await cluster.settle()
     assert not await held(confirmed)
-    await confirmed.begin()
+    while not await begun(confirmed):
+        await asyncio.sleep(0.05)
     assert await held(confirmed)
     await confirmed.close()
