@@ -22,6 +22,7 @@ from gifting.archive.trimming import Trimmer
 from gifting.config import Settings
 from gifting.errors import BadSetting
 from gifting.ledger.audit import find_books
+from gifting.ledger.cluster.confirmed import confirmation
 from gifting.ledger.connect import FAILURES, BinaryRedis, connect
 from gifting.ledger.keys import Keys
 
@@ -53,13 +54,15 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
         keys = await _books(redis, settings, stop, patient)
         if keys is None:
             return
+        holding = confirmation(url, keys, settings.replicas_waited)
         sealer = Sealer(redis, keys, store, find_signer(settings.seal_key_path), SealFile(settings.seals_path))
         log.info("the books are archived in %s", make_url(archive).render_as_string(hide_password=True))
         try:
-            said = [RoomLogs(redis, keys, store).follow, Eraser(redis, keys, store).erase_due]
-            steps = [*said, ActLog(redis, keys, store).follow, sealer.seal_due, Trimmer(redis, keys).trim]
-            await Archiver(redis, keys, settings.key_prefix, store, steps).run(stop)
+            said = [RoomLogs(redis, keys, store, confirmation=holding).follow, Eraser(redis, keys, store).erase_due]
+            steps = [*said, ActLog(redis, keys, store, holding).follow, sealer.seal_due, Trimmer(redis, keys).trim]
+            await Archiver(redis, keys, settings.key_prefix, store, steps, holding).run(stop)
         finally:
+            await holding.close()
             await store.close()
 
 

@@ -20,7 +20,8 @@ from gifting.ledger.cluster.exchange import Exchange
 from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.cluster.topology import Node
-from gifting.ledger.confirmed import Unsettled
+from gifting.ledger.confirmed import ONE_REDIS, Confirmation, Unsettled
+from gifting.ledger.keys import Keys
 from gifting.ledger.resp import Words
 
 WAIT: Final = 1000
@@ -31,6 +32,11 @@ ANSWER_WITHIN: Final = 3.0
 
 _ID: Final = re.compile(r"^master_replid:(\w+)", re.MULTILINE)
 _ONLINE: Final = re.compile(r"^slave\d+:.*state=online", re.MULTILINE)
+
+
+def confirmation(url: str, keys: Keys, replicas: int) -> Confirmation:
+    """Of what the Redis or the cluster at ``url`` has; ``replicas``: how many must have what is written at least."""
+    return Confirmed(url, keys.bases, replicas) if keys.apart else ONE_REDIS
 
 
 class Confirmed:
