@@ -38,7 +38,7 @@ async def run(redis: Redis, call: bytes) -> Any:
     words = reader.gets()
     if isinstance(words, list) and words[0] == b"EVALSHA" and not (await redis.script_exists(words[1].decode()))[0]:
         for name in ("debit", "credit"):
-            await redis.script_load(scripts.source(name))
+            await redis.script_load(scripts.source(name, cluster=True))
     return await redis.execute_command(*words)
 
 
