@@ -45,13 +45,3 @@ async def read_fenced(cluster: EmbeddedCluster, bases: Iterable[str]) -> int:
         async with master_of(cluster, base) as redis:
             count += await redis.xlen(f"{base}:fenced")
     return count
-
-
-async def read_outboxes(cluster: EmbeddedCluster, bases: Iterable[str]) -> dict[str, int]:
-    """Entries of each outbox that has any: the newest of each, whose trim rides on the next debit, among them."""
-    found: dict[str, int] = {}
-    for base in bases:
-        async with master_of(cluster, base) as redis:
-            if count := await redis.xlen(f"{base}:outbox"):
-                found[base] = count
-    return found

@@ -74,11 +74,15 @@ class Exchange:
                 self._used.add(connection)
                 return connection
         try:
-            return await self._connect()
+            connection = await self._connect()
         except AuthenticationError:
             raise
         except FAILURES as error:
             raise NotSent(f"There is no connection: {error}") from None
+        if not connection.up:  # it was closed between its last reply and here
+            self._used.discard(connection)
+            raise NotSent("The connection was lost before anything was said.")
+        return connection
 
     async def _connect(self) -> Connection:
         connection = await self._address.dial(lambda: Connection(self._timeout, _hear_nothing))
