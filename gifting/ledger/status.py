@@ -54,6 +54,8 @@ class Status(IntEnum):
     """What a change was computed from is no longer so."""
     PROMOTION_OVER = 42
     NOT_ENOUGH_DIAMONDS = 50
+    LEDGER_UNAVAILABLE = 51
+    """On a cluster, of a room that could not be asked: only its key was looked at, and nothing is kept under it."""
 
     @property
     def error(self) -> type[errors.GiftingError]:
@@ -113,6 +115,7 @@ _ERRORS: dict[Status, type[errors.GiftingError]] = {
     Status.CONFLICT: errors.Conflict,
     Status.PROMOTION_OVER: errors.PromotionOver,
     Status.NOT_ENOUGH_DIAMONDS: errors.NotEnoughDiamonds,
+    Status.LEDGER_UNAVAILABLE: errors.LedgerUnavailable,
 }
 _STATUSES = {error: status for status, error in _ERRORS.items()}
 

@@ -58,7 +58,14 @@ class ClusterBatcher:
         self._counts = Counts(acks=Histogram())
         self.rooms = AskedRooms(links, settings.ledger_timeout, self._look_again)
         way = Way(
-            links, self.rooms, self._counts, settings.batch_max, settings.ledger_timeout, halted, self._note_settled
+            links,
+            self.rooms,
+            self._counts,
+            settings.batch_max,
+            settings.ledger_timeout,
+            halted,
+            self._note_settled,
+            settings.batch_queue,
         )
         numbers = {base: number for number, base in enumerate(keys.bases)}
         self._numbers = numbers

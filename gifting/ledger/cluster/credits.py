@@ -23,6 +23,9 @@ from gifting.ledger.redis_errors import Fate, fate
 
 log = logging.getLogger(__name__)
 
+KEPT_FOR: Final = 3
+"""Time-outs for which a parcel is kept that can't be credited."""
+
 PARCELS_MAX: Final = 64
 """Parcels in one call at most."""
 
@@ -76,9 +79,12 @@ class Credits:
         for parcel in self._all():
             if parcel.since <= now - PENDING_AFTER:
                 parcel.tell_pending(self._way.counts)
-        oldest = now - max(self._way.timeout, PENDING_AFTER)
-        while self._waiting and self._waiting[0].since < oldest:
-            self._waiting.popleft()
+        oldest = now - max(KEPT_FOR * self._way.timeout, PENDING_AFTER)
+        gifts = sum(len(parcel.gifts) for parcel in self._waiting)
+        while self._waiting and (self._waiting[0].since < oldest or gifts > self._way.gifts_max):
+            parcel = self._waiting.popleft()
+            parcel.tell_pending(self._way.counts)
+            gifts -= len(parcel.gifts)
         self._parked = {place: parcel for place, parcel in self._parked.items() if parcel.since >= oldest}
 
     def _all(self) -> Iterator[Parcel]:

@@ -47,6 +47,10 @@ def _values(*values: bytes | None) -> bytes:
     return pack([False if value is None else value for value in values])[1:]
 
 
+UNASKED: Final = asked_room(b"unasked", None, None, None, None, None)
+"""A room that could not be asked: of a gift there only its key is looked at."""
+
+
 class Asked(NamedTuple):
     """A gift, and what its room and its host said when they were asked, packed."""
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from gifting import errors
 from gifting.ledger.cluster.asked import AskedRooms
 from gifting.ledger.cluster.credit_call import read_blob
-from gifting.ledger.cluster.debit_call import Asked, DebitCalls, Debited, read_debit
+from gifting.ledger.cluster.debit_call import UNASKED, Asked, DebitCalls, Debited, read_debit
 from gifting.ledger.cluster.errands import Errands
 from gifting.ledger.cluster.fields import user_of
 from gifting.ledger.cluster.link import Call
@@ -28,12 +28,19 @@ from gifting.ledger.queue import Queue
 from gifting.ledger.redis_errors import Fate, fate
 from gifting.model.values import Result
 
+ASKED_FOR: Final = 0.8
+"""Of the time that a gift may wait, how much it may wait for what its room says: then it is said without, since it may
+have been paid before, which needs no room.
+"""
+
 TRIED_FOR: Final = 1.0
 """Seconds for which a call is tried at least, even if its oldest gift has waited longer."""
 
 
 class Way(Struct, frozen=True):
-    """What all lanes of a batcher share. ``halted`` is called when a script has failed."""
+    """What all lanes of a batcher share. ``halted`` is called when a script has failed, ``settled`` when something has
+    ended. ``gifts_max``: how many gifts may wait for one partition of hosts.
+    """
 
     links: Links
     rooms: AskedRooms
@@ -42,6 +49,7 @@ class Way(Struct, frozen=True):
     timeout: float
     halted: Callable[[str], None]
     settled: Callable[[], None]
+    gifts_max: int
 
 
 class Flight(Struct):
@@ -114,6 +122,12 @@ class Debits:
         late = [*self.queue.expire(oldest), *(item for item in self._aside if item.queued_at < oldest)]
         self._aside = [item for item in self._aside if item.queued_at >= oldest]
         refuse(late, errors.LedgerUnavailable())
+        if self._aside and self._waits_in_vain(self._aside[0], now):
+            self.look_again()
+
+    def _waits_in_vain(self, item: PendingCommit, now: float) -> bool:
+        """Whether there is no time left in which its room could be asked."""
+        return item.queued_at < now - ASKED_FOR * self._way.timeout
 
     def look_again(self) -> None:
         """Something has been asked: what was put aside for it goes before all that came later."""
@@ -143,10 +157,12 @@ class Debits:
 
     def _take(self) -> list[Asked]:
         """Gifts of which all is known. What one sender sends stays in order."""
-        look, batch = self._way.rooms.look, list[Asked]()
+        look, batch, now = self._way.rooms.look, list[Asked](), monotonic()
         waiting = {user_of(item.fields) for item in self._aside}
         for item in self.queue.take(self._way.batch_max):
             asked = None if waiting and user_of(item.fields) in waiting else look(item)
+            if asked is None and self._waits_in_vain(item, now):
+                asked = Asked(item, UNASKED)
             if asked is None:
                 waiting.add(user_of(item.fields))
                 self._aside.append(item)

@@ -93,6 +93,9 @@ class Exchange:
             self._used.discard(connection)
             connection.fail(error if isinstance(error, Exception) else NotSent("It was given up."))
             raise
+        if not connection.up:
+            self._used.discard(connection)
+            raise NotSent(f"It was lost at once: {connection.lost.result()}")
         return connection
 
     def _keep(self, connection: Connection) -> None:

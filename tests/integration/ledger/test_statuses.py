@@ -250,6 +250,7 @@ def test_every_status_is_asked_for_above() -> None:
     here = Path(__file__)
     text = "".join(path.read_text(encoding="utf-8") for path in (here, here.with_name("test_spending.py")))
     asked = "".join(re.findall(r"def (test_\w+)", text)) + "outcome_unknown"  # test_attack_cuts.py
+    asked += "ledger_unavailable"  # test_cluster_failures.py
     elsewhere = set(
         re.findall(r"errors\.(\w+)", Path(__file__).with_name("test_people.py").read_text(encoding="utf-8"))
     )

@@ -126,7 +126,7 @@ def test_the_statuses_are_those_of_python() -> None:
 @pytest.mark.parametrize("status", [status for status in Status if status])
 def test_a_refusal_is_the_error_of_its_name(status: Status) -> None:
     assert status.error.code == status.name.lower()
-    assert issubclass(status.error, (errors.Refused, errors.Limited, errors.BadRequest, errors.OutcomeUnknown))
+    assert issubclass(status.error, (errors.Refused, errors.Limited, errors.BadRequest, errors.Unavailable))
 
 
 def test_the_largest_amount_is_that_of_python() -> None:

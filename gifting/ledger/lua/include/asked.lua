@@ -2,17 +2,20 @@
 --   asked.new(now, numerator, denominator, usual)   as credit.new
 --   asked.room(c, values, at)          one, by six values after that offset: state, host, rules and coins of the room,
 --                                      false if it has none; the host's diamonds and commission, likewise. Returns the
---                                      offset of what follows, and the room
+--                                      offset of what follows, and the room. One that could not be asked has the
+--                                      state 'unasked': it takes nothing
 --   asked.add_target(c, target, r, to) a gift in such a room; `to`: outbox.lua's partition of it
 --   asked.decide(c, gift, person, masked)
 --                                      what its host has decided about who gives, as it is kept, or false
 --   asked.give(c, gift)                credit.lua will: so nothing is known of it yet
 -- `c` and its targets are as admission.lua takes them.
+-- @include status
 -- @include admission
 -- @include outbox
 -- @include decided, late
 -- @include fractions, late
 local asked = {}
+local UNASKED = 'unasked'
 
 function asked.new(now, numerator, denominator, usual)
   return { now = now, rates = { numerator = numerator, denominator = denominator, usual = usual }, targets = {} }
@@ -34,7 +37,8 @@ function asked.room(c, values, at)
 end
 
 function asked.add_target(c, target, r, to)
-  c.targets[target.number] = { room = r, closed = admission.room(r, target.host), purse = r.purse, to = to }
+  local closed = r.state == UNASKED and Status.LEDGER_UNAVAILABLE or admission.room(r, target.host)
+  c.targets[target.number] = { room = r, closed = closed, purse = r.purse, to = to }
 end
 
 function asked.decide(c, gift, person, masked)

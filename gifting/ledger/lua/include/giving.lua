@@ -60,7 +60,8 @@ function giving.commit(d, c, half, claim)
   else
     status, stored, passed = decide(d, c, half, claim)
   end
-  if status ~= Status.CONFIRM_REQUIRED then -- once confirmed, the gift comes with the same key
+  -- Once it is confirmed, or its room can be asked, the gift comes with the same key.
+  if status ~= Status.CONFIRM_REQUIRED and status ~= Status.LEDGER_UNAVAILABLE then
     debit.keep(claim, stored)
   end
   return passed and passed > 0 and ARRAY .. wire[passed] or FRESH, stored

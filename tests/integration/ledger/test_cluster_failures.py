@@ -1,0 +1,262 @@
+"""What fails between two lines of code: each gift ends once, as a result, a certain refusal, or as not known."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gifting import errors
+from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.embedded.moving import move
+from gifting.ledger.embedded.node import Node
+from gifting.model.values import Result
+from tests.support.clusters import own_cluster
+from tests.support.keys import new_key
+from tests.support.shop import WITHIN, Shop, shop_at
+
+pytestmark = pytest.mark.attack
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[EmbeddedCluster]:
+    async with own_cluster(node_timeout=1.0) as cluster:
+        yield cluster
+
+
+async def apart(cluster: EmbeddedCluster, shop: Shop) -> tuple[int, Node, int, Node]:
+    """A sender and a room whose masters are different, and these."""
+    owners = {base: await cluster.owner(slot_of(base)) for base in shop.ledger.keys.bases}
+    for sender in range(len(shop.senders)):
+        for room in range(len(shop.rooms)):
+            source, to = owners[shop.senders[sender].base], owners[shop.rooms[room].base]
+            home = owners[shop.ledger.keys.bases[0]]
+            if source is not to and home not in (source, to):
+                return sender, source, room, to
+    raise AssertionError("all are on one master")
+
+
+async def debits(shop: Shop, sender: int) -> int:
+    """Entries of the outbox of a sender's partition, on its master."""
+    return int(await shop.ledger.redis.xlen(f"{shop.senders[sender].base}:outbox"))
+
+
+async def until_debited(shop: Shop, sender: int, count: int) -> None:
+    async with asyncio.timeout(WITHIN):
+        while await debits(shop, sender) < count:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_debit_that_no_replica_has_is_not_told_until_one_has(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url) as shop:
+        sender, source, room, _ = await apart(cluster, shop)
+        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+        (replica,) = await cluster.replicas(source)
+        await cluster.cut(replica.id)
+        key = shop.send(sender, room)
+        await until_debited(shop, sender, 1)
+        assert key not in shop.told
+        assert (await shop.ledger.wallets.read(shop.rooms[room].host)).diamonds == 500, "and not credited"
+        await cluster.join(replica.id)
+        await shop.everyone()
+        told = shop.told[key]
+        assert isinstance(told, Result)
+        assert (told.duplicate, told.seq, told.pending) == (False, 2, False)
+        await shop.check()
+
+
+async def test_a_debit_that_no_replica_has_in_time_is_not_known(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url, ledger_timeout=1.0) as shop:
+        sender, source, room, _ = await apart(cluster, shop)
+        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+        (replica,) = await cluster.replicas(source)
+        await cluster.cut(replica.id)
+        keys = [shop.send(sender, room) for _ in range(3)]
+        await shop.everyone()
+        assert [type(shop.told[key]) for key in keys] == [errors.OutcomeUnknown] * 3
+        await cluster.join(replica.id)
+        again = [await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", key) for key in keys]
+        assert all(result.duplicate and result.pending for result in again), "they were paid all the same, once"
+
+
+async def test_a_master_that_dies_with_a_debit_that_only_it_has_has_told_nobody(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
+        sender, source, room, _ = await apart(cluster, shop)
+        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+        await shop.ledger.flush(5)
+        (replica,) = await cluster.replicas(source)
+        await cluster.cut(replica.id)
+        key = shop.send(sender, room)
+        await until_debited(shop, sender, 1)
+        await cluster.kill(source.id)
+        assert key not in shop.told
+        await cluster.promote(replica.id, "TAKEOVER")
+        await cluster.restart(source.id)  # empty hands: it follows the one that has lost the debit
+        await shop.everyone()
+        told = shop.told[key]
+        assert isinstance(told, Result), told
+        assert (told.duplicate, told.seq) == (False, 2), "taken again, as nothing of it had been"
+        await shop.ledger.flush(5)
+        assert (await shop.check()).gifts == 2
+
+
+async def test_a_master_that_dies_amid_gifts_takes_none_with_it(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url, ledger_timeout=30.0, batch_max=16) as shop:
+        _, source, _, _ = await apart(cluster, shop)
+        shop.all_to_all(4)
+        while not shop.told:
+            await asyncio.sleep(0)
+        await cluster.kill(source.id)
+        shop.all_to_all(2)
+        await asyncio.sleep(1.5)
+        await cluster.restart(source.id)
+        await shop.everyone()
+        assert {type(told) for told in shop.told.values()} == {Result}, set(map(str, shop.told.values()))
+        assert shop.in_order()
+        await shop.ledger.flush(5)
+        assert (await shop.check()).gifts == 6 * 64
+
+
+async def test_connections_that_break_amid_gifts(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url, ledger_timeout=10.0, batch_max=8) as shop:
+        for _ in range(8):
+            shop.all_to_all()
+            before = len(shop.told)
+            while len(shop.told) == before:
+                await asyncio.sleep(0)
+            for node in await cluster.masters():
+                await node.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await shop.everyone()
+        assert {type(told) for told in shop.told.values()} == {Result}
+        assert shop.in_order()
+        await shop.ledger.flush(5)
+        assert (await shop.check()).gifts == 8 * 64
+
+
+async def test_slots_that_move_amid_gifts(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url, ledger_timeout=10.0, batch_max=8) as shop:
+        shop.all_to_all()
+        for base in shop.ledger.keys.bases[:6]:
+            slot = slot_of(base)
+            owner = await cluster.owner(slot)
+            target = next(node for node in await cluster.masters() if node is not owner)
+            moving = asyncio.create_task(move(cluster, slot, slot, target.id))
+            while not moving.done():
+                shop.all_to_all()
+                await asyncio.sleep(0.02)
+            await moving
+        await shop.everyone()
+        assert {type(told) for told in shop.told.values()} == {Result}
+        assert not any(result.pending for result in shop.results())
+        assert shop.in_order()
+        await shop.ledger.flush(5)
+        assert (await shop.check()).gifts == len(shop.told)
+
+
+async def test_a_room_that_does_not_answer_leaves_its_gifts_pending(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url, ledger_timeout=4.0, streak_window=60.0) as shop:
+        sender, _, room, to = await apart(cluster, shop)
+        for node in cluster.nodes.values():
+            await node.call("CONFIG", "SET", "cluster-node-timeout", 30_000)
+        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+        to.pause()
+        try:
+            key = shop.send(sender, room)
+            await shop.everyone()
+            told = shop.told[key]
+            assert told == Result(False, 0, told.coins, 0, 0, pending=True)
+            again, new = await asyncio.gather(
+                shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", key),
+                shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key()),
+                return_exceptions=True,
+            )
+            assert again == Result(True, 0, told.coins, 0, 0, pending=True)
+            assert isinstance(new, errors.LedgerUnavailable), "a room that can't be asked takes nothing"
+        finally:
+            to.resume()
+        await shop.ledger.flush(10)
+        status = await shop.ledger.gifts.status(shop.senders[sender].id, key)
+        assert (status.state, status.seq, status.coins) == ("accepted", 2, told.coins)
+        await shop.check()
+
+
+async def test_what_was_pending_is_completed(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url, ledger_timeout=20.0, streak_window=60.0) as shop:
+        sender, _, room, to = await apart(cluster, shop)
+        for node in cluster.nodes.values():
+            await node.call("CONFIG", "SET", "cluster-node-timeout", 30_000)
+        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+        to.pause()
+        try:
+            key = shop.send(sender, room)
+            await shop.everyone()
+            assert shop.told[key].pending
+        finally:
+            to.resume()
+        await shop.ledger.flush(10)
+        again = await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", key)
+        assert again == Result(True, 2, shop.told[key].coins, 2, 1)
+        await shop.check()
+
+
+async def test_a_node_that_ends_leaves_what_is_paid_to_the_relays(
+    cluster: EmbeddedCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
+        sender, _, room, to = await apart(cluster, shop)
+        for node in cluster.nodes.values():
+            await node.call("CONFIG", "SET", "cluster-node-timeout", 30_000)
+        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+        await shop.ledger.flush(5)
+        to.pause()
+        try:
+            key = shop.send(sender, room)
+            await until_debited(shop, sender, 1)
+            while not shop.ledger.batcher._credits[shop.ledger.keys.bases.index(shop.rooms[room].base)].busy:  # type: ignore[union-attr]
+                await asyncio.sleep(0.01)
+            with caplog.at_level(logging.WARNING):
+                await shop.ledger.flush(0.1)
+                shop.ledger.batcher.fall()
+            assert "1 gifts are paid and not credited yet" in caplog.text
+            assert shop.told[key].pending
+        finally:
+            to.resume()
+        assert await debits(shop, sender) == 1, "there a relay finds it"
+
+
+async def test_what_can_not_be_sent_is_refused_in_time(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url, ledger_timeout=1.0, batch_queue=20) as shop:
+        sender, source, room, _ = await apart(cluster, shop)
+        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+        await cluster.cut((await cluster.replicas(source))[0].id)  # so that nobody is elected
+        await cluster.kill(source.id)
+        keys = [shop.send(sender, room) for _ in range(30)]
+        await shop.everyone()
+        kinds = [type(shop.told[key]) for key in keys]
+        assert set(kinds[:20]) <= {errors.LedgerUnavailable, errors.OutcomeUnknown}
+        assert set(kinds[20:]) == {errors.Overloaded}
+        others = [place for place in range(8) if shop.senders[place].base != shop.senders[sender].base]
+        assert len(others) > 0
+
+
+async def test_a_halt_ends_all_at_once(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url) as shop:
+        shop.all_to_all(4)
+        shop.ledger.batcher.close(errors.LedgerHalted)
+        await shop.everyone()
+        with pytest.raises(errors.LedgerHalted):
+            await shop.ledger.gifts.send(shop.senders[0], shop.rooms[0], "spark", new_key())
+        await shop.ledger.batcher.drain()
+        kinds = {type(told) for told in shop.told.values()}
+        assert kinds <= {errors.LedgerHalted, errors.OutcomeUnknown, Result}
+
+
+async def test_a_partition_that_has_lost_its_data_halts_the_ledger(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url) as shop:
+        await shop.ledger.redis.delete(f"{shop.senders[0].base}:line")
+        with pytest.raises((errors.OutcomeUnknown, errors.LedgerHalted)):
+            await shop.ledger.gifts.send(shop.senders[0], shop.rooms[0], "spark", new_key())
+        assert "lost its data" in shop.ledger.halt.why
