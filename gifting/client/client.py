@@ -79,13 +79,15 @@ class Client:
         """Leave. Calls still waiting fail, and :meth:`events` ends once it is empty."""
         await self._connection.close()
 
-    async def join(self, room: str, *, since: int | None = None, lane: str | None = None) -> dict[str, Any]:
-        """Subscribe to ``room``; with ``since``, what came after that seq follows first.
+    async def join(
+        self, room: str, *, since: int | None = None, epoch: int | None = None, lane: str | None = None
+    ) -> dict[str, Any]:
+        """Subscribe to ``room``; with ``since``, what came after that seq follows first; ``epoch`` as told with it.
 
         Returns:
             The room's snapshot, and ``gap``: ``since`` lies too far back, so events are missing.
         """
-        joining = Room(room, lane, since)
+        joining = Room(room, lane, since, epoch)
         reply = await self._connection.request_until_known("join", joining.request(), joining)
         return {**reply["room"], "gap": reply["gap"]}
 

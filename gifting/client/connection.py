@@ -210,7 +210,7 @@ class Connection:
         if error is None:
             self.rooms[room.name] = room
             if room.seq is None or reply["gap"]:
-                room.seq = reply["room"]["seq"]
+                room.seq, room.epoch = reply["room"]["seq"], reply["room"].get("epoch")
             if resumed and reply["gap"]:
                 self._inbox.put([{"type": "gap", "room": room.name, "snapshot": reply["room"]}])
         elif resumed and error.temporary:

@@ -10,23 +10,25 @@ from gifting.wire.removal import SAID
 
 
 class Room:
-    """A joined room and the seq up to which its events were taken."""
+    """A joined room, the seq up to which its events were taken, and the epoch that was told with it, if any was."""
 
-    __slots__ = ("lane", "name", "seq")
+    __slots__ = ("epoch", "lane", "name", "seq")
 
-    def __init__(self, name: str, lane: str | None, seq: int | None) -> None:
+    def __init__(self, name: str, lane: str | None, seq: int | None, epoch: int | None = None) -> None:
         self.name = name
         self.lane = lane
         self.seq = seq
+        self.epoch = epoch
 
     def request(self) -> dict[str, Any]:
-        fields = {"room": self.name, "since": self.seq, "lane": self.lane}
+        fields = {"room": self.name, "since": self.seq, "epoch": self.epoch, "lane": self.lane}
         return {name: value for name, value in fields.items() if value is not None}
 
     def unseen(self, message: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The events of ``message`` that weren't taken before; they count as taken from now on."""
         seen = self.seq or 0
         self.seq = max(seen, message["seq"])
+        self.epoch = message.get("epoch", self.epoch)
         for event in message["events"]:
             if event.get("seq", seen + 1) > seen:
                 event["room"] = self.name

@@ -68,6 +68,7 @@ class Lane(ABC):
     def __init__(self, history: History, shared: Shared) -> None:
         self.history = history
         self.position = history.seq
+        self.epoch = history.epoch
         self.due = 0.0
         self._pacer = shared.pacer
         self._replays = shared.replays
@@ -102,7 +103,7 @@ class Lane(ABC):
         if not len(self):
             self._pending.clear()
             self._states.clear()
-            self.position = self.history.seq
+            self.position, self.epoch = self.history.seq, self.history.epoch
         self._behind.add(subscription)
         self.catch_up(subscription)
 
@@ -130,12 +131,19 @@ class Lane(ABC):
         for subscription in tuple(self.subscriptions()):
             subscription.subscriber.close(CloseCode.RESYNC)
 
+    def start_over(self) -> None:
+        """What has gone out did not last: whoever has had it is dismissed, and the room is as its history says."""
+        self.dismiss()
+        self._pending, self._states, self._shown = [], {}, NOTHING_SHOWN
+        self._memo.clear()
+        self.position, self.epoch = self.history.seq, self.history.epoch
+
     # What goes out.
 
     def push(self, batch: RoomBatch) -> None:
         """A batch that follows the last one."""
         if not self._sharing and not self._behind:
-            self.position = batch.last
+            self.position, self.epoch = batch.last, batch.epoch
             return
         if not self._pending:
             self._since = monotonic()
@@ -159,7 +167,8 @@ class Lane(ABC):
         self._pending, self._states = [], {}
         self.due = now + self.interval
         for part in split(batches, self._room_for(states)) or ([[]] if states else []):
-            self.position = part[-1].last if part else self.position
+            if part:
+                self.position, self.epoch = part[-1].last, part[-1].epoch
             readers = self._share(self.message(self.position, part, states, self._shown))
             states = []
         if batches:
@@ -258,3 +267,7 @@ class Lane(ABC):
     @abstractmethod
     def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
         """What brings readers, who wait for the streaks ``shown`` to end, to ``position``."""
+
+    def _epoch(self, batches: list[RoomBatch]) -> int:
+        """In which one is with them; states alone don't change it."""
+        return batches[-1].epoch if batches else self.epoch

@@ -25,7 +25,8 @@ class AllLane(Lane):
             blobs.append(batch.events)
             count += batch.count
         blobs += states
-        return Message(join_events(self.history.room, position, blobs, count), count, NOTHING_SHOWN)
+        data = join_events(self.history.room, position, blobs, count, None, self._epoch(batches))
+        return Message(data, count, NOTHING_SHOWN)
 
 
 class LiveLane(Lane):
@@ -42,5 +43,5 @@ class LiveLane(Lane):
     def message(self, position: int, batches: list[RoomBatch], states: list[bytes], shown: frozenset[int]) -> Message:
         waiting = set(shown)
         blobs = conflate(batches, self._top, waiting) + states
-        data = join_events(self.history.room, position, blobs, len(blobs), self._totals())
+        data = join_events(self.history.room, position, blobs, len(blobs), self._totals(), self._epoch(batches))
         return Message(data, len(blobs), frozenset(waiting))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgpack
+from msgspec import UNSET
 
 from gifting import errors
 from gifting.config import Settings
@@ -16,9 +17,10 @@ from gifting.ledger.listing import Sort
 from gifting.ledger.meta import ARCHIVE
 from gifting.model import events
 from gifting.model.house import NO_RULES, RoomRules, read_rules
+from gifting.model.lineage import Lineage
 from gifting.model.packing import unpack
 from gifting.model.values import RoomRef
-from gifting.wire.batch import RoomBatch, read_batches
+from gifting.wire.batch import Page, RoomBatch, read_batches
 from gifting.wire.removal import blank
 from gifting.wire.replies import Snapshot
 
@@ -57,7 +59,7 @@ class Rooms:
             raise errors.RoomTaken
         with translated(errors.Unconfirmed):
             followed = bool(await self._calls.redis.hexists(self._keys.meta, ARCHIVE))
-        options = (room, host, host_name or host, title, self._creator_rooms, followed)
+        options = (room, host, host_name or host, title, self._creator_rooms, followed, self._keys.apart)
         keys = [self._keys.room(host, room), *self._keys.live(self._keys.base(host))]
         reply = await self._calls.timed("room_open", keys, options, unsure=errors.Unconfirmed)
         check(unpack(reply)[0])
@@ -142,7 +144,7 @@ class Rooms:
         found = msgpack.unpackb(await self._calls.timed("snapshot", keys, options), raw=True)
         if found is None:
             raise errors.RoomNotFound
-        state, host, name, title, started, seq, coins, diamonds, likes, viewers, top, streaks, rules = found
+        state, host, name, title, started, seq, coins, diamonds, likes, viewers, top, streaks, rules, epoch = found
         return Snapshot(
             room.id,
             state.decode(),
@@ -157,6 +159,7 @@ class Rooms:
             decode_top(top),
             [events.decode_gift_event(streak) for streak in streaks],
             _read_rules(rules),
+            UNSET if epoch is None or epoch is False else epoch,
         )
 
     async def top(self, room: RoomRef, limit: int) -> list[events.Ranked]:
@@ -177,8 +180,20 @@ class Rooms:
     async def log_page(self, room: RoomRef, since: int, size: int) -> tuple[list[RoomBatch], set[int]]:
         """:meth:`replay` as it was logged, and the seqs of those of which is shown no longer what was said."""
         keys = [self._keys.log(room.host, room.id), removed_key(room.base, room.id)]
-        batches, removed = await self._calls.run("log_page", keys, since, size)
+        batches, removed, *_ = await self._calls.run("log_page", keys, since, size)
         return read_batches(batches), set(map(int, removed))
+
+    async def page(self, room: RoomRef, since: int, size: int) -> Page:
+        """:meth:`replay`, and how the room stood then."""
+        keys = [
+            self._keys.log(room.host, room.id),
+            removed_key(room.base, room.id),
+            self._keys.room(room.host, room.id),
+        ]
+        packed, removed, state = await self._calls.run("log_page", keys, since, size)
+        batches = read_batches(packed)
+        shown = [blank(batch, set(map(int, removed))) for batch in batches] if removed else batches
+        return Page(shown, _read_lineage(*state))
 
     async def presence(self, room: RoomRef, node: str, viewers: int) -> int:
         """Say how many viewers this node has; returns how many there are on all nodes."""
@@ -193,6 +208,10 @@ class Rooms:
             for batch in found:
                 yield batch.after(since)
                 since = batch.last
+
+
+def _read_lineage(seq: bytes | None, epochs: bytes | None) -> Lineage:
+    return Lineage(int(seq or 0), tuple(map(tuple, unpack(epochs))) if epochs else ())
 
 
 def _read_rules(found: Any) -> RoomRules:

@@ -44,6 +44,7 @@ class Frame(NamedTuple):
     events: int
     sent: tuple[int, ...]
     """Send times of the sampled gifts in it, monotonic ns."""
+    epoch: int | None = None
 
 
 class ViewerTally:
@@ -94,7 +95,7 @@ class ViewerTally:
                 self.seen.add(room, event["seq"])
                 if (due := read_stamp(event.get("message"))) is not None:
                     sent.append(due)
-        return Frame(first, last, len(events), tuple(sent))
+        return Frame(first, last, len(events), tuple(sent), message.get("epoch"))
 
 
 class Viewer(Socket):
@@ -121,6 +122,7 @@ class Viewer(Socket):
         self._turn = 0
         self._returning = False
         self.last = -1
+        self.epoch: int | None = None
         self.closes = 0
         self.room, self.user, self.slow = room, user, slow
         self.stopping = False
@@ -142,7 +144,7 @@ class Viewer(Socket):
         self._joined = self._loop.create_future()
         request = {"op": "join", "id": 1, "room": self.room, "lane": self._tally.lane}
         if self.last >= 0:
-            request["since"] = self.last
+            request |= {"since": self.last} if self.epoch is None else {"since": self.last, "epoch": self.epoch}
         self.write(masked(BINARY, MSGPACK.encode(request)))
         reply = await self._answer_of(self._joined, "join")
         if not reply["ok"]:
@@ -183,7 +185,7 @@ class Viewer(Socket):
                 tally.complaints.add(
                     f"{self.room}: {self.user} waited for {expected} and got {frame.first} to {frame.last}."
                 )
-            self.last = frame.last
+            self.last, self.epoch = frame.last, frame.epoch
             if frame.sent and tally.phases.current is not None and not self.slow:
                 self._turn = turn = (self._turn + 1) % len(frame.sent)
                 tally.phases.current.add(time.monotonic_ns() - frame.sent[turn], len(frame.sent))
@@ -194,7 +196,7 @@ class Viewer(Socket):
             if self.last >= 0 and reply["gap"]:
                 self._tally.complaints.add(f"{self.room}: {self.user} came back at {self.last} to a gap.")
             if self.last < 0 or reply["gap"]:
-                self.last = reply["room"]["seq"]
+                self.last, self.epoch = reply["room"]["seq"], reply["room"].get("epoch")
         if self._joined is not None and not self._joined.done():
             self._joined.set_result(reply)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from gifting import errors
 from gifting.hub.room import Room
 from gifting.model.events import encode_post
@@ -16,8 +18,12 @@ def join(gateway: Gateway, session: Session, message: messages.Join) -> None:
     """At once where the room and its snapshot are at hand, as they are when many come; else when they have come."""
     room = gateway.hub.rooms.get(message.room)
     _check_replay(gateway, session, message, room)
-    if room is not None and (found := room.snapshots.at_hand(gateway.time())) is not None:
-        reaches = message.since is None or room.history.reaches(message.since, found.seq)
+    if (
+        room is not None
+        and (found := room.snapshots.at_hand(gateway.time())) is not None
+        and _agrees(message, room, found)
+    ):
+        reaches = message.since is None or room.history.reaches(message.since, found.seq, message.epoch)
         if reaches is not None:
             _enter_room(gateway, session, message, room, found, gap=not reaches)
             return
@@ -35,14 +41,36 @@ def _check_replay(gateway: Gateway, session: Session, message: messages.Join, ro
 
 async def _join_room(gateway: Gateway, session: Session, message: messages.Join) -> None:
     room = await gateway.hub.open_room(message.room)
-    found = await room.snapshots.get(gateway.time())
-    gap = False
-    if message.since is not None:
-        reaches, cost = await room.history.log_reaches(message.since, found.seq)
-        gateway.hub.replays.charge(session, cost)
-        gap = not reaches
+    try:
+        async with asyncio.timeout(gateway.settings.ledger_timeout):
+            found, gap = await _find_place(gateway, session, message, room)
+    except TimeoutError:
+        raise errors.Unavailable("The room is not in one history with its log.") from None
     if not session.closing:
         _enter_room(gateway, session, message, room, found, gap=gap)
+
+
+def _agrees(message: messages.Join, room: Room, found: Snapshot) -> bool:
+    """Whether the room here is in the history of the snapshot, and as far as who comes has seen it."""
+    epoch = room.history.epoch
+    return (found.epoch or 0) == epoch and (message.epoch or 0) <= epoch
+
+
+async def _find_place(gateway: Gateway, session: Session, message: messages.Join, room: Room) -> tuple[Snapshot, bool]:
+    """A snapshot, and whether there is a gap before it. Another history may begin meanwhile: then once more."""
+    while True:
+        snapshots = room.snapshots
+        found, gap = await snapshots.get(gateway.time()), False
+        if not _agrees(message, room, found):
+            await room.agree()
+            found = await room.snapshots.get(gateway.time())
+            snapshots = room.snapshots
+        if message.since is not None:
+            reaches, cost = await room.history.log_reaches(message.since, found.seq, message.epoch)
+            gateway.hub.replays.charge(session, cost)
+            gap = not reaches
+        if snapshots is room.snapshots and (found.epoch or 0) == room.history.epoch:
+            return found, gap
 
 
 def _enter_room(

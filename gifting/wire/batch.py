@@ -4,6 +4,7 @@ A batch is one msgpack array, made in Lua (``ledger/lua/include/room.lua``)::
 
     [room, last, count, index, coins, diamonds, likes, events, rank]
 
+On a cluster ``epoch`` follows: in which of the room's histories (:class:`gifting.model.lineage.Lineage`) it was made.
 ``events`` is the wire bytes of ``count`` events, one after another; the last has seq ``last``. ``index`` has
 ``FIELDS`` integers per event: its length in bytes, its streak (the seq of the streak's first event; 0 if it is no
 gift), its weight (coins of the streak so far; of ``comment_removed`` the seq of what it removes) and 1 if it closes the
@@ -14,11 +15,12 @@ changed, else nil.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgpack
 from msgspec import Struct
 
+from gifting.model.lineage import Lineage
 from gifting.model.packing import pack
 
 FIELDS: Final = 4
@@ -27,10 +29,10 @@ FIELDS: Final = 4
 READ_SIZE: Final = 16_384
 """Bytes that reading begins with; more are had where a payload is larger. Of itself msgpack would take a MiB."""
 
-_BATCH: Final = 0x99
+_BATCHES: Final = (0x99, 0x9A)
 _STR8: Final = 0xD9
 _SHORT_MAX: Final = 0x1F
-"""How a batch begins: an array of nine, and a name with its size in its head, or else in a byte or two behind that."""
+"""How a batch begins: an array of nine or ten, and a name with its size in its head, or in a byte or two behind."""
 
 
 class Totals(Struct, frozen=True, gc=False):
@@ -60,6 +62,7 @@ class RoomBatch(Struct, frozen=True, eq=False, gc=False):
     totals: Totals
     events: bytes
     rank: Any = None
+    epoch: int = 0
 
     @property
     def first(self) -> int:
@@ -88,7 +91,9 @@ class RoomBatch(Struct, frozen=True, eq=False, gc=False):
         skipped = sum(self.index[: start * FIELDS : FIELDS])
         index = self.index[start * FIELDS : end * FIELDS]
         events = self.events[skipped : skipped + sum(index[::FIELDS])]
-        return RoomBatch(self.room, self.first + end - 1, end - start, index, self.totals, events, self.rank)
+        return RoomBatch(
+            self.room, self.first + end - 1, end - start, index, self.totals, events, self.rank, self.epoch
+        )
 
     def pieces(self, size: int) -> Iterator[RoomBatch]:
         """This batch cut at events into parts of at most ``size`` bytes, or of a single larger event."""
@@ -99,6 +104,13 @@ class RoomBatch(Struct, frozen=True, eq=False, gc=False):
                 yield rest.up_to(entry.seq - 1)
                 rest, filled = rest.after(entry.seq - 1), entry.end - entry.start
         yield rest
+
+
+class Page(NamedTuple):
+    """Batches of a room's log, and how the room stood when they were read."""
+
+    batches: list[RoomBatch]
+    lineage: Lineage
 
 
 def split(batches: list[RoomBatch], size: int) -> list[list[RoomBatch]]:
@@ -146,9 +158,9 @@ class BatchReader:
         start, end, found = 0, len(payload), []
         while start < end:
             if wanted is None or _room_of(payload, start) in wanted:
-                room, last, count, index, coins, diamonds, likes, events, rank = unpacker.unpack()
+                room, last, count, index, coins, diamonds, likes, events, rank, *epoch = unpacker.unpack()
                 totals = Totals(coins, diamonds, likes)
-                found.append(RoomBatch(room.decode(), last, count, index, totals, events, rank))
+                found.append(RoomBatch(room.decode(), last, count, index, totals, events, rank, *epoch))
             else:
                 unpacker.skip()
             start = unpacker.tell() - before
@@ -161,7 +173,7 @@ def _unpacker() -> msgpack.Unpacker:
 
 def _room_of(payload: bytes, start: int) -> str:
     """Whose batch begins at ``start``: an id, so 64 bytes at most."""
-    if payload[start] != _BATCH:
+    if payload[start] not in _BATCHES:
         raise ValueError("This is no room batch.")
     head, name = payload[start + 1], start + 2
     if head < _STR8:
@@ -171,13 +183,25 @@ def _room_of(payload: bytes, start: int) -> str:
 
 
 def join_events(
-    room: bytes, seq: int, events: Iterable[bytes], count: int, totals: dict[str, int] | None = None
+    room: bytes,
+    seq: int,
+    events: Iterable[bytes],
+    count: int,
+    totals: dict[str, int] | None = None,
+    epoch: int = 0,
 ) -> bytes:
-    """The message ``{room, seq, events[, totals]}`` around wire bytes: those of a room's id, and of events."""
-    if totals is None:
-        return b"".join((b"\x83\xa4room", room, b"\xa3seq", pack(seq), b"\xa6events", array_header(count), *events))
-    parts = b"\x84\xa4room", room, b"\xa3seq", pack(seq), b"\xa6events", array_header(count), *events
-    return b"".join((*parts, b"\xa6totals", pack(totals)))
+    """The message ``{room, seq, events[, totals][, epoch]}`` around wire bytes: a room's id, and events."""
+    head = _HEADS[(totals is not None) + (epoch > 0)]
+    parts = [head, room, b"\xa3seq", pack(seq), b"\xa6events", array_header(count), *events]
+    if totals is not None:
+        parts += b"\xa6totals", pack(totals)
+    if epoch:
+        parts += b"\xa5epoch", pack(epoch)
+    return b"".join(parts)
+
+
+_HEADS: Final = (b"\x83\xa4room", b"\x84\xa4room", b"\x85\xa4room")
+"""How maps of three to five fields begin, of which the first is ``room``."""
 
 
 def array_header(count: int) -> bytes:

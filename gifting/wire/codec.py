@@ -85,7 +85,8 @@ class Codec:
             return
         first, rest = events[: len(events) // 2], events[len(events) // 2 :]
         reached = next((event["seq"] for event in reversed(first) if "seq" in event), message["seq"])
-        yield from self._fit({"room": message["room"], "seq": reached, "events": first}, size)
+        epoch = {name: message[name] for name in ("epoch",) if name in message}
+        yield from self._fit({"room": message["room"], "seq": reached, "events": first, **epoch}, size)
         yield from self._fit(message | {"events": rest}, size)
 
 

@@ -42,10 +42,13 @@ class Message(Struct, frozen=True, tag_field="op", kw_only=True):
 
 
 class Join(Message, frozen=True, tag="join", kw_only=True):
-    """Subscribe to a room; with ``since``, first what came after that seq."""
+    """Subscribe to a room; with ``since``, first what came after that seq. ``epoch`` is what was told with it, if
+    anything was.
+    """
 
     room: Id
     since: Uint | None = None
+    epoch: Uint | None = None
     lane: Lane | None = None
 
 

@@ -20,7 +20,8 @@ from gifting.wire.messages import Uint
 
 class Snapshot(Struct, frozen=True):
     """A room as it stands. ``diamonds`` are milli-diamonds; ``started`` is in ms since 1970; ``streaks`` are the open
-    ones, of many the heaviest, as events with ``count`` 0; ``rules`` are the host's.
+    ones, of many the heaviest, as events with ``count`` 0; ``rules`` are the host's. ``epoch`` goes with ``seq``: a
+    client that comes back says both.
     """
 
     id: str
@@ -36,10 +37,11 @@ class Snapshot(Struct, frozen=True):
     top: list[Ranked]
     streaks: list[GiftEvent]
     rules: RoomRules
+    epoch: Uint | UnsetType = UNSET
 
 
 class JoinReply(Struct, frozen=True):
-    """``gap``: the log no longer reaches back to ``since``; the snapshot is all there is."""
+    """``gap``: the log no longer reaches back to ``since``, or says something else; the snapshot is all there is."""
 
     room: Snapshot
     gap: bool
@@ -193,14 +195,16 @@ class LiveTotals(Struct, frozen=True):
 
 
 class RoomEvents(Struct, frozen=True):
-    """Events of a room. ``seq`` is the room's after them, what a client keeps for ``since``; ``totals`` come on lane
-    ``live``. What concerns a user and no room has ``room`` '' and ``seq`` 0.
+    """Events of a room. ``seq`` is the room's after them, what a client keeps for ``since``, and ``epoch``, if it is
+    there, goes with it; ``totals`` come on lane ``live``. What concerns a user and no room has ``room`` '' and ``seq``
+    0.
     """
 
     room: str
     seq: int
     events: list[Event]
     totals: LiveTotals | UnsetType = UNSET
+    epoch: Uint | UnsetType = UNSET
 
 
 # Refusals.

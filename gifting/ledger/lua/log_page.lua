@@ -3,10 +3,11 @@
 -- be large, so they are read one by one.
 -- KEYS [1]  the room's log
 --      [2]  what is removed of it: seqs
+--      [3]  the room; or nothing, where its lineage is of no interest
 -- ARGV [1]  the seq
 --      [2]  the size in bytes
 -- returns   [the batches one after another, as wire/batch.py reads them, '' if there are none; of these the seqs of
---           which it is removed what they said]
+--           which it is removed what they said; of the room seq, and epochs where it knows them]
 -- @include digits
 local start, left = digits(tonumber(ARGV[1]) + 1) .. '-0', tonumber(ARGV[2])
 local batches, n = {}, 0
@@ -28,4 +29,4 @@ repeat
   end
 until not item or left <= 0
 local removed = last and redis.call('ZRANGEBYSCORE', KEYS[2], first, last) or {}
-return { table.concat(batches), removed }
+return { table.concat(batches), removed, KEYS[3] and redis.call('HMGET', KEYS[3], 'seq', 'epochs') }

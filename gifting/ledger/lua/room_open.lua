@@ -5,12 +5,15 @@
 --      [3]  by viewers
 --      [4]  and how many each host has
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
---      [2]  msgpack [room, host, host's name, title, live rooms of a host at most, whether an archive follows]
+--      [2]  msgpack [room, host, host's name, title, live rooms of a host at most, whether an archive follows, whether
+--           it is to know its epochs: see room.lua]
 -- returns   msgpack [status]
 -- @include status
 -- @include clock
+-- @include digits
+-- @include replication
 local now = clock(ARGV[1])
-local room, host, name, title, rooms_max, followed = unpack(cmsgpack.unpack(ARGV[2]))
+local room, host, name, title, rooms_max, followed, apart = unpack(cmsgpack.unpack(ARGV[2]))
 
 local found = redis.call('HMGET', KEYS[1], 'state', 'host')
 if found[1] then
@@ -26,6 +29,9 @@ redis.call('HSET', KEYS[1], 'state', 'live', 'host', host, 'host_name', name, 't
   'seq', 0, 'coins', 0, 'diamonds', 0, 'likes', 0, 'rank', '')
 if followed then
   redis.call('HSET', KEYS[1], 'archived', 0)
+end
+if apart then
+  redis.call('HSET', KEYS[1], 'lineage', replication_id() .. digits(now), 'epochs', cmsgpack.pack({ { now, 0 } }))
 end
 redis.call('ZADD', KEYS[2], now, room)
 redis.call('ZADD', KEYS[3], 0, room)

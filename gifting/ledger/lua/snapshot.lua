@@ -8,7 +8,8 @@
 -- ARGV [1]  now, ms since 1970; '' for Redis' clock
 --      [2]  msgpack [room, top at most, presence stale after ms]
 -- returns   msgpack [state, host, host's name, title, started, seq, coins, diamonds, likes, viewers, top, streaks,
---           rules], or nil; top as top_of gives it, streaks as wire bytes of events, rules as in decided.lua, or false
+--           rules, epoch], or nil; top as top_of gives it, streaks as wire bytes of events, rules as in decided.lua, or
+--           false; epoch as in room.lua, or nil where rooms have none
 -- @include clock
 -- @include room
 -- @include streaks
@@ -50,7 +51,8 @@ local function open_streaks()
 end
 
 local found = redis.call('HMGET', KEYS[1], 'state', 'host', 'host_name', 'title', 'started', 'seq', 'coins', 'diamonds',
-  'likes', 'rules')
+  'likes', 'rules', 'lineage')
+local epoch = found[11] and (tonumber(string.sub(found[11], 41)) or 0)
 local rules = found[10] and cmsgpack.unpack(found[10])
 if not found[1] then
   return cmsgpack.pack(nil)
@@ -62,4 +64,5 @@ found[10] = viewers_of(KEYS[5], now, stale)
 found[11] = top_of(KEYS[3], KEYS[4], limit)
 found[12] = open_streaks()
 found[13] = rules
+found[14] = epoch
 return cmsgpack.pack(found)

@@ -27,7 +27,7 @@ from gifting.hub.subscription import Subscription
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.packing import unpack
-from gifting.wire.batch import RoomBatch
+from gifting.wire.batch import Page
 from gifting.wire.codec import JSON, MSGPACK, Codec
 from gifting.wire.framing import measure
 from tests.support.keys import new_key
@@ -150,9 +150,9 @@ async def test_pages_are_loaded_in_turn(redis_url: str, redis_client: Any, monke
     settings = load({**UNLIMITED, "replay_loads": 3}, environ={})
     async with a_ledger(redis_url, settings) as ledger, a_room(ledger, settings, 1_000_000) as (room, last):
         loading = most = 0
-        read = ledger.rooms.replay
+        read = ledger.rooms.page
 
-        async def count(*args: Any) -> list[RoomBatch]:
+        async def count(*args: Any) -> Page:
             nonlocal loading, most
             loading += 1
             most = max(most, loading)
@@ -160,7 +160,7 @@ async def test_pages_are_loaded_in_turn(redis_url: str, redis_client: Any, monke
             loading -= 1
             return found
 
-        monkeypatch.setattr(ledger.rooms, "replay", count)
+        monkeypatch.setattr(ledger.rooms, "page", count)
         readers = [Recorder(MSGPACK) for _ in range(8)]
         every = [
             Subscription(reader, room.id, lane, since, False)

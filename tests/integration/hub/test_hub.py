@@ -24,7 +24,7 @@ from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_post
 from gifting.model.money import make_key
 from gifting.model.packing import unpack
-from gifting.wire.batch import RoomBatch
+from gifting.wire.batch import Page
 from gifting.wire.close import CloseCode
 from gifting.wire.codec import MSGPACK
 from tests.support.subscriber import Socket
@@ -232,14 +232,14 @@ async def test_a_log_that_cannot_be_read_is_tried_until_it_can(world: World, mon
     monkeypatch.setattr(rooms, "HEAL_PAUSE", 0.0)
     reader, _ = world.join("all")
     await world.send("ann", "spark")
-    read, failures = world.ledger.rooms.replay, iter(range(3))
+    read, failures = world.ledger.rooms.page, iter(range(3))
 
-    async def fail_at_first(*args: Any) -> list[RoomBatch]:
+    async def fail_at_first(*args: Any) -> Page:
         if next(failures, None) is not None:
             raise errors.OutcomeUnknown
         return await read(*args)
 
-    monkeypatch.setattr(world.ledger.rooms, "replay", fail_at_first)
+    monkeypatch.setattr(world.ledger.rooms, "page", fail_at_first)
     world.room.heal()
     async with asyncio.timeout(10):
         while not reader.seqs:

@@ -16,9 +16,10 @@
 -- several where it is much, so that a page of the log has a bound in bytes.
 -- @include digits
 -- @include ranking
+-- @include replication
 -- @include wire
 local room = { KEYS = 5 }
-local BATCH_HEADER = '\153' -- an array of 9
+local BATCH_HEADER, WITH_EPOCH = '\153', '\154' -- an array of 9, or of 10
 local SEQ, TIME, ID = '\163seq', '\162ts', '\162id'
 local BATCH_SIZE = 65536 -- bytes of events after which a batch is full: it has so many and one event more at most
 
@@ -29,7 +30,7 @@ end
 
 function room.open(p, at, id)
   local found = redis.call('HMGET', KEYS[at], 'state', 'host', 'seq', 'coins', 'diamonds', 'likes', 'rank',
-    'rules')
+    'rules', 'lineage')
   if not found[1] then
     return nil
   end
@@ -37,7 +38,7 @@ function room.open(p, at, id)
     id = id, key = KEYS[at], log_key = KEYS[at + 1], streaks_key = KEYS[at + 2], top_key = KEYS[at + 3],
     users_key = KEYS[at + 4], state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
-    rules = found[8],
+    rules = found[8], lineage = found[9],
     count = 0, size = 0, pieces = new_pieces(), n = 1, index = { nil, nil, nil, nil }, heads = {}, full = {},
     spent = {}, users = {}, streaks = {}, wanted = {}, finished = {},
   }
@@ -104,12 +105,32 @@ function room.unmask(r, shown, user)
   r.masked[shown] = user
 end
 
--- Nine fields, as wire/batch.py reads them. Before the script's end the ranking is not known.
-local function pack_batch(r, batch, rank)
+-- On a cluster a room knows in which lineage it was last written (replication id and epoch), and of the last EPOCHS
+-- epochs after which seq each began: what a failover has lost was beyond that, and whoever has seen it can tell.
+local ID_SIZE, EPOCHS = 40, 16
+local function epoch_of(r)
+  local id, epoch = replication_id(), tonumber(string.sub(r.lineage, ID_SIZE + 1)) or 0
+  if string.sub(r.lineage, 1, ID_SIZE) == id then
+    return epoch
+  end
+  local time, first = redis.call('TIME'), r.full[1]
+  epoch = math.max(epoch + 1, time[1] * 1000 + math.floor(time[2] / 1000))
+  local known = cmsgpack.unpack(redis.call('HGET', r.key, 'epochs') or '\144')
+  known[#known + 1] = { epoch, first.seq - first.count }
+  if #known > EPOCHS then
+    table.remove(known, 1)
+  end
+  r.lineage = id .. digits(epoch)
+  redis.call('HSET', r.key, 'lineage', r.lineage, 'epochs', cmsgpack.pack(known))
+  return epoch
+end
+
+-- Nine fields, as wire/batch.py reads them, and a tenth on a cluster. Before the script's end the ranking is not known.
+local function pack_batch(r, batch, rank, epoch)
   local pieces = batch.pieces
-  pieces[1] = BATCH_HEADER .. cmsgpack.pack(r.id, batch.seq, batch.count, batch.index, batch.coins, batch.diamonds,
+  pieces[1] = (epoch and WITH_EPOCH or BATCH_HEADER) .. cmsgpack.pack(r.id, batch.seq, batch.count, batch.index, batch.coins, batch.diamonds,
     batch.likes) .. string_head(batch.size)
-  pieces[batch.n + 1] = cmsgpack.pack(rank or false)
+  pieces[batch.n + 1] = epoch and cmsgpack.pack(rank or false, epoch) or cmsgpack.pack(rank or false)
   return table.concat(pieces)
 end
 
@@ -140,11 +161,11 @@ local function write_room(p, r, keep, waiting)
   if r.count > 0 then
     close_batch(r)
   end
-  local rank = update_ranking(r)
+  local rank, epoch = update_ranking(r), r.lineage and epoch_of(r)
   redis.call('HSET', r.key, 'state', r.state, 'seq', r.seq, 'coins', r.coins, 'diamonds', r.diamonds,
     'likes', r.likes, 'rank', r.rank)
   for i, batch in ipairs(r.full) do
-    local packed = pack_batch(r, batch, i == #r.full and rank)
+    local packed = pack_batch(r, batch, i == #r.full and rank, epoch)
     log_batch(r, batch, packed, keep)
     waiting[#waiting + 1] = packed
     waiting.size = waiting.size + batch.size

@@ -33,7 +33,7 @@ export class GiftingClient {
   #waiters = new Set();
   #sending = 0;
 
-  /** @param {{url?: string, token?: string, rooms?: {room: string, lane?: string, since?: number | null}[]}} options */
+  /** @param {{url?: string, token?: string, rooms?: {room: string, lane?: string, since?: number | null, epoch?: number | null}[]}} options */
   constructor({ url = ownUrl(), token = "", rooms = [] } = {}) {
     this.#connection = new Connection(url, token, {
       onOpen: () => this.#rooms.joinAll(),
@@ -42,7 +42,7 @@ export class GiftingClient {
       whyUrl: () => this.#whyUrl(url),
     });
     this.#rooms = new Rooms(this.#connection, this.#listeners, () => this.#wake());
-    for (const { room, lane, since } of rooms) this.join(room, lane, since);
+    for (const { room, lane, since, epoch } of rooms) this.join(room, lane, since, epoch);
   }
 
   /**
@@ -78,14 +78,20 @@ export class GiftingClient {
     return this.#rooms.seq(room);
   }
 
+  /** What is to be kept beside `seq()`, and given to `join()` with it. @param {string} room */
+  epoch(room) {
+    return this.#rooms.epoch(room);
+  }
+
   /**
    * Join a room now, and again after every reconnect.
    * @param {string} room
    * @param {string} [lane] `all` or `live`
    * @param {number | null} [since] the last seq that was seen before: what came after it follows
+   * @param {number | null} [epoch] what `epoch()` was then
    */
-  join(room, lane = "live", since = null) {
-    this.#rooms.add(room, lane, since);
+  join(room, lane = "live", since = null, epoch = null) {
+    this.#rooms.add(room, lane, since, epoch);
   }
 
   /** @param {string} room */

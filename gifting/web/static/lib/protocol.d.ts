@@ -185,16 +185,20 @@ export interface Host {
   name: string;
 }
 
-/** Subscribe to a room; with `since`, first what came after that seq. */
+/**
+ * Subscribe to a room; with `since`, first what came after that seq. `epoch` is what was told with it, if anything
+ * was.
+ */
 export interface Join {
   op: "join";
   id: number;
   room: string;
   since?: number | null;
+  epoch?: number | null;
   lane?: "all" | "live" | null;
 }
 
-/** `gap`: the log no longer reaches back to `since`; the snapshot is all there is. */
+/** `gap`: the log no longer reaches back to `since`, or says something else; the snapshot is all there is. */
 export interface JoinReply {
   re: number;
   ok: true;
@@ -342,14 +346,15 @@ export interface ReminderEvent {
 }
 
 /**
- * Events of a room. `seq` is the room's after them, what a client keeps for `since`; `totals` come on lane `live`.
- * What concerns a user and no room has `room` '' and `seq` 0.
+ * Events of a room. `seq` is the room's after them, what a client keeps for `since`, and `epoch`, if it is there,
+ * goes with it; `totals` come on lane `live`. What concerns a user and no room has `room` '' and `seq` 0.
  */
 export interface RoomEvents {
   room: string;
   seq: number;
   events: Event[];
   totals?: LiveTotals;
+  epoch?: number;
 }
 
 /**
@@ -397,7 +402,8 @@ export interface ShareEvent {
 
 /**
  * A room as it stands. `diamonds` are milli-diamonds; `started` is in ms since 1970; `streaks` are the open ones, of
- * many the heaviest, as events with `count` 0; `rules` are the host's.
+ * many the heaviest, as events with `count` 0; `rules` are the host's. `epoch` goes with `seq`: a client that comes
+ * back says both.
  */
 export interface Snapshot {
   id: string;
@@ -413,6 +419,7 @@ export interface Snapshot {
   top: Ranked[];
   streaks: GiftEvent[];
   rules: RoomRules;
+  epoch?: number;
 }
 
 /** The last of a stream: its room takes no more gifts. */

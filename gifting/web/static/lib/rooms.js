@@ -18,6 +18,7 @@ const OF_USER = { wallet: true, budget: true, reminder: true, destination: true 
  * @property {string} id
  * @property {string} lane
  * @property {number | null} seq the last one seen
+ * @property {number | null} epoch what was told with it, if anything was
  * @property {boolean} known whether there was a snapshot
  * @property {boolean} joined
  * @property {number} attempt
@@ -48,15 +49,20 @@ export class Rooms {
     return this.#rooms.get(id)?.seq ?? null;
   }
 
+  /** What was told with it, and is to be said with it. @param {string} id @returns {number | null} */
+  epoch(id) {
+    return this.#rooms.get(id)?.epoch ?? null;
+  }
+
   /** Whether the server knows us in the room, or it is none of these and the connection is there. @param {string} id */
   isReady(id) {
     return this.#rooms.get(id)?.joined ?? this.#connection.state === "connected";
   }
 
-  /** @param {string} id @param {string} lane @param {number | null} since */
-  add(id, lane, since) {
+  /** @param {string} id @param {string} lane @param {number | null} since @param {number | null} epoch */
+  add(id, lane, since, epoch) {
     if (this.#rooms.has(id)) return;
-    const room = { id, lane, seq: since, known: false, joined: false, attempt: 0, timer: 0 };
+    const room = { id, lane, seq: since, epoch, known: false, joined: false, attempt: 0, timer: 0 };
     this.#rooms.set(id, room);
     if (this.#connection.state === "connected") this.#join(room);
   }
@@ -92,6 +98,7 @@ export class Rooms {
       if (!isUsers(event)) this.#listeners.tell("event", { room: room.id, event });
     }
     if (frame.seq > room.seq) room.seq = frame.seq;
+    room.epoch = frame.epoch ?? room.epoch;
     if (frame.totals) this.#listeners.tell("totals", { room: room.id, totals: frame.totals });
   }
 
@@ -102,7 +109,8 @@ export class Rooms {
 
   /** @param {Room} room */
   async #join(room) {
-    const since = room.seq === null ? {} : { since: room.seq };
+    const epoch = room.epoch === null ? {} : { epoch: room.epoch };
+    const since = room.seq === null ? {} : { since: room.seq, ...epoch };
     try {
       const reply = await this.#connection.request("join", { room: room.id, lane: room.lane, ...since });
       if (this.#rooms.get(room.id) === room) this.#joined(room, reply);
@@ -116,7 +124,10 @@ export class Rooms {
     const first = !room.known;
     const gap = Boolean(reply.gap);
     // Without a gap, what was missed is still to come: the snapshot's seq is ahead of it.
-    if (room.seq === null || gap) room.seq = reply.room.seq;
+    if (room.seq === null || gap) {
+      room.seq = reply.room.seq;
+      room.epoch = reply.room.epoch ?? null;
+    }
     room.known = room.joined = true;
     room.attempt = 0;
     this.#listeners.tell("snapshot", { room: room.id, snapshot: reply.room, gap, first });

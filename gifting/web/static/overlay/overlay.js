@@ -132,18 +132,18 @@ function fetchPicture(address) {
 
 /** What is still to be shown survives a reload of the page, in this tab only: another one shows its own. */
 function save(client) {
-  const kept = { seq: client.seq(room), at: Date.now(), cards: alerts.save(performance.now()) };
+  const kept = { seq: client.seq(room), epoch: client.epoch(room), at: Date.now(), cards: alerts.save(performance.now()) };
   sessionStorage.setItem(SAVED + room, JSON.stringify(kept));
 }
 
-/** @returns {number | null} the last event that was taken in before a reload */
+/** @returns {{since: number | null, epoch: number | null}} up to where events were taken in before a reload */
 function restore() {
-  const { seq = null, at = 0, cards = [] } = JSON.parse(sessionStorage.getItem(SAVED + room) ?? "{}");
+  const { seq = null, epoch = null, at = 0, cards = [] } = JSON.parse(sessionStorage.getItem(SAVED + room) ?? "{}");
   sessionStorage.removeItem(SAVED + room);
   const ago = Date.now() - at;
-  if (!(ago >= 0 && ago < NEWS)) return null;
+  if (!(ago >= 0 && ago < NEWS)) return { since: null, epoch: null };
   alerts.restore(cards, performance.now(), ago);
-  return seq;
+  return { since: seq, epoch };
 }
 
 function fit() {
@@ -157,7 +157,7 @@ function start() {
     tell("closed", "the address needs #token= with an overlay token");
     return say("Gift alerts are off: this source's address is not whole. Copy the overlay's link once more.");
   }
-  const client = new GiftingClient({ token, rooms: [{ room, lane: "all", since: restore() }] });
+  const client = new GiftingClient({ token, rooms: [{ room, lane: "all", ...restore() }] });
   client.on("event", ({ event }) => onEvent(client, event));
   client.on("snapshot", ({ snapshot, gap, first }) => {
     if (gap || first) alerts.resume(snapshot.streaks ?? [], performance.now());
