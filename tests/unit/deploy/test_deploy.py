@@ -15,12 +15,18 @@ import yaml
 
 from gifting import config, errors
 from gifting.api.metrics import PROCESS, TABLE
+from gifting.ledger.cluster.address import ClusterAddress
+from gifting.ledger.safety import WANTED
 from tests.support.paths import ROOT
 
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "gifting"
-COMPOSE = yaml.safe_load((DEPLOY / "docker-compose.yml").read_text())
+COMPOSES = {
+    name: yaml.safe_load((DEPLOY / name).read_text()) for name in ("docker-compose.yml", "docker-compose.cluster.yml")
+}
+COMPOSE, ON_CLUSTER = COMPOSES.values()
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+CLUSTER_VALUES = yaml.safe_load((CHART / "values-cluster.yaml").read_text())
 DASHBOARD = json.loads((DEPLOY / "grafana" / "gifting.json").read_text())
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
 KUBERNETES = "1.30"
@@ -91,20 +97,24 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
 
 def test_every_setting_that_is_named_is_one() -> None:
     known = {row.env for row in config.table()}
-    named = set(COMPOSE["services"]["gifting"]["environment"])
-    named |= {f"GIFTING_{name.upper()}" for name in VALUES["settings"]}
+    named = {name for compose in COMPOSES.values() for name in compose["services"]["gifting"]["environment"]}
+    named |= {f"GIFTING_{name.upper()}" for values in (VALUES, CLUSTER_VALUES) for name in values["settings"]}
     for path in (*CHART.rglob("*.yaml"), *CHART.rglob("*.txt"), *(DEPLOY / "systemd").iterdir()):
         named |= set(re.findall(r"\bGIFTING_[A-Z_]*[A-Z]", path.read_text()))
     assert {name for name in named if name.startswith("GIFTING_")} <= known
 
 
-def test_the_compose_file_declares_what_it_uses() -> None:
-    services = COMPOSE["services"]
+@pytest.mark.parametrize("compose", COMPOSES.values(), ids=COMPOSES)
+def test_the_compose_file_declares_what_it_uses(compose: dict[str, Any]) -> None:
+    services = compose["services"]
     for name, service in services.items():
         assert set(service.get("depends_on", ())) <= set(services), name
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
-            assert (DEPLOY / source).exists() if source.startswith(".") else source in COMPOSE["volumes"], volume
+            assert (DEPLOY / source).exists() if source.startswith(".") else source in compose["volumes"], volume
+        if "extends" in service:
+            assert service["extends"]["service"] in COMPOSES[service["extends"]["file"]]["services"], name
+        assert set(service.get("networks", ())) <= set(compose.get("networks", ())), name
     assert (DEPLOY / services["gifting"]["build"] / "Dockerfile").is_file()
 
 
@@ -116,8 +126,35 @@ def test_the_compose_files_redis_is_one_that_the_server_takes() -> None:
     assert given["--maxmemory-policy"] == "noeviction"
 
 
-def test_prometheus_scrapes_the_metrics_listener() -> None:
-    environment = COMPOSE["services"]["gifting"]["environment"]
+def nodes_of_the_cluster() -> dict[str, dict[str, Any]]:
+    return {name: service for name, service in ON_CLUSTER["services"].items() if name.startswith("redis-")}
+
+
+def test_every_node_of_the_compose_files_cluster_is_one_that_the_server_takes() -> None:
+    assert len(nodes_of_the_cluster()) == 6
+    for service in nodes_of_the_cluster().values():
+        given = dict(zip(service["command"][1::2], service["command"][2::2], strict=True))
+        assert all(given.get(f"--{name}") == value for name, value in WANTED.items())
+        assert given["--cluster-require-full-coverage"] == "no"
+        assert int(given["--min-replicas-to-write"]) >= 1
+        assert int(given["--min-replicas-max-lag"]) >= 1
+
+
+def test_the_compose_files_cluster_is_formed_of_all_its_nodes_and_known_to_the_server() -> None:
+    services, nodes = ON_CLUSTER["services"], nodes_of_the_cluster()
+    addresses = [service["networks"]["cluster"]["ipv4_address"] for service in nodes.values()]
+    assert len(set(addresses)) == len(nodes)
+    assert set(services["cluster"]["depends_on"]) == set(nodes)
+    (listed,) = re.findall(r'nodes="(.*)"', services["cluster"]["command"][-1])
+    assert listed.split() == [f"{address}:6379" for address in addresses]
+    settings = config.load({}, services["gifting"]["environment"] | {"GIFTING_SECRET": "x" * 32})
+    assert settings.on_cluster
+    assert {host for host, _ in ClusterAddress(settings.redis).seeds} <= set(addresses)
+
+
+@pytest.mark.parametrize("compose", COMPOSES.values(), ids=COMPOSES)
+def test_prometheus_scrapes_the_metrics_listener(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["gifting"]["environment"]
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
     assert scraped["static_configs"][0]["targets"] == [f"gifting:{environment['GIFTING_METRICS_PORT']}"]
     assert all(f'job="{scraped["job_name"]}"' in rule["expr"] for rule in rules() if "up{" in rule["expr"])
@@ -146,11 +183,14 @@ def test_systemd_takes_the_unit_and_calls_it_closed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "flags", ["", "ingress.enabled=true,ingress.tlsSecretName=tls,metrics.serviceMonitor=true,replicas=1"]
 )
-def test_helm_takes_the_chart(flags: str) -> None:
-    run("helm", "lint", "--strict", CHART)
-    text = run("helm", "template", "shop", CHART, "--kube-version", KUBERNETES, *(("--set", flags) if flags else ()))
+@pytest.mark.parametrize("values", ["values.yaml", "values-cluster.yaml"])
+def test_helm_takes_the_chart(values: str, flags: str) -> None:
+    chosen: list[str | Path] = [CHART, "--values", CHART / values]
+    run("helm", "lint", "--strict", *chosen)
+    text = run("helm", "template", "shop", *chosen, "--kube-version", KUBERNETES, *(("--set", flags) if flags else ()))
     made = {document["kind"]: document for document in yaml.safe_load_all(text)}
     (container,) = made["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert ("GIFTING_DURABILITY" in {entry["name"] for entry in container["env"]}) is ("cluster" in values)
     assert {entry["name"] for entry in container["env"]} <= {row.env for row in config.table()}
     assert ("Ingress" in made, "ServiceMonitor" in made, "PodDisruptionBudget" in made) == (
         (True, True, False) if flags else (False, False, True)
