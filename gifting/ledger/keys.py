@@ -61,7 +61,7 @@ key                             type    holds
                                         owed
 ``{pNN}:marks``                 hash    on a cluster: partition of senders → msgpack seq, epochs, parked of what was
                                         credited of it (``lua/include/marks.lua``)
-``{pNN}:park:S``                hash    on a cluster: what came before its turn of partition S, and results of it
+``{pNN}:park/S``                hash    on a cluster: what came before its turn of partition S, and results of it
                                         (``lua/include/park.lua``)
 ``{pNN}:fenced``                stream  on a cluster: what was credited, and then lost by its source: ``source``,
                                         ``from`` and ``to``, the epoch that ``had`` and the one that ``lost`` it, ``at``
@@ -295,7 +295,7 @@ def mark_keys(base: str) -> list[str]:
 
 
 def park_key(base: str, source: int) -> str:
-    return f"{base}:park:{source}"
+    return f"{base}:park/{source}"
 
 
 def room_keys(base: str, room: str) -> list[str]:

@@ -58,7 +58,7 @@ def shape(key: str) -> str:
     key = re.sub(r":room:[^/]+", ":room:R", key)
     key = re.sub(r":held:.*", ":held:H", key)
     key = re.sub(r":people:.*", ":people:H", key)
-    key = re.sub(r":park:\d+", ":park:S", key)
+    key = re.sub(r":park/\d+", ":park/S", key)
     key = re.sub(r":overlays:.*", ":overlays:H", key)
     key = re.sub(r":(orders|wards|reversals|cases):.*", r":\1:U", key)
     key = re.sub(r":clawbacks:.*", ":clawbacks:H", key)
