@@ -18,12 +18,15 @@ from gifting.ledger.cluster.feed import ClusterFeed
 from gifting.ledger.cluster.layout import agree_layout
 from gifting.ledger.cluster.link import Pace
 from gifting.ledger.cluster.links import Links
+from gifting.ledger.cluster.relay import Relay
+from gifting.ledger.cluster.said import Said
 from gifting.ledger.cluster.slots import tags
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.connector import Connector
 from gifting.ledger.feed import Feed
 from gifting.ledger.keys import Keys
 from gifting.ledger.safety import require_safe, watch_safety
+from gifting.tasks import end
 
 LINK_PAUSE: Final = 0.01
 """Seconds between two rounds of a link, where ``batch_pause`` says nothing else."""
@@ -70,8 +73,8 @@ class OneRedis:
     def forget(self, names: list[str]) -> None:
         """What rooms are is asked of Redis each time."""
 
-    async def run(self) -> None:
-        """For ever: keep the connection."""
+    async def run(self, health: Health) -> None:
+        """For ever: keep the connection. ``health`` is told where it goes on, and not as it should."""
         await self.connector.run()
 
     async def close(self) -> None:
@@ -92,22 +95,22 @@ class ClusterEngine:
         pace = Pace(settings.batch_pause or LINK_PAUSE, replicas, settings.ledger_timeout)
         self.links = Links(self.map, self.address, pace)
         self._batcher: ClusterBatcher | None = None
+        self.relay = Relay(self.redis, self.keys)
         probes = tuple(f"{base}:waited" for base in self.keys.bases)
         self.checks = Checks(self.map, self.redis.router.ask, probes, settings)
 
     def batcher(self, now: Callable[[], str], halted: Callable[[str], None]) -> AnyBatcher:
         """As :meth:`OneRedis.batcher`."""
-        self._batcher = ClusterBatcher(self.links, self.keys, self._settings, now, halted, self._note_hole)
-        return self._batcher
+        self._batcher = made = ClusterBatcher(self.links, self.keys, self._settings, now, halted, self.relay.hurry)
+        said = Said(self.links, self.keys, made.debit_calls, made.credit_calls, self._settings.ledger_timeout, halted)
+        self.relay.use(said)
+        return made
 
     def feed(self, name: str, receive: Receive, resync: Resync, beside: Mapping[str, Receive]) -> AnyFeed:
         """As :meth:`OneRedis.feed`; it hears the partitions that are watched."""
         timeout, silence = self._settings.ledger_timeout, self._settings.heartbeat_timeout
         first = self.keys.bases[0]
         return ClusterFeed(self.address, self.map, name, timeout, silence, receive, resync, first, beside)
-
-    def _note_hole(self, source: int, destination: int) -> None:
-        """Something that the first owes the second has not come: the relay finds it in its next round."""
 
     async def require(self, health: Health) -> None:
         """Refuse a cluster on which not every promise holds. Raises StartError, RedisError, OSError."""
@@ -127,9 +130,13 @@ class ClusterEngine:
         if self._batcher is not None:
             self._batcher.rooms.forget(names)
 
-    async def run(self) -> None:
-        """For ever: keep the links."""
-        await self.links.run()
+    async def run(self, health: Health) -> None:
+        """For ever: keep the links, and credit what other nodes have left."""
+        tasks = [asyncio.ensure_future(work) for work in (self.links.run(), self.relay.run(health))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            await end(tasks)
 
     async def close(self) -> None:
         await self.redis.aclose()

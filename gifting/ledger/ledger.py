@@ -139,7 +139,9 @@ class Ledger:
             raise errors.NoRedis(f"Redis can't be used: {str(error).rstrip('.')}.") from None
         await self.revocations.sync()  # no revoked token is let in, from the first
         await self.bans.sync()
-        self._connecting = self._vital.start("ledger: connection", self.engine.run(), self.batcher.fall)
+        self._connecting = self._vital.start(
+            "ledger: connection", self.engine.run(self._vital.health), self.batcher.fall
+        )
 
     def check_rate(self, catalog: Catalog) -> None:
         """The script computes coins × numerator + remainder, which must stay exact for the dearest send.

@@ -69,14 +69,14 @@ class ClusterBatcher:
         )
         numbers = {base: number for number, base in enumerate(keys.bases)}
         self._numbers = numbers
-        self._debit_calls = [DebitCalls(base, numbers, b"", now) for base in keys.bases]
-        self._credit_calls = [CreditCalls(base, b"", now) for base in keys.bases]
+        self.debit_calls = [DebitCalls(base, numbers, b"", now) for base in keys.bases]
+        self.credit_calls = [CreditCalls(base, b"", now) for base in keys.bases]
         slots = [slot_of(base) for base in keys.bases]
         self._credits = [
-            Credits(number, slots[number], calls, way, hole) for number, calls in enumerate(self._credit_calls)
+            Credits(number, slots[number], calls, way, hole) for number, calls in enumerate(self.credit_calls)
         ]
         self._debits = [
-            Debits(slots[number], calls, way, numbers, self._credit) for number, calls in enumerate(self._debit_calls)
+            Debits(slots[number], calls, way, numbers, self._credit) for number, calls in enumerate(self.debit_calls)
         ]
         self._frees = [Frees(base, way, now) for base in keys.bases]
         self.use_commission(0)
@@ -89,9 +89,9 @@ class ClusterBatcher:
     def use_commission(self, commission: int) -> None:
         """What is taken off for hosts who have no commission of their own, in basis points, from the next call on."""
         settings = self._settings
-        for number, debit_calls in enumerate(self._debit_calls):
+        for number, debit_calls in enumerate(self.debit_calls):
             debit_calls.use(debit_options(settings, commission, number))
-        for credit_calls in self._credit_calls:
+        for credit_calls in self.credit_calls:
             credit_calls.use(credit_options(settings, commission))
         free = pack(
             (

@@ -32,7 +32,9 @@ class Owed(NamedTuple):
 
 def read_owed(items: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Owed]:
     """Items as XRANGE gives them. Raises ValueError: one is none."""
-    return [Owed(item, [(int(number), read_blob(packed)) for number, packed in fields.items()]) for item, fields in items]
+    return [
+        Owed(item, [(int(number), read_blob(packed)) for number, packed in fields.items()]) for item, fields in items
+    ]
 
 
 def completions(base: str, blob: Blob, results: Sequence[int]) -> list[Completion]:

@@ -58,16 +58,19 @@ class Relay:
     partitions, source and destination, that stand still because something is missing, and what that is.
     """
 
-    def __init__(self, redis: BinaryRedis, keys: Keys, said: Said, health: Health) -> None:
+    def __init__(self, redis: BinaryRedis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
-        self._said = said
-        self._health = health
+        self._said: Said
         self._wanted = asyncio.Event()
         self._hurried: set[int] = set()
         self.items = 0
         self.seconds = 0.0
         self.holes: dict[tuple[int, int], str] = {}
+
+    def use(self, said: Said) -> None:
+        """The calls by which it credits; to be given before it runs."""
+        self._said = said
 
     def hurry(self, source: int, destination: int) -> None:
         """The second lacks something of the first: look there at once."""
@@ -75,8 +78,8 @@ class Relay:
             self._hurried.add(source)
             self._wanted.set()
 
-    async def run(self) -> None:
-        """For ever: look."""
+    async def run(self, health: Health) -> None:
+        """For ever: look, and tell ``health`` what stands still."""
         while True:
             try:
                 await asyncio.wait_for(self._wanted.wait(), PERIOD * (0.5 + random()))  # noqa: S311
@@ -86,6 +89,7 @@ class Relay:
                 pass
             try:
                 await self.round()
+                self._tell(health)
             except REDIS_ERRORS as error:
                 log.warning("the outboxes can't be read: %s", error)
 
@@ -94,7 +98,6 @@ class Relay:
         hurried, self._hurried = self._hurried, set()
         now = in_ms(await self._redis.time())
         oldest = await self._look(now)
-        self._tell()
         for source, base in enumerate(self._keys.bases):
             if source in hurried or base in oldest:
                 await self._help(source, now - (HURRIED if source in hurried else LEFT))
@@ -111,13 +114,13 @@ class Relay:
         self.seconds = max(now - min(oldest.values(), default=now), 0) / 1000
         return oldest
 
-    def _tell(self) -> None:
+    def _tell(self, health: Health) -> None:
         if self.holes:
-            self._health.degrade(PART, f"{next(iter(self.holes.values()))} `gifting audit` names the gifts.")
+            health.degrade(PART, f"{next(iter(self.holes.values()))} `gifting audit` names the gifts.")
         elif self.seconds > LATE:
-            self._health.degrade(PART, f"Gifts that are paid are not credited for {self.seconds:.0f} s.")
+            health.degrade(PART, f"Gifts that are paid are not credited for {self.seconds:.0f} s.")
         else:
-            self._health.recover(PART)
+            health.recover(PART)
 
     # One outbox.
 

@@ -14,7 +14,13 @@ def drive(url_of: str, examples: int, steps: int) -> None:
         url = url_of
 
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    how = settings(max_examples=examples, stateful_step_count=steps, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate), suppress_health_check=checks)
+    how = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        phases=(Phase.explicit, Phase.reuse, Phase.generate),
+        suppress_health_check=checks,
+    )
     run_state_machine_as_test(Machine, settings=how)
 
 

@@ -1,0 +1,173 @@
+"""What nodes have debited and left is credited by relays: of any node, side by side, and killed at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+import pytest
+from redis.exceptions import RedisError
+
+from gifting.health import Health
+from gifting.ledger.cluster import relay
+from gifting.ledger.cluster.batcher import ClusterBatcher
+from gifting.ledger.cluster.relay import Relay
+from gifting.ledger.cluster.said import Said
+from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.engine import ClusterEngine
+from gifting.model.values import Result
+from gifting.tasks import end
+from tests.support.clusters import own_cluster
+from tests.support.keys import new_key
+from tests.support.shop import COINS, Shop, shop_at
+
+T = TypeVar("T")
+
+pytestmark = pytest.mark.attack
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[EmbeddedCluster]:
+    async with own_cluster() as cluster:
+        yield cluster
+
+
+def engine_of(shop: Shop) -> ClusterEngine:
+    assert isinstance(shop.ledger.engine, ClusterEngine)
+    return shop.ledger.engine
+
+
+def die_after_debits(shop: Shop) -> None:
+    """From now on the node is dead to its gifts once they are debited."""
+    batcher = shop.ledger.batcher
+    assert isinstance(batcher, ClusterBatcher)
+    for lane in batcher._credits:
+        lane.append = lambda parcel: None  # type: ignore[method-assign]
+
+
+def another_relay(shop: Shop) -> Relay:
+    """As another node has it."""
+    engine, batcher = engine_of(shop), shop.ledger.batcher
+    assert isinstance(batcher, ClusterBatcher)
+    made = Relay(shop.ledger.redis, shop.ledger.keys)
+    made.use(Said(engine.links, engine.keys, batcher.debit_calls, batcher.credit_calls, 5.0, shop.ledger.halt.pull))
+    return made
+
+
+async def eventually(look: Callable[[], Awaitable[T] | T], wanted: T) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            found = look()
+            if (await found if isinstance(found, Awaitable) else found) == wanted:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def owed(shop: Shop) -> int:
+    lengths = [await shop.ledger.redis.xlen(f"{base}:outbox") for base in shop.ledger.keys.bases]
+    return int(sum(lengths))
+
+
+async def credited(shop: Shop) -> int:
+    return sum([(await shop.ledger.wallets.read(room.host)).diamonds // 500 for room in shop.rooms])
+
+
+async def test_what_a_dead_node_has_left_is_credited_and_known_by_its_key(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url) as shop:
+        die_after_debits(shop)
+        shop.all_to_all(2)
+        await eventually(lambda: credited(shop), 128)
+        await eventually(lambda: owed(shop), 0)
+        for key in shop.sent["u0", "r3"]:
+            again = await shop.ledger.gifts.send(shop.senders[0], shop.rooms[3], "spark", key)
+            assert isinstance(again, Result)
+            assert (again.duplicate, again.pending) == (True, False)
+            assert again.seq > 0
+            assert (await shop.ledger.gifts.status("u0", key)).status == "accepted"
+        assert (await shop.check()).gifts == 128
+        for room in shop.rooms:
+            seqs = [batch.seq async for batch in shop.ledger.rooms.batches(room, 0)]
+            assert seqs == sorted(set(seqs))
+            assert seqs[-1] == 16
+
+
+async def test_relays_side_by_side_and_killed_credit_each_gift_once(cluster: EmbeddedCluster) -> None:
+    chance = random.Random(11)
+    async with shop_at(cluster.url) as shop:
+        die_after_debits(shop)
+        relays = [another_relay(shop) for _ in range(3)]
+        for _ in range(12):
+            shop.all_to_all()
+            tasks = [asyncio.create_task(each.run(Health())) for each in relays]
+            for each in relays:
+                for source in range(len(shop.ledger.keys.bases)):
+                    each.hurry(source, 0)
+            await asyncio.sleep(chance.uniform(0.1, 0.3))  # any moment
+            await end(tasks)
+        await eventually(lambda: owed(shop), 0)
+        assert await credited(shop) == 12 * 64
+        assert (await shop.check()).gifts == 12 * 64
+
+
+async def test_what_no_replica_has_is_not_relayed(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with shop_at(cluster.url, ledger_timeout=2) as shop:
+        die_after_debits(shop)
+        base = shop.senders[0].base
+        master = cluster.owner(slot_of(base))
+        others = [room for room in range(len(shop.rooms)) if cluster.owner(slot_of(shop.rooms[room].base)) != master]
+        replicas = [cluster.nodes[name] for name in cluster.replicas(master)]
+        for replica in replicas:
+            replica.pause()
+        try:
+            shop.send(0, others[0])
+            await eventually(lambda: owed(shop), 1)
+            with pytest.raises(RedisError):
+                await engine_of(shop).relay._said.debit(shop.ledger.keys.bases.index(base), relay.NOTHING_RIDES)
+            await another_relay(shop).round()
+            assert await credited(shop) == 0
+        finally:
+            for replica in replicas:
+                replica.resume()
+        await eventually(lambda: credited(shop), 1)
+
+
+async def test_a_hole_is_named_and_halts_its_pair_only(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url) as shop, AsyncExitStack() as stack:
+        engine, redis = engine_of(shop), shop.ledger.redis
+        relaying = stack.enter_context(pytest.MonkeyPatch.context())
+        relaying.setattr(engine.relay, "round", lambda: asyncio.sleep(0))
+        die_after_debits(shop)
+        base = shop.senders[0].base
+        for count in (1, 2):
+            shop.send(0, 3)
+            await eventually(lambda: redis.xlen(f"{base}:outbox"), count)
+        ((first, _), _) = await redis.xrange(f"{base}:outbox")
+        await redis.xdel(f"{base}:outbox", first)
+        shop.send(0, 2)
+        await eventually(lambda: redis.xlen(f"{base}:outbox"), 2)
+        relaying.undo()
+        health, another = Health(), another_relay(shop)
+        running = asyncio.create_task(another.run(health))
+        try:
+            await eventually(lambda: relay.PART in health.degraded, True)
+            assert "wait, as numbers 1 to 1 are missing" in health.degraded[relay.PART]
+            await eventually(lambda: credited(shop), 1 if shop.rooms[2].base != shop.rooms[3].base else 0)
+            assert await redis.xlen(f"{base}:outbox") >= 1
+        finally:
+            await end([running])
+
+
+async def test_a_gift_is_told_in_time_where_one_before_it_was_left(cluster: EmbeddedCluster) -> None:
+    """What is parked behind the gift of a dead node is told with its seq, once a relay was called."""
+    async with shop_at(cluster.url) as dead:
+        die_after_debits(dead)
+        engine_of(dead).relay.round = lambda: asyncio.sleep(0)  # type: ignore[method-assign,assignment]
+        dead.send(0, 3)
+        await eventually(lambda: owed(dead), 1)
+        async with shop_at(cluster.url, 0) as alive:
+            result = await alive.ledger.gifts.send(dead.senders[0], dead.rooms[3], "spark", new_key())
+            assert result == Result(False, 2, COINS - 2, 2, 1)
