@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 KEPT_FOR: Final = 3
 """Time-outs for which a parcel is kept that can't be credited."""
 
+PARKED_FOR: Final = 0.2
+"""Seconds after its debit from which a parcel that is parked is said again, each time this lane is looked at."""
+
 PARCELS_MAX: Final = 64
 """Parcels in one call at most."""
 
@@ -85,7 +88,16 @@ class Credits:
             parcel = self._waiting.popleft()
             parcel.tell_pending(self._way.counts)
             gifts -= len(parcel.gifts)
-        self._parked = {place: parcel for place, parcel in self._parked.items() if parcel.since >= oldest}
+        self._ask_for_parked(now - PARKED_FOR, oldest)
+
+    def _ask_for_parked(self, since: float, oldest: float) -> None:
+        """Say again what has been parked for a while: a relay may have brought what was missing, and was told of it."""
+        for place, parcel in list(self._parked.items()):
+            if parcel.since <= since:
+                del self._parked[place]
+                if parcel.since >= oldest:
+                    self._waiting.append(parcel)
+        self._settle()
 
     def _all(self) -> Iterator[Parcel]:
         return chain(self._flying, self._waiting, self._parked.values())

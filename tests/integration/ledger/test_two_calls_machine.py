@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.support.two_calls_machine import TwoCallsMachine
@@ -26,7 +26,7 @@ def drive(url_of: str, examples: int, steps: int) -> None:
 
 @pytest.mark.timeout(400)
 def test_each_gift_that_is_left_is_credited_once_and_in_order(redis_url: str) -> None:
-    drive(redis_url, 80, 40)
+    drive(redis_url, 40, 40)
 
 
 @pytest.mark.slow
