@@ -18,7 +18,6 @@ def drive(url_of: str, examples: int, steps: int) -> None:
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
-        phases=(Phase.explicit, Phase.reuse, Phase.generate),
         suppress_health_check=checks,
     )
     run_state_machine_as_test(Machine, settings=how)
