@@ -22,17 +22,18 @@ def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str, included: str 
     where its includes are there.
     """
 
-    def source(name: str) -> str:
+    def source(name: str, *, cluster: bool = False) -> str:
         shebang, _, text = _source(name).partition("\n")
         own = (LUA / f"{name}.lua").read_text(encoding="utf-8").partition("\n")[2]
         body = re.split(r"^-- @include \w+\n", own, flags=re.MULTILINE)[-1]
         text = text.removesuffix(body) + included + body
         table = f"{{ call = function(command, key, ...) {call} end }}"
         hidden = f"local real = redis\n{before}\nlocal redis = setmetatable({table}, {{ __index = real }})"
-        return f"{shebang}\n{hidden}\n{text}"
+        hooked = f"{shebang}\n{hidden}\n{text}"
+        return scripts.for_cluster(hooked) if cluster else hooked
 
-    def sha(name: str) -> str:
-        return sha1(source(name).encode(), usedforsecurity=False).hexdigest()
+    def sha(name: str, *, cluster: bool = False) -> str:
+        return sha1(source(name, cluster=cluster).encode(), usedforsecurity=False).hexdigest()
 
     monkeypatch.setattr(scripts, "source", source)
     monkeypatch.setattr(scripts, "sha", sha)

@@ -95,8 +95,8 @@ class Recorder:
 
         async def recorded_wire(redis: Any, call: bytes) -> Any:
             words = call.split(b"\r\n")[2::2]
-            name = next(name for name in ("debit", "credit") if scripts.sha(name).encode() == words[1])
-            self.names[name] |= {key.decode() for key in words[3 : 3 + int(words[2])]}
+            name = next(name for name in ("debit", "credit") if scripts.sha(name, cluster=True).encode() == words[1])
+            self.names[name] |= {key.decode() for key in words[3 : 1 + int(words[2])]}
             return await run(redis, call)
 
         patch.setattr(two_calls, "run", recorded_wire)
