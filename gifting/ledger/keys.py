@@ -77,8 +77,8 @@ key                             type    holds
 ``{p00}:reports``               hash    id → what a user reported
 ``{p00}:reports/open``          zset    their ids, by when they came (ms)
 ``{p00}:reporters``             hash    user → how many of its reports are open
-``{pNN}:cases:U``               hash    id → support case of U; ``open``: how many are open
-``{pNN}:cases``                 hash    support case → whose it is (by the case's partition)
+``{pNN}:cases:U``               hash    id → support case of U; ``open``: how many are open; on a cluster in ``p00``
+``{pNN}:cases``                 hash    support case → whose it is (by the case's partition); on a cluster in ``p00``
 ``{p00}:cases/open``            zset    support cases that are open (``user\\n`` and the id) → since when (ms)
 ``{p00}:cases/decided``         zset    those that are decided, and to be done still → since when (ms)
 ``{p00}:sandbox``               hash    checkout of the sandbox → what it knows of it
@@ -183,10 +183,14 @@ class Keys:
         return f"{self.bases[0]}:acts"
 
     def cases(self, user: str) -> str:
-        return f"{self.base(user)}:cases:{user}"
+        return f"{self._base_of_cases(user)}:cases:{user}"
 
     def case_users(self, case: str) -> str:
-        return f"{self.base(case)}:cases"
+        return f"{self._base_of_cases(case)}:cases"
+
+    def _base_of_cases(self, name: str) -> str:
+        """A script changes a case, whose it is, and the list of all: on a cluster they are in one partition."""
+        return self.bases[0] if self.apart else self.base(name)
 
     @property
     def open_cases(self) -> str:

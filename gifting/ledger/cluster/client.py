@@ -71,6 +71,10 @@ class ClusterRedis(AsyncCoreCommands):
             await self.router.at(node, "WAIT", self.router.replicas, 0)
         return True
 
+    async def flushdb(self) -> bool:  # type: ignore[override]
+        """A cluster has one database."""
+        return await self.flushall()
+
     async def script_flush(self) -> bool:  # type: ignore[override]
         return bool(await self.router.each("SCRIPT", "FLUSH"))
 

@@ -53,3 +53,11 @@ def test_tags_stay_as_they_are() -> None:
     assert tags(4) == ("p00-0r26", "p01-045i", "p02-021m", "p03-05b4")
     assert Keys("gifting", 2).bases == ["gifting:{p00}", "gifting:{p01}"]
     assert Keys("gifting", 2, tags(2)).bases == ["gifting:{p00-0r26}", "gifting:{p01-0g1r}"]
+
+
+def test_what_a_script_changes_of_support_cases_is_in_one_partition() -> None:
+    """On one Redis it is where it was."""
+    keys = Keys("gifting", 16, tags(16))
+    names = [*map(keys.cases, ("ann", "bob")), *map(keys.case_users, ("1", "2")), keys.open_cases, keys.decided_cases]
+    assert {slot_of(name) for name in names} == {slot_of(keys.meta)}
+    assert Keys("gifting", 16).cases("ann") == f"{Keys('gifting', 16).base('ann')}:cases:ann"
