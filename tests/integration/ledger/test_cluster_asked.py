@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -82,8 +83,10 @@ async def test_what_is_asked_while_it_changes_is_not_kept(shop: Shop) -> None:
         await asyncio.sleep(0)
     rooms.forget([shop.ledger.keys.room(shop.rooms[0].host, shop.rooms[0].id)])
     assert list(rooms._asking.values()) == [False]
+    forgotten = time.monotonic()
     await shop.everyone()
-    assert isinstance(shop.told[key], Result), "it was asked once more"
+    assert isinstance(shop.told[key], Result)
+    assert all(known.asked_at >= forgotten for known in rooms._rooms.values()), "it was asked once more"
 
 
 async def test_what_is_remembered_has_a_bound(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from gifting.ledger.embedded.node import Node
 from gifting.model.values import Result
 from tests.support.clusters import own_cluster
 from tests.support.keys import new_key
-from tests.support.shop import WITHIN, Shop, shop_at
+from tests.support.shop import COINS, WITHIN, Shop, shop_at
 
 pytestmark = pytest.mark.attack
 
@@ -80,6 +80,22 @@ async def test_a_debit_that_no_replica_has_in_time_is_not_known(cluster: Embedde
         await cluster.join(replica.id)
         again = [await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", key) for key in keys]
         assert all(result.duplicate and result.pending for result in again), "they were paid all the same, once"
+
+
+async def test_a_credit_that_no_replica_has_is_not_told(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url, streak_window=60.0) as shop:
+        sender, _, room, to = await apart(cluster, shop)
+        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+        (replica,) = await cluster.replicas(to)
+        await cluster.cut(replica.id)
+        key = shop.send(sender, room)
+        assert isinstance(await shop.post(room), errors.Unconfirmed), "what has no key can't be said again"
+        await shop.everyone()
+        assert shop.told[key] == Result(False, 0, COINS - 2, 0, 0, pending=True)
+        await cluster.join(replica.id)
+        await shop.ledger.flush(10)
+        assert (await shop.ledger.gifts.status(shop.senders[sender].id, key)).seq in (2, 3)
+        await shop.check()
 
 
 async def test_a_master_that_dies_with_a_debit_that_only_it_has_has_told_nobody(cluster: EmbeddedCluster) -> None:

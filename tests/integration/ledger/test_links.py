@@ -36,14 +36,13 @@ async def test_calls_to_all_masters_are_held_and_queries_answered(cluster: Embed
 
 async def test_what_is_ready_together_is_one_round_and_the_next_waits_for_its_pause(cluster: EmbeddedCluster) -> None:
     async with linked(cluster.url, pause=0.2) as links:
+        started = time.monotonic()
         await links.call("INCR", KEY)
-        rounds, started = links.links.took.total, time.monotonic()
-        first = sum(count for _, count in links.links.took.buckets())
         replies = await asyncio.gather(*(links.call("INCR", KEY) for _ in range(50)))
+        assert time.monotonic() - started >= 0.2
         assert [reply for reply, _ in replies] == list(range(2, 52))
-        assert sum(count for _, count in links.links.took.buckets()) > first
-        assert time.monotonic() - started < 5 * 0.2
-        assert links.links.took.total > rounds
+        *_, (_, rounds) = links.links.took.buckets()
+        assert rounds == 2
 
 
 async def test_what_no_replica_has_is_not_held(cluster: EmbeddedCluster) -> None:

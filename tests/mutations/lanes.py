@@ -1,0 +1,73 @@
+"""The way of a gift on a cluster: when it counts, what is said again, who is told what, and what rooms say before it."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+MUTANTS = (
+    *of(
+        "gifting/ledger/cluster/link.py",
+        "links",
+        ("held = isinstance(replicas, int) and replicas >= self._pace.replicas", "held = True"),
+        ("            self._resting = self._loop.call_later(self._pace.pause, self._rested)\n", "            pass\n"),
+        (
+            "        self._round = Round(self.give_back(), [], monotonic())\n",
+            "        self._round = Round([self._ready.pop()], [], monotonic())\n",
+        ),
+    ),
+    *of(
+        "gifting/ledger/cluster/links.py",
+        "links",
+        ("            if became is Fate.NOT_RUN:\n", "            if False:\n"),
+        ("            await self._cluster.refresh()\n", "            pass\n"),
+        ("            self._ask_later(query, replies)\n", "            query.done(replies)\n"),
+        ("        for call in link.give_back():\n", "        for call in ():\n"),
+        ("        if self._is_over(call.until):\n", "        if self._failed.done():\n"),
+    ),
+    *of(
+        "gifting/ledger/cluster/links.py",
+        "cluster_gifts",
+        ("                call.whole = True\n", ""),
+    ),
+    *of(
+        "gifting/ledger/cluster/debits.py",
+        "cluster_failures",
+        ("        elif held:\n", "        elif True:\n"),
+        ("            flight.unheld.append(read_debit(reply, len(flight.batch)))\n", ""),
+        ("            if not fresh & taken:", "            if True:"),
+        ("            if asked is None and self._waits_in_vain(item, now):\n", "            if False:\n"),
+    ),
+    *of(
+        "gifting/ledger/cluster/debits.py",
+        "cluster_asked",
+        ("                waiting.add(user_of(item.fields))\n", ""),
+    ),
+    *of(
+        "gifting/ledger/cluster/credits.py",
+        "cluster_failures",
+        ("        elif held:\n", "        elif True:\n"),
+        ("            if parcel.since <= now - PENDING_AFTER:\n", "            if False:\n"),
+    ),
+    *of(
+        "gifting/ledger/cluster/frees.py",
+        "cluster_failures",
+        ("            if held:\n", "            if True:\n"),
+    ),
+    *of(
+        "gifting/ledger/cluster/errands.py",
+        "cluster_failures",
+        ("        self._completions += completions\n", ""),
+    ),
+    *of(
+        "gifting/ledger/cluster/errands.py",
+        "cluster_gifts",
+        ("                self._credited.append(item)\n", ""),
+    ),
+    *of(
+        "gifting/ledger/cluster/asked.py",
+        "cluster_asked",
+        ("            if said and holds:\n", "            if said:\n"),
+        ("    while len(known) >= most:\n", "    while False:\n"),
+        ("        if age >= RENEWED:\n", "        if room is None:\n"),
+    ),
+)
