@@ -62,8 +62,8 @@ MUTANTS = (
         f"commit batcher faults {LEDGER} clock attack_batcher attack_halt",
         ("errors.Unconfirmed() if item.sender is None else errors.OutcomeUnknown()", "errors.OutcomeUnknown()"),
         (
-            "        if item.sent:\n            abandon((item,))\n        else:\n            _resolve(item, error)",
-            "        _resolve(item, error)",
+            "        if item.sent:\n            abandon((item,))\n        else:\n            tell(item, error)",
+            "        tell(item, error)",
         ),
         ("    if len(replies) != count:\n", "    if False:\n"),
         ("if len(batch) == 1 else", "if batch else"),

@@ -132,7 +132,7 @@ MUTANTS = (
     *of(
         f"{LUA}/include/giving.lua",
         "spending",
-        ("  if status ~= Status.CONFIRM_REQUIRED then", "  if true then"),
+        ("  if status ~= Status.CONFIRM_REQUIRED and status", "  if status"),
         ("    status, ends = debit.unasked(claim, account)\n", ""),
     ),
 )  # fmt: skip
