@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from benchmarks.chaos.books import Books, Verdict, check_seen, judge
+from benchmarks.chaos.control import lose
 from benchmarks.chaos.giver import Gift, Giver, _may_ask_again
+from benchmarks.chaos.run import Options, run
 from benchmarks.chaos.watcher import Watcher
 from gifting.ledger.entries import Credit, Debit
 from gifting.load.sender import Reply, _Error
@@ -153,3 +155,18 @@ def test_a_key_that_got_too_old_is_asked_about() -> None:
     assert _may_ask_again(expired, asked := gift(1, times=2))
     assert asked.asked
     assert not _may_ask_again(Reply(error=_Error("insufficient_coins")), asked)
+
+
+@pytest.mark.attack
+async def test_a_few_faults_on_a_real_cluster_lose_nothing() -> None:
+    result = await run(Options(seed=5, faults=6, rate=40, senders=12, watchers=6, rooms=3))
+    assert result.verdict.problems == []
+    assert result.total == 6
+    assert result.verdict.acked > 100
+    assert result.events > 0
+
+
+@pytest.mark.attack
+async def test_without_waiting_for_a_replica_gifts_are_lost_and_that_is_seen() -> None:
+    result = await lose(Options(seed=1, rate=100, senders=12, watchers=3, rooms=3))
+    assert result.verdict.lost > 0
