@@ -25,7 +25,8 @@ class Watcher(Socket):
     def __init__(self, user: str, room: str, targets: Sequence[Target], seed: int) -> None:
         super().__init__(asyncio.get_running_loop())
         self.user, self.room = user, room
-        self.last, self.epoch = -1, None
+        self.last = -1
+        self.epoch: int | None = None
         self.gaps = self.events = self.returns = 0
         self.seen: dict[int, str] = {}
         self.complaints: list[str] = []
@@ -89,15 +90,15 @@ class Watcher(Socket):
         if gap or self.last < 0:
             self.gaps += gap
             self.last = message["room"]["seq"]
+            self.epoch = message["room"].get("epoch")
             self.seen.clear()
-        self.epoch = message["room"].get("epoch", message.get("epoch", self.epoch))
 
     def _take_events(self, message: dict[str, Any]) -> None:
         if message.get("gap"):
             self.gaps += 1
             self.last = message["seq"] - sum("seq" in event for event in message["events"])
             self.seen.clear()
-        self.epoch = message.get("epoch", self.epoch)
+        self.epoch = message.get("epoch")
         for event in message["events"]:
             if (seq := event.get("seq")) is None:
                 continue
