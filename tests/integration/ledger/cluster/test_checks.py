@@ -28,6 +28,7 @@ from gifting.ledger.resp import Words
 from gifting.ledger.safety import WANTED
 from gifting.model.catalog import load_catalog
 from gifting.tasks import end
+from tests.support.engine import redis_binary
 from tests.support.redis_server import folder_in_memory
 
 RISKS = {
@@ -44,7 +45,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def shared() -> Iterator[EmbeddedCluster]:
     with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder)
+        cluster = EmbeddedCluster(folder, binary=redis_binary())
         asyncio.run(cluster.start())
         yield cluster
         asyncio.run(cluster.stop())
@@ -53,7 +54,7 @@ def shared() -> Iterator[EmbeddedCluster]:
 @asynccontextmanager
 async def own(**flags: object) -> AsyncIterator[EmbeddedCluster]:
     with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder, **flags)  # type: ignore[arg-type]
+        cluster = EmbeddedCluster(folder, binary=redis_binary(), **flags)  # type: ignore[arg-type]
         await cluster.start()
         try:
             yield cluster
@@ -327,7 +328,7 @@ async def test_partitions_that_are_not_spread_over_the_masters_are_warned_of(
 async def test_clocks_that_are_apart(shared: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     id = await a_replica(shared)
     try:
-        with FaultShim() as shim:
+        with FaultShim(redis_binary().name) as shim:
             with monkeypatch.context() as patch:
                 for name, value in shim.env.items():
                     patch.setenv(name, value)
