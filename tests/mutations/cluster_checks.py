@@ -1,0 +1,53 @@
+"""The checks of a Redis Cluster: what is wrong, what is only weak, when it is refused and when it is told."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+MUTANTS = (
+    *of(
+        "gifting/ledger/cluster/faults.py",
+        "cluster_faults",
+        ("each.version < LEAST_VERSION", "each.version < (6, 0)"),
+        ('each.state != "ok"', 'each.state == ""'),
+        ("each.slots < SLOTS and", "each.slots < SLOTS - 1 and"),
+        ('if untold and durability != "managed":', "if untold and False:"),
+        ('"maxmemory-policy": each.eviction}', "}"),
+        ("if setting in told and told[setting] != value:", "if setting in told and told[setting] == 'no':"),
+        ('.get(_COVERAGE, "no") != "no"', '.get(_COVERAGE, "no") == "?"'),
+        ("return all(settings.get(guard", "return any(settings.get(guard"),
+        ("        if not survey.silent:\n", "        if True:\n"),
+        ("apart = ahead.clock[0] - behind.clock[1]", "apart = ahead.clock[1] - behind.clock[0]"),
+        ("key=lambda each: each.clock[1])", "key=lambda each: -each.clock[1])"),
+        ("if apart > SKEW_MAX:", "if apart > 2 * SKEW_MAX:"),
+        ("> 2 * min(found.values())", "> 3 * min(found.values())"),
+        ("cache.engine_version < LOGGED_SINCE", "cache.version < LOGGED_SINCE"),
+        ('found.keys() == {""} and found[""].settings is not None', "False"),
+        ("    elif service := next(filter(None, found)", "    elif service := next(filter(None, ())"),
+    ),
+    *of(
+        "gifting/ledger/cluster/checks.py",
+        "ledger/cluster/checks",
+        ("if not self._taken(error)]", "if True]"),
+        ("        if not refused and not survey.silent:\n", "        if not refused:\n"),
+        ('[("SET", key, b"", "EX", PROBE_KEPT), ', '[("PING",), '),
+        ('return "" if found >= wanted', 'return "" if found >= 0'),
+        ("{node for each in self._seen.ranges for node in each.replicas}", "set[Node]()"),
+        ('if risks else health.mend("redis")', "if risks else None"),
+        ("if weak else health.recover(PART)", "if weak else None"),
+        ("        weak += find_losses(survey)\n", ""),
+    ),
+    *of(
+        "gifting/ledger/cluster/survey.py",
+        "ledger/cluster/checks",
+        ("    if isinstance(said, ResponseError):\n        return None\n", ""),
+        ("return Survey(topology, facts, dead | silent)", "return Survey(topology, facts, dead)"),
+        ('if "fail" in flags.split(",") else ""', 'if "gone" in flags.split(",") else ""'),
+    ),
+    *of(
+        "gifting/ledger/cluster/layout.py",
+        "ledger/cluster/checks",
+        ("    if kept != own:\n", "    if False:\n"),
+        ('" ".join(keys.bases)', '" ".join(keys.bases[:1])'),
+    ),
+)
