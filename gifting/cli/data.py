@@ -34,11 +34,11 @@ async def redis_of_data(settings: config.Settings) -> AsyncIterator[str]:
     if settings.redis:
         yield settings.redis
         return
-    if not has_data(settings.data_path):
-        raise NoData(f"There is no data of a server in {settings.data_path}, {say_state(settings.data_path)}.")
-    if (url := running_url(settings.data_path)) is not None:
+    if settings.data_path.is_dir() and (url := running_url(settings.data_path)) is not None:
         yield url
         return
+    if not has_data(settings.data_path):
+        raise NoData(f"There is no data of a server in {settings.data_path}, {say_state(settings.data_path)}.")
     async with redis_for(settings, Vital(Health())) as url:
         yield url
 

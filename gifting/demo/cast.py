@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -64,6 +64,8 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
     latency: Latencies = field(default_factory=Latencies)
     till: Till = field(default_factory=Till)
+    heard: Callable[[str, float], None] = field(default=lambda room, sent_at: None)
+    """Told of each gift that is acknowledged with both its sides: its room, and when it was sent."""
 
     def count_error(self, error: Exception) -> None:
         self.errors[getattr(error, "code", type(error).__name__)] += 1
@@ -113,12 +115,14 @@ async def _send(client: Client, room: str, mix: Mix, purse: Purse, tally: Tally)
     for gap in burst.gaps:
         began = time.perf_counter()
         try:
-            await client.send_gift(room, burst.gift.id, confirm=_yes)
+            sent = await client.send_gift(room, burst.gift.id, confirm=_yes)
         except InsufficientCoins:
             await purse.fill(burst.gift.coins)
             continue
         tally.latency.add(int((time.perf_counter() - began) * 1e9))
         tally.gifts[room] += 1
+        if not sent.get("pending"):
+            tally.heard(room, began)
         await asyncio.sleep(gap)
 
 

@@ -23,12 +23,14 @@ YOUNG: Final = 60.0
 GUARD: Final = """
 trap '' INT TERM HUP
 read -r _ && exit
-pid=$(cat "$1/$2") && kill "-$3" "$pid" && while kill -0 "$pid"; do sleep 0.05; done
+for note in "$1/$2" "$1"/cluster/*/"$2"; do
+  pid=$(cat "$note") && kill "-$3" "$pid" && while kill -0 "$pid"; do sleep 0.05; done
+done
 socket=$(cat "$1/redis.socket") && [ "${socket%/*}" != "$1" ] && rm -f "$socket" && rmdir "${socket%/*}"
 [ "$3" = KILL ] && rm -rf "$1"
 """
 """What ``sh`` does for the data directory ``$1``. It waits for a line. If that never comes, who should have written it
-was killed: then it ends the redis-server whose id is in ``$2`` by the signal ``$3``, and after KILL all else."""
+was killed: then it ends each redis-server whose id is in a ``$2`` by the signal ``$3``, and after KILL all else."""
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import signal
 import socket
 import time
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, ExitStack, nullcontext, suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import uvloop
@@ -17,10 +17,12 @@ from rich.live import Live
 from gifting import config
 from gifting.client.admin import Admin
 from gifting.demo.cast import STAGES, YOU, Stage, Tally, Viewer, play, viewers
+from gifting.demo.cluster import Killer, Shards, own_cluster
+from gifting.demo.keyboard import keys
 from gifting.demo.leftovers import guarded, throwaway_dir
 from gifting.demo.purse import Purse
 from gifting.demo.screen import Rates, Snapshots, as_line, as_table, open_console, where_to_look
-from gifting.errors import GiftingError
+from gifting.errors import BadSetting, GiftingError
 from gifting.health import Health
 from gifting.node import Node, redis_for
 from gifting.running import Running, announced
@@ -48,16 +50,19 @@ LINE_EVERY: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """``data_dir`` empty: the data is thrown away. ``seconds`` 0: until Ctrl-C."""
+    """``data_dir`` empty: the data is thrown away. ``seconds`` 0: until Ctrl-C. ``cluster``: on one."""
 
     port: int = 8080
     data_dir: str = ""
     viewers: int = 40
     seconds: float = 0.0
+    cluster: bool = False
 
 
 def run_demo(options: DemoOptions) -> int:
-    """Run until Ctrl-C. Returns the exit status."""
+    """Run until Ctrl-C. Returns the exit status. Raises StartError."""
+    if options.cluster and options.data_dir:
+        raise BadSetting("--cluster shows what becomes of a cluster, and keeps nothing: leave out --data-dir.")
     with ExitStack() as stack:
         data_dir = options.data_dir or stack.enter_context(throwaway_dir())
         settings = config.load(
@@ -86,6 +91,8 @@ class Demo:
         self._links = [link for stage in STAGES for link in self._links_of(stage)]
         self._tally = Tally()
         self._console = open_console()
+        self._shards: Shards | None = None
+        self._rooms: Snapshots = {}
 
     async def run(self) -> None:
         """Until Ctrl-C, or for as long as the options say."""
@@ -94,17 +101,27 @@ class Demo:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         self._console.print("Starting Redis and the server …")
-        async with redis_for(self._settings, vital) as url:
-            node = Node(self._settings, url, self._listeners, vital, self._links)
+        async with AsyncExitStack() as stack:
+            settings, url = await self._start_redis(stack, vital)
+            node = Node(settings, url, self._listeners, vital, self._links)
             server = asyncio.create_task(node.run(ready.set))
             try:
                 await _first(ready.wait(), server)
                 with announced(Running.of(self._settings, HOST, self._port)):
-                    await _first(self._show(), stop.wait(), server)
+                    await _first(self._show(node), stop.wait(), server)
             finally:
                 stop.set()
                 await server
         self._console.print("Stopped; nothing is left running.")
+
+    async def _start_redis(self, stack: AsyncExitStack, vital: Vital) -> tuple[config.Settings, str]:
+        """What a node is told that runs on it, and where it is, while ``stack`` is open."""
+        if not self._options.cluster:
+            return self._settings, await stack.enter_async_context(redis_for(self._settings, vital))
+        self._shards = await stack.enter_async_context(own_cluster(self._settings.data_path))
+        self._tally.heard = self._shards.heard
+        url = self._shards.cluster.url
+        return replace(self._settings, redis=url, providers="sandbox"), url  # as on a Redis of its own
 
     def _links_of(self, stage: Stage) -> Iterator[ShortLink]:
         def watch() -> str:
@@ -121,7 +138,7 @@ class Demo:
     def _token(self, viewer: Viewer, role: Role = "viewer", room: str = "") -> str:
         return issue(self._secret, viewer.user, role, now=time.time(), ttl=TOKEN_TTL, name=viewer.name, room=room)
 
-    async def _show(self) -> None:
+    async def _show(self, node: Node) -> None:
         admin = Admin(self._url, self._token(Viewer("demo", ""), "operator"))
         cast = list(viewers(self._options.viewers))
         await self._prepare(admin, cast)
@@ -136,34 +153,46 @@ class Demo:
                 for stage in STAGES
                 for user, token in tokens.items()
             ]
-            await self._report(admin)
+            async with AsyncExitStack() as stack:
+                if self._shards is not None:
+                    killer = Killer(self._shards, {stage.room: node.ledger.keys.base(stage.host) for stage in STAGES})
+                    stack.push_async_callback(killer.end)
+                    stack.enter_context(keys({"k": killer.press}))
+                    playing.append(group.create_task(self._shards.watch(node.ledger.redis, node.ledger.keys)))
+                playing.append(group.create_task(self._look(admin)))
+                await self._report()
             for task in playing:
                 task.cancel()
 
     async def _prepare(self, admin: Admin, cast: Sequence[Viewer]) -> None:
         for stage in STAGES:
             await admin.open_room(stage.room, stage.host, stage.title)
+        self._rooms = {stage.room: await admin.room(stage.room) for stage in STAGES}
         coins = {viewer.user: COINS for viewer in cast} | {YOU: YOUR_COINS}
         await asyncio.gather(*(admin.grant(user, amount, "for the demo") for user, amount in coins.items()))
 
-    async def _report(self, admin: Admin) -> None:
+    async def _look(self, admin: Admin) -> None:
+        """For ever: at the rooms, as fast as the server answers."""
+        while True:
+            with suppress(GiftingError, OSError, TimeoutError):
+                self._rooms = {stage.room: await admin.room(stage.room) for stage in STAGES}
+            await asyncio.sleep(REFRESH)
+
+    async def _report(self) -> None:
         """Say how it goes, for ``seconds`` or for ever."""
         rates = Rates()
         shown = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
         ends = time.monotonic() + (self._options.seconds or float("inf"))
-        rooms: Snapshots = {stage.room: await admin.room(stage.room) for stage in STAGES}
         with shown or nullcontext():
             while time.monotonic() < ends:
                 await asyncio.sleep(REFRESH if shown else LINE_EVERY)
-                with suppress(GiftingError, OSError, TimeoutError):
-                    rooms = {stage.room: await admin.room(stage.room) for stage in STAGES}
-                self._say(shown, rates.measure(self._tally), rooms)
+                self._say(shown, rates.measure(self._tally))
 
-    def _say(self, shown: Live | None, rates: tuple[float, float], rooms: Snapshots) -> None:
+    def _say(self, shown: Live | None, rates: tuple[float, float]) -> None:
         if shown is None:
-            print(as_line(self._tally, rates, rooms), flush=True)
+            print(as_line(self._tally, rates, self._rooms, self._shards), flush=True)
         else:
-            shown.update(as_table(self._tally, rates, rooms, self._console.width))
+            shown.update(as_table(self._tally, rates, self._rooms, self._console.width, self._shards))
 
 
 async def _first(*works: Coroutine[Any, Any, object] | asyncio.Task[Any]) -> None:

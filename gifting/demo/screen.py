@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gifting.demo.cast import STAGES, Tally
+from gifting.demo.cluster import Shards
 from gifting.demo.purse import Till
 from gifting.model.currencies import Money
 from gifting.web.front import ShortLink
@@ -52,14 +53,17 @@ class Rates:
         return rates
 
 
-def as_line(tally: Tally, rates: tuple[float, float], rooms: Snapshots) -> str:
+def as_line(tally: Tally, rates: tuple[float, float], rooms: Snapshots, shards: Shards | None = None) -> str:
     """How it goes in one line, for where there is no terminal."""
     watching = " + ".join(str(room["viewers"]) for room in rooms.values())
     now, how = time.strftime("%H:%M:%S"), f"{_bought(tally.till)}, {_summary(tally, rates)}"
-    return f"{now} {tally.gifts.total():,} gifts, {watching} watching, {how}"
+    cluster = "".join(f", {line}" for line in _cluster(shards))
+    return f"{now} {tally.gifts.total():,} gifts, {watching} watching, {how}{cluster}"
 
 
-def as_table(tally: Tally, rates: tuple[float, float], rooms: Snapshots, width: int) -> RenderableType:
+def as_table(
+    tally: Tally, rates: tuple[float, float], rooms: Snapshots, width: int, shards: Shards | None = None
+) -> RenderableType:
     """How it goes in ``width`` columns."""
     table = Table(box=None, pad_edge=False, expand=False)
     table.add_column("room", no_wrap=True)
@@ -77,8 +81,20 @@ def as_table(tally: Tally, rates: tuple[float, float], rooms: Snapshots, width: 
         *below,
         Text(f"play money: {_bought(tally.till)}"),
         Text(_summary(tally, rates)),
-        Text("Ctrl-C stops it.", style="dim"),
+        *map(Text, _cluster(shards)),
+        Text(f"{'k kills a master. ' if shards else ''}Ctrl-C stops it.", style="dim"),
     )
+
+
+def _cluster(shards: Shards | None) -> Iterator[str]:
+    """How it goes with the cluster, if the demo runs on one."""
+    if shards is None:
+        return
+    yield f"cluster: {shards.masters} masters, {shards.replicas} replicas, {shards.backlog} in the outboxes"
+    if failed := shards.failover:
+        told = (("replaced", failed.replaced), ("first gift acked", failed.acked), ("back as a replica", failed.back))
+        parts = [f"{what} after {after:.1f} s" if after is not None else f"{what} …" for what, after in told]
+        yield f"master of {failed.room} killed at {failed.at}: {', '.join(parts)}"
 
 
 def _ranking(room: Mapping[str, Any]) -> str:

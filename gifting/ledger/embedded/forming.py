@@ -10,10 +10,9 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from gifting.errors import NoRedis
+from gifting.ledger.cluster.slots import SLOTS
 from gifting.ledger.embedded.datadir import POLL
 from gifting.ledger.embedded.node import HOST, Node, View
-
-SLOTS: Final = 16_384
 
 SETTLE_TIMEOUT: Final = 30.0
 """Longest wait until all nodes agree, seconds."""

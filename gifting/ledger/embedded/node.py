@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from gifting.errors import NoRedis
-from gifting.ledger.embedded.binary import LOG_NAME
+from gifting.ledger.embedded.binary import LOG_NAME, PID_NAME
 from gifting.ledger.embedded.datadir import POLL
 from gifting.ledger.embedded.process import KILL_TIMEOUT, LOG_TAIL, QUERY_TIMEOUT, kill_group
 
@@ -150,6 +150,7 @@ class Node:
             "cluster-port": str(self.bus),
             "cluster-announce-ip": HOST,
             "logfile": LOG_NAME,
+            "pidfile": json.dumps(str(self.folder / PID_NAME)),
             **self._settings,
         }
         if self._password:

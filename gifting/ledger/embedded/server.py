@@ -23,6 +23,9 @@ from gifting.tasks import Vital
 
 log = logging.getLogger(__name__)
 
+URL_NOTE: Final = "redis.url"
+"""A file that says where the Redis of a data directory is, where that is no redis-server on a socket."""
+
 SOCKET_PATH_MAX: Final = 100
 """Longest path of a unix socket, bytes; systems allow 104 to 108."""
 
@@ -168,4 +171,6 @@ def running_url(data_dir: Path) -> str | None:
     if lock is not None:
         os.close(lock)
         return None
+    if (note := data_dir / URL_NOTE).exists():
+        return note.read_text()
     return "unix://" + quote((data_dir / SOCKET_NOTE).read_text())
