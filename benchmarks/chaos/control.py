@@ -13,4 +13,4 @@ TIMES: Final = 3
 
 async def lose(options: Options) -> Result:
     """One run with ``--durability disk`` in which nothing but that is done, a few times."""
-    return await run(replace(options, durability="disk", min_replicas=0, only=CUT_KIND, faults=TIMES))
+    return await run(replace(options, durability="disk", min_replicas=0, only=CUT_KIND, faults=TIMES, patience=1.0))

@@ -37,9 +37,6 @@ WELL_WITHIN_S: Final = 30.0
 KNOWN_WITHIN_S: Final = 60.0
 """After the load it must be known of each gift within so many seconds what became of it."""
 
-EMPTY_WITHIN_S: Final = 30.0
-"""And all must be credited, and all viewers have the last event."""
-
 AUDIT_WITHIN_S: Final = 300.0
 POLL_S: Final = 0.02
 PREFIX: Final = "gifting"
@@ -62,6 +59,8 @@ class Options:
     node_timeout: float = 1.0
     engine: str = ""
     durability: str = "replica"
+    patience: float = 30.0
+    """Seconds after the load in which all is credited, and all viewers have the last event."""
     min_replicas: int = 1
     """``min-replicas-to-write``: with 0 nothing but WAIT keeps an ack from what no replica has."""
     only: str = ""
@@ -235,7 +234,7 @@ class Run:
             task.cancel()
         if unknown := [gift.key for giver in everyone for gift in giver.gifts if gift.open]:
             self._result.verdict.blame("gifts have no answer", unknown)
-        end = time.monotonic() + EMPTY_WITHIN_S
+        end = time.monotonic() + self._options.patience
         operator = Operator(self._gateways[0].target, "chaos")
         final: dict[str, int] = {}
         while time.monotonic() < end:
