@@ -20,8 +20,6 @@ class Confirmation(Protocol):
     async def hold(self) -> None:
         """All that was read since :meth:`begin` is on replicas, and still there."""
 
-    async def close(self) -> None: ...
-
 
 class OneRedis:
     """Where nobody takes over from Redis, nothing is lost that was read: it is on its disk."""
@@ -29,8 +27,6 @@ class OneRedis:
     async def begin(self) -> None: ...
 
     async def hold(self) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 ONE_REDIS: Final = OneRedis()

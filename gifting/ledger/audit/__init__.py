@@ -22,6 +22,7 @@ between (``crossing.py``).
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from gifting.errors import BadSetting
 from gifting.ledger.audit import about
@@ -43,9 +44,14 @@ from gifting.ledger.audit.report import AuditReport, Findings
 from gifting.ledger.audit.rooms import audit_rooms
 from gifting.ledger.audit.taking import take_cut
 from gifting.ledger.audit.trimmed import counted, refuse_trimmed
-from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.cluster.confirmed import confirmation
+from gifting.ledger.confirmed import Confirmation, Unsettled
+from gifting.ledger.connect import FAILURES, BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.ledger.stream import Older, Span, read_entries, read_items
+
+TRIES: Final = 5
+"""Audits of a cluster whose masters change, until it is said that it can't be audited."""
 
 __all__ = ["AuditReport", "Problem", "audit", "audit_since", "find_books"]
 
@@ -61,8 +67,23 @@ async def audit(redis: BinaryRedis, keys: Keys, older: Older | None = None) -> A
         BadSetting: there are no books under ``keys``, or over another number of partitions.
         RedisError, OSError: Redis could not be read.
     """
-    findings = Findings()
-    return await _audit(redis, keys, Books(keys, findings), findings, older)
+    held = confirmation(redis, keys, 0)
+    for _ in range(TRIES):
+        await held.begin()
+        findings = Findings()
+        report = await _audit(redis, keys, Books(keys, findings), findings, older)
+        if report.clean or await _is_held(held):
+            return report
+    raise Unsettled("Partitions came to other masters again and again while they were audited.")
+
+
+async def _is_held(held: Confirmation) -> bool:
+    """Whether each partition was one history: a failover may take back what a cut has, before its ledger is read."""
+    try:
+        await held.hold()
+    except FAILURES:
+        return False
+    return True
 
 
 async def audit_since(redis: BinaryRedis, keys: Keys, before: Before) -> AuditReport | None:

@@ -11,13 +11,12 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from gifting.ledger.cluster.address import ClusterAddress
-from gifting.ledger.cluster.exchange import Exchange
-from gifting.ledger.cluster.map import Map
+from gifting.ledger.cluster.client import ClusterRedis
+from gifting.ledger.cluster.router import Router
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.cluster.topology import Node
 from gifting.ledger.confirmed import ONE_REDIS, Confirmation, Unsettled
@@ -27,54 +26,56 @@ from gifting.ledger.resp import Words
 WAIT: Final = 1000
 """Ms for which a master waits for its replicas."""
 
-ANSWER_WITHIN: Final = 3.0
-"""Seconds in which it must answer."""
+PATIENCE, PAUSE = 10.0, 0.1
+"""Seconds in which a failover should be over, and between two tries."""
 
 _ID: Final = re.compile(r"^master_replid:(\w+)", re.MULTILINE)
 _ONLINE: Final = re.compile(r"^slave\d+:.*state=online", re.MULTILINE)
 
 
-def confirmation(url: str, keys: Keys, replicas: int) -> Confirmation:
-    """Of what the Redis or the cluster at ``url`` has; ``replicas``: how many must have what is written at least."""
-    return Confirmed(url, keys.bases, replicas) if keys.apart else ONE_REDIS
+def confirmation(redis: Any, keys: Keys, replicas: int) -> Confirmation:
+    """Of what ``redis``, one or a cluster, has; ``replicas``: how many must have what is written at least."""
+    return Confirmed(redis.router, keys.bases, replicas) if isinstance(redis, ClusterRedis) else ONE_REDIS
 
 
 class Confirmed:
-    """Of the partitions ``bases`` of the cluster at ``url``; ``replicas`` 0: its masters are trusted as they are."""
+    """Of the partitions ``bases``; ``replicas`` 0: masters are trusted, and only asked whether they are the same."""
 
-    def __init__(self, url: str, bases: Sequence[str], replicas: int) -> None:
-        self._address = ClusterAddress(url)
-        self._map = Map(self._address)
+    def __init__(self, router: Router, bases: Sequence[str], replicas: int) -> None:
+        self._router = router
         self._bases = bases
         self._replicas = replicas
-        self._exchanges: dict[tuple[str, int], Exchange] = {}
         self._counts: dict[Node, int] = {}
         self._lineages: dict[str, str] = {}
         self._lost = True
         """Whether it must be asked again where partitions are."""
 
     async def begin(self) -> None:
+        """Waits for a failover to end, for :data:`PATIENCE` at most."""
         self._lineages.clear()
-        self._lineages = await self._ask()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        while not self._lineages:
+            try:
+                self._lineages = await self._ask()
+            except (RedisError, OSError):
+                if loop.time() > until:
+                    raise
+                await asyncio.sleep(PAUSE)
 
     async def hold(self) -> None:
         found = await self._ask()
         if changed := [base for base, lineage in found.items() if self._lineages.get(base) != lineage]:
             raise Unsettled(f"{', '.join(changed)} came to another master, or it was started again.")
 
-    async def close(self) -> None:
-        await self._map.close()
-        for exchange in self._exchanges.values():
-            await exchange.close()
-
     async def _ask(self) -> dict[str, str]:
         """The lineage of each partition, which its replicas have up to now."""
         if self._lost:
-            await self._map.refresh()
+            await self._router.map.refresh()
         self._lost = True
         asked: dict[Node, list[str]] = defaultdict(list)
         for base in self._bases:
-            asked[self._map.master_of(slot_of(base))].append(base)
+            asked[self._router.map.master_of(slot_of(base))].append(base)
         found = await asyncio.gather(*(self._ask_one(node, bases[0]) for node, bases in asked.items()))
         self._lost = False
         return {base: lineage for bases, lineage in zip(asked.values(), found, strict=True) for base in bases}
@@ -93,16 +94,10 @@ class Confirmed:
     async def _wait(self, node: Node, base: str, count: int) -> tuple[int, str, int]:
         """How many replicas have what the node has, its lineage, and how many follow it now."""
         waiting: list[Words] = [("SET", f"{base}:waited", ""), ("WAIT", count, WAIT)] if self._replicas else []
-        replies = await self._exchange(node)([*waiting, ("INFO", "replication")])
+        replies = await self._router.ask(node, [*waiting, ("INFO", "replication")])
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply if isinstance(reply, RedisError | OSError) else Unsettled(f"{reply!r}")
         said, lineage = replies[-1].decode(), _ID.search(replies[-1].decode())
         online = len(_ONLINE.findall(said)) if self._replicas else 0
         return int(replies[-2]) if waiting else 0, lineage[1] if lineage else "", online
-
-    def _exchange(self, node: Node) -> Exchange:
-        name = node.host, node.port
-        if name not in self._exchanges:
-            self._exchanges[name] = Exchange(self._address.url_of(*name), ANSWER_WITHIN)
-        return self._exchanges[name]

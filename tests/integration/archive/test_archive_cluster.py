@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.exceptions import RedisError
@@ -15,6 +16,7 @@ from gifting.archive.audited import audit_archived
 from gifting.archive.room_logs import RoomLogs
 from gifting.archive.store import Store, open_store
 from gifting.errors import ArchiveNeeded, BadArchive, GiftingError
+from gifting.ledger import audit as audit_module
 from gifting.ledger.audit import audit
 from gifting.ledger.cluster.confirmed import confirmation
 from gifting.ledger.cluster.slots import slot_of
@@ -84,10 +86,8 @@ class Following:
 
 
 @pytest.fixture
-async def held(world: World, cluster: EmbeddedCluster) -> AsyncIterator[Confirmation]:
-    held = confirmation(cluster.url, world.ledger.keys, 1)
-    yield held
-    await held.close()
+def held(world: World) -> Confirmation:
+    return confirmation(world.redis, world.ledger.keys, 1)
 
 
 async def grant_all(world: World, coins: int) -> None:
@@ -173,3 +173,33 @@ async def test_an_archive_follows_through_failovers_and_is_trimmed(
     url, nothing = f"sqlite:///{store.engine.url.database}", Path("none")
     report = await audit_archived(world.redis, keys, url, books, nothing, nothing)
     assert report.clean, report.lines()
+
+
+async def test_an_audit_that_a_failover_takes_something_back_from_begins_again(
+    cluster: EmbeddedCluster, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cut has what only a master knew, and the ledger is read of the replica that took over."""
+    taken: Callable[..., Any] = audit_module.take_cut  # type: ignore[attr-defined]
+    cuts = 0
+
+    async def before_a_failover(*args: Any) -> Any:
+        nonlocal cuts
+        cuts += 1
+        if cuts > 1:
+            return await taken(*args)
+        master = await cluster.owner(slot_of(world.ledger.keys.bases[0]))
+        (replica,) = await cluster.replicas(master)
+        await cluster.cut(replica.id)
+        await grant_all(world, 7)
+        cut = await taken(*args)
+        await cluster.kill(master.id)
+        await cluster.promote(replica.id, "TAKEOVER")
+        await cluster.join(replica.id)
+        await cluster.restart(master.id)
+        await cluster.settle()
+        return cut
+
+    await grant_all(world, 100)
+    monkeypatch.setattr(audit_module, "take_cut", before_a_failover)
+    report = await audit(world.redis, world.ledger.keys)
+    assert (report.problems, cuts) == ([], 2)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.exceptions import RedisError
 
+from gifting.ledger.cluster.client import ClusterRedis
 from gifting.ledger.cluster.confirmed import Confirmed
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.embedded.cluster import EmbeddedCluster
@@ -28,6 +29,12 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
         await cluster.stop()
 
 
+@pytest.fixture
+async def redis(cluster: EmbeddedCluster) -> AsyncIterator[ClusterRedis]:
+    async with ClusterRedis(cluster.url, 5.0) as redis:
+        yield redis
+
+
 async def held(confirmed: Confirmed) -> bool:
     try:
         await confirmed.hold()
@@ -44,8 +51,8 @@ async def begun(confirmed: Confirmed) -> bool:
     return True
 
 
-async def test_what_no_replica_has_is_not_held(cluster: EmbeddedCluster) -> None:
-    confirmed, trusting = (Confirmed(cluster.url, KEYS.bases, replicas) for replicas in (1, 0))
+async def test_what_no_replica_has_is_not_held(cluster: EmbeddedCluster, redis: ClusterRedis) -> None:
+    confirmed, trusting = (Confirmed(redis.router, KEYS.bases, replicas) for replicas in (1, 0))
     await confirmed.begin()
     await trusting.begin()
     assert await held(confirmed)
@@ -55,26 +62,25 @@ async def test_what_no_replica_has_is_not_held(cluster: EmbeddedCluster) -> None
     assert await held(trusting)
     await cluster.join(replica.id)
     assert await held(confirmed)
-    await confirmed.close()
-    await trusting.close()
 
 
-async def test_all_replicas_must_have_it_for_any_may_take_over(cluster: EmbeddedCluster) -> None:
+async def test_all_replicas_must_have_it_for_any_may_take_over(cluster: EmbeddedCluster, redis: ClusterRedis) -> None:
     master = await cluster.owner(slot_of(KEYS.bases[3]))
     second = await cluster.add(master.id)
-    confirmed = Confirmed(cluster.url, KEYS.bases, 1)
+    confirmed = Confirmed(redis.router, KEYS.bases, 1)
     await confirmed.begin()
     assert await held(confirmed)
     second.pause()
     assert not await held(confirmed)
     second.resume()
     assert await held(confirmed)
-    await confirmed.close()
 
 
 @pytest.mark.parametrize("death", ["failover", "restart"])
-async def test_another_history_is_not_held_until_it_is_begun(cluster: EmbeddedCluster, death: str) -> None:
-    confirmed = Confirmed(cluster.url, KEYS.bases, 1)
+async def test_another_history_is_not_held_until_it_is_begun(
+    cluster: EmbeddedCluster, redis: ClusterRedis, death: str
+) -> None:
+    confirmed = Confirmed(redis.router, KEYS.bases, 1)
     await confirmed.begin()
     master = await cluster.owner(slot_of(KEYS.bases[3]))
     if death == "restart":
@@ -87,4 +93,3 @@ async def test_another_history_is_not_held_until_it_is_begun(cluster: EmbeddedCl
     while not await begun(confirmed):
         await asyncio.sleep(0.05)
     assert await held(confirmed)
-    await confirmed.close()
