@@ -13,7 +13,7 @@ from gifting.ledger.audit.sent import read_blob
 from gifting.ledger.audit.values import text, unpack_all
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.entry_parser import UNREADABLE
-from gifting.ledger.keys import Keys
+from gifting.ledger.keys import Keys, park_key
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def ask_half(pipe: Any, keys: Keys, base: str) -> None:
     """Into a transaction, the commands whose replies :func:`read_half` takes."""
     pipe.hgetall(f"{base}:line").xrange(f"{base}:outbox").hgetall(f"{base}:marks").xrange(f"{base}:fenced")
     for source in range(len(keys.bases)):
-        pipe.hgetall(f"{base}:park:{source}")
+        pipe.hgetall(park_key(base, source))
 
 
 def read_half(keys: Keys, base: str, replies: Sequence[Any], findings: Findings) -> Half:
@@ -49,7 +49,7 @@ def read_half(keys: Keys, base: str, replies: Sequence[Any], findings: Findings)
     half.fences = reader.fences(fenced)
     for source, found in enumerate(parked):
         read = {
-            name: reader.read("pair_broken", f"park:{source}", _parked, found[name]) for name in found if name.isdigit()
+            name: reader.read("pair_broken", f"park/{source}", _parked, found[name]) for name in found if name.isdigit()
         }
         half.parked[source] = {int(name): raw for name, raw in read.items() if raw is not None}
     return half
