@@ -47,13 +47,13 @@ class Errands:
     def expect(self, item: bytes, epoch: int, parcels: int) -> Callable[[Parcel, Sequence[Completion]], None]:
         """An entry of the outbox with so many parcels; returns what is called when one of them has been credited."""
         self._enter(epoch)
-        if parcels:
+        if parcels and epoch == self._epoch:
             self._owed[item] = parcels
         return partial(self._note, item, epoch)
 
     def _enter(self, epoch: int) -> None:
-        """Ids of another epoch may be other entries' by now."""
-        if epoch != self._epoch:
+        """Ids of an earlier epoch may be other entries' by now: those are left to the relays."""
+        if epoch > self._epoch:
             self._epoch = epoch
             self._owed.clear()
             self._credited.clear()
