@@ -96,6 +96,12 @@ class AskedRooms:
             return None
         return Asked(item, room.packed, person.packed)
 
+    def forget_all(self) -> None:
+        """Anything may have changed."""
+        self._rooms.clear()
+        self._persons.clear()
+        self._asking = dict.fromkeys(self._asking, False)
+
     def forget(self, names: Sequence[str]) -> None:
         """Something has changed under these keys."""
         changed = set(names)

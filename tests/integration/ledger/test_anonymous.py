@@ -236,9 +236,11 @@ async def test_in_one_call_a_block_by_pseudonym_is_of_the_anonymous_gift_alone(w
     await decide(world, shown(world), blocked=True)
     await world.ledger.people.set_rules(world.room, RulesChange(max_gift=100))  # so that the house is asked
     gifts = world.ledger.gifts
-    told: list[Any] = []
+    told: list[list[Any]] = [[], [], []]
     named = world.sender("ann")
-    for sender in (gifts.masked(named, world.room), named, gifts.masked(named, world.room)):
-        gifts.submit(sender, world.room, "spark", world.key(), 1, None, told.append)
+    for sender, one in zip(
+        (gifts.masked(named, world.room), named, gifts.masked(named, world.room)), told, strict=True
+    ):
+        gifts.submit(sender, world.room, "spark", world.key(), 1, None, one.append)
     await world.ledger.batcher.drain()
-    assert [type(one) for one in told] == [errors.Blocked, Result, errors.Blocked]
+    assert [type(one) for (one,) in told] == [errors.Blocked, Result, errors.Blocked]

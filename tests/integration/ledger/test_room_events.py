@@ -179,6 +179,7 @@ async def test_a_page_of_the_log_has_a_size(redis_client: Redis, redis_url: str,
         assert await world.ledger.rooms.replay(world.room, 600, size) == []
 
 
+@pytest.mark.one_redis("its feed is tried in test_cluster_feed.py")
 async def test_batches_are_published_as_they_are_logged(world: World) -> None:
     async with world.redis.pubsub() as channel:
         await channel.ssubscribe(f"{world.room.base}:events")
