@@ -16,7 +16,6 @@ from gifting.economy.providers.base import Reason
 from gifting.errors import all_errors
 from gifting.histogram import Histogram
 from gifting.hub.hub import Hub
-from gifting.ledger.cluster.checks import Checks
 from gifting.ledger.engine import AnyFeed, ClusterEngine
 from gifting.ledger.ledger import Ledger
 from gifting.model.consequences import State
@@ -93,9 +92,9 @@ def _purchases(parts: Parts) -> dict[str, Value]:
     return {str(state): found[state] for state in State}
 
 
-def _cluster(read: Callable[[Checks], int]) -> Callable[[Parts], int]:
+def _cluster(read: Callable[[ClusterEngine], float]) -> Callable[[Parts], float]:
     """0 on one Redis."""
-    return lambda parts: read(engine.checks) if isinstance(engine := parts.ledger.engine, ClusterEngine) else 0
+    return lambda parts: read(engine) if isinstance(engine := parts.ledger.engine, ClusterEngine) else 0
 
 
 PROTOCOL_CLOSES = (PROTOCOL_ERROR, INVALID_DATA, TOO_BIG)
@@ -131,9 +130,18 @@ TABLE = (
     Row(
         "gifting_delivery_seconds", HISTOGRAM, "Feed to socket, per reader.", lambda p: p.hub.counters.delivery, "lane"
     ),
-    Row("gifting_cluster_masters_alone", GAUGE, "Masters without a replica.", _cluster(lambda c: c.alone)),
-    Row("gifting_cluster_nodes_silent", GAUGE, "Nodes of the cluster that are dead.", _cluster(lambda c: c.silent)),
-    Row("gifting_cluster_failovers", COUNTER, "Replicas that became masters.", _cluster(lambda c: c.failovers)),
+    Row("gifting_cluster_masters_alone", GAUGE, "Masters without a replica.", _cluster(lambda e: e.checks.alone)),
+    Row(
+        "gifting_cluster_nodes_silent",
+        GAUGE,
+        "Nodes of it that are dead.",
+        _cluster(lambda e: e.checks.silent),
+    ),
+    Row("gifting_cluster_failovers", COUNTER, "Replicas that became masters.", _cluster(lambda e: e.checks.failovers)),
+    Row("gifting_outbox_seconds", GAUGE, "Age of what is not credited.", _cluster(lambda e: e.relay.seconds)),
+    Row("gifting_outbox_entries", GAUGE, "Debits that are not trimmed yet.", _cluster(lambda e: e.relay.items)),
+    Row("gifting_outbox_holes", GAUGE, "Pairs of partitions that stand still.", _cluster(lambda e: len(e.relay.holes))),
+    Row("gifting_fenced", GAUGE, "Notes of credits that lost their debit.", _cluster(lambda e: e.relay.fenced)),
     Row("gifting_refusals", COUNTER, "Messages, upgrades and requests refused.", _refusals, "code"),
     Row("gifting_closes", COUNTER, "WebSockets that the server closed.", _closes, "code"),
     Row("gifting_likes", COUNTER, "Likes, as folded.", lambda p: p.ledger.free.likes),

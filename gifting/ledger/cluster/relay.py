@@ -54,8 +54,9 @@ DONE: Final = (APPLIED, BEFORE)
 
 
 class Relay:
-    """``items``: those in all outboxes; ``seconds``: the age of the oldest that is left, else 0; ``holes``: pairs of
-    partitions, source and destination, that stand still because something is missing, and what that is.
+    """``items``: those in all outboxes; ``fenced``: notes of credits that lost their debit; ``seconds``: the age of the
+    oldest item that is left, else 0; ``holes``: pairs of partitions, source and destination, that stand still because
+    something is missing, and what that is.
     """
 
     def __init__(self, redis: BinaryRedis, keys: Keys) -> None:
@@ -64,7 +65,7 @@ class Relay:
         self._said: Said
         self._wanted = asyncio.Event()
         self._hurried: set[int] = set()
-        self.items = 0
+        self.items = self.fenced = 0
         self.seconds = 0.0
         self.holes: dict[tuple[int, int], str] = {}
 
@@ -106,11 +107,11 @@ class Relay:
         """When the oldest item that is left was debited, of those partitions that have one."""
         pipe = self._redis.pipeline(transaction=False)
         for base in self._keys.bases:
-            pipe.xlen(f"{base}:outbox").xrange(f"{base}:outbox", max=str(now - LEFT), count=1)
+            pipe.xlen(f"{base}:outbox").xrange(f"{base}:outbox", max=str(now - LEFT), count=1).xlen(f"{base}:fenced")
         found = await pipe.execute()
-        left = zip(self._keys.bases, found[1::2], strict=True)
+        left = zip(self._keys.bases, found[1::3], strict=True)
         oldest = {base: item_order(items[0][0].decode())[0] for base, items in left if items}
-        self.items = sum(found[::2])
+        self.items, self.fenced = sum(found[::3]), sum(found[2::3])
         self.seconds = max(now - min(oldest.values(), default=now), 0) / 1000
         return oldest
 

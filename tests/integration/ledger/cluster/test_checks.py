@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gifting import errors
+from gifting.api.metrics import TABLE
 from gifting.bench.soak.shim import FaultShim
 from gifting.config import load
 from gifting.health import Health
@@ -22,6 +24,7 @@ from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.cluster.topology import Node
 from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.engine import ClusterEngine
 from gifting.ledger.keys import Keys
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.resp import Words
@@ -37,6 +40,7 @@ RISKS = {
     "no-appendfsync-on-rewrite": "yes",
     "maxmemory-policy": "allkeys-lru",
 }
+METRICS = ("gifting_outbox_", "gifting_fenced", "gifting_cluster_")
 PROBES = tuple(f"test:{{{tag}}}:waited" for tag in tags(16))
 
 pytestmark = pytest.mark.slow
@@ -395,6 +399,31 @@ async def test_a_ledger_checks_its_cluster_and_says_what_cant_be_changed(
     finally:
         await ledger.redis.flushall()
         await ledger.stop()
+
+
+async def test_metrics_tell_of_the_cluster(shared: EmbeddedCluster) -> None:
+    ledger = Ledger(shared.url, load({}, environ={}), load_catalog())
+    parts: Any = SimpleNamespace(ledger=ledger)
+    try:
+        await ledger.start()
+        assert isinstance(ledger.engine, ClusterEngine)
+        await ledger.redis.xadd(f"{ledger.keys.bases[3]}:fenced", {"noted": 1})
+        await ledger.redis.xadd(f"{ledger.keys.bases[5]}:outbox", {"17": b"left"}, id=f"{ledger.now_ms() - 60_000}-0")
+        await ledger.engine.relay.round()
+        ledger.engine.checks.alone = 2
+        told: dict[str, Any] = {row.name: row.read(parts) for row in TABLE if row.name.startswith(METRICS)}
+    finally:
+        await ledger.redis.flushall()
+        await ledger.stop()
+    assert 60 <= told.pop("gifting_outbox_seconds") < 120
+    assert told == {
+        "gifting_outbox_entries": 1,
+        "gifting_outbox_holes": 1,  # it can't be read
+        "gifting_fenced": 1,
+        "gifting_cluster_masters_alone": 2,
+        "gifting_cluster_nodes_silent": 0,
+        "gifting_cluster_failovers": 0,
+    }
 
 
 def test_another_number_of_partitions_is_another_layout() -> None:

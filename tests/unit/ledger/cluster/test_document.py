@@ -67,9 +67,11 @@ def test_what_is_named_is_there() -> None:
 
 
 def test_every_metric_and_alert_of_a_cluster_is_in_its_table() -> None:
-    told = rows("Metrics and alerts")
-    assert {row.name for row in TABLE if row.name.startswith("gifting_cluster_")} <= told.keys()
-    for alert in re.findall(r"alert: (GiftingCluster\w+)", ALERTS):
+    told = {name for first in rows("Metrics and alerts") for name in re.findall(r"gifting_\w+", first)}
+    assert {
+        row.name for row in TABLE if row.name.startswith(("gifting_cluster_", "gifting_outbox_", "gifting_fenced"))
+    } <= told
+    for alert in re.findall(r"alert: (Gifting(?:Cluster|Outbox|Fenced)\w*)", ALERTS):
         assert f"`{alert}`" in TEXT, alert
 
 
