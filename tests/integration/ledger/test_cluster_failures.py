@@ -79,7 +79,7 @@ async def test_a_debit_that_no_replica_has_in_time_is_not_known(cluster: Embedde
         assert [type(shop.told[key]) for key in keys] == [errors.OutcomeUnknown] * 3
         await cluster.join(replica.id)
         again = [await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", key) for key in keys]
-        assert all(result.duplicate and result.pending for result in again), "they were paid all the same, once"
+        assert all(result.duplicate for result in again), "they were paid all the same, once"
 
 
 async def test_a_credit_that_no_replica_has_is_not_told(cluster: EmbeddedCluster) -> None:
@@ -166,7 +166,6 @@ async def test_slots_that_move_amid_gifts(cluster: EmbeddedCluster) -> None:
             await moving
         await shop.everyone()
         assert {type(told) for told in shop.told.values()} == {Result}
-        assert not any(result.pending for result in shop.results())
         assert shop.in_order()
         await shop.ledger.flush(5)
         assert (await shop.check()).gifts == len(shop.told)
@@ -238,9 +237,9 @@ async def test_a_node_that_ends_leaves_what_is_paid_to_the_relays(
                 shop.ledger.batcher.fall()
             assert "1 gifts are paid and not credited yet" in caplog.text
             assert shop.told[key].pending
+            assert await debits(shop, sender) == 1, "there a relay finds it"
         finally:
             to.resume()
-        assert await debits(shop, sender) == 1, "there a relay finds it"
 
 
 async def test_what_can_not_be_sent_is_refused_in_time(cluster: EmbeddedCluster) -> None:
