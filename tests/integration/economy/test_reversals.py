@@ -46,6 +46,7 @@ async def given(world: World, coins: int = 50) -> str:
     return key
 
 
+@pytest.mark.one_redis("it hears by a subscription to one server")
 async def test_by_its_key_it_is_reversed_and_again_gives_the_same(world: World, economy: Economy) -> None:
     key = await given(world)
     async with world.redis.pubsub() as heard:

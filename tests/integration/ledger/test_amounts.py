@@ -59,6 +59,7 @@ async def test_who_has_sent_before_sends_no_more_than_there_is(world: World) -> 
     assert (await world.send("bob", count=2)).coins == 0
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_coins_run_out_in_mid_batch(world: World) -> None:
     await world.grant("bob", 3)
     results = await world.together(
@@ -70,6 +71,7 @@ async def test_coins_run_out_in_mid_batch(world: World) -> None:
     assert [event["seq"] for event in await world.log()] == [1, 2, 3]
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_a_full_batch_over_many_partitions(world: World) -> None:
     rooms = [await world.ledger.rooms.open(f"s{number}", f"h{number}", "", "") for number in range(20)]
     results = await world.together(*({"room": rooms[number % 20]} for number in range(256)))

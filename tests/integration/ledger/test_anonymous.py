@@ -92,9 +92,9 @@ async def test_the_audit_sees_what_somebody_changed_under_a_pseudonym(world: Wor
     [top] = await world.redis.keys("*:room:r1/top")
     [log] = await world.redis.keys("*:room:r1/log")
     if part == "top":
-        await world.redis.rename(top, "old")
+        await world.redis.rename(top, top + b"/old")
         await world.redis.zadd(top, {other: 1})
-        await world.redis.delete("old")
+        await world.redis.delete(top + b"/old")
     elif part == "coins":
         await world.redis.zincrby(top, 1, shown(world))
     else:
@@ -231,6 +231,7 @@ async def test_what_is_held_of_who_is_blocked_by_name_does_not_tell_who_said_it(
         await world.ledger.held.decide(world.room, by_name.id, post=True)
 
 
+@pytest.mark.one_redis("a block and a gift meet in one call of commit")
 async def test_in_one_call_a_block_by_pseudonym_is_of_the_anonymous_gift_alone(world: World) -> None:
     await give(world)
     await decide(world, shown(world), blocked=True)

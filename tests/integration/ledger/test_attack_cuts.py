@@ -27,7 +27,7 @@ from gifting.model.values import RoomRef
 from tests.support.lua import hook
 from tests.support.world import World, a_world
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.one_redis("commit itself, cut in two")]
 
 PRICE, COINS = 7, 100
 HOUR = 3_600_000

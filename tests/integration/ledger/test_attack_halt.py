@@ -69,6 +69,7 @@ async def test_nothing_is_taken_from_then_on(redis_client: Any, redis_url: str) 
         assert till.ledger.halt.why == why, "the first reason is the one to look for"
 
 
+@pytest.mark.one_redis("gifts and free events are in one call")
 async def test_what_costs_nothing_is_told_as_well(redis_client: Any, redis_url: str) -> None:
     async with broken_books(redis_client, redis_url) as (till, _):
         till.send(1)

@@ -35,6 +35,7 @@ async def test_pieces_join_to_the_whole(redis_client: Redis, count: int) -> None
 
 
 @pytest.mark.parametrize("count", [499, 500, 501, 600, 1000])
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_many_keys_and_users_in_one_call_and_again(redis_client: Redis, redis_url: str, count: int) -> None:
     """All in one partition and minute, so that they share each hash: 500 pairs fill a command."""
     async with a_world(redis_url, partitions=1, batch_max=1000, ledger_timeout=60) as world:
@@ -58,6 +59,7 @@ async def test_many_keys_and_users_in_one_call_and_again(redis_client: Redis, re
         assert (report.lines()[1:], report.gifts) == (["clean"], 2 * count)
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_much_is_published_in_several_messages_and_nothing_of_it_is_lost(
     redis_client: Redis, redis_url: str
 ) -> None:

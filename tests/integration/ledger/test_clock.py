@@ -228,6 +228,7 @@ async def test_a_floor_never_falls(world: World) -> None:
     assert await world.redis.hgetall(f"{base}:floors") == before
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_many_buckets_are_deleted_piece_by_piece(world: World) -> None:
     """As they pile up where somebody sends keys of every minute."""
     keys = [make_key(START - number * MINUTE, bytes(10)) for number in range(-1, 3 * PIECE)]
@@ -237,6 +238,7 @@ async def test_many_buckets_are_deleted_piece_by_piece(world: World) -> None:
     assert len(await world.buckets()) == 12  # a lead, now, and ten of the window
 
 
+@pytest.mark.one_redis("it counts the commands of one server")
 async def test_a_step_of_years_loops_over_nothing(world: World) -> None:
     await world.send()
     await world.redis.config_resetstat()

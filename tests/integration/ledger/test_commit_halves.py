@@ -26,6 +26,8 @@ from tests.support.lua import hook
 from tests.support.two_calls import Halves
 from tests.support.world import STREAK, World, a_world
 
+pytestmark = pytest.mark.one_redis("commit itself, cut in two")
+
 PARTITIONS, COINS = 4, 100
 CATALOG = load_catalog()
 CAPS = ("gift_cap", "streak_cap", "day_cap", "month_cap", "confirm_above")

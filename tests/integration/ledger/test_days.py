@@ -146,7 +146,7 @@ async def test_a_call_looks_at_a_page_and_a_round_at_a_few(world: World, monkeyp
 async def test_who_breaks_off_leaves_what_the_next_one_finishes(redis_client: Redis, redis_url: str) -> None:
     broken = "calls = calls + 1; if calls == at then error({ err = 'ERR broken off' }, 0) end"
     for at in range(1, 20):
-        await redis_client.flushdb()
+        await redis_client.flushall()
         async with a_world(redis_url, partitions=2, like_interval=0) as world:
             await world.grant("ann", 10)
             await earn(world, 3, 300)

@@ -12,6 +12,7 @@ from gifting.model.money import make_key
 from tests.support.world import LEAD, START, WINDOW, World
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_a_refusal_is_remembered(world: World) -> None:
     key = world.key()
     with pytest.raises(errors.InsufficientCoins):
@@ -38,6 +39,7 @@ async def test_a_key_is_known_beyond_its_window(world: World) -> None:
     assert await world.ledger.wallets.read("ann") == (999, 0)
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_keys_of_both_sides_of_a_bucket_edge(world: World) -> None:
     edge = START - START % 60_000
     keys = [make_key(edge + offset, bytes(10)) for offset in (-1, 0, 59_999, 60_000)]
@@ -48,6 +50,7 @@ async def test_keys_of_both_sides_of_a_bucket_edge(world: World) -> None:
     assert again == [result._replace(how=1) for result in fresh]
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_duplicates_within_one_call(world: World) -> None:
     key = world.key()
     results = await world.together({"key": key}, {"key": key}, {"key": key, "count": 2}, {})

@@ -137,7 +137,7 @@ async def test_what_breaks_off_anywhere_is_completed_by_what_comes_next(
     redis_client: Redis, redis_url: str, first: str, then: str
 ) -> None:
     for at in range(1, 60):
-        await redis_client.flushdb()
+        await redis_client.flushall()
         async with a_world(redis_url, partitions=2, like_interval=0) as world:
             host = Host(world)
             await host.begin()
@@ -169,7 +169,7 @@ async def test_a_destination_that_broke_off_waits_no_less_and_is_not_overlooked(
 ) -> None:
     """Nor does the one of before come back at once."""
     for at in range(1, 60):
-        await redis_client.flushdb()
+        await redis_client.flushall()
         async with a_world(redis_url, partitions=2, like_interval=0) as world:
             host = Host(world)
 
@@ -199,7 +199,7 @@ async def test_a_destination_that_broke_off_waits_no_less_and_is_not_overlooked(
 
 async def test_what_broke_off_is_not_trimmed_away(redis_client: Redis, redis_url: str) -> None:
     for at in range(1, 60):
-        await redis_client.flushdb()
+        await redis_client.flushall()
         async with a_world(redis_url, partitions=2, like_interval=0) as world:
             host = Host(world)
             await host.begin()
@@ -218,7 +218,7 @@ async def test_a_change_that_looked_before_another_broke_off_completes_it_too(
     redis_client: Redis, redis_url: str
 ) -> None:
     for at in range(1, 60):
-        await redis_client.flushdb()
+        await redis_client.flushall()
         async with a_world(redis_url, partitions=2, like_interval=0) as world:
             host = Host(world)
             await host.begin()

@@ -30,6 +30,7 @@ async def test_more_calls_at_once_than_there_are_connections(world: World, redis
         assert {room} == set(await asyncio.gather(*(other.ledger.rooms.find("r2") for _ in range(4 * MAX_CONNECTIONS))))
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_a_batch_that_touches_every_partition_there_can_be(redis_client: Redis, redis_url: str) -> None:
     """A partition's place in the call takes one, two or three bytes."""
     async with a_world(redis_url, partitions=256) as world:

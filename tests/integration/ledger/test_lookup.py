@@ -63,6 +63,7 @@ async def shop(redis_client: Redis, redis_url: str) -> AsyncIterator[Shop]:
         await ledger.stop()
 
 
+@pytest.mark.one_redis("on a cluster repeat and streak are noted with the next debit")
 async def test_accepted_with_its_result(shop: Shop) -> None:
     key = new_key()
     result = await shop.send(key)
@@ -193,6 +194,7 @@ async def fill(shop: Shop, items: int, size: int) -> None:
     await pipe.execute()
 
 
+@pytest.mark.one_redis("it counts the commands of one server")
 async def test_a_search_reads_in_pages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "PAGE", 4096)
     monkeypatch.setattr(lookup, "DUTY", 0.0)

@@ -51,6 +51,7 @@ async def test_what_means_the_same_is_the_same(redis_client: Redis, redis_url: s
         pass
 
 
+@pytest.mark.one_redis("a cluster notes more beside, which tests of its own know")
 async def test_it_is_kept_as_it_is_written(redis_client: Redis, redis_url: str) -> None:
     async with a_world(redis_url, streak_window=2.5) as world:
         assert await world.redis.hgetall(world.ledger.keys.meta) == {

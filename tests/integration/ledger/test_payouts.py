@@ -234,7 +234,7 @@ async def test_who_breaks_off_while_forgetting_loses_nothing(world: World, many:
 
 async def test_the_audit_counts_what_is_forgotten(redis_client: Redis, redis_url: str, monkeypatch: Any) -> None:
     for field, value in ((b"gone", b"x"), (b"gone", model.pack_gone(model.Gone(count=3)))):
-        await redis_client.flushdb()
+        await redis_client.flushall()
         async with a_world(redis_url, like_interval=0) as world:
             await world.grant("ann", 10_000)
             await world.send(count=EARNED // 500)

@@ -206,6 +206,7 @@ async def test_what_is_on_record_tells_on_what_it_was_spent(world: World) -> Non
     assert (await world.ledger.spending.read("nobody", 0)).coins == 0
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_what_others_spend_in_the_same_call_is_theirs(world: World) -> None:
     near = next(f"ann{number}" for number in range(1000) if world.base(f"ann{number}") == world.base("ann"))
     await world.grant(near, 100)
@@ -253,6 +254,7 @@ async def test_nothing_is_spent_after_a_break_was_told(world: World) -> None:
     assert (await limit(world, h24=UNLIMITED)).until == until, "not lifted by anything else"
 
 
+@pytest.mark.one_redis("it hears by a subscription to one server")
 async def test_a_reminder_says_what_is_in_the_record(world: World) -> None:
     """From the start of the hour on, whatever the hour before it had, with what is not yet in any hour's sum."""
     notices, keys = world.ledger.notices, world.ledger.keys

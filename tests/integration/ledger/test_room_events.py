@@ -107,6 +107,7 @@ async def test_a_new_ranking_is_told_once(world: World) -> None:
     assert [bool(batch.rank) for batch in batches] == [True, False]
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_a_snapshot_has_the_heaviest_streaks_of_many(world: World) -> None:
     for number in range(120):
         await world.grant(f"u{number}", 1000)
@@ -126,6 +127,7 @@ async def test_the_log_is_trimmed_to_what_is_kept(redis_client: Redis, redis_url
         assert [event["seq"] for event in log] == list(range(501 - len(log), 501))
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_replay_gives_what_came_after(world: World) -> None:
     for _ in range(3):
         await world.together({}, {}, {})

@@ -295,6 +295,7 @@ async def test_shares_are_told_anew_once_what_was_spent_has_left_the_window(worl
     assert [(await world.send(count=count)).notice for count in (4, 1)] == [0, 50]
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_gifts_of_one_call_pass_shares_and_limits_one_after_another(world: World) -> None:
     await world.protect("ann", limits={"h24": 11})
     said = await world.together(*({"count": 2} for _ in range(7)))

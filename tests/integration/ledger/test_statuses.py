@@ -110,6 +110,7 @@ async def test_key_expired_and_in_future(world: World) -> None:
 
 
 @pytest.mark.parametrize("coins", [0, -1, 1.5, 2**53, "5", "0x10", "1e3", float("nan"), float("inf"), None, True])
+@pytest.mark.one_redis("commit is called past the checks in Python")
 async def test_bad_amount(world: World, coins: Any) -> None:
     result = await world.raw_gift(coins)
     assert (result.status, result.coins) == (Status.BAD_AMOUNT, 1000)
@@ -124,6 +125,7 @@ async def test_bad_amount(world: World, coins: Any) -> None:
     assert await world.log() == []
 
 
+@pytest.mark.one_redis("commit is called past the checks in Python")
 async def test_an_amount_whose_diamonds_would_not_be_exact(world: World) -> None:
     """At 500 milli-diamonds a coin: the amount is looked at before the balance."""
     most = (MAX_AMOUNT - 1) // 500
@@ -144,6 +146,7 @@ async def test_bad_grants_are_refused_at_once(world: World, coins: int) -> None:
         await world.grant("ann", coins)
 
 
+@pytest.mark.one_redis("it is told behind the back of a node that has just asked")
 async def test_wallet_full(redis_client: Redis, redis_url: str) -> None:
     async with a_world(redis_url, diamonds_per_coin="900", partitions=1) as world:
         assert await world.grant("ann", MAX_AMOUNT) == (MAX_AMOUNT, False)
@@ -160,6 +163,7 @@ async def test_wallet_full(redis_client: Redis, redis_url: str) -> None:
         assert await world.ledger.wallets.read("ann") == before
 
 
+@pytest.mark.one_redis("it is told behind the back of a node that has just asked")
 async def test_a_room_that_can_not_count_more(world: World) -> None:
     """It takes longer than a host's wallet where coins earn little."""
     await world.redis.hset(world.ledger.keys.room("host", "r1"), "coins", MAX_AMOUNT - 1)
@@ -258,6 +262,7 @@ def test_every_status_is_asked_for_above() -> None:
     assert [status.name for status in unasked if status.error.__name__ not in elsewhere] == []
 
 
+@pytest.mark.one_redis("commit is called past the checks in Python")
 async def test_of_two_refusals_the_one_that_goes_before(world: World) -> None:
     """The amount, the room, the balance, the room's numbers."""
     room = world.ledger.keys.room("host", "r1")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.sweep import SWEEP_MAX
 from gifting.model.catalog import load_catalog
@@ -36,6 +38,7 @@ async def test_a_clock_that_goes_back_shortens_no_streak(world: World) -> None:
     assert (await world.send()).repeat_count == 3
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_a_streak_ends_and_begins_in_one_call(world: World) -> None:
     await world.send()
     world.clock[0] += STREAK + 1
@@ -61,6 +64,7 @@ async def test_a_gift_that_is_not_streakable_is_whole(world: World) -> None:
     ]
 
 
+@pytest.mark.one_redis("what one call of commit makes of several gifts")
 async def test_many_sweepers_end_each_streak_once(world: World, redis_url: str) -> None:
     people = [f"u{number}" for number in range(SWEEP_MAX + 50)]
     for person in people:

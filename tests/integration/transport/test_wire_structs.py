@@ -89,6 +89,7 @@ async def reverse(world: World) -> None:
     await reversals.take_from_host(await reversals.give_back(gift, "op", "a test", "", world.clock[0]), world.clock[0])
 
 
+@pytest.mark.one_redis("it hears by a subscription to one server")
 async def test_what_the_scripts_log_and_publish_is_what_the_structs_say(redis_client: Redis, redis_url: str) -> None:
     async with a_world(redis_url) as world, redis_client.pubsub() as feed:
         await feed.ssubscribe(f"{world.room.base}:events")
