@@ -238,6 +238,7 @@ def invite(guardian: str, record: Protection, _: int) -> Protection:
     return limits.invite(record, guardian)
 
 
+@pytest.mark.one_redis("commit and its halves are watched in one call")
 async def test_what_is_declared_is_touched_and_what_is_touched_is_declared(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +253,7 @@ async def test_what_is_declared_is_touched_and_what_is_touched_is_declared(
         assert {shape(name) for name in names} <= there, script
 
 
+@pytest.mark.one_redis("commit and its halves are watched in one call")
 async def test_every_key_is_in_the_table_of_keys(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(monkeypatch, world.redis)
     await live_through_everything(world, recorder)

@@ -113,6 +113,7 @@ async def test_age_required_but_of_who_has_a_guardian(world: World) -> None:
         (Status.ACCOUNT_NOT_ALLOWED, errors.AccountNotAllowed()),
     ],
 )
+@pytest.mark.one_redis("on a cluster a kept result is completed with the next debit")
 async def test_who_may_give_no_more_is_told_what_became_of_a_gift(
     world: World, status: Status, told: errors.GiftingError
 ) -> None:
