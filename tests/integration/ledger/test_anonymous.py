@@ -231,7 +231,6 @@ async def test_what_is_held_of_who_is_blocked_by_name_does_not_tell_who_said_it(
         await world.ledger.held.decide(world.room, by_name.id, post=True)
 
 
-@pytest.mark.one_redis("a block and a gift meet in one call of commit")
 async def test_in_one_call_a_block_by_pseudonym_is_of_the_anonymous_gift_alone(world: World) -> None:
     await give(world)
     await decide(world, shown(world), blocked=True)

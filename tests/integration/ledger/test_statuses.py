@@ -146,7 +146,6 @@ async def test_bad_grants_are_refused_at_once(world: World, coins: int) -> None:
         await world.grant("ann", coins)
 
 
-@pytest.mark.one_redis("it is told behind the back of a node that has just asked")
 async def test_wallet_full(redis_client: Redis, redis_url: str) -> None:
     async with a_world(redis_url, diamonds_per_coin="900", partitions=1) as world:
         assert await world.grant("ann", MAX_AMOUNT) == (MAX_AMOUNT, False)
@@ -163,7 +162,6 @@ async def test_wallet_full(redis_client: Redis, redis_url: str) -> None:
         assert await world.ledger.wallets.read("ann") == before
 
 
-@pytest.mark.one_redis("it is told behind the back of a node that has just asked")
 async def test_a_room_that_can_not_count_more(world: World) -> None:
     """It takes longer than a host's wallet where coins earn little."""
     await world.redis.hset(world.ledger.keys.room("host", "r1"), "coins", MAX_AMOUNT - 1)
