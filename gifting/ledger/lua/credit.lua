@@ -119,7 +119,7 @@ local function write(line, all)
   marks.write(KEYS[MARKS], all)
   credit.flush(credits)
   for _, blob in ipairs(late) do
-    park.keep(blob.park, blob.seq, blob.results)
+    park.keep(blob.park, blob)
   end
 end
 
@@ -128,7 +128,7 @@ local NIL = '\192'
 local function told(blob, mark)
   local results = blob.results
   if blob.how == marks.BEFORE then
-    results = park.results(blob.park, blob.seq)
+    results = park.results(blob.park, blob)
   end
   return '\148' .. wire[blob.how] .. wire[epochs.last(mark.epochs)] .. wire[mark.seq] .. (results or NIL)
 end

@@ -1,11 +1,13 @@
 -- park: gifts that came before their turn, until those before them have come; and what then became of them, for who
--- sent them. Each source has a hash: number → msgpack values, the blob and then the keys of its rooms; 'r' and the
--- number → results. All of it is gone KEPT after the last change: what is owed stays in the source's outbox.
+-- sent them. Each source has a hash: number → msgpack values, the blob and then the keys of its rooms; 'r', the number,
+-- '-' and its epoch → results. All of it is gone KEPT after the last change: what is owed stays in the outbox.
 --   park.put(key, mark, blob, rooms)    blob: as marks.lua has it, and `packed`
 --   park.find(key, mark, seq)           such a packed blob, and its rooms' keys after it, or nil
 --   park.drop(key, mark, seq)
---   park.keep(key, seq, results)
---   park.results(key, seq)              or false
+--   park.keep(key, blob)                its results
+--   park.results(key, blob)             or false
+-- @include digits
+-- @include epochs
 local park = {}
 local KEPT = 60000 -- ms
 
@@ -43,11 +45,16 @@ function park.find(key, mark, seq)
   return cmsgpack.unpack(found)
 end
 
-function park.keep(key, seq, results)
-  redis.call('HSET', key, 'r' .. seq, results)
+-- The number may be another's, in a later epoch.
+local function field(blob)
+  return 'r' .. blob.seq .. '-' .. digits(epochs.last(blob.epochs))
+end
+
+function park.keep(key, blob)
+  redis.call('HSET', key, field(blob), blob.results)
   redis.call('PEXPIRE', key, KEPT)
 end
 
-function park.results(key, seq)
-  return redis.call('HGET', key, 'r' .. seq)
+function park.results(key, blob)
+  return redis.call('HGET', key, field(blob))
 end

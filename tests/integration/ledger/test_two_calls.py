@@ -1,0 +1,287 @@
+"""``debit`` and ``credit``, call by call: what each says, keeps and refuses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from gifting.ledger.cluster.credit_call import APPLIED, BEFORE, EARLY, GONE, PARKED, read_blob
+from gifting.ledger.cluster.debit_call import Completion, Riding
+from gifting.ledger.cluster.owed import completions
+from gifting.ledger.commit_keys import bucket_spot
+from gifting.ledger.keys import BUCKET_MS
+from gifting.ledger.redis_errors import Fate, fate
+from gifting.ledger.status import Status
+from gifting.model.house import PersonChange, RulesChange
+from gifting.model.money import MAX_AMOUNT, key_time, parse_key
+from gifting.model.terms import Terms
+from gifting.model.values import RoomRef
+from tests.support.two_calls import Halves, gift_item
+from tests.support.world import World, a_world
+
+PARTITIONS = 4
+NOT_KNOWN = (0, 0, 0)
+"""Seq, repeat_count and streak of what is pending."""
+
+
+class Pair:
+    """``ann``'s partition, and that of the room."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.redis = world, world.redis
+        self.halves = Halves(lambda _: world.redis, world.ledger.keys.bases, world.clock)
+        self.source, self.room = world.base("ann"), world.room
+        self.to = world.ledger.keys.bases.index(world.room.base)
+        self.marks = f"{world.room.base}:marks"
+        self.line = f"{self.source}:line"
+
+    async def debit(self, count: int = 1, riding: Riding | None = None, **more: Any) -> Any:
+        self.world.clock[0] += 1
+        items = [gift_item(self.world, "ann", self.room, **more) for _ in range(count)]
+        return await self.halves.debit(self.source, *items, riding=riding)
+
+    async def blob(self, count: int = 1) -> bytes:
+        ((_, packed),) = (await self.debit(count)).blobs
+        return bytes(packed)
+
+    async def credit(self, *blobs: bytes) -> Any:
+        return await self.halves.credit(self.to, *blobs)
+
+    async def how(self, *blobs: bytes) -> list[int]:
+        return [told.how for told in (await self.credit(*blobs)).told]
+
+    async def go_back(self, line: bytes) -> None:
+        """The source, to an older state of its line, in another history."""
+        await self.redis.restore(self.line, 0, line, replace=True)
+        await self.redis.hset(self.line, "lineage", "another")
+
+    async def fenced(self) -> list[tuple[int, int]]:
+        items = await self.redis.xrange(f"{self.room.base}:fenced")
+        return [(int(fields[b"from"]), int(fields[b"to"])) for _, fields in items]
+
+
+@pytest.fixture
+async def pair(redis_client: Redis, redis_url: str) -> AsyncIterator[Pair]:
+    async with a_world(redis_url, partitions=PARTITIONS) as world:
+        pair = Pair(world)
+        assert pair.source != world.room.base
+        await pair.halves.bear()
+        await world.grant("ann", 1_000)
+        yield pair
+
+
+# What is told.
+
+
+async def test_what_is_taken_is_pending_until_it_is_completed(pair: Pair) -> None:
+    key = pair.world.key()
+    first = await pair.debit(key=key)
+    assert first.replies == [(0, 0, 0, 999, 0, 0)]
+    assert (await pair.debit(key=key)).replies == [(1, 0, 0, 999, 0, 0)]
+    (told,) = (await pair.credit(first.blobs[0][1])).told
+    assert (told.how, told.seq, told.results) == (APPLIED, 1, [1, 1, 1])
+    done = completions(pair.source, read_blob(first.blobs[0][1]), told.results)
+    assert [one.key for one in done] == [parse_key(key)]
+    riding = Riding({pair.to: told.epoch}, first.epoch, [first.item], done)
+    again = await pair.debit(key=key, riding=riding)
+    assert again.replies == [(1, 0, 1, 999, 1, 1)]
+    assert await pair.redis.xlen(f"{pair.source}:outbox") == 0
+    refused = await pair.debit(key=key, count=1, riding=Riding(completions=[done[0]._replace(seq=9)]))
+    assert refused.replies == [(1, 0, 1, 999, 1, 1)], "what is known is not changed"
+
+
+async def test_what_is_not_kept_is_not_completed(pair: Pair) -> None:
+    refused, other = pair.world.key(), pair.world.key()
+    assert (await pair.debit(key=refused, count=1, terms=Terms(gift_cap=1), gift="crown")).replies[0][1] != 0
+    before = await pair.redis.hgetall(f"{pair.source}:keys:{key_time(parse_key(refused)) // BUCKET_MS}")
+    spot = bucket_spot(pair.source, key_time(parse_key(refused)) // BUCKET_MS)
+    await pair.debit(0, Riding(completions=[Completion(spot, parse_key(key), 5, 5, 5) for key in (refused, other)]))
+    assert await pair.redis.hgetall(f"{pair.source}:keys:{key_time(parse_key(refused)) // BUCKET_MS}") == before
+
+
+async def test_ids_of_another_epoch_are_not_trimmed(pair: Pair) -> None:
+    first = await pair.debit()
+    await pair.redis.hset(pair.line, "lineage", "another")
+    later = await pair.debit(0, Riding(epoch=first.epoch, credited=[first.item]))
+    assert later.epoch > first.epoch
+    assert await pair.redis.xlen(f"{pair.source}:outbox") == 1
+    await pair.debit(0, Riding(epoch=later.epoch, credited=[first.item]))
+    assert await pair.redis.xlen(f"{pair.source}:outbox") == 0
+
+
+# Order.
+
+
+async def test_what_comes_before_its_turn_is_parked_and_told_afterwards(pair: Pair) -> None:
+    blobs = [await pair.blob(count) for count in (1, 2, 3)]
+    assert await pair.how(*blobs[1:]) == [PARKED, PARKED]
+    assert await pair.how(blobs[1]) == [PARKED]
+    said = await pair.credit(blobs[0])
+    assert [told.how for told in said.told] == [APPLIED]
+    assert [(one.seq, one.results[::3]) for one in said.parked] == [(2, [2, 3]), (3, [4, 5, 6])]
+    (told,) = (await pair.credit(blobs[2])).told
+    assert (told.how, told.seq, told.results) == (BEFORE, 3, said.parked[1].results)
+    (told,) = (await pair.credit(blobs[0])).told
+    assert (told.how, told.results) == (BEFORE, None)
+    assert await pair.redis.hkeys(f"{pair.room.base}:park/{pair.halves.numbers[pair.source]}") != []
+
+
+async def test_what_is_parked_is_bounded(pair: Pair) -> None:
+    blobs = [await pair.blob() for _ in range(66)]
+    assert await pair.how(blobs[65], blobs[64]) == [EARLY, EARLY], "64 are waited for"
+    assert await pair.how(blobs[63]) == [PARKED]
+    assert await pair.how(*blobs) == [APPLIED] * 63 + [BEFORE] + [APPLIED] * 2
+
+
+# Sources that go back.
+
+
+async def test_what_was_credited_and_lost_is_fenced_and_its_numbers_are_given_again(pair: Pair) -> None:
+    blobs = [await pair.blob()]
+    line = await pair.redis.dump(pair.line)
+    blobs += [await pair.blob(), await pair.blob(), await pair.blob()]
+    assert await pair.how(*blobs[:3]) == [APPLIED] * 3
+    await pair.go_back(line)
+    again = await pair.blob()
+    assert read_blob(again).seq == 2
+    assert await pair.how(again, blobs[3], blobs[1], blobs[0]) == [APPLIED, GONE, GONE, BEFORE]
+    assert await pair.fenced() == [(2, 3)]
+    assert await pair.how(await pair.blob()) == [APPLIED]
+    assert len(await pair.fenced()) == 1
+    assert len(await pair.world.log()) == 5
+
+
+async def test_of_two_that_came_early_the_later_epoch_s_holds(pair: Pair) -> None:
+    first = await pair.blob()
+    line = await pair.redis.dump(pair.line)
+    lost = [await pair.blob(), await pair.blob(2)]
+    await pair.go_back(line)
+    again = [await pair.blob(), await pair.blob(3)]
+    assert await pair.how(lost[1], again[1], lost[1]) == [PARKED] * 3
+    said = await pair.credit(first, again[0])
+    assert [told.how for told in said.told] == [APPLIED] * 2
+    assert [(one.seq, len(one.results)) for one in said.parked] == [(3, 9)]
+    assert await pair.fenced() == []
+
+
+async def test_a_history_without_a_loss_fences_nothing(pair: Pair) -> None:
+    blobs = [await pair.blob(), await pair.blob()]
+    assert await pair.how(blobs[0]) == [APPLIED]
+    await pair.redis.hset(pair.line, "lineage", "another")
+    blobs.append(await pair.blob())
+    assert await pair.how(blobs[2], blobs[1], blobs[0]) == [PARKED, APPLIED, BEFORE]
+    assert await pair.fenced() == []
+
+
+async def test_a_partition_that_is_not_reached_is_refused_after_64_epochs(pair: Pair) -> None:
+    for _ in range(64):
+        await pair.redis.hset(pair.line, "lineage", "another")
+        last = await pair.debit()
+    await pair.redis.hset(pair.line, "lineage", "another")
+    before = await pair.world.state()
+    with pytest.raises(ResponseError, match="UNREACHED") as refused:
+        await pair.debit()
+    assert fate(refused.value) is Fate.NOT_RUN
+    assert await pair.world.state() == before
+    epoch = read_blob(last.blobs[0][1]).epoch
+    assert (await pair.debit(riding=Riding(reached={pair.to: epoch}))).replies[0][1] == Status.OK
+
+
+# Partitions that are not there, or have nothing of it.
+
+
+@pytest.mark.parametrize("half", ["debit", "credit"])
+async def test_a_partition_that_has_lost_its_data_is_not_written(pair: Pair, half: str) -> None:
+    blob = await pair.blob()
+    await pair.redis.delete(pair.line if half == "debit" else f"{pair.room.base}:line")
+    before = await pair.world.state()
+    with pytest.raises(ResponseError, match="UNBORN") as refused:
+        await (pair.debit() if half == "debit" else pair.credit(blob))
+    assert fate(refused.value) is Fate.BROKEN, "the ledger is halted"
+    assert await pair.world.state() == before
+
+
+async def test_a_host_gets_what_was_given_in_a_room_that_is_gone(pair: Pair) -> None:
+    blob = await pair.blob(2)
+    await pair.redis.delete(f"{pair.room.base}:room:{pair.room.id}")
+    (told,) = (await pair.credit(blob)).told
+    assert (told.how, told.results) == (APPLIED, [0, 1, 0, 0, 1, 0])
+    assert (await pair.world.ledger.wallets.read(pair.room.host)).diamonds == 1000
+    assert await pair.redis.exists(f"{pair.room.base}:room:{pair.room.id}") == 0
+
+
+@pytest.mark.parametrize("what", ["duplicate", "refused", "nothing", "before"])
+async def test_each_call_writes_something_that_can_be_waited_for(pair: Pair, what: str) -> None:
+    key = pair.world.key()
+    first = await pair.debit(key=key)
+    await pair.credit(first.blobs[0][1])
+    changes = (await pair.redis.info("persistence"))["rdb_changes_since_last_save"]
+    if what == "duplicate":
+        await pair.debit(key=key)
+    elif what == "refused":
+        await pair.debit(key=pair.world.key(age=-900_000))
+    elif what == "nothing":
+        await pair.debit(0)
+    else:
+        assert await pair.how(first.blobs[0][1]) == [BEFORE]
+    assert (await pair.redis.info("persistence"))["rdb_changes_since_last_save"] > changes
+
+
+# What a room refuses is what it refuses in one call.
+
+Prepare = Callable[[World, RoomRef], Awaitable[Any]]
+
+
+async def _nothing(world: World, room: RoomRef) -> None:
+    pass
+
+
+REFUSALS: dict[str, tuple[Prepare, dict[str, Any]]] = {
+    "ended": (lambda world, room: world.ledger.rooms.end(room), {}),
+    "no room": (lambda world, room: world.redis.delete(f"{room.base}:room:{room.id}"), {}),
+    "another's": (lambda world, room: world.redis.hset(f"{room.base}:room:{room.id}", "host", "else"), {}),
+    "gifting off": (lambda world, room: world.ledger.people.set_rules(room, RulesChange(gifting=False)), {}),
+    "age": (lambda world, room: world.ledger.people.set_rules(room, RulesChange(min_age=18)), {}),
+    "too dear": (lambda world, room: world.ledger.people.set_rules(room, RulesChange(max_gift=1)), {"count": 2}),
+    "blocked": (lambda world, room: world.ledger.people.decide(room, "ann", PersonChange(blocked=True)), {}),
+    "muted": (
+        lambda world, room: world.ledger.people.decide(room, "ann", PersonChange(mute=60_000)),
+        {"message": "hello"},
+    ),
+    "muted, and says nothing": (
+        lambda world, room: world.ledger.people.decide(room, "ann", PersonChange(mute=60_000)),
+        {},
+    ),
+    "wallet full": (lambda world, room: world.redis.hset(f"{room.base}:diamonds", room.host, MAX_AMOUNT), {}),
+    "room full": (lambda world, room: world.redis.hset(f"{room.base}:room:{room.id}", "coins", MAX_AMOUNT), {}),
+    "commission": (lambda world, room: world.redis.hset(f"{room.base}:diamonds", f"{room.host}/bps", 3333), {}),
+    "too little": (_nothing, {"count": 99, "gift": "crown"}),
+    "barred": (_nothing, {"terms": Terms(barred=int(Status.BANNED), guarded=False)}),
+    "unasked": (_nothing, {"terms": Terms(confirm_first=True)}),
+    "old key": (_nothing, {"age": 900_000}),
+    "young key": (_nothing, {"age": -900_000}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_what_is_refused_in_two_calls_is_what_is_refused_in_one(pair: Pair, name: str) -> None:
+    prepare, how = REFUSALS[name]
+    await prepare(pair.world, pair.room)
+    age = how.pop("age", 0) if "age" in how else 0
+    keys = [pair.world.key(age) for _ in range(2)]
+    item = gift_item(pair.world, "ann", pair.room, key=keys[0], **how)
+    debited = await pair.halves.debit(pair.source, item)
+    (once,) = await pair.world.raw_commit(gift_item(pair.world, "ann", pair.room, key=keys[1], **how))
+    (twice,) = debited.replies
+    if once.status == Status.OK:
+        assert twice[1] == Status.OK
+        assert len(debited.blobs) == 1
+    else:
+        assert twice == tuple(once)
+        assert debited.blobs == []
+    refusals = name not in ("muted, and says nothing", "commission")
+    assert (once.status != Status.OK) == refusals
