@@ -5,11 +5,8 @@
 --                                  was never begun, or has lost its data
 --   lineage.write(line)
 -- @include chunks
+-- @include replication
 local lineage = { FIELDS = 3 }
-
-local function replication_id()
-  return string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or ''
-end
 
 function lineage.read(key, now, more)
   local found = call_in_chunks('HMGET', key, { 'born', 'epoch', 'lineage', unpack(more) })

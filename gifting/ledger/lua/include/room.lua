@@ -128,7 +128,8 @@ end
 -- Nine fields, as wire/batch.py reads them, and a tenth on a cluster. Before the script's end the ranking is not known.
 local function pack_batch(r, batch, rank, epoch)
   local pieces = batch.pieces
-  pieces[1] = (epoch and WITH_EPOCH or BATCH_HEADER) .. cmsgpack.pack(r.id, batch.seq, batch.count, batch.index, batch.coins, batch.diamonds,
+  local header = epoch and WITH_EPOCH or BATCH_HEADER
+  pieces[1] = header .. cmsgpack.pack(r.id, batch.seq, batch.count, batch.index, batch.coins, batch.diamonds,
     batch.likes) .. string_head(batch.size)
   pieces[batch.n + 1] = epoch and cmsgpack.pack(rank or false, epoch) or cmsgpack.pack(rank or false)
   return table.concat(pieces)
