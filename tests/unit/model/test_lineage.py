@@ -67,3 +67,4 @@ def test_an_epoch_that_was_forgotten_or_never_was_keeps_nothing() -> None:
     assert lineage.has(3, 4)
     assert not lineage.has(3, 5)
     assert not any(lineage.has(epoch, 1) for epoch in (0, 2, 4, 6))
+    assert all(lineage.has(epoch, 0) for epoch in (0, 2, 4, 6)), "who has seen nothing lacks nothing"
