@@ -18,11 +18,12 @@ from gifting.ledger.cluster.asked import AskedRooms
 from gifting.ledger.cluster.credit_call import CreditCalls, credit_options
 from gifting.ledger.cluster.credits import Credits
 from gifting.ledger.cluster.debit_call import DebitCalls, debit_options
-from gifting.ledger.cluster.debits import Debits, Way
+from gifting.ledger.cluster.debits import Debits
 from gifting.ledger.cluster.frees import Frees
 from gifting.ledger.cluster.links import Links
 from gifting.ledger.cluster.parcels import Counts, Parcel
 from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.cluster.way import Way
 from gifting.ledger.commit import PendingCommit
 from gifting.ledger.commit_keys import Spot
 from gifting.ledger.keys import Keys

@@ -15,9 +15,9 @@ from time import monotonic
 from typing import Any, Final
 
 from gifting.ledger.cluster.credit_call import EARLY, GONE, PARKED, CreditCalls, Credited, Told, read_credit
-from gifting.ledger.cluster.debits import Way
 from gifting.ledger.cluster.link import Call
 from gifting.ledger.cluster.parcels import PENDING_AFTER, Parcel
+from gifting.ledger.cluster.way import Way
 from gifting.ledger.connector import RETRY_PAUSE
 from gifting.ledger.redis_errors import Fate, fate
 

@@ -11,17 +11,15 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final
 
-from msgspec import Struct
-
 from gifting import errors
-from gifting.ledger.cluster.asked import AskedRooms
 from gifting.ledger.cluster.credit_call import read_blob
 from gifting.ledger.cluster.debit_call import UNASKED, Asked, DebitCalls, Debited, read_debit
 from gifting.ledger.cluster.errands import Errands
 from gifting.ledger.cluster.fields import user_of
+from gifting.ledger.cluster.flight import Flight, taken_in
 from gifting.ledger.cluster.link import Call
-from gifting.ledger.cluster.links import Links
-from gifting.ledger.cluster.parcels import Counts, Paid, Parcel
+from gifting.ledger.cluster.parcels import Paid, Parcel
+from gifting.ledger.cluster.way import Way
 from gifting.ledger.commit import DUPLICATE, OK, PendingCommit, abandon, deliver, refuse, tell
 from gifting.ledger.connector import RETRY_PAUSE
 from gifting.ledger.queue import Queue
@@ -35,37 +33,6 @@ have been paid before, which needs no room.
 
 TRIED_FOR: Final = 1.0
 """Seconds for which a call is tried at least, even if its oldest gift has waited longer."""
-
-
-class Way(Struct, frozen=True):
-    """What all lanes of a batcher share. ``halted`` is called when a script has failed, ``settled`` when something has
-    ended. ``gifts_max``: how many gifts may wait for one partition of hosts.
-    """
-
-    links: Links
-    rooms: AskedRooms
-    counts: Counts
-    batch_max: int
-    timeout: float
-    halted: Callable[[str], None]
-    settled: Callable[[], None]
-    gifts_max: int
-
-
-class Flight(Struct):
-    """A call in flight: its gifts, until when it is tried, and what it has said so far without being held.
-
-    ``sent`` says that it may have run.
-    """
-
-    batch: list[Asked]
-    until: float
-    sent: bool = False
-    unheld: list[Debited] = []
-
-    @property
-    def items(self) -> list[PendingCommit]:
-        return [asked.item for asked in self.batch]
 
 
 class Debits:
@@ -248,10 +215,10 @@ class Debits:
 
     def _tell(self, flight: Flight, said: Debited) -> None:
         """Each gift that was taken is handed on; of what was not, or had been before, its sender is told."""
-        taken = _taken(said)
+        taken = taken_in(said)
         parcels, before = self._parcels(flight, said, taken), set[int]()
         for earlier in flight.unheld:
-            fresh = _taken(earlier)
+            fresh = taken_in(earlier)
             if not fresh & taken:  # else it was lost, whole, before it was held
                 before |= fresh
                 parcels = self._parcels(flight, earlier, fresh) + parcels
@@ -282,8 +249,3 @@ class Debits:
         delivered = self.errands.expect(said.item, said.epoch, len(blobs))
         now = monotonic()
         return [(number, Parcel(number, blob, paid[number], now, delivered)) for number, blob in blobs]
-
-
-def _taken(said: Debited) -> set[int]:
-    """The places of those that were taken in this call."""
-    return {at for at, (how, status, *_) in enumerate(said.replies) if status == OK and how != DUPLICATE}

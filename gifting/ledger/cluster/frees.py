@@ -11,10 +11,10 @@ from time import monotonic
 from typing import Any, Final
 
 from gifting import errors
-from gifting.ledger.cluster.debits import Way
 from gifting.ledger.cluster.link import Call
 from gifting.ledger.cluster.script_call import ScriptCall
 from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.cluster.way import Way
 from gifting.ledger.commit import PendingCommit, abandon, deliver, pack_batch, read_replies, refuse
 from gifting.ledger.queue import Queue
 from gifting.ledger.redis_errors import Fate, fate
