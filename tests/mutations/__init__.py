@@ -33,6 +33,7 @@ from tests.mutations import (
     stores,
     stripe_payouts,
     trimming,
+    two_calls,
 )
 from tests.mutations.mutant import Mutant
 
@@ -68,5 +69,6 @@ ALL = (
     *statements.MUTANTS,
     *stripe_payouts.MUTANTS,
     *trimming.MUTANTS,
+    *two_calls.MUTANTS,
     *history.MUTANTS,
 )

@@ -1,0 +1,65 @@
+"""The two calls of a gift on a cluster: numbers, epochs, marks, what is parked, and relays."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import of
+
+LUA = "gifting/ledger/lua"
+TWO_CALLS = "two_calls two_calls_machine"
+
+# Not here, since nothing can tell them from the code: that a mark enters an epoch as soon as it has all that is before
+# it (what comes from the lost one until then is fenced later), and how many epochs are kept that a mark has passed.
+MUTANTS = (
+    *of(
+        f"{LUA}/include/marks.lua",
+        TWO_CALLS,
+        ("  enter_epoch(mark, blob)\n  local seq", "  local seq"),
+        ("  if is_gone(mark, blob) then", "  if false then"),
+        ("  return base and blob.seq > base\n", "  return base\n"),
+        ("seq <= mark.seq + AHEAD and marks.PARKED", "seq <= mark.seq + AHEAD + 1 and marks.PARKED"),
+        ("{ floor + 1, mark.seq, epochs.last", "{ floor, mark.seq, epochs.last"),
+    ),
+    *of(
+        f"{LUA}/include/lineage.lua",
+        TWO_CALLS,
+        ("  if found[3] ~= id then\n", "  if false then\n"),
+        ("  if not found[1] then\n", "  if false then\n"),
+    ),
+    *of(
+        f"{LUA}/include/outbox.lua",
+        TWO_CALLS,
+        ("list[#list + 1] = { line.epoch, to.seq }", "list[#list + 1] = { line.epoch, 0 }"),
+        ("      if #list > EPOCHS_MAX then\n", "      if false then\n"),
+        ("  lineage.write(o.line)\n", ""),
+    ),
+    *of(
+        f"{LUA}/include/park.lua",
+        TWO_CALLS,
+        ("'r' .. blob.seq .. '-' .. digits(epochs.last(blob.epochs))", "'r' .. blob.seq"),
+    ),
+    *of(
+        f"{LUA}/include/completions.lua",
+        TWO_CALLS,
+        (" and string.byte(record, SEQ_AT) == 0\n", "\n"),
+        ("string.byte(record, SEQ_AT - 1) == 0 and ", ""),
+    ),
+    *of(
+        f"{LUA}/debit.lua",
+        TWO_CALLS,
+        ("  if epoch == asks.outbox.line.epoch then\n", "  if true then\n"),
+        ("completions.put(completed)\n", ""),
+    ),
+    *of(
+        f"{LUA}/credit.lua",
+        TWO_CALLS,
+        ("    follow(blob, mark)\n", ""),
+        (" or epochs.last(cmsgpack.unpack(was)[3]) < epochs.last(blob.epochs) then", " then"),
+        ("    park.keep(blob.park, blob)\n", ""),
+    ),
+    *of(
+        "gifting/ledger/cluster/relay.py",
+        "relay",
+        ("if (await self._said.debit(source, NOTHING_RIDES)).epoch != int(epoch or 0):", "if False:"),
+        ("            self._note_hole(source, number, blobs[0], credited.told[0])\n", "            pass\n")
+    ),
+)  # fmt: skip
