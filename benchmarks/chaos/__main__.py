@@ -73,7 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=int, default=value)
     for name, value in (("watchers", 8), ("rooms", 6), ("partitions", 16)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--min-replicas", type=int, default=1, help="0: nothing but WAIT keeps acks from being lost.")
+    parser.add_argument(
+        "--min-replicas",
+        type=int,
+        default=1,
+        help="0: only WAIT guards acks; for faults that restart no node.",
+    )
     parser.add_argument("--rate", type=float, default=60.0, help="Gifts/s of all senders.")
     parser.add_argument("--engine", default="", help="A redis-server or valkey-server; the bundled one if not given.")
     parser.add_argument("--only", default="", help="Faults with that in their name.")
