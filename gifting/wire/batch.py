@@ -29,6 +29,9 @@ FIELDS: Final = 4
 READ_SIZE: Final = 16_384
 """Bytes that reading begins with; more are had where a payload is larger. Of itself msgpack would take a MiB."""
 
+FIELDS_ALONE: Final = 9
+"""Fields of a batch that has no epoch."""
+
 _BATCHES: Final = (0x99, 0x9A)
 _STR8: Final = 0xD9
 _SHORT_MAX: Final = 0x1F
@@ -158,9 +161,12 @@ class BatchReader:
         start, end, found = 0, len(payload), []
         while start < end:
             if wanted is None or _room_of(payload, start) in wanted:
-                room, last, count, index, coins, diamonds, likes, events, rank, *epoch = unpacker.unpack()
+                fields = unpacker.unpack()
+                room, last, count, index, coins, diamonds, likes, events, rank, epoch = (
+                    fields if len(fields) > FIELDS_ALONE else (*fields, 0)
+                )
                 totals = Totals(coins, diamonds, likes)
-                found.append(RoomBatch(room.decode(), last, count, index, totals, events, rank, *epoch))
+                found.append(RoomBatch(room.decode(), last, count, index, totals, events, rank, epoch))
             else:
                 unpacker.skip()
             start = unpacker.tell() - before
