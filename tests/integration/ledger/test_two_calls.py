@@ -41,7 +41,8 @@ class Pair:
 
     async def debit(self, count: int = 1, riding: Riding | None = None, **more: Any) -> Any:
         self.world.clock[0] += 1
-        items = [gift_item(self.world, "ann", self.room, **more) for _ in range(count)]
+        each = more.pop("item_count", 1)
+        items = [gift_item(self.world, "ann", self.room, count=each, **more) for _ in range(count)]
         return await self.halves.debit(self.source, *items, riding=riding)
 
     async def blob(self, count: int = 1) -> bytes:
@@ -96,7 +97,8 @@ async def test_what_is_taken_is_pending_until_it_is_completed(pair: Pair) -> Non
 
 async def test_what_is_not_kept_is_not_completed(pair: Pair) -> None:
     refused, other = pair.world.key(), pair.world.key()
-    assert (await pair.debit(key=refused, count=1, terms=Terms(gift_cap=1), gift="crown")).replies[0][1] != 0
+    dear: dict[str, Any] = {"gift": "crown", "item_count": 99}
+    assert (await pair.debit(key=refused, **dear)).replies[0][1] == Status.INSUFFICIENT_COINS
     before = await pair.redis.hgetall(f"{pair.source}:keys:{key_time(parse_key(refused)) // BUCKET_MS}")
     spot = bucket_spot(pair.source, key_time(parse_key(refused)) // BUCKET_MS)
     await pair.debit(0, Riding(completions=[Completion(spot, parse_key(key), 5, 5, 5) for key in (refused, other)]))
