@@ -138,7 +138,8 @@
         │   ├── ClusterUnconfirmed    cluster_unconfirmed
         │   ├── ClusterClocks         cluster_clocks
         │   ├── ClusterService        cluster_service
-        │   └── ClusterLayout         cluster_layout
+        │   ├── ClusterLayout         cluster_layout
+        │   └── ClusterLost           cluster_lost
         ├── DataDirInUse            data_dir_in_use
         ├── DiskFailed              disk_failed
         ├── MissingExtra            missing_extra

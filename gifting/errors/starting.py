@@ -177,3 +177,11 @@ class ClusterService(UnfitCluster):
 class ClusterLayout(UnfitCluster):
     code = "cluster_layout"
     help = "It can't be changed once data exists: start with what the data has, or on a cluster without data."
+
+
+class ClusterLost(UnfitCluster):
+    code = "cluster_lost"
+    help = (
+        "Don't start on it: find the node that still has that data, or its backup, as docs/cluster.md says under 'A "
+        "partition lost its data'."
+    )

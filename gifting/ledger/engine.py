@@ -12,7 +12,7 @@ from gifting.ledger.address import Address
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.cluster.address import ClusterAddress, is_cluster
 from gifting.ledger.cluster.batcher import ClusterBatcher
-from gifting.ledger.cluster.birth import bear
+from gifting.ledger.cluster.birth import bear, require_born
 from gifting.ledger.cluster.checks import Checks
 from gifting.ledger.cluster.feed import ClusterFeed
 from gifting.ledger.cluster.layout import agree_layout
@@ -115,6 +115,7 @@ class ClusterEngine:
     async def require(self, health: Health) -> None:
         """Refuse a cluster on which not every promise holds. Raises StartError, RedisError, OSError."""
         await self.checks.require()
+        await require_born(self.redis, self.keys)
 
     async def bear(self) -> None:
         """At the first start: say in each partition that it is there. Raises ClusterLayout, RedisError, OSError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -17,12 +18,14 @@ from gifting.config import load
 from gifting.health import Health
 from gifting.ledger.cluster import checks, faults
 from gifting.ledger.cluster.address import ClusterAddress
+from gifting.ledger.cluster.birth import BORN, bear, require_born
 from gifting.ledger.cluster.checks import PART, Checks
 from gifting.ledger.cluster.exchange import Exchange
 from gifting.ledger.cluster.layout import LAYOUT, layout_of
 from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.cluster.topology import Node
+from gifting.ledger.connect import connect
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.engine import ClusterEngine
 from gifting.ledger.keys import Keys
@@ -433,3 +436,34 @@ def test_another_number_of_partitions_is_another_layout() -> None:
 
 def test_the_layout_is_the_same_for_ever() -> None:
     assert layout_of(Keys("gifting", 16, tags(16))) == "1 ea516d2c6525"
+
+
+@pytest.mark.parametrize("place", [0, 7])
+async def test_who_starts_on_what_has_lost_a_partition_is_told_so(shared: EmbeddedCluster, place: int) -> None:
+    ledger = Ledger(shared.url, load({}, environ={}), load_catalog())
+    keys = ledger.keys
+    try:
+        await ledger.start()
+        await ledger.redis.delete(f"{keys.bases[place]}:line", *([keys.meta] if place == 0 else []))
+        other = Ledger(shared.url, load({}, environ={}), load_catalog())
+        with pytest.raises(errors.ClusterLost, match=re.escape(f"nothing in {keys.bases[place]},")):
+            await other.start()
+        await other.stop()
+        assert not await ledger.redis.exists(f"{keys.bases[place]}:line")
+    finally:
+        await ledger.redis.flushall()
+        await ledger.stop()
+
+
+async def test_a_first_start_that_died_half_way_is_begun_again(shared: EmbeddedCluster) -> None:
+    redis, keys = connect(shared.url, 5.0), Keys("gifting", 16, tags(16))
+    try:
+        await bear(redis, keys)
+        for name in (keys.meta, *(f"{base}:line" for base in keys.bases[9:])):
+            await redis.delete(name)
+        await require_born(redis, keys)
+        await bear(redis, keys)
+        assert all([await redis.hexists(f"{base}:line", BORN) for base in keys.bases])
+    finally:
+        await redis.flushall()
+        await redis.aclose()
