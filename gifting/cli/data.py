@@ -34,7 +34,7 @@ async def redis_of_data(settings: config.Settings) -> AsyncIterator[str]:
     if settings.redis:
         yield settings.redis
         return
-    if settings.data_path.is_dir() and (url := running_url(settings.data_path)) is not None:
+    if (url := running_url(settings.data_path)) is not None:
         yield url
         return
     if not has_data(settings.data_path):

@@ -166,7 +166,9 @@ class EmbeddedRedis:
 
 
 def running_url(data_dir: Path) -> str | None:
-    """Where the redis-server of a data directory can be reached, if a gifting server runs on it."""
+    """Where the redis-server of a data directory can be reached, if a gifting server runs on it. Writes nothing."""
+    if not (data_dir / "lock").exists():
+        return None
     lock = flock(data_dir / "lock")
     if lock is not None:
         os.close(lock)

@@ -115,7 +115,7 @@ async def test_items_as_bytes_are_what_is_stored(redis_client: Redis) -> None:
     "broken",
     [
         {"e": pack(("refund", 1, KEY, "ann", "r", "host", 7, 6, 3000, 500, 1))},
-        {"e": pack(("credit", 1, KEY, "ann", "r", "host", 0, 6, 3000, 500, 1))},
+        {"e": pack(("credit", 1, KEY, "ann", "r", "host", -1, 6, 3000, 500, 1))},
         {"e": pack(("grant", 1, KEY[1:], "ann", 1, "", ""))},
         {"e": b"\xc1"},
         {"e": grant("ann")[:-1] + b"\x99"},
