@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gifting.ledger import commit_call, scripts
+from gifting.ledger.cluster.script_call import ScriptCall
 from gifting.ledger.resp import bulk
 
 LUA = Path(scripts.__file__).parent / "lua"
 
 _source = scripts.source
+_pack = ScriptCall.pack
 
 
 def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str, included: str = "") -> None:
@@ -35,6 +38,12 @@ def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str, included: str 
     def sha(name: str, *, cluster: bool = False) -> str:
         return sha1(source(name, cluster=cluster).encode(), usedforsecurity=False).hexdigest()
 
+    def pack(call: ScriptCall, *said: Any) -> bytes:
+        hooked = ScriptCall(call.name, call.base)
+        hooked.load_script()
+        return _pack(hooked, *said)
+
+    monkeypatch.setattr(ScriptCall, "pack", pack)
     monkeypatch.setattr(scripts, "source", source)
     monkeypatch.setattr(scripts, "sha", sha)
     monkeypatch.setattr(commit_call, "_EVALSHA", bulk(b"EVALSHA") + bulk(sha("commit").encode()))

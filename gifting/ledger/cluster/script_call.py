@@ -17,6 +17,7 @@ class ScriptCall:
     """
 
     def __init__(self, name: str, base: str) -> None:
+        self.name, self.base = name, base
         self._by_name = bulk(b"EVALSHA") + bulk(scripts.sha(name, cluster=True).encode())
         self._by_text = bulk(b"EVAL") + bulk(scripts.source(name, cluster=True).encode())
         absent = scripts.never(base)

@@ -17,6 +17,7 @@ from gifting.ledger.audit import audit
 from gifting.ledger.audit import rooms as audit_rooms
 from gifting.ledger.audit.causes import EXAMPLES_MAX
 from gifting.ledger.audit.report import KEPT_MAX, Findings
+from gifting.ledger.cluster.slots import tags
 from gifting.ledger.entry_parser import parse_entries
 from gifting.ledger.keys import Keys
 from gifting.ledger.status import Status
@@ -48,7 +49,8 @@ async def test_books_without_an_entry_are_clean(redis_url: str, redis_client: An
 
 
 async def test_nothing_at_all_is_not_called_clean(world: World) -> None:
-    for keys in (Keys("gifting", 8), Keys("other", 16)):
+    named = tags if world.ledger.keys.apart else lambda _: None
+    for keys in (Keys("gifting", 8, named(8)), Keys("other", 16, named(16))):
         with pytest.raises(BadSetting, match="no such books"):
             await audit(world.redis, keys)
 

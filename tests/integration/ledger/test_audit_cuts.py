@@ -55,13 +55,15 @@ async def break_off(world: World, kind: str, at: int) -> bool:
             await (world.grant("ann", 5) if kind == "grant" else world.send("ann", "r1", STREAKABLE, 3))
         except (OutcomeUnknown, LedgerHalted):
             return False
-    return True
+    return not world.ledger.halt.why  # on a cluster what is paid is told so, though its credit broke off
 
 
 def done(kind: str, report: AuditReport) -> bool:
     """Whether the books have it all."""
     if kind == "grant":
         return report.grants == 2 and report.clean
+    if report.crossed and report.crossed.gifts:  # paid, and to be credited by a relay
+        return (report.gifts, report.events, report.users) == (1, 0, 1) and report.clean
     return (report.gifts, report.events, report.users) == (1, 1, 2) and report.clean
 
 
