@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 from gifting.archive.store import Store, open_store
 from gifting.ledger.connect import connect
 from tests.support import engine
+from tests.support.emptied import empty
 from tests.support.postgres import Cluster, postgres
-from tests.support.redis_cluster import session_cluster
+from tests.support.redis_cluster import in_a_loop_of_its_own, session_cluster
 from tests.support.redis_server import PORT_ATTEMPTS, folder_in_memory, redis_server, start_cluster
 
 SLOW = ("bench", "browser")
@@ -58,6 +59,16 @@ def redis_url() -> Iterator[str]:
         flags = ["--port", "0", "--unixsocket", f"{folder}/redis.sock", "--unixsocketperm", "700"]
         with redis_server(folder, flags, url, lambda client: client.ping()):
             yield url
+
+
+@pytest.fixture
+def server_redis(request: pytest.FixtureRequest) -> str:
+    """What a test's server is given: no Redis, so that it starts its own, or the session's cluster, emptied."""
+    if not engine.Engine.cluster:
+        return ""
+    url: str = request.getfixturevalue("redis_url")
+    in_a_loop_of_its_own(empty(url))
+    return url
 
 
 @pytest.fixture

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from gifting.ledger.embedded import find_binary
+
+USES: Final = {"redis_url", "server_redis"}
+"""Fixtures of what is a cluster then."""
 
 
 class Engine:
@@ -36,7 +40,7 @@ def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On a cluster: only what uses it, less what is about one Redis."""
     if not Engine.cluster:
         return
-    elsewhere = [item for item in items if "redis_url" not in getattr(item, "fixturenames", ())]
+    elsewhere = [item for item in items if USES.isdisjoint(getattr(item, "fixturenames", ()))]
     config.hook.pytest_deselected(items=elsewhere)
     items[:] = [item for item in items if item not in set(elsewhere)]
     for item in items:

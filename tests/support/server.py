@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from gifting.bench.launcher import Launcher
+from gifting.ledger.connect import connect, keys_of
 from gifting.load.operator import Operator
 from gifting.load.plan import Target
+from gifting.model.protection import Protection, write_protection
 from gifting.wire.tokens import Role, issue
 
 SECRET = "a secret for tests only, 32 bytes+"
 USUAL = {"secret": SECRET, "confirm_first_gift": False, "archive": "off"}
 """Settings that tests have unless they say otherwise."""
+CALL_TIMEOUT = 10.0
 
 
 class Server(Launcher):
@@ -48,6 +51,13 @@ class Server(Launcher):
 
     async def room(self, room: str, host: str = "host") -> None:
         await self.operator.call("POST", "/v1/rooms", {"room": room, "host": host, "title": "A test"})
+
+    async def protect(self, user: str, record: Protection) -> None:
+        """Write what protects the user, past who may set it."""
+        url = self.env["GIFTING_REDIS"] or f"unix://{self.data_dir.resolve()}/redis.sock"
+        async with connect(url, CALL_TIMEOUT) as redis:
+            keys = keys_of(redis, "gifting", 16)
+            await redis.hset(f"{keys.base(user)}:accounts", user, write_protection(record))
 
     async def audit(self) -> tuple[int, str]:
         """``gifting audit`` of this server's data: its exit status and what it printed."""

@@ -28,8 +28,8 @@ WITHIN = 20.0
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    async with Server(tmp_path / "data", member_rate=0) as running:
+async def server(tmp_path: Path, server_redis: str) -> AsyncIterator[Server]:
+    async with Server(tmp_path / "data", server_redis, member_rate=0) as running:
         await running.room("r1")
         await running.operator.grant_each(["ann", "bob"], 100_000)
         yield running
@@ -120,8 +120,8 @@ async def test_a_gift_without_any_reply_is_an_unknown_outcome_that_its_key_resol
         assert (await ann.send_gift("r1", "spark", key=key))["coins"] == 99_999
 
 
-async def test_temporary_refusals_are_waited_out(tmp_path: Path) -> None:
-    async with Server(tmp_path / "data", message_rate=20, message_burst=5) as server:
+async def test_temporary_refusals_are_waited_out(tmp_path: Path, server_redis: str) -> None:
+    async with Server(tmp_path / "data", server_redis, message_rate=20, message_burst=5) as server:
         await server.room("r1")
         await server.operator.grant_each(["ann"], 100)
         async with Client(server.url, server.token("ann")) as ann:

@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from redis.asyncio import Redis
 
 from gifting.client.admin import Admin
 from gifting.economy.providers.sandbox.cards import CARDS, Fate
 from gifting.errors import GiftingError
-from gifting.ledger.keys import Keys
-from gifting.model.protection import Protection, write_protection
+from gifting.model.protection import Protection
 from tests.support.keys import new_key
 from tests.support.paths import ROOT
 from tests.support.server import Server
@@ -51,6 +49,7 @@ PLACES = {
     "SUPPORT": "gifting.economy.support:Support",
 }
 
+ITS_OWN = pytest.mark.one_redis("it kills the one that the server has started")
 BOTH, ALL = ("server", "redis"), ("server", "redis", "worker")
 """``worker``: of two processes, the one that does it, so that another hears of it, or takes it up."""
 
@@ -119,14 +118,14 @@ def points(steps: str) -> list[Any]:
         for when, who in itertools.product(whens.split(), ALL if label.startswith(("webhook", "refunded")) else BOTH):
             assert hasattr(pkgutil.resolve_name(PLACES[place]), method), f"nobody could die at {step}"
             at = f"{PLACES[place]}.{method}:{of}:{when}:{who}"
-            found.append(pytest.param(at, id=f"{label}, {when}, {who}"))
+            found.append(pytest.param(at, id=f"{label}, {when}, {who}", marks=ITS_OWN if who == "redis" else ()))
     return found
 
 
 class Life:
-    """A server that may die, on a Redis of its own, and a buyer who does not give up."""
+    """A server that may die, and a buyer who does not give up."""
 
-    def __init__(self, folder: Path, crash_at: str) -> None:
+    def __init__(self, folder: Path, redis: str, crash_at: str) -> None:
         prices = folder / "prices.toml"
         prices.write_text((ROOT / "gifting/model/prices.toml").read_text() + PROMOTION)
         rules: dict[str, Any] = {
@@ -134,7 +133,7 @@ class Life:
             "prices": prices,
             "workers": 2 if crash_at.endswith("worker") else 1,
         }
-        self.server = Server(folder / "data", sandbox_delay=0.2, reconcile_interval=0.3, **rules)
+        self.server = Server(folder / "data", redis, sandbox_delay=0.2, reconcile_interval=0.3, **rules)
         self.at = crash_at
         self.note = folder / "died"
         self.server.env |= {
@@ -175,10 +174,7 @@ class Life:
 
 async def buy_and_withdraw(life: Life) -> None:
     """A whole life of an order: begun, paid, withdrawn, refunded."""
-    url = f"unix://{life.server.data_dir.resolve()}/redis.sock"
-    base = Keys("gifting", 16).base("ann")
-    async with Redis.from_url(url) as redis:
-        await redis.hset(f"{base}:accounts", "ann", write_protection(Protection(asked=1)))
+    await life.server.protect("ann", Protection(asked=1))
     buyer = life.server.caller("ann", "viewer", region="DE", age=30)
     key, card = new_key(), next(card.number for card in CARDS if card.fate is Fate.PAYS)
     body = {"package": "coins-350", "provider": "sandbox", "key": key}
@@ -213,10 +209,7 @@ async def buy_and_withdraw(life: Life) -> None:
 
 async def buy(life: Life, buyer: Admin) -> dict[str, Any]:
     """350 coins, and 70 on top."""
-    url = f"unix://{life.server.data_dir.resolve()}/redis.sock"
-    async with Redis.from_url(url) as redis:
-        base = Keys("gifting", 16).base("ann")
-        await redis.hset(f"{base}:accounts", "ann", write_protection(Protection(asked=1)))
+    await life.server.protect("ann", Protection(asked=1))
     card = next(card.number for card in CARDS if card.fate is Fate.PAYS)
     body = {"package": "coins-350", "provider": "sandbox", "key": new_key()}
     order = await life.call(buyer, "POST", "/v1/purchases", body)
@@ -257,8 +250,10 @@ async def decide(operator: Admin, case: str) -> bool:
 
 
 @pytest.mark.parametrize("crash_at", points(REVERSED))
-async def test_whoever_dies_and_wherever_what_is_reversed_is_so_once(tmp_path: Path, crash_at: str) -> None:
-    life = Life(tmp_path, crash_at)
+async def test_whoever_dies_and_wherever_what_is_reversed_is_so_once(
+    tmp_path: Path, server_redis: str, crash_at: str
+) -> None:
+    life = Life(tmp_path, server_redis, crash_at)
     async with life.server:
         await refund_and_resolve(life)
         assert life.note.exists(), "nobody died: the step is not on the way any more"
@@ -268,8 +263,8 @@ async def test_whoever_dies_and_wherever_what_is_reversed_is_so_once(tmp_path: P
 
 
 @pytest.mark.parametrize("crash_at", points(STEPS))
-async def test_whoever_dies_and_wherever_the_coins_come_once(tmp_path: Path, crash_at: str) -> None:
-    life = Life(tmp_path, crash_at)
+async def test_whoever_dies_and_wherever_the_coins_come_once(tmp_path: Path, server_redis: str, crash_at: str) -> None:
+    life = Life(tmp_path, server_redis, crash_at)
     async with life.server:
         await buy_and_withdraw(life)
         assert life.note.exists(), "nobody died: the step is not on the way any more"
@@ -278,8 +273,8 @@ async def test_whoever_dies_and_wherever_the_coins_come_once(tmp_path: Path, cra
     assert status == 0, said
 
 
-async def test_where_no_webhook_ever_comes_the_reconciliation_finds_it_all(tmp_path: Path) -> None:
-    life = Life(tmp_path, "mute")
+async def test_where_no_webhook_ever_comes_the_reconciliation_finds_it_all(tmp_path: Path, server_redis: str) -> None:
+    life = Life(tmp_path, server_redis, "mute")
     async with life.server:
         await buy_and_withdraw(life)
         assert "no webhook had told of paid" in life.server.log_text()

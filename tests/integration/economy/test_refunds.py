@@ -19,11 +19,10 @@ from gifting import errors
 from gifting.economy.economy import Economy
 from gifting.economy.providers.sandbox.cards import Fate
 from gifting.ledger.audit import audit
-from gifting.ledger.keys import Keys
 from gifting.model.consequences import State, state
 from gifting.model.effects import Effect, Kind
 from gifting.model.money_back import money_back
-from gifting.model.protection import Protection, write_protection
+from gifting.model.protection import Protection
 from tests.support.accounts import account_of
 from tests.support.economy import NUMBERS, REASON, Killed, Killer, an_economy, bought, diamonds, gave, has, paid_back
 from tests.support.keys import new_key
@@ -207,13 +206,12 @@ async def test_whoever_dies_at_a_step_all_of_it_is_done_once(
 
 
 @pytest.mark.slow
-async def test_over_http_for_operators_only_once_per_key_and_in_their_acts(tmp_path: Path) -> None:
-    async with Server(tmp_path / "data", providers="sandbox", sandbox_delay=0, message_rate=1000) as server:
+async def test_over_http_for_operators_only_once_per_key_and_in_their_acts(tmp_path: Path, server_redis: str) -> None:
+    async with Server(
+        tmp_path / "data", server_redis, providers="sandbox", sandbox_delay=0, message_rate=1000
+    ) as server:
         await server.room("r1")
-        url = f"unix://{server.data_dir.resolve()}/redis.sock"
-        async with Redis.from_url(url) as redis:
-            key = f"{Keys('gifting', 16).base('ann')}:accounts"
-            await redis.hset(key, "ann", write_protection(Protection(asked=1)))
+        await server.protect("ann", Protection(asked=1))
         buyer, operator = server.caller("ann", "viewer", region="DE", age=30), server.operator
         order = await buyer.call(
             "POST", "/v1/purchases", {"package": "coins-350", "provider": "sandbox", "key": new_key()}

@@ -120,8 +120,8 @@ async def test_without_an_archive_nothing_is_older(redis_client: Redis, world: W
 
 
 @pytest.mark.slow
-async def test_over_http_operators_only_and_in_their_log(tmp_path: Path) -> None:
-    async with Server(tmp_path / "data") as server:
+async def test_over_http_operators_only_and_in_their_log(tmp_path: Path, server_redis: str) -> None:
+    async with Server(tmp_path / "data", server_redis) as server:
         await server.room("r1")
         operator, viewer = server.caller("op", "operator"), server.caller("ann", "viewer")
         await operator.call("POST", "/v1/users/ann/grants", {"coins": 100, "key": new_key(), "reason": "test"})

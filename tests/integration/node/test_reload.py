@@ -86,9 +86,11 @@ def files(tmp_path: Path) -> Files:
 
 
 @pytest.fixture(params=[1, 2], ids=["alone", "workers"])
-async def server(tmp_path: Path, files: Files, request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+async def server(
+    tmp_path: Path, server_redis: str, files: Files, request: pytest.FixtureRequest
+) -> AsyncIterator[Server]:
     own: dict[str, Any] = {"member_rate": 0, "message_rate": 10_000, "message_burst": 10_000}
-    async with Server(tmp_path / "data", workers=request.param, **own, **files.paths) as running:
+    async with Server(tmp_path / "data", server_redis, workers=request.param, **own, **files.paths) as running:
         await running.room("r1")
         await running.operator.grant_each(["ann", "bob", "cid"], MANY)
         yield running

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> Any:
-    async with Server(tmp_path / "data", member_rate=0) as running:
+async def server(tmp_path: Path, server_redis: str) -> Any:
+    async with Server(tmp_path / "data", server_redis, member_rate=0) as running:
         await running.room("r1")
         await running.operator.grant_each(["ann", "bob"], 1000)
         yield running
@@ -116,8 +116,8 @@ async def test_two_nodes_on_one_redis_are_one_room(redis_url: str, redis_client:
         assert await two.operator.wallets(["ann"]) == {"ann": 99}
 
 
-async def test_a_stopped_server_keeps_its_books(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
+async def test_a_stopped_server_keeps_its_books(tmp_path: Path, server_redis: str) -> None:
+    server = Server(tmp_path / "data", server_redis)
     async with server:
         await server.room("r1")
         await server.operator.grant_each(["ann"], 100)
@@ -139,8 +139,8 @@ async def test_a_revoked_overlay_is_closed(server: Server) -> None:
                     pass
 
 
-async def test_two_workers_share_a_port_and_a_room(tmp_path: Path) -> None:
-    async with Server(tmp_path / "data", workers=2) as server:
+async def test_two_workers_share_a_port_and_a_room(tmp_path: Path, server_redis: str) -> None:
+    async with Server(tmp_path / "data", server_redis, workers=2) as server:
         await server.room("r1")
         await server.operator.grant_each(["ann"], 100)
         clients = [Client(server.url, server.token(f"v{number}")) for number in range(8)]
