@@ -13,6 +13,7 @@ import msgpack
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support.engine import Engine
 from tests.support.keys import new_key
 from tests.support.paths import ROOT
 from tests.support.server import Server
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 CLOCK_FIELDS = {"ts", "started"}
-"""What differs from one evening to the next, the key aside."""
+"""What differs from one evening to the next, the key aside; on a cluster there are epochs too."""
 
 
 class Step(NamedTuple):
@@ -55,7 +56,8 @@ def hex_messages() -> Iterator[bytes]:
 
 def timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: 0 if name in CLOCK_FIELDS else timeless(item) for name, item in value.items()}
+        shown = {name: item for name, item in value.items() if not (Engine.cluster and name == "epoch")}
+        return {name: 0 if name in CLOCK_FIELDS else timeless(item) for name, item in shown.items()}
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
@@ -96,6 +98,7 @@ async def test_in_json(server: Server) -> None:
     assert await server.operator.wallets(["ann"]) == {"ann": 98}
 
 
+@pytest.mark.one_redis("its frames have no epoch, octet by octet")
 async def test_in_msgpack(server: Server) -> None:
     join, gift, *_ = json_steps()
     said, *heard = hex_messages()
