@@ -139,7 +139,12 @@ TABLE = (
     ),
     Row("gifting_cluster_failovers", COUNTER, "Replicas that became masters.", _cluster(lambda e: e.checks.failovers)),
     Row("gifting_outbox_seconds", GAUGE, "Age of what is not credited.", _cluster(lambda e: e.relay.seconds)),
-    Row("gifting_outbox_entries", GAUGE, "Debits that are not trimmed yet.", _cluster(lambda e: e.relay.items)),
+    Row(
+        "gifting_outbox_entries",
+        GAUGE,
+        "Debits in outboxes, with what is credited and kept.",
+        _cluster(lambda e: e.relay.items),
+    ),
     Row("gifting_outbox_holes", GAUGE, "Pairs of partitions that stand still.", _cluster(lambda e: len(e.relay.holes))),
     Row("gifting_fenced", GAUGE, "Notes of credits that lost their debit.", _cluster(lambda e: e.relay.fenced)),
     Row("gifting_refusals", COUNTER, "Messages, upgrades and requests refused.", _refusals, "code"),

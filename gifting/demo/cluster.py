@@ -52,13 +52,13 @@ class Failover:
 
 @dataclass
 class Shards:
-    """The cluster as it is now, and the last failover. ``backlog``: entries of the outboxes, that is
-    calls whose gifts are paid and not yet known for sure to be with their hosts."""
+    """The cluster as it is now, and the last failover. ``kept``: entries of the outboxes, that is
+    calls whose gifts are paid, until a minute after they are with their hosts."""
 
     cluster: EmbeddedCluster
     masters: int = 0
     replicas: int = 0
-    backlog: int = 0
+    kept: int = 0
     failover: Failover | None = None
 
     async def watch(self, redis: BinaryRedis, books: Keys) -> None:
@@ -71,7 +71,7 @@ class Shards:
                 async with asyncio.timeout(LOOK_EVERY), redis.pipeline(transaction=False) as pipe:
                     for base in books.bases:
                         pipe.xlen(f"{base}:outbox")
-                    self.backlog = sum(await pipe.execute())
+                    self.kept = sum(await pipe.execute())
             await asyncio.sleep(LOOK_EVERY)
 
     def heard(self, room: str, sent_at: float) -> None:

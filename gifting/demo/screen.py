@@ -90,7 +90,7 @@ def _cluster(shards: Shards | None) -> Iterator[str]:
     """How it goes with the cluster, if the demo runs on one."""
     if shards is None:
         return
-    yield f"cluster: {shards.masters} masters, {shards.replicas} replicas, {shards.backlog} in the outboxes"
+    yield f"cluster: {shards.masters} masters, {shards.replicas} replicas, {shards.kept} calls in the outboxes"
     if failed := shards.failover:
         told = (("replaced", failed.replaced), ("first gift acked", failed.acked), ("back as a replica", failed.back))
         parts = [f"{what} after {after:.1f} s" if after is not None else f"{what} …" for what, after in told]

@@ -55,7 +55,8 @@ key                             type    holds
 ``{pNN}:people:H``              hash    user → what the host has decided about it, as ``lua/include/decided.lua`` says;
                                         ``~`` and a user → the same of what it gives anonymously
 ``{pNN}:outbox``                stream  on a cluster: per call of ``debit`` that took gifts, what it owes to partitions
-                                        of hosts, until they have it: partition → blob (``lua/include/outbox.lua``)
+                                        of hosts: partition → blob (``lua/include/outbox.lua``); until they have it,
+                                        and for a while after that (``cluster/reach.py``)
 ``{pNN}:line``                  hash    on a cluster: ``born``, without which scripts refuse; ``epoch`` and ``lineage``
                                         (``lua/include/lineage.lua``); partition → msgpack seq, epochs of what it is
                                         owed

@@ -59,11 +59,6 @@ MUTANTS = (
         ("        self._completions += completions\n", ""),
     ),
     *of(
-        "gifting/ledger/cluster/errands.py",
-        "cluster_gifts",
-        ("                self._credited.append(item)\n", ""),
-    ),
-    *of(
         "gifting/ledger/cluster/asked.py",
         "cluster_asked",
         ("            if said and holds:\n", "            if said:\n"),

@@ -46,7 +46,7 @@ MUTANTS = (
     *of(
         f"{LUA}/debit.lua",
         TWO_CALLS,
-        ("  if epoch == asks.outbox.line.epoch then\n", "  if true then\n"),
+        ("  if epoch ~= asks.outbox.line.epoch then\n", "  if false then\n"),
         ("completions.put(completed)\n", ""),
     ),
     *of(
@@ -57,9 +57,16 @@ MUTANTS = (
         ("    park.keep(blob.park, blob)\n", ""),
     ),
     *of(
-        "gifting/ledger/cluster/relay.py",
+        "gifting/ledger/cluster/helper.py",
         "relay",
         ("if (await self._said.debit(source, NOTHING_RIDES)).epoch != int(epoch or 0):", "if False:"),
         ("            self._note_hole(source, number, blobs[0], credited.told[0])\n", "            pass\n")
+    ),
+    *of(
+        "gifting/ledger/cluster/reach.py",
+        "kept",
+        ("KEEP: Final = 60_000\n", "KEEP: Final = 0\n"),
+        (" or not self.credited.is_credited(self.source, marks):", ":"),
+        ("            self._pass(stand, None)\n        elif", "            pass\n        elif"),
     ),
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """What partitions of a cluster keep of each other: which gifts are on their way, and how far each was credited.
 
 A partition numbers what it sends to each other one without gaps; a *blob* is the gifts of one call under one number. It
-stays in the source's outbox until it is credited, and the destination's *mark* says up to which number it was. A source
+stays in the source's outbox until it is credited, and for a while after that; the destination's *mark* says up to which
+number it was. A source
 that comes back without its newest numbers (a replica was promoted that lacked them) begins an *epoch* with its next:
 what was credited above an epoch's base was credited without a debit, and is noted there as *fenced*.
 """

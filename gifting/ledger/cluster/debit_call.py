@@ -71,13 +71,15 @@ class Completion(NamedTuple):
 
 class Riding(NamedTuple):
     """What goes along with a call: the epochs that marks have reached, by the number of their partition; items of the
-    outbox that are credited, durably, and the epoch in which they had these ids; and what is known of their gifts.
+    outbox that may go, by their ids, and, unless it is empty, the id ``before`` which all may, and the epoch in which
+    they have these ids; and what is known of gifts.
     """
 
     reached: Mapping[int, int] = {}
     epoch: int = 0
     credited: Sequence[bytes] = ()
     completions: Sequence[Completion] = ()
+    before: bytes = b""
 
 
 NOTHING_RIDES: Final = Riding()
@@ -151,7 +153,7 @@ class DebitCalls:
             b"".join(terms),
             b"".join(heads),
             b"".join(values),
-            pack((riding.epoch, *riding.credited)) if riding.credited else b"",
+            pack((riding.epoch, riding.before, *riding.credited)) if riding.credited or riding.before else b"",
             done,
         )
         return self._call.pack(self._keys + b"".join(buckets), _KEYS + len(buckets), arguments)

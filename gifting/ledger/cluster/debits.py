@@ -164,7 +164,7 @@ class Debits:
         elif held:
             said = read_debit(reply, len(flight.batch))
             self._flight = None
-            self.errands.done(said.epoch)
+            self.errands.done()
             self._tell(flight, said)
         else:
             flight.unheld.append(read_debit(reply, len(flight.batch)))
@@ -246,6 +246,5 @@ class Debits:
             item, (how, _, _, coins, _, _) = flight.batch[at].item, said.replies[at]
             paid.setdefault(self._numbers[item.room.base], []).append(Paid(item, how, coins))
         blobs = [(number, read_blob(blob)) for number, blob in said.blobs]
-        delivered = self.errands.expect(said.item, said.epoch, len(blobs))
         now = monotonic()
-        return [(number, Parcel(number, blob, paid[number], now, delivered)) for number, blob in blobs]
+        return [(number, Parcel(number, blob, paid[number], now, self.errands.note)) for number, blob in blobs]

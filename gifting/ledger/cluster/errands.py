@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gifting.ledger.cluster.debit_call import Completion, Riding
@@ -20,7 +19,7 @@ RIDING_MAX: Final = 2000
 
 
 class Errands:
-    """Entries of the outbox that may go, results that are known now, and the epochs that other partitions have reached.
+    """Results that are known now, and the epochs that other partitions have reached.
 
     What rides with a call is done when that call is held, and rides again until then; ``due`` is called when it is time
     to go without a gift.
@@ -30,43 +29,21 @@ class Errands:
         self._call = due
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._owed: dict[bytes, int] = {}
-        self._epoch = 0
-        self._credited: list[bytes] = []
         self._completions: list[Completion] = []
         self._reached: dict[int, int] = {}
-        self._riding = 0, 0
+        self._riding = 0
         self._closed = False
         self.due = False
         """Whether it is time to go."""
 
     @property
     def waiting(self) -> bool:
-        return bool(self._credited or self._completions)
+        return bool(self._completions)
 
-    def expect(self, item: bytes, epoch: int, parcels: int) -> Callable[[Parcel, Sequence[Completion]], None]:
-        """An entry of the outbox with so many parcels; returns what is called when one of them has been credited."""
-        self._enter(epoch)
-        if parcels and epoch == self._epoch:
-            self._owed[item] = parcels
-        return partial(self._note, item, epoch)
-
-    def _enter(self, epoch: int) -> None:
-        """Ids of an earlier epoch may be other entries' by now: those are left to the relays."""
-        if epoch > self._epoch:
-            self._epoch = epoch
-            self._owed.clear()
-            self._credited.clear()
-            self._riding = 0, self._riding[1]
-
-    def _note(self, item: bytes, epoch: int, parcel: Parcel, completions: Sequence[Completion]) -> None:
+    def note(self, parcel: Parcel, completions: Sequence[Completion]) -> None:
+        """A parcel has been credited."""
         self._completions += completions
         self._reached[parcel.to] = max(parcel.reached, self._reached.get(parcel.to, 0))
-        if epoch == self._epoch and item in self._owed:
-            self._owed[item] -= 1
-            if not self._owed[item]:
-                del self._owed[item]
-                self._credited.append(item)
         self.rest()
 
     def hurry(self) -> None:
@@ -81,15 +58,13 @@ class Errands:
         self._end_timer()
         self.due = False
         completions = self._completions[:RIDING_MAX]
-        self._riding = len(self._credited), len(completions)
-        return Riding(dict(self._reached), self._epoch, tuple(self._credited), completions)
+        self._riding = len(completions)
+        return Riding(dict(self._reached), completions=completions)
 
-    def done(self, epoch: int) -> None:
-        """The call with which they went is held, in this epoch."""
-        self._enter(epoch)
-        credited, completed = self._riding
-        self._riding = 0, 0
-        del self._credited[:credited], self._completions[:completed]
+    def done(self) -> None:
+        """The call with which they went is held."""
+        del self._completions[: self._riding]
+        self._riding = 0
         self.rest()
 
     def rest(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -18,6 +19,27 @@ FIELDS: Final = 11
 """Values of a gift in a blob: its target's place, and those of ``ledger/gifts.py``, of which the second is the key."""
 
 
+class Reached(NamedTuple):
+    """A number, and the epoch that has given it: what a source has given up to, or a destination has credited."""
+
+    seq: int = 0
+    epoch: int = 0
+
+    def covers(self, other: Reached) -> bool:
+        return self.seq >= other.seq and self.epoch >= other.epoch
+
+
+NOTHING: Final = Reached()
+
+Marks = Mapping[int, Mapping[int, Reached]]
+"""Of each partition, by its number, how far it is credited by each source."""
+
+
+def is_credited(source: int, given: Mapping[int, Reached], marks: Marks) -> bool:
+    """Whether partitions have been credited what a source has given them."""
+    return all(marks[number].get(source, NOTHING).covers(each) for number, each in given.items())
+
+
 class Owed(NamedTuple):
     """An item of the outbox: what one call of ``debit`` owes, by the number of the partition that is to get it."""
 
@@ -28,6 +50,11 @@ class Owed(NamedTuple):
     def at(self) -> int:
         """When it was debited: ms since 1970, by the source's clock."""
         return item_order(self.item.decode())[0]
+
+    def is_credited(self, marks: Marks) -> bool:
+        return all(
+            is_credited(blob.source, {number: Reached(blob.seq, blob.epoch)}, marks) for number, blob in self.blobs
+        )
 
 
 def read_owed(items: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Owed]:
@@ -54,11 +81,21 @@ def keys_of(blob: Blob) -> list[bytes]:
     return values[2::FIELDS]
 
 
-def passed(mark: bytes | None, blob: Blob) -> bool:
-    """Whether a blob is credited, as far as the mark of its source tells."""
-    if mark is None:
-        return False
+def read_given(line: Mapping[bytes, bytes]) -> dict[int, Reached]:
+    """What a source has given, by the number of the partition, as its ``line`` has it."""
+    return {int(name): read_reached(value) for name, value in line.items() if name.isdigit()}
+
+
+def read_marks(marks: Sequence[Mapping[bytes, bytes]]) -> Marks:
+    """Of all partitions, as their ``marks`` have them."""
+    each = [{int(name): read_reached(mark) for name, mark in some.items()} for some in marks]
+    return dict(enumerate(each))
+
+
+@lru_cache(10_000)
+def read_reached(packed: bytes) -> Reached:
+    """As ``line`` and ``marks`` have it."""
     unpacker = msgpack.Unpacker()
-    unpacker.feed(mark)
-    seq, epochs, _ = unpacker
-    return bool(blob.seq <= seq and epochs and blob.epoch <= epochs[-1][0])
+    unpacker.feed(packed)
+    seq, epochs = next(unpacker), next(unpacker)
+    return Reached(seq, epochs[-1][0] if epochs else 0)

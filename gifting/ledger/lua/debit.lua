@@ -16,7 +16,8 @@
 --           the user's pseudonyms if it gives by one, as they are kept, or false; the place of its host's partition
 --      [7]  of each gift, likewise: the place of its target among those of that partition, and then as commit.lua has
 --           it behind the places
---      [8]  '', or msgpack [epoch, ids of items of the outbox that are credited, as they are in that epoch …]
+--      [8]  '', or msgpack [epoch, an id before which the outbox may end, or '', ids of items that may go …], all as
+--           they are in that epoch
 --      [9]  of gifts that were credited, what is told from now on to who asks again, as completions.want takes it
 -- returns   array: the results, as commit.lua says; of what was taken now seq, repeat_count and streak are 0: pending.
 --           Then the id of the outbox's new item, or ''; the epoch; and, of each partition that gets something, its
@@ -114,8 +115,14 @@ local function read_gifts(targets, values)
   return claims
 end
 
-local function trim(epoch, ...)
-  if epoch == asks.outbox.line.epoch then
+local function trim(epoch, before, ...)
+  if epoch ~= asks.outbox.line.epoch then
+    return
+  end
+  if before ~= '' then
+    redis.call('XTRIM', KEYS[OUTBOX], 'MINID', before)
+  end
+  if ... then
     redis.call('XDEL', KEYS[OUTBOX], ...)
   end
 end

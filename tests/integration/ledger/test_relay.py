@@ -24,6 +24,7 @@ from gifting.model.values import Result
 from gifting.tasks import end
 from tests.support.clusters import own_cluster
 from tests.support.keys import new_key
+from tests.support.outboxes import uncredited
 from tests.support.shop import COINS, Shop, shop_at
 
 T = TypeVar("T")
@@ -69,8 +70,7 @@ async def eventually(look: Callable[[], Awaitable[T] | T], wanted: T) -> None:
 
 
 async def owed(shop: Shop) -> int:
-    lengths = [await shop.ledger.redis.xlen(f"{base}:outbox") for base in shop.ledger.keys.bases]
-    return int(sum(lengths))
+    return await uncredited(shop.ledger)
 
 
 async def credited(shop: Shop) -> int:

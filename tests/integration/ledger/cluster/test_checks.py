@@ -33,6 +33,7 @@ from gifting.ledger.ledger import Ledger
 from gifting.ledger.resp import Words
 from gifting.ledger.safety import WANTED
 from gifting.model.catalog import load_catalog
+from gifting.model.packing import pack
 from gifting.tasks import end
 from tests.support.engine import redis_binary
 from tests.support.redis_server import folder_in_memory
@@ -411,7 +412,8 @@ async def test_metrics_tell_of_the_cluster(shared: EmbeddedCluster) -> None:
         await ledger.start()
         assert isinstance(ledger.engine, ClusterEngine)
         await ledger.redis.xadd(f"{ledger.keys.bases[3]}:fenced", {"noted": 1})
-        await ledger.redis.xadd(f"{ledger.keys.bases[5]}:outbox", {"17": b"left"}, id=f"{ledger.now_ms() - 60_000}-0")
+        await ledger.redis.hset(f"{ledger.keys.bases[5]}:line", "7", pack(1) + pack(((1, 0),)))
+        await ledger.redis.xadd(f"{ledger.keys.bases[5]}:outbox", {"7": b"left"}, id=f"{ledger.now_ms() - 60_000}-0")
         await ledger.engine.relay.round()
         ledger.engine.checks.alone = 2
         told: dict[str, Any] = {row.name: row.read(parts) for row in TABLE if row.name.startswith(METRICS)}

@@ -1,0 +1,64 @@
+"""Up to where all is credited, by numbers; and what of an outbox can go."""
+
+from __future__ import annotations
+
+from gifting.ledger.cluster.owed import Reached
+from gifting.ledger.cluster.reach import ITEMS_MAX, KEEP, START, STEP, Reach, Stand
+
+T = 1_764_000_000_000
+
+
+def item(at: int) -> bytes:
+    return b"%d-0" % (T + at)
+
+
+def stand(at: int, seq: int, epoch: int = 1) -> Stand:
+    """Source 0 has given so many to partition 1, the last of them then."""
+    return Stand(epoch, item(at), {1: Reached(seq, epoch)})
+
+
+def marks(seq: int, epoch: int = 1) -> dict[int, dict[int, Reached]]:
+    return {0: {}, 1: {0: Reached(seq, epoch)}}
+
+
+def test_what_was_awaited_is_passed_when_marks_reach_it() -> None:
+    reach = Reach(0)
+    reach.see(stand(10, 5), marks(3))
+    assert (reach.credited.last, reach.awaited) == (START, stand(10, 5))
+    reach.see(stand(20, 8), marks(6))
+    assert (reach.credited, reach.awaited) == (stand(10, 5), stand(20, 8))
+    reach.see(stand(30, 9), marks(9))
+    assert (reach.credited, reach.awaited) == (stand(30, 9), None)
+
+
+def test_a_mark_that_goes_back_begins_all_again() -> None:
+    reach = Reach(0)
+    reach.see(stand(30, 9), marks(9))
+    assert reach.page() == item(30)
+    reach.see(stand(40, 10), marks(8))
+    assert (reach.credited.last, reach.awaited) == (START, stand(40, 10))
+    assert reach.page() == START
+
+
+def test_another_epoch_of_the_source_begins_all_again() -> None:
+    reach = Reach(0)
+    reach.see(stand(30, 9), marks(9))
+    reach.see(stand(40, 9, epoch=2), marks(12))
+    assert (reach.credited.last, reach.awaited) == (START, stand(40, 9, epoch=2))
+
+
+def test_a_mark_of_an_earlier_epoch_does_not_pass_a_later_one() -> None:
+    assert not stand(1, 9, epoch=2).is_credited(0, marks(12))
+    assert stand(1, 9, epoch=2).is_credited(0, marks(9, 3))
+
+
+def test_what_is_credited_and_old_can_go_in_steps() -> None:
+    reach = Reach(0)
+    assert reach.spare(item(0), 5, T + 2 * KEEP, 0) == b"", "nothing is known as credited"
+    reach.see(stand(KEEP, 9), marks(9))
+    assert reach.spare(item(0), 5, T + KEEP, 0) == b"", "it is kept"
+    assert reach.spare(item(0), 5, T + KEEP + 999, 1000) == b"", "it is not worth it"
+    assert reach.spare(item(0), 5, T + KEEP + 1001, 1000) == item(1001)
+    assert reach.spare(item(0), 5, T + 3 * KEEP, 0) == item(STEP)
+    assert reach.spare(item(KEEP - 1), 5, T + 3 * KEEP, 0) == item(KEEP), "no more than is credited"
+    assert reach.spare(item(0), ITEMS_MAX + 1, T + 10, 0) == item(10)
