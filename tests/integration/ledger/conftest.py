@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from gifting.ledger import halt
 from tests.support.world import World, a_world
 
 
@@ -15,3 +16,9 @@ async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
     async with a_world(redis_url, like_interval=0) as made:
         await made.grant("ann", 1000)
         yield made
+
+
+@pytest.fixture
+def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No node looks whether another has closed the books, which the test opens again before it goes on."""
+    monkeypatch.setattr(halt, "LOOK_PAUSE", 3600.0)

@@ -33,7 +33,7 @@ from tests.support.proxy import RedisProxy
 from tests.support.redis_server import folder_in_memory, redis_server
 from tests.support.world import START, World, a_world
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.usefixtures("unwatched")]
 
 USER = "ann"
 BUY, WITHDRAW = (make_key(START, bytes(9) + number) for number in (b"1", b"2"))

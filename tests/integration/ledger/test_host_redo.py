@@ -27,6 +27,8 @@ from tests.support.archived import archive_and_trim
 from tests.support.lua import hook
 from tests.support.world import World, a_world
 
+pytestmark = pytest.mark.usefixtures("unwatched")
+
 GIVEN = 100_000
 """Milli-diamonds that the host has earned by each of two gifts that are being reversed."""
 

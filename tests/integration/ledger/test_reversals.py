@@ -26,6 +26,8 @@ from tests.support.orders import anyone, draft, paid, said
 from tests.support.tampering import World as Tampering
 from tests.support.world import START, World, a_world
 
+pytestmark = pytest.mark.usefixtures("unwatched")
+
 
 @pytest.fixture
 async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:

@@ -21,6 +21,8 @@ from tests.support.lua import hook
 from tests.support.orders import anyone, draft, paid, said
 from tests.support.world import World, a_world
 
+pytestmark = pytest.mark.usefixtures("unwatched")
+
 HOUR = 3_600_000
 
 
