@@ -17,6 +17,7 @@ from gifting import Client, __version__, config, errors
 from gifting.api.metrics import TABLE
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
+from tests.support.engine import Engine
 from tests.support.keys import new_key
 from tests.support.server import Server
 
@@ -88,9 +89,13 @@ async def test_what_is_timed_and_what_is_refused_is_counted(tmp_path: Path, redi
         samples = await scrape(server.url)
     value = {sample.name: sample.value for sample in samples if set(sample.labels) == {"node"}}
     by = {(sample.name, sample.labels.get("code") or sample.labels.get("lane")): sample.value for sample in samples}
-    assert value["gifting_commit_seconds_count"] == value["gifting_ledger_batches_total"]
+    if Engine.cluster:  # rounds to masters are timed: a gift is debited in one and credited in another
+        assert value["gifting_commit_seconds_count"] >= 2
+        assert value["gifting_commit_seconds_sum"] > 0
+    else:
+        assert value["gifting_commit_seconds_count"] == value["gifting_ledger_batches_total"]
+        assert 0 < value["gifting_commit_seconds_sum"] <= value["gifting_ack_seconds_sum"]
     assert value["gifting_ack_seconds_count"] == value["gifting_ledger_items_total"] >= 3
-    assert 0 < value["gifting_commit_seconds_sum"] <= value["gifting_ack_seconds_sum"]
     assert by["gifting_delivery_seconds_count", "all"] >= 1
     assert by["gifting_delivery_seconds_count", "live"] == 0
     assert by["gifting_refusals_total", "insufficient_coins"] == 1
