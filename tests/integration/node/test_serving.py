@@ -79,7 +79,7 @@ async def test_workers_serve_tls_and_metrics_too(tmp_path: Path, redis_url: str,
     port = free_port()
     async with Server(tmp_path / "data", redis_url, tls_cert=bundle, workers=2, metrics_port=port) as server:
         trust = ssl.create_default_context(cafile=str(certificate))
-        async with httpx.AsyncClient(verify=trust, trust_env=False) as web, asyncio.timeout(20):
+        async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=20) as web, asyncio.timeout(20):
             assert (await web.get(f"{server.url}/v1/catalog")).status_code == 200
             assert "gifting_connections" in (await web.get(f"http://127.0.0.1:{port}/metrics")).text
             assert (await web.get(f"http://127.0.0.1:{port}/v1/catalog")).status_code == 404
