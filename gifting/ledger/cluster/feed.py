@@ -143,6 +143,8 @@ class ClusterFeed:
         self._places |= dict.fromkeys((channel.encode() for channel in channels), partition)
         self._beats[heartbeat.encode()] = partition
         self._settle()
+        if partition.ear is None:
+            self.doubt()  # who looked last may have found nobody, and looks no more
         return partition
 
     def _settle(self) -> None:
