@@ -15,8 +15,8 @@ from gifting.ledger.embedded.node import Node
 from tests.support.dialling import until
 
 BASES = [f"x:{{{tag}}}" for tag in tags(16)]
-SILENCE = 0.4
-"""Seconds after which a connection that brings nothing is given up."""
+SILENCE = 1.2
+"""Seconds after which a connection that brings nothing is given up; a busy machine must not be taken for that."""
 
 
 class ClusterEars:
