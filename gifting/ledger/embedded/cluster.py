@@ -74,13 +74,22 @@ class EmbeddedCluster:
         self._binary = self._binary or await asyncio.to_thread(find_binary)
         try:
             count = self._masters * (1 + self._replicas)
-            every = await asyncio.gather(*(self._start_new() for _ in range(count)))
+            every = await self._start_all(count)
             self.nodes = {node.id: node for node in every}
             await form(every[: self._masters], every[self._masters :])
         except BaseException:
             await self.stop()
             raise
         return self.url
+
+    async def _start_all(self, count: int) -> list[Node]:
+        """All have started or failed when this ends: who stops them then leaves none behind."""
+        every: list[Node] = []
+        for started in await asyncio.gather(*(self._start_new() for _ in range(count)), return_exceptions=True):
+            if isinstance(started, BaseException):
+                raise started
+            every.append(started)
+        return every
 
     async def stop(self) -> None:
         """End all nodes; their files stay. May be called again."""
