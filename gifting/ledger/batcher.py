@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 from gifting import errors
 from gifting.config import Settings
 from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, refuse
-from gifting.ledger.commit_call import CommitCalls
+from gifting.ledger.commit_call import CommitCalls, commit_options
 from gifting.ledger.commit_keys import Spot
 from gifting.ledger.connector import Connector
 from gifting.ledger.flights import Flights
 from gifting.ledger.queue import Queue
-from gifting.model.packing import pack
 from gifting.model.values import Done
 
 
@@ -48,14 +48,8 @@ class Batcher:
         self._rest = settings.batch_pause
         self._timeout = settings.ledger_timeout
         self._connector = connector
-        self._options = (
-            round(settings.dedupe_window * 1000),
-            round(settings.key_lead * 1000),
-            round(settings.streak_window * 1000),
-            *settings.diamond_rate(),
-            settings.log_keep,
-        )
-        self._calls = CommitCalls(chain, pack((*self._options, 0)), now)
+        self._options = partial(commit_options, settings)
+        self._calls = CommitCalls(chain, self._options(0), now)
         self._flights = Flights(connector, self._calls, halted, self._landed)
         self._queue = Queue(settings.batch_queue, settings.free_queue)
         self._closed: Callable[[], errors.GiftingError] | None = None
@@ -71,7 +65,7 @@ class Batcher:
 
     def use_commission(self, commission: int) -> None:
         """What is taken off for hosts who have no commission of their own, in basis points, from the next call on."""
-        self._calls.use(pack((*self._options, commission)))
+        self._calls.use(self._options(commission))
 
     @property
     def queued(self) -> int:

@@ -7,9 +7,11 @@ from functools import lru_cache
 from secrets import token_hex
 from typing import Final
 
+from gifting.config import Settings
 from gifting.ledger import scripts
 from gifting.ledger.commit import PendingCommit, pack_batch
 from gifting.ledger.resp import bulk
+from gifting.model.packing import pack
 
 NOT_IN_TURN: Final = b""
 """The reply to a call that has not run because the one before it has not."""
@@ -20,6 +22,13 @@ _NONE: Final = bulk(b"")
 _ARGUMENTS: Final = 9
 """The time, the options, five of the batch, and the numbers of the call before it and its own."""
 _BATCH: Final = 5 * b"$%d\r\n%b\r\n"
+
+
+def commit_options(settings: Settings, commission: int) -> bytes:
+    """What the script takes of the settings; ``commission`` of hosts who have none of their own, in basis points."""
+    windows = (settings.dedupe_window, settings.key_lead, settings.streak_window)
+    in_ms = (round(seconds * 1000) for seconds in windows)
+    return pack((*in_ms, *settings.diamond_rate(), settings.log_keep, commission))
 
 
 class CommitCalls:

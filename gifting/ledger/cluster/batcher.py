@@ -25,9 +25,9 @@ from gifting.ledger.cluster.parcels import Counts, Parcel
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.cluster.way import Way
 from gifting.ledger.commit import PendingCommit
+from gifting.ledger.commit_call import commit_options
 from gifting.ledger.commit_keys import Spot
 from gifting.ledger.keys import Keys
-from gifting.model.packing import pack
 from gifting.model.values import Done, Outcome
 
 log = logging.getLogger(__name__)
@@ -94,16 +94,7 @@ class ClusterBatcher:
             debit_calls.use(debit_options(settings, commission, number))
         for credit_calls in self.credit_calls:
             credit_calls.use(credit_options(settings, commission))
-        free = pack(
-            (
-                round(settings.dedupe_window * 1000),
-                round(settings.key_lead * 1000),
-                round(settings.streak_window * 1000),
-                *settings.diamond_rate(),
-                settings.log_keep,
-                commission,
-            )
-        )
+        free = commit_options(settings, commission)
         for lane in self._frees:
             lane.use(free)
 
