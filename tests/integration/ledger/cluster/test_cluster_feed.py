@@ -98,7 +98,7 @@ async def test_a_failover_is_followed_and_its_rooms_look_into_their_logs(cluster
             await cluster.promote(replica.id, "TAKEOVER" if how == "takeover" else "")
         await until(lambda: its <= set(ears.resynced))
         async with asyncio.timeout(10):
-            while await cluster.owner(slot_of(BASE)) is not replica:
+            while replica not in await cluster.masters():
                 await asyncio.sleep(0.01)
         await until(lambda: ears.feed.healthy)
         for base in its:
