@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.chaos.control import lose
-from benchmarks.chaos.run import Options, Result, run
+from benchmarks.chaos.run import run
+from benchmarks.chaos.shape import Options, Result
 
 
 def table(results: Sequence[Result]) -> Table:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from benchmarks.chaos.run import Options, Result, run
+from benchmarks.chaos.run import run
+from benchmarks.chaos.shape import Options, Result
 
 CUT_KIND: Final = "replication cut, then master killed"
 TIMES: Final = 3

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import secrets
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from benchmarks.chaos.books import Verdict, check_seen, judge
+from benchmarks.chaos.books import check_seen, judge
 from benchmarks.chaos.faults import Breakage, Kind
 from benchmarks.chaos.giver import Gift, Giver
+from benchmarks.chaos.proof import prove
 from benchmarks.chaos.reading import read_books, read_fenced
+from benchmarks.chaos.shape import Options, Result
 from benchmarks.chaos.watcher import Watcher
 from gifting.bench.options import BenchOptions
 from gifting.bench.run import GRANT
@@ -37,61 +36,8 @@ WELL_WITHIN_S: Final = 30.0
 KNOWN_WITHIN_S: Final = 60.0
 """After the load it must be known of each gift within so many seconds what became of it."""
 
-AUDIT_WITHIN_S: Final = 300.0
 POLL_S: Final = 0.02
 PREFIX: Final = "gifting"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """A run's shape; ``rate`` in gifts/s of all senders, ``node_timeout`` in seconds, ``engine``: a redis-server."""
-
-    seed: int
-    faults: int = 100
-    masters: int = 3
-    replicas: int = 1
-    gateways: int = 2
-    senders: int = 24
-    watchers: int = 8
-    rooms: int = 6
-    rate: float = 60.0
-    partitions: int = 16
-    node_timeout: float = 1.0
-    engine: str = ""
-    durability: str = "replica"
-    patience: float = 30.0
-    """Seconds after the load in which all is credited, and all viewers have the last event."""
-    min_replicas: int = 1
-    """``min-replicas-to-write``: with 0 nothing but WAIT keeps an ack from what no replica has. A node of ours does
-    not start on such a cluster: so it is set before each fault, and none may restart a node of ours."""
-    only: str = ""
-
-
-@dataclass(slots=True)
-class Result:
-    """What happened, and whether everything holds. Times are seconds."""
-
-    options: Options
-    engine: str = ""
-    seconds: float = 0.0
-    gifts: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, list[float]] = field(default_factory=dict)
-    """Of each kind, how long it took from its end until every node acked again."""
-    deaths: list[float] = field(default_factory=list)
-    """From each master's death to the first ack of a gift whose sender was its."""
-    events: int = 0
-    gaps: int = 0
-    fenced: int = 0
-    verdict: Verdict = field(default_factory=Verdict)
-
-    @property
-    def total(self) -> int:
-        return sum(map(len, self.faults.values()))
-
-    def told(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self) | {"total": self.total}
 
 
 Show = Callable[[str], None]
@@ -280,7 +226,8 @@ class Run:
         result.fenced = await read_fenced(self._cluster, self._keys.bases)
         result.engine = await _version(self._cluster)
         result.deaths = [took for death in self._deaths if (took := self._first_ack(*death)) is not None]
-        await self._prove()
+        if wrong := await prove(self._cluster.url):
+            found.problems.append(wrong)
         for number, gateway in enumerate(self._gateways):
             if "Traceback " in (text := gateway.log_text()):
                 found.problems.append(f"Node {number} logged {text[text.index('Traceback ') :][:1500]}")
@@ -288,26 +235,6 @@ class Run:
     def _first_ack(self, died: float, partitions: frozenset[str]) -> float | None:
         times = [acked - died for acked, sent, base in self._acks if sent > died and base in partitions]
         return min(times, default=None)
-
-    async def _prove(self) -> None:
-        """``gifting audit``, as an operator would."""
-        words = ("-m", "gifting", "audit", "--json", "--redis", self._cluster.url)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        try:
-            async with asyncio.timeout(AUDIT_WITHIN_S):
-                output, error = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            self._result.verdict.problems.append("gifting audit did not end")
-            return
-        if process.returncode:
-            said = (output + error).decode(errors="replace").strip()[-2000:]
-            self._result.verdict.problems.append(f"gifting audit ended with {process.returncode}: {said}")
-        elif under_way := (json.loads(output)["crossed"] or {}).get("gifts"):
-            self._result.verdict.problems.append(f"{under_way} gifts are in outboxes still.")
 
 
 def _settings(options: Options) -> dict[str, str]:

@@ -10,7 +10,8 @@ import pytest
 from benchmarks.chaos.books import Books, Verdict, check_seen, judge
 from benchmarks.chaos.control import lose
 from benchmarks.chaos.giver import Gift, Giver, _may_ask_again
-from benchmarks.chaos.run import Options, run
+from benchmarks.chaos.run import run
+from benchmarks.chaos.shape import Options
 from benchmarks.chaos.watcher import Watcher
 from gifting.ledger.entries import Credit, Debit
 from gifting.load.sender import Reply, _Error
