@@ -122,11 +122,16 @@ TABLE = (
     Row("gifting_deliveries", COUNTER, "Events, per subscriber.", lambda p: p.hub.counters.events),
     Row("gifting_gaps", COUNTER, "Times that a log no longer had it all.", lambda p: p.hub.counters.gaps),
     Row("gifting_catching_up", GAUGE, "Connections that wait for a replay.", lambda p: len(p.hub.replays)),
-    Row("gifting_ledger_items", COUNTER, "Gifts and events committed.", lambda p: p.ledger.batcher.items),
-    Row("gifting_ledger_batches", COUNTER, "Ledger calls.", lambda p: p.ledger.batcher.batches),
+    Row("gifting_ledger_items", COUNTER, "Gifts and events committed.", lambda p: p.ledger.batcher.counts.items),
+    Row("gifting_ledger_batches", COUNTER, "Ledger calls.", lambda p: p.ledger.batcher.counts.batches),
     Row("gifting_ledger_queue", GAUGE, "Gifts waiting for the ledger.", lambda p: p.ledger.batcher.queued),
-    Row("gifting_ack_seconds", HISTOGRAM, "A gift or event, from queued until told.", lambda p: p.ledger.batcher.acks),
-    Row("gifting_commit_seconds", HISTOGRAM, "A ledger call, until answered.", lambda p: p.ledger.batcher.took),
+    Row(
+        "gifting_ack_seconds",
+        HISTOGRAM,
+        "A gift or event, from queued until told.",
+        lambda p: p.ledger.batcher.counts.acks,
+    ),
+    Row("gifting_commit_seconds", HISTOGRAM, "A ledger call, until answered.", lambda p: p.ledger.batcher.counts.took),
     Row(
         "gifting_delivery_seconds", HISTOGRAM, "Feed to socket, per reader.", lambda p: p.hub.counters.delivery, "lane"
     ),

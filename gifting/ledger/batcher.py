@@ -15,7 +15,6 @@ from time import monotonic
 
 from gifting import errors
 from gifting.config import Settings
-from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, refuse
 from gifting.ledger.commit_call import CommitCalls, commit_options
 from gifting.ledger.commit_keys import Spot
@@ -51,6 +50,7 @@ class Batcher:
         self._options = partial(commit_options, settings)
         self._calls = CommitCalls(chain, self._options(0), now)
         self._flights = Flights(connector, self._calls, halted, self._landed)
+        self.counts = self._flights.counts
         self._queue = Queue(settings.batch_queue, settings.free_queue)
         self._closed: Callable[[], errors.GiftingError] | None = None
         self._idle = asyncio.Event()
@@ -70,26 +70,6 @@ class Batcher:
     @property
     def queued(self) -> int:
         return self._queue.size
-
-    @property
-    def batches(self) -> int:
-        """Calls that were answered."""
-        return self._flights.batches
-
-    @property
-    def took(self) -> Histogram:
-        """Calls, from written until answered."""
-        return self._flights.took
-
-    @property
-    def acks(self) -> Histogram:
-        """What was committed or refused by the script, from queued until told."""
-        return self._flights.acks
-
-    @property
-    def items(self) -> int:
-        """What was committed or refused by the script."""
-        return self._flights.items
 
     def submit(
         self,

@@ -16,10 +16,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gifting import errors
-from gifting.histogram import Histogram
 from gifting.ledger.commit import PendingCommit, abandon, deliver, read_replies, refuse
 from gifting.ledger.commit_call import NOT_IN_TURN, CommitCalls
 from gifting.ledger.connector import RETRY_PAUSE, Connector
+from gifting.ledger.counts import Counts
 from gifting.ledger.redis_errors import Fate, fate
 
 log = logging.getLogger(__name__)
@@ -56,10 +56,7 @@ class Flights:
         self.flying: deque[Flight] = deque()
         self._trouble = ""
         self.again: list[PendingCommit] = []
-        self.batches = 0
-        self.items = 0
-        self.took = Histogram()
-        self.acks = Histogram()
+        self.counts = Counts()
 
     def may_send(self) -> bool:
         """Not without a connection, nor while something is to be said again; beside a call not out of its chain."""
@@ -90,16 +87,10 @@ class Flights:
             replies = read_replies(reply, len(self.flying[0].items))
             flight = self.flying.popleft()
             deliver(flight.items, replies)
-            self._count(flight)
+            self.counts.took.observe(monotonic() - flight.written_at)
+            self.counts.note_batch(flight.items)
+            self._trouble = ""
         self._landed(0.0)
-
-    def _count(self, flight: Flight) -> None:
-        now, items = monotonic(), flight.items
-        self.took.observe(now - flight.written_at)
-        self.acks.observe_run(now - items[0].queued_at, now - items[-1].queued_at, len(items))
-        self.batches += 1
-        self.items += len(items)
-        self._trouble = ""
 
     def _fail(self, items: list[PendingCommit], error: Exception) -> float:
         """Seconds to wait before a repetition."""

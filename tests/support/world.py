@@ -69,7 +69,7 @@ class World:
         """Many gifts in one call of the script: what it says of each, and so what each is told."""
         self._need_one_call()
         outcomes: list[Any] = []
-        calls = self.ledger.batcher.batches
+        calls = self.ledger.batcher.counts.batches
         for gift in gifts:
             sender = self.sender(gift.get("user", "ann"), gift.get("terms", UNBOUND))
             room = gift.get("room", self.room)
@@ -77,7 +77,7 @@ class World:
             self.ledger.gifts.submit(sender, room, name, key, count, None, outcomes.append)
         with script_replies() as said:
             await self.ledger.batcher.drain()
-        assert self.ledger.batcher.batches == calls + 1
+        assert self.ledger.batcher.counts.batches == calls + 1
         assert [isinstance(outcome, Result) for outcome in outcomes] == [reply.status == Status.OK for reply in said]
         return said
 

@@ -13,7 +13,6 @@ from typing import Final
 
 from gifting import errors
 from gifting.config import Settings
-from gifting.histogram import Histogram
 from gifting.ledger.cluster.asked import AskedRooms
 from gifting.ledger.cluster.credit_call import CreditCalls, credit_options
 from gifting.ledger.cluster.credits import Credits
@@ -21,12 +20,13 @@ from gifting.ledger.cluster.debit_call import DebitCalls, debit_options
 from gifting.ledger.cluster.debits import Debits
 from gifting.ledger.cluster.frees import Frees
 from gifting.ledger.cluster.links import Links
-from gifting.ledger.cluster.parcels import Counts, Parcel
+from gifting.ledger.cluster.parcels import Parcel
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.cluster.way import Way
 from gifting.ledger.commit import PendingCommit
 from gifting.ledger.commit_call import commit_options
 from gifting.ledger.commit_keys import Spot
+from gifting.ledger.counts import Counts
 from gifting.ledger.keys import Keys
 from gifting.model.values import Done, Outcome
 
@@ -56,12 +56,12 @@ class ClusterBatcher:
     ) -> None:
         self._settings = settings
         self._links = links
-        self._counts = Counts(acks=Histogram())
+        self.counts = Counts(took=links.took)
         self.rooms = AskedRooms(links, settings.ledger_timeout, self._look_again)
         way = Way(
             links,
             self.rooms,
-            self._counts,
+            self.counts,
             settings.batch_max,
             settings.ledger_timeout,
             halted,
@@ -102,26 +102,6 @@ class ClusterBatcher:
     def queued(self) -> int:
         """What was taken and is not told yet."""
         return sum(self._open)
-
-    @property
-    def batches(self) -> int:
-        """Calls that were answered: of debits, and of what is free."""
-        return self._counts.batches
-
-    @property
-    def took(self) -> Histogram:
-        """Rounds of calls, from written until replicas hold them."""
-        return self._links.took
-
-    @property
-    def acks(self) -> Histogram:
-        """What was committed or refused by a script, from queued until told."""
-        return self._counts.acks
-
-    @property
-    def items(self) -> int:
-        """What was committed or refused by a script."""
-        return self._counts.items
 
     def submit(
         self,

@@ -229,15 +229,13 @@ class Debits:
             self._credit(number, parcel)
 
     def _answer(self, items: Sequence[PendingCommit], replies: Sequence[Any]) -> None:
-        counts, now = self._way.counts, monotonic()
         for item, reply in zip(items, replies, strict=True):
             how, status, seq, coins, *_ = reply
-            counts.acks.observe(now - item.queued_at)
+            self._way.counts.note(item)
             if how == DUPLICATE and status == OK and not seq:
                 tell(item, Result(True, 0, coins, 0, 0, pending=True))
             else:
                 deliver((item,), (reply,))
-        counts.items += len(items)
 
     def _parcels(self, flight: Flight, said: Debited, taken: set[int]) -> list[tuple[int, Parcel]]:
         """What the call took, by the partitions that it is for."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
 from typing import Any, Final
 
 from gifting import errors
@@ -103,15 +102,9 @@ class Frees:
                 deliver(items, replies)
             else:
                 abandon(items)
-            self._count(items)
+            self._way.counts.note_batch(items)
         self._settle()
         self._way.settled()
-
-    def _count(self, items: list[PendingCommit]) -> None:
-        counts, now = self._way.counts, monotonic()
-        counts.acks.observe_run(now - items[0].queued_at, now - items[-1].queued_at, len(items))
-        counts.batches += 1
-        counts.items += len(items)
 
     def _fail(self, items: list[PendingCommit], error: Exception) -> None:
         became = fate(error)

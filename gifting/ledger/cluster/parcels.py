@@ -6,29 +6,20 @@ Each is told once: as credited, or, where that takes longer than :data:`PENDING_
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import Final
 
 from msgspec import Struct
 
 from gifting import errors
-from gifting.histogram import Histogram
 from gifting.ledger.cluster.credit_call import Blob
 from gifting.ledger.cluster.debit_call import Completion
 from gifting.ledger.cluster.fields import key_of
 from gifting.ledger.commit import PendingCommit, tell
+from gifting.ledger.counts import Counts
 from gifting.model.values import Result
 
 PENDING_AFTER: Final = 1.0
 """Seconds after a gift's debit until its sender is told that it is pending."""
-
-
-class Counts(Struct):
-    """What a batcher counts: calls that were answered, what these decided, and how long that took, in seconds."""
-
-    batches: int = 0
-    items: int = 0
-    acks: Histogram = Histogram()
 
 
 class Paid(Struct):
@@ -84,6 +75,5 @@ class Parcel(Struct, eq=False):
     def _tell(self, paid: Paid, outcome: Result | errors.GiftingError, counts: Counts) -> None:
         if not paid.told:
             paid.told = True
-            counts.acks.observe(monotonic() - paid.item.queued_at)
-            counts.items += 1
+            counts.note(paid.item)
             tell(paid.item, outcome)

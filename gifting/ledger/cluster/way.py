@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from gifting.ledger.cluster.asked import AskedRooms
 from gifting.ledger.cluster.links import Links
-from gifting.ledger.cluster.parcels import Counts
+from gifting.ledger.counts import Counts
 
 
 class Way(Struct, frozen=True):

@@ -78,4 +78,4 @@ async def test_a_full_batch_over_many_partitions(world: World) -> None:
     assert [result.coins for result in results] == list(range(999, 743, -1))
     for number, room in enumerate(rooms):
         assert [event["seq"] for event in await world.log(room)] == list(range(1, 14 if number < 16 else 13))
-    assert world.ledger.batcher.items == 256
+    assert world.ledger.batcher.counts.items == 256

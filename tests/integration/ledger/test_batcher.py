@@ -28,7 +28,7 @@ async def test_what_one_sends_is_committed_in_that_order(redis_client: Any, redi
     async with till_at(redis_url) as till:
         till.send(GIFTS)
         await till.check(redis_client)
-        assert till.ledger.batcher.batches < GIFTS / BATCH + FLIGHTS_MAX + 1, "full batches"
+        assert till.ledger.batcher.counts.batches < GIFTS / BATCH + FLIGHTS_MAX + 1, "full batches"
 
 
 async def test_also_where_redis_forgot_the_script(redis_client: Any, redis_url: str) -> None:
@@ -218,16 +218,16 @@ def test_a_reply_that_is_none_is_noticed(reply: Any) -> None:
 async def test_a_pause_after_a_call_that_is_not_full(redis_client: Any, redis_url: str) -> None:
     async with till_at(redis_url, batch_pause=0.02) as till:
         batcher = till.ledger.batcher
-        calls = batcher.batches
+        calls = batcher.counts.batches
         began = time.monotonic()
         for told in range(2, 40):  # each as soon as the one before was told: a call each, a pause apart
             till.send(1)
             await till.until(told)
         assert time.monotonic() - began > 37 * 0.019
-        assert batcher.batches == calls + 38
+        assert batcher.counts.batches == calls + 38
         till.send(GIFTS)
         await till.check(redis_client)
-        assert batcher.batches < calls + 38 + GIFTS / BATCH + 2 * FLIGHTS_MAX, "full batches wait for nothing"
+        assert batcher.counts.batches < calls + 38 + GIFTS / BATCH + 2 * FLIGHTS_MAX, "full batches wait for nothing"
 
 
 @pytest.mark.parametrize("pause", [0.0001, 0.001, 0.0033, 0.01])

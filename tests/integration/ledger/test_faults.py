@@ -180,10 +180,10 @@ async def test_a_full_batch_does_not_wait_for_the_call_before_it(redis_url: str,
     async with ledger_at(redis_url, batch_max=4) as ledger:
         room, (sender, *_) = await set_up(ledger)
         for gifts, calls in ((8, 2), (3, 1), (10, 3)):
-            before = ledger.batcher.batches
+            before = ledger.batcher.counts.batches
             results = await asyncio.gather(*(ledger.gifts.send(sender, room, "spark", new_key()) for _ in range(gifts)))
             await ledger.batcher.drain()
-            assert ledger.batcher.batches - before == calls
+            assert ledger.batcher.counts.batches - before == calls
             assert len({result.seq for result in results}) == gifts
 
 

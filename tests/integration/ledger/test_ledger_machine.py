@@ -351,10 +351,10 @@ class LedgerMachine(RuleBasedStateMachine):
         group = data.draw(st.sampled_from(self.groups))
         batch = [self.draw_item(data, group) for _ in range(size)]
         expected = [self.expect(item) for item in batch]
-        calls = self.ledger.batcher.batches
+        calls = self.ledger.batcher.counts.batches
         with script_replies() as said:
             outcomes = self.run(self.submit(batch))
-        assert self.ledger.batcher.batches == calls + 1
+        assert self.ledger.batcher.counts.batches == calls + 1
         assert list(map(as_reply, said)) == expected
         assert list(map(told, outcomes)) == list(map(told, expected))
 

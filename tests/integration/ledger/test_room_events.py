@@ -148,7 +148,7 @@ async def test_what_a_call_logs_is_cut_into_batches_of_a_bounded_size(redis_clie
         for gift in ("spark", "skateboard") * 256:
             world.ledger.gifts.submit(world.sender("ann"), world.room, gift, world.key(), 1, message, lambda _: None)
         await world.ledger.batcher.drain()
-        assert world.ledger.batcher.batches == 1
+        assert world.ledger.batcher.counts.batches == 1
         log = world.ledger.keys.log("host", "r1")
         sizes = [len(fields[b"b"]) for _, fields in await world.redis.xrange(log)]
         assert len(sizes) > 5
