@@ -7,6 +7,7 @@ import random
 import secrets
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -76,6 +77,7 @@ class Run:
         self._result = Result(options)
         self._acks: list[tuple[float, float, str]] = []
         self._deaths: list[tuple[float, frozenset[str]]] = []
+        self._well: list[tuple[float, str]] = []
         self._over = self._gone = False
         targets = [gateway.target for gateway in gateways]
         pause = options.senders / options.rate
@@ -147,6 +149,7 @@ class Run:
                 break
             await self._recover(kind.name)
             well = self._result.faults[kind.name][-1]
+            self._well.append((time.monotonic(), kind.name))
             self._show(f"{self._result.total:4}  {kind.name}: {broke:.1f} s, well in {well:.1f} s")
             for watcher in self._watchers:
                 if self._chance.random() < 0.05:
@@ -217,6 +220,8 @@ class Run:
         for watcher in self._watchers:
             found.blame("events out of order", watcher.complaints)
             check_seen(found, watcher.room, watcher.seen, books)
+        lost = Counter(self._fault_after(gift) for gift in gifts if gift.accepted and gift.id not in books.debits)
+        found.problems += [f"{count} of the acked gifts were lost to: {name}" for name, count in lost.items()]
         result.verdict, result.gifts = found, len(gifts)
         for gift in gifts:
             if gift.refused:
@@ -231,6 +236,10 @@ class Run:
         for number, gateway in enumerate(self._gateways):
             if "Traceback " in (text := gateway.log_text()):
                 found.problems.append(f"Node {number} logged {text[text.index('Traceback ') :][:1500]}")
+
+    def _fault_after(self, gift: Gift) -> str:
+        """The first that was over after a gift was acked: what took its debit away, if anything did."""
+        return next((name for well, name in self._well if well > gift.accepted), "nothing that was done")
 
     def _first_ack(self, died: float, partitions: frozenset[str]) -> float | None:
         times = [acked - died for acked, sent, base in self._acks if sent > died and base in partitions]
