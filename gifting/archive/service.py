@@ -54,7 +54,7 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
         keys = await _books(redis, settings, stop, patient)
         if keys is None:
             return
-        holding = confirmation(redis, keys, settings.replicas_waited)
+        holding = confirmation(redis, keys, settings.replicas_waited, every=settings.every_replica)
         sealer = Sealer(redis, keys, store, find_signer(settings.seal_key_path), SealFile(settings.seals_path))
         log.info("the books are archived in %s", make_url(archive).render_as_string(hide_password=True))
         try:

@@ -23,9 +23,12 @@ _WORDS: Final = {
     "log_format": ("text", "json"),
     "log_level": ("debug", "info", "warning", "error"),
     "reversal_loss": ("creator", "platform"),
-    "durability": ("replica", "disk", "managed"),
+    "durability": ("replica", "every-replica", "disk", "managed"),
 }
 """Settings that are one of these."""
+
+REPLICATED: Final = ("replica", "every-replica")
+"""Durabilities with which a replica is waited for."""
 
 _CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
 
@@ -67,8 +70,13 @@ class Settings(
 
     @property
     def replicas_waited(self) -> int:
-        """Replicas that must have a write, on a cluster, before it counts as done; 0 where none is waited for."""
-        return int(self.durability == "replica")
+        """Replicas that must have a write, on a cluster, at least, before it counts as done; 0: none is waited for."""
+        return int(self.durability in REPLICATED)
+
+    @property
+    def every_replica(self) -> bool:
+        """Whether it must be all of its master's."""
+        return self.durability == "every-replica"
 
     def diamond_rate(self) -> tuple[int, int]:
         """Milli-diamonds per coin as (numerator, denominator)."""

@@ -19,8 +19,9 @@ class Storage:
     )
     durability: str = setting(
         "replica",
-        "When a Redis Cluster has written: replica, once it is on its master's disk and a replica has it; disk, on the "
-        "disk only: a failover may lose what was acknowledged; managed, when the service says so (MemoryDB).",
+        "When a Redis Cluster has written: replica, once it is on its master's disk and a replica has it; "
+        "every-replica, once all its replicas have it, those too that are down; disk, on the disk only: a failover may "
+        "lose what was acknowledged; managed, when the service says so (MemoryDB).",
     )
     allow_unsafe_redis: bool = setting(
         False, "Run on a Redis whose settings can lose acknowledged gifts, or that does not tell them; only warn."

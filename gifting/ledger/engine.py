@@ -11,6 +11,7 @@ from gifting.health import Health
 from gifting.ledger.address import Address
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.cluster.address import ClusterAddress, is_cluster
+from gifting.ledger.cluster.awaited import awaited
 from gifting.ledger.cluster.batcher import ClusterBatcher
 from gifting.ledger.cluster.birth import bear, require_born
 from gifting.ledger.cluster.checks import Checks
@@ -87,17 +88,17 @@ class ClusterEngine:
     def __init__(self, url: str, settings: Settings) -> None:
         self._settings = settings
         self.keys = Keys(settings.key_prefix, settings.partitions, tags(settings.partitions))
-        replicas = settings.replicas_waited
         self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
         self.address = ClusterAddress(url)
         self.map = self.redis.router.map
-        self.redis.router.replicas = replicas
-        pace = Pace(settings.batch_pause or LINK_PAUSE, replicas, settings.ledger_timeout)
+        held_by = awaited(settings.replicas_waited, settings.every_replica, self.map)
+        self.redis.router.awaited = held_by
+        pace = Pace(settings.batch_pause or LINK_PAUSE, held_by, settings.ledger_timeout)
         self.links = Links(self.map, self.address, pace)
         self._batcher: ClusterBatcher | None = None
         self.relay = Relay(self.redis, self.keys)
         probes = tuple(f"{base}:waited" for base in self.keys.bases)
-        self.checks = Checks(self.map, self.redis.router.ask, probes, settings)
+        self.checks = Checks(self.map, self.redis.router.ask, probes, settings, held_by)
 
     def batcher(self, now: Callable[[], str], halted: Callable[[str], None]) -> AnyBatcher:
         """As :meth:`OneRedis.batcher`."""

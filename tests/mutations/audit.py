@@ -104,8 +104,10 @@ MUTANTS = (
     *of(
         "gifting/ledger/cluster/confirmed.py",
         "cluster/confirmed",
-        ("if self._replicas and found < needed:", "if False:"),
-        ("if (more := max(online, self._replicas)) > count:", "if (more := count) > count:"),
+        ("        if lacks:\n            raise", "        if False:\n            raise"),
+        ("        if lacks:  # now it is known how many there are\n", "        if False:\n"),
+        ("Every(router.map, listed=every) if replicas", "Every(router.map, listed=True) if replicas"),
+        ("Every(router.map, listed=every) if replicas", "Every(router.map, listed=False) if replicas"),
         ("if self._lineages.get(base) != lineage]", "if not lineage]"),
     ),
 )

@@ -31,7 +31,10 @@ MUTANTS = (
         ("if not self._taken(error)]", "if True]"),
         ("        if not refused and not survey.silent:\n", "        if not refused:\n"),
         ('[("SET", key, b"", "EX", PROBE_KEPT), ', '[("PING",), '),
-        ('return "" if found >= wanted', 'return "" if found >= 0'),
+        (
+            "isinstance(written, Exception) else self._awaited.lacks(master, said)",
+            'isinstance(written, Exception) else ""',
+        ),
         ("{node for each in self._seen.ranges for node in each.replicas}", "set[Node]()"),
         ('if risks else health.mend("redis")', "if risks else None"),
         ("if weak else health.recover(PART)", "if weak else None"),

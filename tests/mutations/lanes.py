@@ -8,12 +8,24 @@ MUTANTS = (
     *of(
         "gifting/ledger/cluster/link.py",
         "links",
-        ("held = isinstance(replicas, int) and replicas >= self._pace.replicas", "held = True"),
+        ("held = not self._pace.awaited.lacks(self._node, replies[len(calls) :])", "held = True"),
         ("            self._resting = self._loop.call_later(self._pace.pause, self._rested)\n", "            pass\n"),
         (
             "        self._round = Round(self.give_back(), [], monotonic())\n",
             "        self._round = Round([self._ready.pop()], [], monotonic())\n",
         ),
+    ),
+    *of(
+        "gifting/ledger/cluster/awaited.py",
+        "cluster/awaited",
+        ("if silent := sorted(listed - following):", "if False:"),
+        ("found >= len(following)", "found >= len(listed)"),
+        ("        if not listed:\n", "        if False:\n"),
+        ('if about.get("state") == "online":', "if True:"),
+        ("max(len(following), len(listed))", "len(listed)"),
+        ("max(len(following), len(listed))", "len(following)"),
+        ("if isinstance(each, Exception):", "if False:"),
+        ("            if found < self._count:\n", "            if False:\n"),
     ),
     *of(
         "gifting/ledger/cluster/links.py",

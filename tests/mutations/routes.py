@@ -52,10 +52,10 @@ MUTANTS = (
         "gifting/ledger/cluster/router.py",
         "cluster/failover cluster/moving_slots",
         (
-            '            words.append(("WAIT", self.replicas, round(WAIT_SHARE * 1000 * self._timeout)))\n',
+            "            words += self.awaited.asks(node, round(WAIT_SHARE * 1000 * self._timeout))\n",
             '            words.append(("ECHO", 1))\n',
         ),
-        ("replies[-1] >= self.replicas", "replies[-1] >= 0"),
+        ("waits and not self.awaited.lacks(node, replies[before:])", "waits"),
         ("            await self._look_again([turned.error for turned in away])\n", "            break\n"),
         (
             "            if isinstance(error, AuthenticationError) and not self.map.topology.ranges:\n                raise",

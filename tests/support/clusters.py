@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gifting.ledger.cluster.address import ClusterAddress
+from gifting.ledger.cluster.awaited import awaited
 from gifting.ledger.cluster.link import Call, Pace, Query
 from gifting.ledger.cluster.links import Links
 from gifting.ledger.cluster.map import Map
@@ -63,11 +64,13 @@ class Linked:
 
 
 @asynccontextmanager
-async def linked(url: str, *, pause: float = 0.0, replicas: int = 1, timeout: float = 5.0) -> AsyncIterator[Linked]:
+async def linked(
+    url: str, *, pause: float = 0.0, replicas: int = 1, every: bool = False, timeout: float = 5.0
+) -> AsyncIterator[Linked]:
     address = ClusterAddress(url)
     map_ = Map(address)
     await map_.refresh()
-    links = Links(map_, address, Pace(pause, replicas, timeout))
+    links = Links(map_, address, Pace(pause, awaited(replicas, every, map_), timeout))
     running = asyncio.create_task(links.run())
     try:
         yield Linked(links, timeout)

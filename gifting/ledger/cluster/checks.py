@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from gifting.config import Settings
 from gifting.errors import ClusterUnconfirmed, UnfitCluster
 from gifting.health import Health
+from gifting.ledger.cluster.awaited import Awaited
 from gifting.ledger.cluster.exchange import FAILURES
 from gifting.ledger.cluster.faults import alone, find_faults, find_losses, find_weaknesses, name
 from gifting.ledger.cluster.slots import slot_of
@@ -41,7 +42,7 @@ class Watched(Protocol):
 
 
 class Checks:
-    """``probes`` are keys that may be written to, one in each partition.
+    """``probes`` are keys that may be written to, one in each partition, ``awaited`` who must have what is written.
 
     Attributes:
         alone: masters without a replica that is up, when it was last looked.
@@ -49,11 +50,14 @@ class Checks:
         failovers: replicas that became masters while this process ran.
     """
 
-    def __init__(self, cluster: Watched, ask: Ask, probes: tuple[str, ...], settings: Settings) -> None:
+    def __init__(
+        self, cluster: Watched, ask: Ask, probes: tuple[str, ...], settings: Settings, awaited: Awaited
+    ) -> None:
         self._cluster = cluster
         self._ask = ask
         self._probes = probes
         self._settings = settings
+        self._awaited = awaited
         self._seen: Topology | None = None
         self.alone = self.silent = self.failovers = 0
 
@@ -127,25 +131,25 @@ class Checks:
         return survey
 
     async def _probe(self, survey: Survey) -> list[UnfitCluster]:
-        """A write to each master that has partitions, and whether as many replicas have it as a gift waits for."""
-        wanted = self._settings.replicas_waited
+        """A write to each master that has partitions, and whether those replicas have it that a gift waits for."""
         keys = {survey.topology.master_of(slot_of(key)): key for key in reversed(self._probes)}
         masters = [master for master in keys if master is not None and survey.topology.replicas_of(master)]
-        if not wanted:
+        if not self._awaited.any:
             return []
-        told = await asyncio.gather(*(self._write(master, keys[master], wanted) for master in masters))
+        told = await asyncio.gather(*(self._write(master, keys[master]) for master in masters))
         failed = [f"{master} ({why})" for master, why in zip(masters, told, strict=True) if why]
+        wanted = "every" if self._settings.every_replica else "1"
         said = f"What is written is not with {wanted} replica within {PROBE_TIMEOUT / 1000:.0f} s: {{}}."
         return [ClusterUnconfirmed(said.format(name(failed)))] if failed else []
 
-    async def _write(self, master: Node, key: str, wanted: int) -> str:
-        """Why a write was not confirmed; '' if it was."""
+    async def _write(self, master: Node, key: str) -> str:
+        """Why a write was not confirmed; '' if it was. At the second try it is known how many there are."""
+        return await self._try(master, key) and await self._try(master, key)
+
+    async def _try(self, master: Node, key: str) -> str:
+        asks = self._awaited.asks(master, PROBE_TIMEOUT)
         try:
-            replies = await self._ask(master, [("SET", key, b"", "EX", PROBE_KEPT), ("WAIT", wanted, PROBE_TIMEOUT)])
+            written, *said = await self._ask(master, [("SET", key, b"", "EX", PROBE_KEPT), *asks])
         except FAILURES as error:
             return str(error) or repr(error)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                return str(reply)
-        _, found = replies
-        return "" if found >= wanted else f"{found} have it"
+        return str(written) if isinstance(written, Exception) else self._awaited.lacks(master, said)

@@ -34,7 +34,7 @@ class ClusterRedis(AsyncCoreCommands):
         self.router = Router(url, timeout)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        request = Request((say(args),), transaction=False, confirmed=self.router.replicas > 0)
+        request = Request((say(args),), transaction=False, confirmed=self.router.awaited.any)
         ((reply,),) = await self.router.say([request])
         if isinstance(reply, Exception):
             raise reply
@@ -68,7 +68,8 @@ class ClusterRedis(AsyncCoreCommands):
     async def flushall(self) -> bool:  # type: ignore[override]
         """Returns when the replicas are empty too."""
         for node in await self.router.each("FLUSHALL"):
-            await self.router.at(node, "WAIT", self.router.replicas, 0)
+            for words in self.router.awaited.asks(node, 0):
+                await self.router.at(node, *words)
         return True
 
     async def flushdb(self) -> bool:  # type: ignore[override]

@@ -1,8 +1,9 @@
 """Whether what was read of a cluster would be there if its master were lost now.
 
 After the reading each master gets a write, and is asked to wait until its replicas have that: then they have all that
-was before it. As many are waited for as follow the master now, since any of them may take over, and one at least. Where
-the replication id is not what it was before the reading, another history may have been read.
+was before it. As many are waited for as follow the master now, since any of them may take over, and one at least; where
+every replica must have what is written, for those too that are listed and do not follow. Where the replication id is
+not what it was before the reading, another history may have been read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
+from gifting.ledger.cluster.awaited import AtLeast, Awaited, Every
 from gifting.ledger.cluster.client import ClusterRedis
 from gifting.ledger.cluster.router import Router
 from gifting.ledger.cluster.slots import slot_of
@@ -30,22 +32,20 @@ PATIENCE, PAUSE = 10.0, 0.1
 """Seconds in which a failover should be over, and between two tries."""
 
 _ID: Final = re.compile(r"^master_replid:(\w+)", re.MULTILINE)
-_ONLINE: Final = re.compile(r"^slave\d+:.*state=online", re.MULTILINE)
 
 
-def confirmation(redis: Any, keys: Keys, replicas: int) -> Confirmation:
+def confirmation(redis: Any, keys: Keys, replicas: int, *, every: bool = False) -> Confirmation:
     """Of what ``redis``, one or a cluster, has; ``replicas``: how many must have what is written at least."""
-    return Confirmed(redis.router, keys.bases, replicas) if isinstance(redis, ClusterRedis) else ONE_REDIS
+    return Confirmed(redis.router, keys.bases, replicas, every) if isinstance(redis, ClusterRedis) else ONE_REDIS
 
 
 class Confirmed:
     """Of the partitions ``bases``; ``replicas`` 0: masters are trusted, and only asked whether they are the same."""
 
-    def __init__(self, router: Router, bases: Sequence[str], replicas: int) -> None:
+    def __init__(self, router: Router, bases: Sequence[str], replicas: int, every: bool = False) -> None:
         self._router = router
         self._bases = bases
-        self._replicas = replicas
-        self._counts: dict[Node, int] = {}
+        self._awaited: Awaited = Every(router.map, listed=every) if replicas else AtLeast(0)
         self._lineages: dict[str, str] = {}
         self._lost = True
         """Whether it must be asked again where partitions are."""
@@ -82,22 +82,20 @@ class Confirmed:
 
     async def _ask_one(self, node: Node, base: str) -> str:
         """The lineage of a node, whose replicas have what it has."""
-        count = self._counts.get(node, self._replicas)
-        found, lineage, online = await self._wait(node, base, count)
-        if (more := max(online, self._replicas)) > count:
-            found, lineage, online = await self._wait(node, base, more)
-        self._counts[node] = needed = max(online, self._replicas)
-        if self._replicas and found < needed:
-            raise Unsettled(f"{found} of {needed} replicas of {node} have what was read.")
+        lineage, lacks = await self._wait(node, base)
+        if lacks:  # now it is known how many there are
+            lineage, lacks = await self._wait(node, base)
+        if lacks:
+            raise Unsettled(f"What was read of {node} may be lost: {lacks}.")
         return lineage
 
-    async def _wait(self, node: Node, base: str, count: int) -> tuple[int, str, int]:
-        """How many replicas have what the node has, its lineage, and how many follow it now."""
-        waiting: list[Words] = [("SET", f"{base}:waited", ""), ("WAIT", count, WAIT)] if self._replicas else []
-        replies = await self._router.ask(node, [*waiting, ("INFO", "replication")])
+    async def _wait(self, node: Node, base: str) -> tuple[str, str]:
+        """The lineage of a node, and why its replicas have not got what it has; '' if they have."""
+        asks = self._awaited.asks(node, WAIT)
+        waiting: list[Words] = [("SET", f"{base}:waited", ""), *asks] if asks else []
+        *said, info = replies = await self._router.ask(node, [*waiting, ("INFO", "replication")])
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply if isinstance(reply, RedisError | OSError) else Unsettled(f"{reply!r}")
-        said, lineage = replies[-1].decode(), _ID.search(replies[-1].decode())
-        online = len(_ONLINE.findall(said)) if self._replicas else 0
-        return int(replies[-2]) if waiting else 0, lineage[1] if lineage else "", online
+        lineage = _ID.search(info.decode())
+        return lineage[1] if lineage else "", self._awaited.lacks(node, said[1:])

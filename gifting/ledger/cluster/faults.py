@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from gifting.config.settings import REPLICATED
 from gifting.errors import (
     ClusterAllOrNothing,
     ClusterAlone,
@@ -44,7 +45,7 @@ def find_faults(survey: Survey, durability: str) -> Iterator[UnfitCluster]:
     yield from _untold(survey.facts, durability)
     yield from _unsafe(survey.facts)
     yield from _all_or_nothing(survey.facts)
-    if durability == "replica":
+    if durability in REPLICATED:
         yield from _unguarded(survey.facts)
         if not survey.silent:
             yield from map(ClusterAlone, _alone(survey))

@@ -1,8 +1,8 @@
 """The link to one master: a connection over which calls go out in rounds, and are held by a replica when they end.
 
-A round is all that is ready, in one write, and behind it one ``WAIT``: it covers what was written on its connection
-before it, so that one is enough for all. The next round goes when the last has ended, and no sooner than a pause after
-it was written, so that few gifts a second share a master's fsync and its replica's.
+A round is all that is ready, in one write, and behind it what :class:`Awaited` asks: one ``WAIT`` covers what was
+written on its connection before it, so that it is enough for all. The next round goes when the last has ended, and no
+sooner than a pause after it was written, so that few gifts a second share a master's fsync and its replica's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from gifting.histogram import Histogram
+from gifting.ledger.cluster.awaited import Awaited
+from gifting.ledger.cluster.topology import Node
 from gifting.ledger.connector import Connector
 from gifting.ledger.resp import command
 
@@ -62,25 +64,25 @@ class Round(Struct, frozen=True):
 
 
 class Pace(Struct, frozen=True):
-    """``pause``: seconds between two writes; ``replicas`` that must hold what is written; ``timeout`` of a call."""
+    """``pause``: seconds between two writes; who is ``awaited`` to hold what is written; ``timeout`` of a call."""
 
     pause: float
-    replicas: int
+    awaited: Awaited
     timeout: float
 
     @property
-    def wait(self) -> bytes:
-        """What ends a round."""
-        return command("WAIT", self.replicas, max(1, round(self.timeout * WAIT_SHARE * 1000)))
+    def patience(self) -> int:
+        """Milliseconds for which a round waits for its replicas."""
+        return max(1, round(self.timeout * WAIT_SHARE * 1000))
 
 
 class Link:
-    """Rounds over a connector's connection, one at a time. ``took`` notes how long they take."""
+    """Rounds over a connector's connection to a master, one at a time. ``took`` notes how long they take."""
 
-    def __init__(self, connector: Connector, pace: Pace, ended: Ended, took: Histogram) -> None:
+    def __init__(self, node: Node, connector: Connector, pace: Pace, ended: Ended, took: Histogram) -> None:
         self.connector = connector
+        self._node = node
         self._pace = pace
-        self._wait = pace.wait
         self._ended = ended
         self._took = took
         self._loop = asyncio.get_running_loop()
@@ -145,25 +147,18 @@ class Link:
 
     def _write(self, round_: Round) -> None:
         requests = [call.pack(call.whole) for call in round_.calls]
-        dones: list[Callable[[Any], None]] = [round_.replies.append] * len(requests)
-        if self._pace.replicas:
-            self.connector.call_each(b"".join(requests) + self._wait, [*dones, self._end_round])
-        else:
-            self.connector.call_each(b"".join(requests), [*dones[1:], self._end_unwaited])
+        requests += [command(*words) for words in self._pace.awaited.asks(self._node, self._pace.patience)]
+        before: list[Callable[[Any], None]] = [round_.replies.append] * (len(requests) - 1)
+        self.connector.call_each(b"".join(requests), [*before, self._end_round])
 
-    def _end_unwaited(self, reply: Any) -> None:
-        """The last call has been answered, and nothing is waited for."""
-        assert self._round is not None
-        self._round.replies.append(reply)
-        self._end_round(0)
-
-    def _end_round(self, replicas: Any) -> None:
-        """All calls have been answered, and so many replicas have them; or an Exception says why nobody knows."""
+    def _end_round(self, last: Any) -> None:
+        """All has been answered, that who is awaited has it too; or Exceptions say why nobody knows."""
         round_, self._round = self._round, None
         assert round_ is not None
-        held = isinstance(replicas, int) and replicas >= self._pace.replicas
+        calls, replies = round_.calls, [*round_.replies, last]
+        held = not self._pace.awaited.lacks(self._node, replies[len(calls) :])
         self._took.observe(monotonic() - round_.written_at)
-        for call, reply in zip(round_.calls, round_.replies, strict=True):
+        for call, reply in zip(calls, replies[: len(calls)], strict=True):
             self._ended(call, reply, held)
         self._settle()
 

@@ -71,7 +71,7 @@ class Links:
         link = self._links.get(node)
         if link is None:
             connector = Connector(Address(self._address.url_of(node.host, node.port)), self._pace.timeout)
-            link = self._links[node] = Link(connector, self._pace, self._end_call, self.took)
+            link = self._links[node] = Link(node, connector, self._pace, self._end_call, self.took)
             connector.tried.append(lambda: self._tried(link))
             task = self._tasks[node] = self._loop.create_task(connector.run(), name=f"ledger: link to {node}")
             task.add_done_callback(self._fail)

@@ -45,7 +45,7 @@ class ClusterPipeline(CoreCommands):
         ]
 
     def _requests(self, commands: list[tuple[str, Said, dict[str, Any]]]) -> list[Request]:
-        confirmed, said = self._router.replicas > 0, [said for _, said, _ in commands]
+        confirmed, said = self._router.awaited.any, [said for _, said, _ in commands]
         if self._transaction and said:
             return [Request(tuple(said), transaction=True, confirmed=confirmed)]
         return [Request((each,), transaction=False, confirmed=confirmed) for each in said]

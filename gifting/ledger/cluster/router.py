@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from redis.exceptions import AuthenticationError, ClusterDownError, MovedError
 
 from gifting.ledger.cluster.address import ClusterAddress
+from gifting.ledger.cluster.awaited import AtLeast, Awaited
 from gifting.ledger.cluster.exchange import FAILURES, Exchange
 from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.request import Request
@@ -38,14 +39,14 @@ class Router:
     """``say`` ends after two time-outs at most: within the first, what is turned away is said again and again; what it
     says last may take another.
 
-    What was sent and not answered is never sent again. ``replicas``: how many must have what was written.
+    What was sent and not answered is never sent again. ``awaited``: who must have what was written.
     """
 
-    def __init__(self, url: str, timeout: float, replicas: int = 1) -> None:
+    def __init__(self, url: str, timeout: float) -> None:
         self._address = ClusterAddress(url)
         self._timeout = timeout
         self._exchanges: dict[tuple[str, int], Exchange] = {}
-        self.replicas = replicas
+        self.awaited: Awaited = AtLeast(1)
         self.map = Map(self._address)
         self.map.changed.append(self._forget_nodes)
 
@@ -83,8 +84,9 @@ class Router:
     ) -> list[Away]:
         """Fills ``results`` but for what was turned away."""
         words: list[Words] = [each for index in some for each in requests[index].words]
-        if any(requests[index].waits for index in some):
-            words.append(("WAIT", self.replicas, round(WAIT_SHARE * 1000 * self._timeout)))
+        before, waits = len(words), any(requests[index].waits for index in some)
+        if waits:
+            words += self.awaited.asks(node, round(WAIT_SHARE * 1000 * self._timeout))
         try:
             replies = await self._exchange(node)(words)
         except NotSent as error:
@@ -92,7 +94,7 @@ class Router:
         except FAILURES as error:
             results |= {index: [error] * len(requests[index].commands) for index in some}
             return []
-        copied, away, at = isinstance(replies[-1], int) and replies[-1] >= self.replicas, list[Away](), 0
+        copied, away, at = waits and not self.awaited.lacks(node, replies[before:]), list[Away](), 0
         for index in some:
             request = requests[index]
             own, at = replies[at : at + len(request.words)], at + len(request.words)

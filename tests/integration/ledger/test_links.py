@@ -13,7 +13,7 @@ from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move, move_of
 from gifting.ledger.redis_errors import Fate, fate
-from tests.support.clusters import KEYS, linked, own_cluster
+from tests.support.clusters import KEYS, WITHIN, Linked, linked, own_cluster
 
 pytestmark = pytest.mark.attack
 
@@ -124,3 +124,28 @@ async def test_without_a_master_a_call_ends_in_time_as_not_run(cluster: Embedded
         assert not held
         assert isinstance(await links.ask(("GET", KEY)), Exception)
         assert time.monotonic() - started < 10
+
+
+async def test_a_replica_is_awaited_from_when_it_joins_until_it_is_forgotten(cluster: EmbeddedCluster) -> None:
+    async with linked(cluster.url, timeout=2.0, every=True) as links:
+        assert await links.call("INCR", KEY) == (1, True)
+        master = await cluster.owner(slot_of(KEY))
+        second = await cluster.add(master.id)
+        await becomes(links, held=True)
+        await cluster.cut(second.id)
+        await becomes(links, held=False)
+        await cluster.join(second.id)
+        await becomes(links, held=True)
+        await cluster.kill(second.id)
+        await becomes(links, held=False)
+        for node in cluster.nodes.values():
+            if node is not second:
+                await node.call("CLUSTER", "FORGET", second.id)
+        await becomes(links, held=True)
+
+
+async def becomes(links: Linked, *, held: bool) -> None:
+    async with asyncio.timeout(WITHIN):
+        while (await links.call("INCR", KEY))[1] is not held:
+            pass
+    assert (await links.call("INCR", KEY))[1] is held

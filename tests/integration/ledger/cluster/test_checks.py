@@ -18,6 +18,7 @@ from gifting.config import load
 from gifting.health import Health
 from gifting.ledger.cluster import checks, faults
 from gifting.ledger.cluster.address import ClusterAddress
+from gifting.ledger.cluster.awaited import awaited
 from gifting.ledger.cluster.birth import BORN, bear, require_born
 from gifting.ledger.cluster.checks import PART, Checks
 from gifting.ledger.cluster.exchange import Exchange
@@ -84,7 +85,9 @@ async def checked(
 
     known = Map(address)
     try:
-        yield Checks(known, ask, probes, load({"redis": url, **flags}, environ={}))
+        settings = load({"redis": url, **flags}, environ={})
+        held_by = awaited(settings.replicas_waited, settings.every_replica, known)
+        yield Checks(known, ask, probes, settings, held_by)
     finally:
         await known.close()
         await asyncio.gather(*(exchange.close() for exchange in exchanges.values()))

@@ -76,6 +76,20 @@ async def test_all_replicas_must_have_it_for_any_may_take_over(cluster: Embedded
     assert await held(confirmed)
 
 
+async def test_what_is_listed_and_does_not_follow_has_not_got_it(cluster: EmbeddedCluster, redis: ClusterRedis) -> None:
+    master = await cluster.owner(slot_of(KEYS.bases[3]))
+    second = await cluster.add(master.id)
+    every, following = Confirmed(redis.router, KEYS.bases, 1, every=True), Confirmed(redis.router, KEYS.bases, 1)
+    await every.begin()
+    await following.begin()
+    assert await held(every)
+    await cluster.cut(second.id)
+    assert not await held(every)
+    assert await held(following)
+    await cluster.join(second.id)
+    assert await held(every)
+
+
 @pytest.mark.parametrize("death", ["failover", "restart"])
 async def test_another_history_is_not_held_until_it_is_begun(
     cluster: EmbeddedCluster, redis: ClusterRedis, death: str

@@ -1,15 +1,20 @@
-"""When a gift on a cluster counts as written: with a replica, on its master's disk, or when a service says so."""
+"""When a gift on a cluster counts as written: with one replica, all, on its disk, or by a service's word."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from gifting import errors
+from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.embedded.node import Node
+from gifting.model.values import Result
 from tests.support.clusters import own_cluster
-from tests.support.shop import Shop, shop_at
+from tests.support.shop import COINS, WITHIN, Shop, shop_at
 
 
 @pytest.fixture
@@ -57,3 +62,76 @@ async def test_no_gift_is_acknowledged_that_no_replica_has(cut: EmbeddedCluster)
         told = await shop.everyone()
         assert not shop.results()
         assert {type(outcome) for outcome in told.values()} <= {errors.OutcomeUnknown, errors.LedgerUnavailable}
+
+
+@pytest.fixture
+async def double() -> AsyncIterator[EmbeddedCluster]:
+    """Each master has two replicas."""
+    async with own_cluster(replicas=2) as cluster:
+        yield cluster
+
+
+@pytest.mark.slow
+async def test_every_replica_means_every_one(double: EmbeddedCluster) -> None:
+    """While one of each master hears nothing, its other is enough for ``replica``, and not for ``every-replica``."""
+    lagging = [(await double.replicas(master))[0] for master in await double.masters()]
+    flags: dict[str, Any] = {"redis": double.url, "ledger_timeout": 3.0}
+    async with shop_at(double.url, 4, durability="every-replica", **flags) as shop:
+        await flows(shop)
+        for replica in lagging:
+            await double.cut(replica.id)
+        stopped = [shop.send(sender, room) for sender in range(4) for room in range(4)]
+        told = await shop.everyone()
+        assert {type(told[key]) for key in stopped} <= {errors.OutcomeUnknown, errors.LedgerUnavailable}
+    async with shop_at(double.url, 0, durability="replica", **flags) as other:
+        other.rooms, other.senders = shop.rooms, shop.senders
+        await flows(other)
+    with pytest.raises(errors.ClusterUnconfirmed, match=r"not with every replica within 2 s: .* does not follow"):
+        async with shop_at(double.url, 4, durability="every-replica", **flags):
+            raise AssertionError
+    for replica in lagging:
+        await double.join(replica.id)
+    async with shop_at(double.url, 0, durability="every-replica", **flags) as again:
+        again.rooms, again.senders = shop.rooms, shop.senders
+        await flows(again)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("durability", ["replica", "every-replica"])
+async def test_what_a_replica_that_lags_costs_when_it_is_promoted(double: EmbeddedCluster, durability: str) -> None:
+    """The master and the replica that had all die; the other one takes over. ``replica`` is the control."""
+    async with shop_at(double.url, redis=double.url, ledger_timeout=3.0, durability=durability) as shop:
+        shop.all_to_all()
+        await shop.everyone()
+        master = await double.owner(slot_of(shop.senders[0].base))
+        whole, lagging = await double.replicas(master)
+        await caught_up(master, lagging)
+        await double.cut(lagging.id)
+        shop.all_to_all()
+        await shop.everyone()
+        await double.kill(whole.id)
+        await double.kill(master.id)
+        await double.promote(lagging.id, "TAKEOVER")
+        await double.join(lagging.id)
+        await double.restart(whole.id)
+        await double.restart(master.id)
+        await double.settle()
+        lost = [await acked(shop, sender) - await paid(shop, sender) for sender in range(len(shop.senders))]
+    assert (max(lost) > 0) is (durability == "replica")
+
+
+async def caught_up(master: Node, replica: Node) -> None:
+    offset = (await master.call("INFO", "replication"))["master_repl_offset"]
+    async with asyncio.timeout(WITHIN):
+        while (await replica.call("INFO", "replication"))["slave_repl_offset"] < offset:
+            await asyncio.sleep(0.02)
+
+
+async def acked(shop: Shop, sender: int) -> int:
+    keys = [key for (user, _), keys in shop.sent.items() for key in keys if user == shop.senders[sender].id]
+    return sum(isinstance(shop.told[key], Result) for key in keys)
+
+
+async def paid(shop: Shop, sender: int) -> int:
+    """Gifts of one coin each."""
+    return COINS - (await shop.ledger.wallets.read(shop.senders[sender].id)).coins

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from gifting.errors import NoRedis
 from gifting.ledger import scripts
+from gifting.ledger.cluster.awaited import AtLeast
 from gifting.ledger.cluster.client import ClusterRedis
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.connect import BinaryRedis
@@ -193,9 +194,9 @@ async def test_nothing_counts_that_no_replica_has(cluster: EmbeddedCluster) -> N
             found = await client.pipeline(transaction=False).hsetnx(KEY, "one", 2).hget(KEY, "one").execute(False)
             assert isinstance(found[0], NotReplicated)
             assert found[1] == b"1"
-            client.router.replicas = 0
+            client.router.awaited = AtLeast(0)
             assert await client.hset(KEY, "three", 3) == 1
-        client.router.replicas = 1
+        client.router.awaited = AtLeast(1)
         await master.call("CONFIG", "SET", "min-replicas-to-write", 1)
         assert await client.hsetnx(KEY, "one", 2) == 0
 

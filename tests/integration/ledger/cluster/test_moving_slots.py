@@ -11,6 +11,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from gifting.ledger import scripts
+from gifting.ledger.cluster.awaited import AtLeast
 from gifting.ledger.cluster.client import ClusterRedis
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.connect import BinaryRedis
@@ -73,7 +74,7 @@ async def paid(client: BinaryRedis) -> BinaryRedis:
     """All keys are there, and beside them those that only WAIT needs are not."""
     await client.hset(PURSE, "coins", 10_000)
     await client.eval(PAY, 3, *KEYS, "first")
-    client.router.replicas = 0
+    client.router.awaited = AtLeast(0)
     await client.delete(f"{BASE}:waited")
     return client
 
