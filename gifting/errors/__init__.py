@@ -134,6 +134,7 @@
         │   ├── ClusterUntold         cluster_untold
         │   ├── ClusterAllOrNothing   cluster_all_or_nothing
         │   ├── ClusterUnguarded      cluster_unguarded
+        │   ├── ClusterStale          cluster_stale
         │   ├── ClusterAlone          cluster_alone
         │   ├── ClusterUnconfirmed    cluster_unconfirmed
         │   ├── ClusterClocks         cluster_clocks

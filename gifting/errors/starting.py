@@ -151,6 +151,15 @@ class ClusterUnguarded(UnfitCluster):
     risk = True
 
 
+class ClusterStale(UnfitCluster):
+    code = "cluster_stale"
+    help = (
+        "Set cluster-replica-validity-factor 10 and cluster-node-timeout 5000 on every node: gifts that a destination "
+        "lost are credited again only as long as they are kept. Or take the risk with --allow-unsafe-redis."
+    )
+    risk = True
+
+
 class ClusterAlone(UnfitCluster):
     code = "cluster_alone"
     help = (

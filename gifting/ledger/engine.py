@@ -96,9 +96,9 @@ class ClusterEngine:
         pace = Pace(settings.batch_pause or LINK_PAUSE, held_by, settings.ledger_timeout)
         self.links = Links(self.map, self.address, pace)
         self._batcher: ClusterBatcher | None = None
-        self.relay = Relay(self.redis, self.keys)
         probes = tuple(f"{base}:waited" for base in self.keys.bases)
         self.checks = Checks(self.map, self.redis.router.ask, probes, settings, held_by)
+        self.relay = Relay(self.redis, self.keys, self.checks.keeping)
 
     def batcher(self, now: Callable[[], str], halted: Callable[[str], None]) -> AnyBatcher:
         """As :meth:`OneRedis.batcher`."""

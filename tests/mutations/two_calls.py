@@ -65,7 +65,7 @@ MUTANTS = (
     *of(
         "gifting/ledger/cluster/reach.py",
         "kept",
-        ("KEEP: Final = 60_000\n", "KEEP: Final = 0\n"),
+        ("else now - keep, began", "else now, began"),
         (" or not self.credited.is_credited(self.source, marks):", ":"),
         ("            self._pass(stand, None)\n        elif", "            pass\n        elif"),
     ),

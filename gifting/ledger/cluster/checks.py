@@ -13,6 +13,7 @@ from gifting.health import Health
 from gifting.ledger.cluster.awaited import Awaited
 from gifting.ledger.cluster.exchange import FAILURES
 from gifting.ledger.cluster.faults import alone, find_faults, find_losses, find_weaknesses, name
+from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.cluster.survey import Ask, Survey, take_survey
 from gifting.ledger.cluster.topology import Node, Topology
@@ -48,6 +49,7 @@ class Checks:
         alone: masters without a replica that is up, when it was last looked.
         silent: nodes that did not answer.
         failovers: replicas that became masters while this process ran.
+        keeping: for how long what is credited is kept, as the nodes' settings were then.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Checks:
         self._awaited = awaited
         self._seen: Topology | None = None
         self.alone = self.silent = self.failovers = 0
+        self.keeping = Keeping()
 
     async def require(self) -> None:
         """Refuse a cluster on which not every promise holds; warn of what is weak, or of a risk that is taken.
@@ -127,6 +130,7 @@ class Checks:
             followed = {node for each in self._seen.ranges for node in each.replicas}
             self.failovers += len(followed.intersection(topology.masters))
         self._seen = topology
+        self.keeping.learn(survey)
         self.alone, self.silent = len(alone(survey)), len(survey.silent)
         return survey
 

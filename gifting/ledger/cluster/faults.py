@@ -13,12 +13,14 @@ from gifting.errors import (
     ClusterClocks,
     ClusterDown,
     ClusterService,
+    ClusterStale,
     ClusterTooOld,
     ClusterUnguarded,
     ClusterUnsafe,
     ClusterUntold,
     UnfitCluster,
 )
+from gifting.ledger.cluster.keeping import LONGEST, lag_of
 from gifting.ledger.cluster.slots import SLOTS
 from gifting.ledger.cluster.survey import Facts, Survey
 from gifting.ledger.cluster.topology import Node
@@ -47,6 +49,7 @@ def find_faults(survey: Survey, durability: str) -> Iterator[UnfitCluster]:
     yield from _all_or_nothing(survey.facts)
     if durability in REPLICATED:
         yield from _unguarded(survey.facts)
+        yield from _stale(survey.facts)
         if not survey.silent:
             yield from map(ClusterAlone, _alone(survey))
     yield from _clocks(survey.facts)
@@ -165,6 +168,17 @@ def _guarded(settings: Mapping[str, str]) -> bool:
     return all(settings.get(guard, "0") != "0" for guard in ("min-replicas-to-write", "min-replicas-max-lag"))
 
 
+def _stale(facts: Iterable[Facts]) -> Iterator[UnfitCluster]:
+    lags = {each.node: lag_of(each.settings) for each in facts if each.settings is not None}
+    if found := [node for node, lag in lags.items() if lag is None]:
+        yield ClusterStale(f"A replica may be elected whatever it lacks, with {_VALIDITY} 0 on {name(found)}.")
+    if late := [f"{node} ({lag // 1000} s)" for node, lag in lags.items() if lag is not None and lag > LONGEST]:
+        yield ClusterStale(
+            f"A replica may be elected that lags by more than the {LONGEST // 1000} s for which gifts are kept that "
+            f"are credited: {name(late)}."
+        )
+
+
 def _alone(survey: Survey) -> Iterator[str]:
     if found := alone(survey):
         yield f"Without a replica that is up: {name(found)}."
@@ -204,3 +218,4 @@ def _uneven(survey: Survey, slots: Sequence[int]) -> Iterator[str]:
 
 
 _COVERAGE: Final = "cluster-require-full-coverage"
+_VALIDITY: Final = "cluster-replica-validity-factor"

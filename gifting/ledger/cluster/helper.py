@@ -13,8 +13,9 @@ from typing import Final
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.cluster.credit_call import APPLIED, BEFORE, EARLY, GONE, PARKED, Blob, Told
 from gifting.ledger.cluster.debit_call import NOTHING_RIDES, Completion, Riding
+from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.owed import Marks, Owed, completions, read_marks, read_owed
-from gifting.ledger.cluster.reach import KEEP, Reach
+from gifting.ledger.cluster.reach import Reach
 from gifting.ledger.cluster.said import Said
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
@@ -37,10 +38,13 @@ DONE: Final = (APPLIED, BEFORE)
 class Helper:
     """Of all outboxes. ``holes``, as :class:`gifting.ledger.cluster.relay.Relay` has them, are told here."""
 
-    def __init__(self, redis: BinaryRedis, keys: Keys, said: Said, holes: dict[tuple[int, int], str]) -> None:
+    def __init__(
+        self, redis: BinaryRedis, keys: Keys, said: Said, keeping: Keeping, holes: dict[tuple[int, int], str]
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._said = said
+        self._keeping = keeping
         self.holes = holes
 
     async def help(self, reach: Reach, until: int) -> None:
@@ -69,15 +73,15 @@ class Helper:
             return False
         oldest = reach.oldest
         reach.note(item_order(items[0][0].decode())[0])  # until it is known better
-        owed = read_owed(items)
+        owed, kept_from = read_owed(items), until - self._keeping.ms
         marks = await ask_marks(self._redis, self._keys)
         left = {one.item: one for one in owed if not one.is_credited(marks)}
-        some = [one for one in owed if one.item in left or one.at < until - KEEP]
+        some = [one for one in owed if one.item in left or one.at < kept_from]
         if some:
             if (await self._said.debit(source, NOTHING_RIDES)).epoch != int(epoch or 0):
                 return False  # what was read may be of another history
             told = await self._credit_all(reach, some)
-            for item in await self._tell_source(source, int(epoch), some, told, until - KEEP):
+            for item in await self._tell_source(source, int(epoch), some, told, kept_from):
                 left.pop(item, None)
         reach.oldest = oldest
         for one in left.values():

@@ -1,7 +1,8 @@
 """Up to where all is credited that one outbox has: told by numbers, of what was given and of marks, reading no item.
 
-What is credited stays in the outbox for :data:`KEEP`, since a destination may go back behind it: a replica takes over
-that lacked it. Then its marks are behind what was known as credited, and all is looked at again from the first item.
+What is credited stays in the outbox for a while (``keeping.py``), since a destination may go back behind it: a replica
+takes over that lacked it. Then its marks are behind what was known as credited, and all is looked at again from the
+first item.
 """
 
 from __future__ import annotations
@@ -11,12 +12,6 @@ from typing import Final, NamedTuple
 
 from gifting.ledger.cluster.owed import Marks, Reached, is_credited
 from gifting.ledger.stream import item_order
-
-KEEP: Final = 60_000
-"""Ms after its debit for which a gift that is credited stays in the outbox: by then a replica that lacks the credit can
-win no election, with the node timeout of 5 s that deployments have (times its validity factor, 10, and a ping of
-replication, 10 s).
-"""
 
 ITEMS_MAX: Final = 100_000
 """Items of an outbox beyond which those that are credited are not kept."""
@@ -91,13 +86,13 @@ class Reach:
         if self.oldest is None:
             self.oldest = at
 
-    def spare(self, first: bytes, items: int, now: int, slack: int) -> bytes:
+    def spare(self, first: bytes, items: int, now: int, keep: int, slack: int) -> bytes:
         """The id before which the outbox may end, that has so many items from the ``first`` one on; b"": as it does.
 
-        It is not worth it for less than ``slack`` ms.
+        What was debited in the last ``keep`` ms stays, and it is not worth it for less than ``slack`` ms.
         """
         began, many = item_order(first.decode())[0], items > ITEMS_MAX
-        if self.credited.last == START or (began >= now - KEEP - slack and not many):
+        if self.credited.last == START or (began >= now - keep - slack and not many):
             return b""
-        until = min(now if many else now - KEEP, began + STEP)
+        until = min(now if many else now - keep, began + STEP)
         return b"%d-0" % until if until <= self.credited.at else self.credited.last

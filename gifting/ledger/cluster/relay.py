@@ -18,6 +18,7 @@ from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.clock import in_ms
 from gifting.ledger.cluster.debit_call import Riding
 from gifting.ledger.cluster.helper import Helper, ask_marks
+from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.owed import NOTHING, read_given
 from gifting.ledger.cluster.reach import START, Reach, Stand
 from gifting.ledger.cluster.said import Said
@@ -60,9 +61,10 @@ class Relay:
     still because something is missing, and what that is.
     """
 
-    def __init__(self, redis: BinaryRedis, keys: Keys) -> None:
+    def __init__(self, redis: BinaryRedis, keys: Keys, keeping: Keeping) -> None:
         self._redis = redis
         self._keys = keys
+        self._keeping = keeping
         self._said: Said
         self._helper: Helper
         self._wanted = asyncio.Event()
@@ -76,7 +78,7 @@ class Relay:
     def use(self, said: Said) -> None:
         """The calls by which it credits; to be given before it runs."""
         self._said = said
-        self._helper = Helper(self._redis, self._keys, said, self.holes)
+        self._helper = Helper(self._redis, self._keys, said, self._keeping, self.holes)
 
     def hurry(self, source: int, destination: int) -> None:
         """The second lacks something of the first: look there at once."""
@@ -146,8 +148,10 @@ class Relay:
 
     async def _shorten(self, looks: Sequence[Look], now: int) -> None:
         """Let go what is kept no longer; that it is credited must hold, and still be so."""
-        each = zip(self._reaches, looks, strict=True)
-        due = [(reach, reach.spare(look.first, look.items, now, self._slack)) for reach, look in each if look.items]
+        each, keep = zip(self._reaches, looks, strict=True), self._keeping.ms
+        due = [
+            (reach, reach.spare(look.first, look.items, now, keep, self._slack)) for reach, look in each if look.items
+        ]
         due = [(reach, before) for reach, before in due if before]
         if not due:
             return

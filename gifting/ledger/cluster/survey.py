@@ -18,6 +18,16 @@ from gifting.ledger.safety import WANTED
 GUARDS: Final = ("cluster-require-full-coverage", "min-replicas-to-write", "min-replicas-max-lag")
 """Settings that are asked beside those of :data:`WANTED`."""
 
+LAGS: Final = {
+    "cluster-node-timeout": "5000",
+    "cluster-replica-validity-factor": "10",
+    "repl-ping-replica-period": "10",
+    "repl-timeout": "60",
+}
+"""Settings that are asked beside those, by which a replica may lag and still be elected: what they are where a node
+does not know them. The first is in ms, the last two in seconds.
+"""
+
 _SERVICES: Final = {".memorydb.": "MemoryDB", ".cache.amazonaws.": "ElastiCache", "amazon elasticache": "ElastiCache"}
 """Managed services, by what is in a host's name or in what its Redis calls its operating system."""
 
@@ -28,7 +38,7 @@ _QUESTIONS: Final[tuple[Words, ...]] = (
     ("INFO",),
     ("CLUSTER", "INFO"),
     ("CLUSTER", "NODES"),
-    ("CONFIG", "GET", *WANTED, *GUARDS),
+    ("CONFIG", "GET", *WANTED, *GUARDS, *LAGS),
 )
 
 
@@ -40,7 +50,7 @@ class Facts:
         version: Redis' (that whose commands it knows), as (7, 0).
         engine_version: its own, where it is a Valkey; else the same.
         service: the managed service it belongs to, as far as that can be seen; else ''.
-        settings: of :data:`WANTED` and :data:`GUARDS`; None where CONFIG GET is refused.
+        settings: of :data:`WANTED`, :data:`GUARDS` and :data:`LAGS`; None where CONFIG GET is refused.
         eviction: its maxmemory-policy.
         state: of the cluster as this node sees it, ``ok`` or ``fail``.
         slots: that it sees served.

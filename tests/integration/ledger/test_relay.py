@@ -55,7 +55,7 @@ def another_relay(shop: Shop) -> Relay:
     """As another node has it."""
     engine, batcher = engine_of(shop), shop.ledger.batcher
     assert isinstance(batcher, ClusterBatcher)
-    made = Relay(shop.ledger.redis, shop.ledger.keys)
+    made = Relay(shop.ledger.redis, shop.ledger.keys, engine.checks.keeping)
     made.use(Said(engine.links, engine.keys, batcher.debit_calls, batcher.credit_calls, 5.0, shop.ledger.halt.pull))
     return made
 

@@ -22,6 +22,7 @@ from gifting.ledger.cluster.awaited import awaited
 from gifting.ledger.cluster.birth import BORN, bear, require_born
 from gifting.ledger.cluster.checks import PART, Checks
 from gifting.ledger.cluster.exchange import Exchange
+from gifting.ledger.cluster.keeping import USUAL
 from gifting.ledger.cluster.layout import LAYOUT, layout_of
 from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of, tags
@@ -155,6 +156,7 @@ async def test_a_setting_that_can_lose_gifts_is_refused_on_any_node(
         ("cluster-require-full-coverage", "yes", errors.ClusterAllOrNothing),
         ("min-replicas-to-write", "0", errors.ClusterUnguarded),
         ("min-replicas-max-lag", "0", errors.ClusterUnguarded),
+        ("cluster-replica-validity-factor", "0", errors.ClusterStale),
     ],
 )
 async def test_a_guard_that_is_off_on_a_replica(
@@ -164,7 +166,7 @@ async def test_a_guard_that_is_off_on_a_replica(
     async with set_to(shared, setting, value, id):
         with pytest.raises(error, match=f"on 127.0.0.1:{shared.nodes[id].port}"):
             await require(shared)
-        if error is errors.ClusterUnguarded:
+        if error is not errors.ClusterAllOrNothing:
             await require(shared, durability="disk")
     await require(shared)
 
@@ -191,6 +193,20 @@ async def test_a_cluster_that_does_not_tell_is_refused_unless_a_service_keeps_it
         async with set_to(shared, "maxmemory-policy", "volatile-lru", await a_replica(shared)):
             with pytest.raises(errors.ClusterUnsafe, match="maxmemory-policy volatile-lru"):
                 await require(shared, user, durability="managed")
+
+
+async def test_what_is_kept_follows_the_settings_of_all_nodes(shared: EmbeddedCluster) -> None:
+    async with checked(shared) as found:
+        await found.require()
+        assert found.keeping.ms == 2_000 * 10 + 10_000 + 60_000
+        async with set_to(shared, "repl-timeout", "90", await a_replica(shared)):
+            await found.require()
+            assert found.keeping.ms == 120_000, "the longest holds"
+        await found.require()
+        assert found.keeping.ms == 90_000
+    async with user_without_config(shared) as user, checked(shared, user, allow_unsafe_redis=True) as found:
+        await found.require()
+        assert found.keeping.ms == USUAL
 
 
 async def test_who_keeps_the_cluster_itself_does_not_call_it_managed(shared: EmbeddedCluster) -> None:

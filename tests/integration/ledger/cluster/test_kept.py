@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gifting.ledger.cluster import reach
 from gifting.ledger.cluster.relay import Relay
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
@@ -94,7 +93,7 @@ async def test_what_is_credited_and_old_is_trimmed(cluster: EmbeddedCluster, mon
             await relay_of(shop).round()
         assert await kept(shop) == relay_of(shop).items > 0
         assert relay_of(shop).seconds == 0
-        monkeypatch.setattr(reach, "KEEP", 0)
+        relay_of(shop)._keeping.ms = 0
         monkeypatch.setattr("gifting.ledger.cluster.relay.SLACK", 0)
         async with asyncio.timeout(WITHIN):
             while await kept(shop) > len(shop.ledger.keys.bases):

@@ -19,6 +19,10 @@ SOUND = {
     "cluster-require-full-coverage": "no",
     "min-replicas-to-write": "1",
     "min-replicas-max-lag": "10",
+    "cluster-node-timeout": "15000",
+    "cluster-replica-validity-factor": "10",
+    "repl-ping-replica-period": "10",
+    "repl-timeout": "60",
 }
 MASTERS = [Node(f"m{number}", "a", number) for number in (1, 2)]
 REPLICAS = [Node(f"r{number}", "b", number) for number in (1, 2)]
@@ -68,6 +72,8 @@ def test_a_sound_cluster_has_no_faults() -> None:
         ({"settings": SOUND | {"cluster-require-full-coverage": "yes"}}, "cluster_all_or_nothing"),
         ({"settings": SOUND | {"min-replicas-to-write": "0"}}, "cluster_unguarded"),
         ({"settings": SOUND | {"min-replicas-max-lag": "0"}}, "cluster_unguarded"),
+        ({"settings": SOUND | {"cluster-replica-validity-factor": "0"}}, "cluster_stale"),
+        ({"settings": SOUND | {"cluster-replica-validity-factor": "56"}}, "cluster_stale"),
         ({"clock": (1002.0, 1003.0)}, "cluster_clocks"),
         ({"clock": (-1003.0, -1002.0)}, "cluster_clocks"),
         ({"service": "MemoryDB"}, "cluster_service"),
@@ -77,6 +83,13 @@ def test_one_node_is_enough(of_last: dict[str, object], code: str) -> None:
     (error,) = find_faults(survey(TOPOLOGY, **of_last), "replica")
     assert error.code == code
     assert str(REPLICAS[1]) in error.detail or code == "cluster_service"
+
+
+def test_a_replica_may_lag_as_long_as_gifts_are_kept() -> None:
+    assert codes(survey(settings=SOUND | {"cluster-node-timeout": "83000"})) == []
+    stale = SOUND | {"cluster-node-timeout": "83001"}
+    assert codes(survey(settings=stale)) == ["cluster_stale"]
+    assert codes(survey(settings=stale), "disk") == []
 
 
 @pytest.mark.parametrize("clock", [(1001.0, 1003.0), (-1003.0, -1001.0), (-5000.0, 5000.0)])
@@ -166,4 +179,4 @@ def test_the_worst_is_told_first() -> None:
 
 def test_risks_are_what_an_operator_may_take() -> None:
     risky = {error.code for error in errors.UnfitCluster.__subclasses__() if error.risk}
-    assert risky == {"cluster_unsafe", "cluster_untold", "cluster_unguarded"}
+    assert risky == {"cluster_unsafe", "cluster_untold", "cluster_unguarded", "cluster_stale"}

@@ -11,9 +11,9 @@ from gifting import config, errors
 from gifting.api.metrics import TABLE
 from gifting.config.bounds import PARTITIONS_MAX
 from gifting.config.settings import _WORDS
-from gifting.ledger.cluster import checks, faults
+from gifting.ledger.cluster import checks, faults, keeping
 from gifting.ledger.cluster.slots import SLOTS
-from gifting.ledger.cluster.survey import GUARDS
+from gifting.ledger.cluster.survey import GUARDS, LAGS
 from gifting.ledger.safety import WANTED
 from tests.support.paths import ROOT
 
@@ -42,6 +42,9 @@ def test_every_setting_of_redis_that_is_checked_is_named() -> None:
         assert f"`{name} {value}`" in checked["cluster_unsafe"][0]
     for guard in GUARDS:
         assert f"`{guard}" in TEXT
+    for name in LAGS:
+        assert f"`{name}" in checked["cluster_stale"][0]
+    assert f"more than {keeping.LONGEST // 60_000} min" in checked["cluster_stale"][0]
     assert str(SLOTS) in checked["cluster_down"][0]
     assert f"less than {faults.SKEW_MAX / 1000:.0f} s apart" in checked["cluster_clocks"][0]
     assert f"within {checks.PROBE_TIMEOUT / 1000:.0f} s" in checked["cluster_unconfirmed"][0]
