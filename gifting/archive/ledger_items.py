@@ -13,7 +13,7 @@ from gifting.archive.schema import books, items
 from gifting.archive.store import Store, open_store
 from gifting.errors import ArchiveUnavailable, BadArchive
 from gifting.ledger.keys import Keys
-from gifting.ledger.stream import Item
+from gifting.ledger.stream import Item, item_order
 
 PAGE: Final = 1000
 """Items read at a time, between which nothing is open: what is archived meanwhile is read too."""
@@ -41,6 +41,28 @@ class LedgerItems:
                         raise BadArchive(f"It lacks item {last + 1} of {base}:ledger.")
                     last = seq
                     yield Item(base, item_id, data)
+
+    async def back(self, base: str, before: str) -> AsyncIterator[Item]:
+        """A partition's items before the one of that id, the newest first, to the first one of all.
+
+        Raises:
+            BadArchive: one is missing.
+            ArchiveUnavailable
+        """
+        following = 0
+        for period in reversed(self._periods):
+            where = (items.c.period == period, items.c.partition == self._numbers[base])
+            asked = select(items.c.seq, items.c.item_id, items.c.data).where(*where).order_by(items.c.seq.desc())
+            last = 2**62
+            while page := await _rows(self.store, asked.where(items.c.seq < last).limit(PAGE)):
+                for last, item_id, data in page:
+                    if following and last != following - 1:
+                        raise BadArchive(f"It lacks item {following - 1} of {base}:ledger.")
+                    following = last
+                    if item_order(item_id) < item_order(before):
+                        yield Item(base, item_id, data)
+        if following > 1:
+            raise BadArchive(f"It lacks item {following - 1} of {base}:ledger.")
 
     async def _page(self, base: str, period: int, last: int) -> Sequence[Any]:
         where = (items.c.period == period, items.c.partition == self._numbers[base], items.c.seq > last)

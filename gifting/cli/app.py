@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from gifting import __version__
-from gifting.cli import room, settings
+from gifting.cli import partitions, room, settings
 from gifting.cli.archive import archive
 from gifting.cli.audit import audit
 from gifting.cli.bench import bench
@@ -31,6 +31,7 @@ app.add_typer(room.app, name="room")
 for command in (grant, send, watch, token, audit, archive, report, settlements):
     app.command()(command)
 app.add_typer(settings.app, name="settings")
+app.add_typer(partitions.app, name="partitions")
 for command in (resume, bench):
     app.command()(command)
 

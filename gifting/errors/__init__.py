@@ -147,6 +147,7 @@
         ├── MissingTool             missing_tool
         ├── BenchFailed             bench_failed
         ├── NotConfirmed            not_confirmed
+        ├── Unmendable              unmendable
         └── ServerFailed            server_failed
 
 Every class carries a ``code`` (stable, for programs), a ``help`` sentence (for people: what to do), ``temporary``

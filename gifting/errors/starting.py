@@ -99,6 +99,11 @@ class NotConfirmed(StartError):
     help = "Nothing was written. Answer y in a terminal, or say --yes."
 
 
+class Unmendable(StartError):
+    code = "unmendable"
+    help = "What was credited before stays so, once. Run `gifting audit`, keep its output and the data, and report it."
+
+
 class ServerFailed(StartError):
     code = "server_failed"
     help = "Start the server again; its log says what failed, and that is a fault in it to be reported."

@@ -83,7 +83,11 @@ class OneRedis:
 
 
 class ClusterEngine:
-    """One link per master for all that is done per event; ``map`` says where partitions are."""
+    """One link per master for all that is done per event; ``map`` says where partitions are. ``said``: the calls of the
+    batcher, once there is one, for who can wait for them.
+    """
+
+    said: Said
 
     def __init__(self, url: str, settings: Settings) -> None:
         self._settings = settings
@@ -103,8 +107,9 @@ class ClusterEngine:
     def batcher(self, now: Callable[[], str], halted: Callable[[str], None]) -> AnyBatcher:
         """As :meth:`OneRedis.batcher`."""
         self._batcher = made = ClusterBatcher(self.links, self.keys, self._settings, now, halted, self.relay.hurry)
-        said = Said(self.links, self.keys, made.debit_calls, made.credit_calls, self._settings.ledger_timeout, halted)
-        self.relay.use(said)
+        timeout = self._settings.ledger_timeout
+        self.said = Said(self.links, self.keys, made.debit_calls, made.credit_calls, timeout, halted)
+        self.relay.use(self.said)
         return made
 
     def feed(self, name: str, receive: Receive, resync: Resync, beside: Mapping[str, Receive]) -> AnyFeed:

@@ -102,9 +102,9 @@ class Gifts:
         """
         if not 1 <= count <= MAX_COUNT:
             raise BadAmount(f"count is {count}; it must be from 1 to {MAX_COUNT}.")
-        told = (sender.id, room.id, gift_id, str(count), message or "", *filter(None, (sender.shown,)))
+        digest = gift_digest(sender.id, room.id, gift_id, count, message, sender.shown)
         price = self._catalog[gift_id].coins if gift_id in self._catalog else 0
-        return Content(money.content_digest(*told), price * count)
+        return Content(digest, price * count)
 
     def submit(
         self,
@@ -183,6 +183,11 @@ class Gifts:
             return await self._lookup.status(user, key)
         except REDIS_ERRORS:
             raise LedgerUnavailable from None
+
+
+def gift_digest(user: str, room: str, gift: str, count: int, message: str | None, shown: str) -> bytes:
+    """What a gift's key stands for; ``shown`` as a Sender has it."""
+    return money.content_digest(user, room, gift, str(count), message or "", *filter(None, (shown,)))
 
 
 _TEN: Final = b"\x9a"
