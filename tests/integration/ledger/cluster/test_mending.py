@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gifting.ledger.audit import audit
-from gifting.ledger.cluster import reach
 from gifting.ledger.cluster.relay import Relay
+from gifting.ledger.cluster.said import Said
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.engine import ClusterEngine
 from gifting.ledger.mending import mender as mending
 from gifting.ledger.mending.mender import Mender
 from gifting.model.catalog import load_catalog
-from gifting.model.values import Result
+from gifting.model.values import Result, RoomRef
 from tests.support.clusters import own_cluster
+from tests.support.commands import run_command
+from tests.support.outboxes import uncredited
 from tests.support.shop import WITHIN, Shop, shop_at
 
 pytestmark = pytest.mark.attack
@@ -32,6 +37,15 @@ ROUNDS = 20
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
     async with own_cluster(replicas=2) as cluster:
         yield cluster
+
+
+@pytest.fixture
+async def shop(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
+    """Whose outboxes keep nothing."""
+    for name in ("relay.SLACK", "reach.KEEP", "helper.KEEP"):
+        monkeypatch.setattr(f"gifting.ledger.cluster.{name}", 0)
+    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
+        yield shop
 
 
 def relay_of(shop: Shop) -> Relay:
@@ -53,11 +67,14 @@ class Lost:
     def send(self) -> list[str]:
         return [self.shop.send(sender, room) for sender in self.senders for room in self.rooms]
 
+    @property
+    def at(self) -> list[RoomRef]:
+        return [self.shop.rooms[room] for room in self.rooms]
+
     async def diamonds(self) -> Counter[str]:
         found = Counter[str]()
-        for room in self.rooms:
-            ref = self.shop.rooms[room]
-            found[ref.host] = int(await self.shop.ledger.redis.hget(f"{ref.base}:diamonds", ref.host) or 0)
+        for room in self.at:
+            found[room.host] = int(await self.shop.ledger.redis.hget(f"{room.base}:diamonds", room.host) or 0)
         return found
 
 
@@ -101,37 +118,97 @@ async def named(shop: Shop) -> None:
             await asyncio.sleep(0.05)
 
 
+async def all_goes_on(shop: Shop, lost: Lost) -> None:
+    """Nothing stands still, what waited is credited, and so is what is new; to the coin."""
+    lost.send()
+    shop.all_to_all()
+    await shop.everyone()
+    await shop.ledger.flush(5)
+    async with asyncio.timeout(WITHIN):
+        while relay_of(shop).holes or await uncredited(shop.ledger):
+            await asyncio.sleep(0.05)
+    report = await shop.check()
+    assert report.crossed is not None
+    assert report.crossed.debited == report.crossed.credited == len(shop.told)
+    assert report.crossed.fenced_gifts == 0
+    sent = Counter(room for (_, room), keys in shop.sent.items() for _ in keys)
+    rate, _ = shop.ledger.settings.diamond_rate()
+    assert await lost.diamonds() == {room.host: rate * sent[room.id] for room in lost.at}
+
+
 async def causes(shop: Shop) -> set[str]:
     report = await audit(shop.ledger.redis, shop.ledger.keys)
     return {group.name for group in report.groups}
 
 
-async def test_a_hole_is_mended(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gifting.ledger.cluster.relay.SLACK", 0)
-    monkeypatch.setattr(reach, "KEEP", 0)
-    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
-        lost = await lose(shop, cluster)
-        lost.send()
-        await shop.everyone()
-        await named(shop)
-        assert await causes(shop) == {"outbox_hole"}
+async def test_what_is_missing_is_named_credited_once_and_all_goes_on(
+    cluster: EmbeddedCluster, shop: Shop, tmp_path: Path
+) -> None:
+    lost = await lose(shop, cluster)
+    behind = lost.send()
+    await shop.everyone()
+    await named(shop)
+    assert await causes(shop) == {"outbox_hole"}
+    typed = partial(
+        run_command, "partitions", "mend", "--redis", cluster.url, cwd=tmp_path, GIFTING_ALLOW_UNSAFE_REDIS="1"
+    )
+    asked = await typed()
+    assert asked.status == 2
+    assert "not_confirmed" in asked.complaints
+    assert {key for key in lost.keys if key.replace("-", "") in asked.out} >= set(lost.keys[: -len(behind)])
+    assert not any(key.replace("-", "") in asked.out for key in behind)
+    assert await causes(shop) == {"outbox_hole"}, "nothing was done"
+    done = await typed("--yes")
+    assert done.status == 0, done
+    assert "gifts are credited" in done.out
+    again = await typed("--yes")
+    assert (again.status, again.out) == (0, "Nothing is missing between partitions.\n")
+    await all_goes_on(shop, lost)
+
+
+async def test_a_run_that_dies_anywhere_is_done_again_beside_gifts_and_another_run(
+    cluster: EmbeddedCluster, shop: Shop
+) -> None:
+    lost = await lose(shop, cluster)
+    for dies_after in (1, 2, 3, 4, 6):
         async with a_mender(shop, cluster) as mender:
             gaps = await mender.find()
-            assert gaps
-            gifts = [gift.key.hex() for gap in gaps for gift in gap.gifts()]
-            assert sorted(gifts) == sorted(key.replace("-", "") for key in lost.keys)
-            for gap in gaps:
-                assert await mender.mend(gap) >= len(gap.gifts())
-            assert await mender.find() == []
-        monkeypatch.undo()
+            mender._said = Dying(mender._said, dies_after)  # type: ignore[assignment]
+            with pytest.raises(Died):
+                for gap in gaps:
+                    await mender.mend(gap)
         lost.send()
-        shop.all_to_all()
-        await shop.everyone()
-        await shop.ledger.flush(5)
-        async with asyncio.timeout(WITHIN):
-            while relay_of(shop).holes or relay_of(shop).seconds:
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(1)
-        report = await shop.check()
-        print(report.lines())
-        raise SystemExit
+        assert await causes(shop) == {"outbox_hole"}, "nothing is credited twice"
+    async with a_mender(shop, cluster) as mender, a_mender(shop, cluster) as other:
+        gaps, others = await mender.find(), await other.find()
+        counts = await asyncio.gather(
+            *(one.mend(gap) for one, some in ((mender, gaps), (other, others)) for gap in some)
+        )
+        gifts = sum(len(gap.gifts()) for gap in gaps)
+        assert sum(counts) >= gifts > 0
+        assert await mender.find() == []
+    await all_goes_on(shop, lost)
+
+
+class Died(Exception):
+    pass
+
+
+class Dying:
+    """Calls, the last of which is heard, and its answer is not."""
+
+    def __init__(self, said: Said, calls: int) -> None:
+        self._said, self._left = said, calls
+
+    async def credit(self, *words: Any) -> Any:
+        return await self._last(self._said.credit(*words))
+
+    async def debit(self, *words: Any) -> Any:
+        return await self._last(self._said.debit(*words))
+
+    async def _last(self, call: Awaitable[Any]) -> Any:
+        said = await call
+        self._left -= 1
+        if not self._left:
+            raise Died
+        return said
