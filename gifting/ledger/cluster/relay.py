@@ -138,7 +138,7 @@ class Relay:
 
     def _tell(self, health: Health) -> None:
         if self.holes:
-            health.degrade(PART, f"{next(iter(self.holes.values()))} `gifting audit` names the gifts.")
+            health.degrade(PART, f"{next(iter(self.holes.values()))} `gifting partitions mend` credits them.")
         elif self.seconds > LATE:
             health.degrade(PART, f"Gifts that are paid are not credited for {self.seconds:.0f} s.")
         else:
