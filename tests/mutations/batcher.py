@@ -140,7 +140,7 @@ MUTANTS = (
         ),
         ("get((sender, room, gift_id, count))", "get((sender, room, gift_id, 1))"),
         ('str(count), message or "", *filter', "str(count), *filter"),
-        ("told = (sender.id, room.id, gift_id", "told = (sender.id, gift_id"),
+        ("content_digest(user, room, gift,", "content_digest(user, gift,"),
     ),
     *of(
         "gifting/ledger/wallets.py",

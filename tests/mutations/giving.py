@@ -24,7 +24,7 @@ MUTANTS = (
     *of(
         "gifting/ledger/gifts.py",
         "ledger/anonymous",
-        (", *filter(None, (sender.shown,)))", ")"),
+        (", *filter(None, (shown,)))", ")"),
         ("sender.shown or False", "False"),
         ("user=events.encode_user(profile(shown)), ", ""),
     ),

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from gifting import errors
 from gifting.archive.archiver import Archiver
 from gifting.archive.gifts import find_gift
 from gifting.archive.ledger_items import ledger_items
 from gifting.archive.reading import Archive
-from gifting.archive.schema import books, items
+from gifting.archive.schema import books, items, make_partitions
 from gifting.archive.store import Store
 from gifting.archive.trimming import Trimmer
 from gifting.ledger import trimming
@@ -109,6 +109,33 @@ async def test_a_hole_in_the_archive_and_another_archive_are_refused(
         await connection.execute(update(books).values(id="another"))
     with pytest.raises(errors.BadArchive, match="another"):
         await audited(world, archive_url)
+
+
+async def read_back(world: World, url: str, before: str) -> list[str]:
+    name = await world.redis.hget(world.ledger.keys.meta, ARCHIVE)
+    async with ledger_items(url, world.ledger.keys, name.decode()) as older:
+        return [item.id async for item in older.back(world.base("ann"), before)]
+
+
+async def test_items_are_read_back_page_by_page_and_month_by_month(
+    world: World, store: Store, archive_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gifting.archive.ledger_items.PAGE", 2)
+    await live(world)
+    await archive(world, store)
+    every = [item.decode() for item, _ in await world.redis.xrevrange(f"{world.base('ann')}:ledger")]
+    assert len(every) > 8
+    async with store.writing() as connection:
+        (period,) = (await connection.execute(select(items.c.period).distinct())).scalars()
+        await make_partitions(connection, items, [period - 1])
+        await connection.execute(update(items).where(items.c.seq <= 3).values(period=period - 1))
+    assert await read_back(world, archive_url, f"{2**45}-0") == every
+    assert await read_back(world, archive_url, every[2]) == every[3:]
+    for gone in (1, 2, 4):
+        async with store.writing() as connection:
+            await connection.execute(delete(items).where(items.c.seq == gone))
+        with pytest.raises(errors.BadArchive, match=f"lacks item {gone}"):
+            await read_back(world, archive_url, every[2])
 
 
 async def test_what_became_of_a_gift_that_is_trimmed_is_not_made_up(world: World, store: Store) -> None:
