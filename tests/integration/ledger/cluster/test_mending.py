@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gifting.ledger.audit import audit
+from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.relay import Relay
 from gifting.ledger.cluster.said import Said
 from gifting.ledger.cluster.slots import slot_of
@@ -42,8 +43,9 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
 @pytest.fixture
 async def shop(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     """Whose outboxes keep nothing."""
-    for name in ("relay.SLACK", "reach.KEEP", "helper.KEEP"):
+    for name in ("relay.SLACK", "keeping.USUAL"):
         monkeypatch.setattr(f"gifting.ledger.cluster.{name}", 0)
+    monkeypatch.setattr(Keeping, "learn", lambda *_: None)
     async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
         yield shop
 
