@@ -164,10 +164,17 @@ MUTANTS = (
         f"{LUA}/include/entries.lua",
         f"{LEDGER} audit",
         (
-            "redis.call('XADD', e.key, '*', 'e', table.concat(e))",
-            "redis.call('XADD', e.key, 'MAXLEN', '~', 1000, '*', 'e', table.concat(e))",
+            "redis.call('XADD', e.key, '*', 'e', join(e, e.n, 500))",
+            "redis.call('XADD', e.key, 'MAXLEN', '~', 1000, '*', 'e', join(e, e.n, 500))",
         ),
         ("  if e.n > 0 then\n", "  if e.n > 8 then\n"),
+    ),
+    *of(
+        f"{LUA}/include/join.lua",
+        "join",
+        ("from, math.min(from + most - 1, n))", "from, math.min(from + most, n))"),
+        ("    for i = 1, m, 16 do\n", "    for i = 1, m, 15 do\n"),
+        ("    c, m = joined, count\n", "    c, m = joined, 1\n"),
     ),
     *of(
         f"{LUA}/include/hash.lua",
@@ -185,7 +192,7 @@ MUTANTS = (
         ("  local first = seq - keep + 1\n", "  local first = seq\n"),
         ("or math.max(first, 0)\n", "or 0\n"),
         ("    waiting[#waiting + 1] = packed\n", ""),
-        ("    if waiting.size >= BATCH_SIZE then\n", "    if false then\n"),
+        ("    if waiting.size >= TOGETHER then\n", "    if false then\n"),
         ("      publish(p, waiting)\n", ""),
         ("i == #r.full and rank", "rank"),
     ),

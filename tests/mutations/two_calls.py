@@ -40,8 +40,8 @@ MUTANTS = (
     *of(
         f"{LUA}/include/completions.lua",
         TWO_CALLS,
-        (" and string.byte(record, SEQ_AT) == 0\n", "\n"),
-        ("string.byte(record, SEQ_AT - 1) == 0 and ", ""),
+        ("OK_AT, SEQ_AT) == WAITS then", "OK_AT, OK_AT) == '\\0' then"),
+        ("OK_AT, SEQ_AT) == WAITS then", "SEQ_AT, SEQ_AT) == '\\0' then"),
     ),
     *of(
         f"{LUA}/debit.lua",

@@ -161,7 +161,7 @@ class DebitCalls:
 
 def _completed(one: Completion, buckets: Spots) -> bytes:
     place = buckets.get(one.bucket.keys) or buckets.add(one.bucket)
-    return place + pack((one.key, one.seq, one.repeat_count, one.streak))[1:]
+    return place + pack((one.key, pack(one.seq), pack(one.repeat_count) + pack(one.streak)))[1:]
 
 
 class _To:

@@ -32,6 +32,7 @@
 -- @include giving
 -- @include house
 -- @include items
+-- @include join
 -- @include room
 -- @include wire
 local now = clock(ARGV[1])
@@ -83,13 +84,13 @@ add_places(unpack(cmsgpack.unpack(ARGV[4])))
 local all = items.read(debits, credits, ARGV[3], ARGV[5], ARGV[6], ARGV[7])
 debit.load(debits)
 credit.load(credits)
-local results = {}
+local results = { string.char(0xdd) .. struct.pack('>I4', #all), nil, nil }
 for i, item in ipairs(all) do
   if item.gift then
-    results[2 * i - 1], results[2 * i] = giving.commit(debits, credits, credit, item)
+    results[2 * i], results[2 * i + 1] = giving.commit(debits, credits, credit, item)
   else
-    results[2 * i - 1], results[2 * i] = commit_event(item)
+    results[2 * i], results[2 * i + 1] = commit_event(item)
   end
 end
 debit.guard(debits, write, giving.refused(Status.OUTCOME_UNKNOWN))
-return string.char(0xdd) .. struct.pack('>I4', #all) .. table.concat(results)
+return join(results, 2 * #all + 1, 1100)

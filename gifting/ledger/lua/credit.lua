@@ -115,7 +115,9 @@ local function write(line, all)
       fence(source, unpack(lost))
     end
   end
-  lineage.write(line)
+  if line.args[1] or not next(all) then
+    lineage.write(line)
+  end
   marks.write(KEYS[MARKS], all)
   credit.flush(credits)
   for _, blob in ipairs(late) do

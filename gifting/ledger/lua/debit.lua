@@ -32,6 +32,7 @@
 -- @include completions
 -- @include gift
 -- @include giving
+-- @include join
 -- @include lineage
 -- @include terms
 local now = clock(ARGV[1])
@@ -66,6 +67,7 @@ end
 local function read_target(to, rooms, targets, at, place, id, host, gift, streakable, about)
   local number = #asks.targets + 1
   local target = new_target(number, id, host, gift, streakable, about)
+  target.suffix = false -- its streak is the room's
   asked.add_target(asks, target, rooms[place], to)
   outbox.room(to, place, id, host)
   targets[#targets + 1] = target
@@ -143,9 +145,9 @@ asks.outbox, targets = open_outbox()
 local claims, completed = read_gifts(targets, ARGV[7]), completions.want(debits, ARGV[9])
 debit.load(debits)
 completions.put(completed)
-local results = {}
+local results = { string.char(0xdd) .. struct.pack('>I4', #claims), nil, nil }
 for i, claim in ipairs(claims) do
-  results[2 * i - 1], results[2 * i] = giving.commit(debits, asks, asked, claim)
+  results[2 * i], results[2 * i + 1] = giving.commit(debits, asks, asked, claim)
 end
 local unreached = outbox.number(asks.outbox)
 if unreached then
@@ -155,6 +157,4 @@ debit.guard(debits, write, giving.refused(Status.OUTCOME_UNKNOWN))
 if ARGV[8] ~= '' then
   trim(unpack(cmsgpack.unpack(ARGV[8])))
 end
-return {
-  string.char(0xdd) .. struct.pack('>I4', #claims) .. table.concat(results), item, asks.outbox.line.epoch, unpack(told),
-}
+return { join(results, 2 * #claims + 1, 1100), item, asks.outbox.line.epoch, unpack(told) }

@@ -28,7 +28,7 @@ local DIGITS_MAX = 16 -- a longer value is a record
 function accounts.open(at)
   return {
     coins = hash.new(KEYS[at]), totals = KEYS[at + 1], floors = KEYS[at + 2], index = KEYS[at + 3], floor = false,
-    entries = new_entries(KEYS[at + 4]), cold = KEYS[at + 5], users = {}, written = {}, n = 0, spent = 0,
+    entries = new_entries(KEYS[at + 4]), cold = KEYS[at + 5], users = {}, written = { nil }, n = 0, spent = 0,
     rolled = false,
   }
 end

@@ -1,6 +1,7 @@
 -- blobs: what a partition owes to another of one debit call (outbox.lua), while it is credited.
---   blobs.read(packed, park, ats)    `source`, `seq`, `epochs` and `rooms` as it has them; `packed`; `park`, that of
---                                    its source; `ats`: where the keys of its rooms begin in KEYS
+--   blobs.read(packed, park, ats)    `source`, `seq` and `epochs` as it has them; `packed`, and `at`: the offset behind
+--                                    which its gifts are; `park`, that of its source; `ats`: where the keys of its rooms
+--                                    begin in KEYS
 --   blobs.want(c, blob)              of the credits c its gifts will be given; to be said before these are loaded
 --   blobs.give(c, blob)              give them; `results` then, of each seq, repeat_count and streak, as wire bytes
 --   blobs.head(size)                 what goes before an array of so many values
@@ -10,11 +11,14 @@
 local blobs = {}
 local places = {} -- of rooms of the call, by their keys
 
+local HEADS = { [0xd9] = 2, [0xda] = 3, [0xdb] = 5 } -- of wire.lua's string_head, by their first bytes; else it is one
+
+-- The gifts are read from where they are, in order not to make a string of all of them again.
 function blobs.read(packed, park_key, ats)
-  local source, seq, list, rooms, targets, values = unpack(cmsgpack.unpack(packed))
+  local at, source, seq, list, _, targets = cmsgpack.unpack_limit(packed, 5, 1)
   return {
-    packed = packed, source = source, seq = seq, epochs = list, rooms = rooms, targets = targets, values = values,
-    park = park_key, ats = ats, gifts = {}, results = false,
+    packed = packed, source = source, seq = seq, epochs = list, targets = targets,
+    at = at + (HEADS[string.byte(packed, at + 1)] or 1), park = park_key, ats = ats, gifts = {}, results = false,
   }
 end
 
@@ -43,13 +47,13 @@ local function read_gift(c, blob, targets, at, place, user, key, _, _, count, co
 end
 
 function blobs.want(c, blob)
-  local at, targets, values = 0, {}, blob.targets
+  local at, targets, values, packed = 0, {}, blob.targets, blob.packed
   while at >= 0 and #values > 0 do
     at = read_target(c, blob, targets, cmsgpack.unpack_limit(values, 6, at))
   end
-  at, values = 0, blob.values
-  while at >= 0 and #values > 0 do
-    at = read_gift(c, blob, targets, cmsgpack.unpack_limit(values, 11, at))
+  at = blob.at
+  while at >= 0 do
+    at = read_gift(c, blob, targets, cmsgpack.unpack_limit(packed, 11, at))
   end
 end
 

@@ -33,7 +33,7 @@ local LESS = '\156' -- an array of 12, where there is a commission
 function credit.new(now, window, numerator, denominator, keep, commission)
   return {
     now = now, window = window, keep = keep, rates = earnings.rates(numerator, denominator, commission, now),
-    partitions = {}, places = {}, rooms = {}, targets = {}, stamp = room.stamp(now),
+    partitions = { nil }, places = {}, rooms = { nil }, targets = { nil }, stamp = room.stamp(now),
     entry = CREDIT .. wire[now] .. OF_ID, houses = true,
   }
 end
@@ -41,7 +41,7 @@ end
 local function partition_at(c, at)
   local p = c.places[at]
   if not p then
-    p = { earnings = earnings.open(at, c.rates), streaks = KEYS[at + 3], rooms = {} }
+    p = { earnings = earnings.open(at, c.rates), streaks = KEYS[at + 3], rooms = { nil } }
     c.places[at], c.partitions[#c.partitions + 1] = p, p
   end
   return p

@@ -46,7 +46,7 @@ local DEBIT, OF_KEY = '\153\165debit', '\176' -- an array of 9 and its first fie
 function debit.new(now, window, lead, numerator, denominator, run)
   return {
     now = now, run = run, numerator = numerator, denominator = denominator, entry = DEBIT .. wire[now] .. OF_KEY,
-    keys = dedupe.new('keys', window, lead, 60000), partitions = {}, places = {}, buckets = {}, good = {},
+    keys = dedupe.new('keys', window, lead, 60000), partitions = { nil }, places = {}, buckets = { nil }, good = {},
   }
 end
 

@@ -16,7 +16,7 @@ local dedupe = {}
 local DIGEST_SIZE = 8
 
 function dedupe.new(name, window, lead, width)
-  return { name = name, window = window, lead = lead, width = width, buckets = {}, n = 0 }
+  return { name = name, window = window, lead = lead, width = width, buckets = { nil }, n = 0 }
 end
 
 function dedupe.bucket(d, a, key, number)

@@ -31,7 +31,7 @@ end
 function earnings.open(at, rates)
   return {
     entries = new_entries(KEYS[at]), diamonds_key = KEYS[at + 1], carry_key = KEYS[at + 2],
-    rates = rates, purses = {}, hosts = {}, n = 0, fields = { nil, nil, nil },
+    rates = rates, purses = {}, hosts = { nil }, n = 0, fields = { nil, nil, nil },
   }
 end
 

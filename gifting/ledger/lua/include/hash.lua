@@ -10,7 +10,7 @@
 local hash = {}
 
 function hash.new(key)
-  return { key = key, values = {}, fields = {}, n = 0, found = false, dirty = false }
+  return { key = key, values = {}, fields = { nil }, n = 0, found = false, dirty = false }
 end
 
 function hash.want(h, field)

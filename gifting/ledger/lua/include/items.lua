@@ -16,7 +16,7 @@ local function read_target(c, place, at, room_place, id, host, gift, streakable,
 end
 
 local function read_targets(c, values)
-  local at, targets = 0, {}
+  local at, targets = 0, { nil }
   while at >= 0 and #values > 0 do
     local place = #targets + 1
     at, targets[place] = read_target(c, place, cmsgpack.unpack_limit(values, 6, at))
@@ -45,7 +45,7 @@ local function read_like(c, at, place, id, host, event, count)
 end
 
 function items.read(d, c, kinds, targets, all_terms, values)
-  local at, found = 0, {}
+  local at, found = 0, { nil }
   targets, all_terms = read_targets(c, targets), terms.read(all_terms)
   for i = 1, #kinds do
     local kind = string.byte(kinds, i)

@@ -10,11 +10,12 @@
 --   outbox.number(o)                      to be called before anything is written: returns why nothing can be, or nil
 --   outbox.write(o, key)                  returns the item's id, '' if there is none; and numbers and blobs
 -- @include epochs
+-- @include join
 -- @include lineage
 -- @include wire
 local outbox = {}
 local BLOB, PAIR = '\150', '\146' -- arrays of 6, of 2
-local EPOCHS_MAX = 64
+local EPOCHS_MAX, HEAD = 64, 9 -- HEAD: so many pieces of a blob go before its gifts
 
 local function array_head(size)
   return size < 16 and string.char(0x90 + size) or struct.pack('>BI2', 0xdc, size)
@@ -51,20 +52,17 @@ function outbox.owe(to, gift)
   to.ends[n] = gift.to
 end
 
-local function values_of(to)
-  local pieces = {}
-  for i = 1, to.n do
-    pieces[i] = string.sub(to.values, to.starts[i] + 1, to.ends[i])
-  end
-  return table.concat(pieces)
-end
-
 local function blob_of(o, to)
-  local values = values_of(to)
-  return table.concat({
+  local size, pieces = 0, {
     BLOB, wire[o.source], wire[to.seq], cmsgpack.pack(to.epochs), array_head(#to.rooms), table.concat(to.rooms),
-    string_head(#to.targets), to.targets, string_head(#values), values,
-  })
+    string_head(#to.targets), to.targets, '',
+  }
+  for i = 1, to.n do
+    local from, last = to.starts[i], to.ends[i]
+    pieces[HEAD + i], size = string.sub(to.values, from + 1, last), size + last - from
+  end
+  pieces[HEAD] = string_head(size)
+  return join(pieces, HEAD + to.n, 40)
 end
 
 -- With its first gift for a partition, an epoch begins there.

@@ -15,12 +15,14 @@
 -- The batches that are logged and published are described in wire/batch.py. What a call does in a room is one batch, or
 -- several where it is much, so that a page of the log has a bound in bytes.
 -- @include digits
+-- @include join
 -- @include ranking
 -- @include replication
 -- @include wire
 local room = { KEYS = 5 }
 local BATCH_HEADER, WITH_EPOCH = '\153', '\154' -- an array of 9, or of 10
 local SEQ, TIME, ID = '\163seq', '\162ts', '\162id'
+local TOGETHER = 4096 -- bytes of events after which no more is published with them
 local BATCH_SIZE = 65536 -- bytes of events after which a batch is full: it has so many and one event more at most
 
 -- With a place for what goes before the events and behind them, and for the pieces of a lone gift, as in entries.lua.
@@ -39,8 +41,8 @@ function room.open(p, at, id)
     users_key = KEYS[at + 4], state = found[1], host = found[2], seq = tonumber(found[3]), coins = tonumber(found[4]),
     diamonds = tonumber(found[5]), likes = tonumber(found[6]), rank = found[7],
     rules = found[8], lineage = found[9],
-    count = 0, size = 0, pieces = new_pieces(), n = 1, index = { nil, nil, nil, nil }, heads = {}, full = {},
-    spent = {}, users = {}, streaks = {}, wanted = {}, finished = {},
+    count = 0, size = 0, pieces = new_pieces(), n = 1, index = { nil, nil, nil, nil }, heads = {}, full = { nil },
+    spent = {}, users = {}, streaks = {}, wanted = { nil }, finished = {},
   }
   p.rooms[#p.rooms + 1] = r
   return r
@@ -132,7 +134,7 @@ local function pack_batch(r, batch, rank, epoch)
   pieces[1] = header .. cmsgpack.pack(r.id, batch.seq, batch.count, batch.index, batch.coins, batch.diamonds,
     batch.likes) .. string_head(batch.size)
   pieces[batch.n + 1] = epoch and cmsgpack.pack(rank or false, epoch) or cmsgpack.pack(rank or false)
-  return table.concat(pieces)
+  return join(pieces, batch.n + 1, 320)
 end
 
 local WAITING = 10
@@ -157,7 +159,8 @@ local function publish(p, batches)
   end
 end
 
--- What is published goes together up to about the size of a full batch. Returns what has not gone out yet.
+-- What is published goes together as long as it is small: to join what is large costs more than to publish it by itself.
+-- Returns what has not gone out yet.
 local function write_room(p, r, keep, waiting)
   if r.count > 0 then
     close_batch(r)
@@ -170,7 +173,7 @@ local function write_room(p, r, keep, waiting)
     log_batch(r, batch, packed, keep)
     waiting[#waiting + 1] = packed
     waiting.size = waiting.size + batch.size
-    if waiting.size >= BATCH_SIZE then
+    if waiting.size >= TOGETHER then
       publish(p, waiting)
       waiting = { size = 0 }
     end

@@ -21,7 +21,7 @@ local function read_one(
 end
 
 function terms.read(values)
-  local at, found = 0, {}
+  local at, found = 0, { nil }
   while at >= 0 and #values > 0 do
     local place = #found + 1
     at, found[place] = read_one(cmsgpack.unpack_limit(values, 13, at))
