@@ -95,7 +95,7 @@ class ClusterEngine:
         self.redis: BinaryRedis = connect(url, settings.ledger_timeout)
         self.address = ClusterAddress(url)
         self.map = self.redis.router.map
-        held_by = awaited(settings.replicas_waited, settings.every_replica, self.map)
+        held_by = awaited(settings.replicas_waited, settings.every_replica, self.map, lambda: self.checks.keeping.ms)
         self.redis.router.awaited = held_by
         pace = Pace(settings.batch_pause or LINK_PAUSE, held_by, settings.ledger_timeout)
         self.links = Links(self.map, self.address, pace)

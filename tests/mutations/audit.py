@@ -106,8 +106,14 @@ MUTANTS = (
         "cluster/confirmed",
         ("        if lacks:\n            raise", "        if False:\n            raise"),
         ("        if lacks:  # now it is known how many there are\n", "        if False:\n"),
-        ("Every(router.map, listed=every) if replicas", "Every(router.map, listed=True) if replicas"),
-        ("Every(router.map, listed=every) if replicas", "Every(router.map, listed=False) if replicas"),
+        (
+            "Every(router.map, lag=lambda: LONGEST, listed=every) if replicas",
+            "Every(router.map, listed=True) if replicas",
+        ),
+        (
+            "Every(router.map, lag=lambda: LONGEST, listed=every) if replicas",
+            "Every(router.map, listed=False) if replicas",
+        ),
         ("if self._lineages.get(base) != lineage]", "if not lineage]"),
     ),
 )

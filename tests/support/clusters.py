@@ -10,6 +10,7 @@ from typing import Any
 
 from gifting.ledger.cluster.address import ClusterAddress
 from gifting.ledger.cluster.awaited import awaited
+from gifting.ledger.cluster.keeping import LONGEST
 from gifting.ledger.cluster.link import Call, Pace, Query
 from gifting.ledger.cluster.links import Links
 from gifting.ledger.cluster.map import Map
@@ -70,7 +71,7 @@ async def linked(
     address = ClusterAddress(url)
     map_ = Map(address)
     await map_.refresh()
-    links = Links(map_, address, Pace(pause, awaited(replicas, every, map_), timeout))
+    links = Links(map_, address, Pace(pause, awaited(replicas, every, map_, lambda: LONGEST), timeout))
     running = asyncio.create_task(links.run())
     try:
         yield Linked(links, timeout)

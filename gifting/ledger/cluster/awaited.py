@@ -2,18 +2,24 @@
 
 ``WAIT`` tells how many have it, and not who. So where it is to be every one, the master is asked in the same write
 which replicas follow it, and which ones the cluster lists as its: nobody's older idea of the cluster is asked. One that
-is listed and does not follow has not got it, and may be elected all the same. One that follows and is not listed yet
-has joined just now, and may be elected soon: it is awaited too. A master answers all three in one pass, so that it is
-the same replicas of which they tell.
+is listed and does not follow has not got it, and may be elected all the same, unless it was away for too long
+(``absent.py``). One that follows and is not listed yet has joined just now, and may be elected soon: it is awaited too.
+A master answers all three in one pass, so that it is the same replicas of which they tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Final, Protocol
 
+from gifting.ledger.cluster.absent import COUNTS, Absences, History
 from gifting.ledger.cluster.topology import Node, Topology
 from gifting.ledger.resp import Words
+
+_REPLICA: Final = re.compile(r"slave\d+")
+"""A line of ``INFO replication`` that is about one."""
 
 
 class Awaited(Protocol):
@@ -59,51 +65,63 @@ class Known(Protocol):
 
 
 class Every:
-    """All that follow, and all that are ``listed``, the dead among them too; a master without any never counts."""
+    """All that follow, and all that are ``listed``, the dead among them too, but for those that were away for longer
+    than ``lag`` says, in ms; a master of which nobody is awaited never counts.
+    """
 
     any: Final = True
 
-    def __init__(self, cluster: Known, *, listed: bool = True) -> None:
+    def __init__(
+        self, cluster: Known, *, lag: Callable[[], int], listed: bool = True, time: Callable[[], float] = monotonic
+    ) -> None:
         self._cluster = cluster
         self._listed = listed
+        self._absences = Absences(lag, time)
         self._counts: dict[str, int] = {}
         """Of each master, how many there were last: for these it waits, or answers without the one that has joined."""
 
     def asks(self, node: Node, patience: int) -> tuple[Words, ...]:
         count = self._counts.get(node.id) or len(self._cluster.topology.replicas_of(node)) or 1
         listing: tuple[Words, ...] = (("CLUSTER", "REPLICAS", node.id),) if self._listed else ()
-        return ("WAIT", count, patience), ("INFO", "replication"), *listing
+        beside = ("stats",) if node.id in self._absences.watched else ()
+        return ("WAIT", count, patience), ("INFO", "replication", *beside), *listing
 
     def lacks(self, node: Node, said: Sequence[Any]) -> str:
         for each in said:
             if isinstance(each, Exception):
                 return str(each)
         found, info, *more = said
-        following = _following(info.decode())
-        listed = set(map(_address, *more)) if more else following
-        self._counts[node.id] = max(len(following), len(listed))
+        about = _About(info.decode())
+        listed = set(map(_address, *more)) if more else about.following
+        listed -= self._absences.excused(node.id, listed - about.present, about.history)
+        self._counts[node.id] = max(len(about.following), len(listed))
         if not listed:
-            return "it has no replica"
-        if silent := sorted(listed - following):
+            return "no replica is awaited there"
+        if silent := sorted(listed - about.following):
             return f"{', '.join(silent)} does not follow"
-        return "" if found >= len(following) else f"{found} of {len(following)} have it"
+        return "" if found >= len(about.following) else f"{found} of {len(about.following)} have it"
 
 
-def awaited(replicas: int, every: bool, cluster: Known) -> Awaited:
-    """``every`` one, or so many of them."""
-    return Every(cluster) if every else AtLeast(replicas)
+def awaited(replicas: int, every: bool, cluster: Known, lag: Callable[[], int]) -> Awaited:
+    """``every`` one, but for those that :class:`Every` excuses, or so many of them."""
+    return Every(cluster, lag=lag) if every else AtLeast(replicas)
 
 
-def _following(info: str) -> set[str]:
-    """Addresses of those that WAIT counts, of ``INFO replication``."""
-    return set(_online(line.partition(":") for line in info.splitlines() if line.startswith("slave")))
+class _About:
+    """What a master says of its replicas, by their addresses: those that are there, and that WAIT counts; and its
+    history as :class:`Absences` takes it.
+    """
+
+    def __init__(self, info: str) -> None:
+        lines = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+        replicas = [_pairs(said) for name, said in lines.items() if _REPLICA.fullmatch(name)]
+        self.present = {f"{one['ip']}:{one['port']}" for one in replicas}
+        self.following = {f"{one['ip']}:{one['port']}" for one in replicas if one["state"] == "online"}
+        self.history: History = tuple(lines[name] for name in COUNTS) if COUNTS[-1] in lines else ()
 
 
-def _online(lines: Iterable[tuple[str, str, str]]) -> Iterable[str]:
-    for _, _, said in lines:
-        about = dict(pair.split("=", 1) for pair in said.split(",") if "=" in pair)
-        if about.get("state") == "online":
-            yield f"{about['ip']}:{about['port']}"
+def _pairs(said: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in said.split(","))
 
 
 def _address(line: bytes) -> str:

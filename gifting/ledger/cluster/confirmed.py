@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from gifting.ledger.cluster.awaited import AtLeast, Awaited, Every
 from gifting.ledger.cluster.client import ClusterRedis
+from gifting.ledger.cluster.keeping import LONGEST
 from gifting.ledger.cluster.router import Router
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.cluster.topology import Node
@@ -45,7 +46,7 @@ class Confirmed:
     def __init__(self, router: Router, bases: Sequence[str], replicas: int, every: bool = False) -> None:
         self._router = router
         self._bases = bases
-        self._awaited: Awaited = Every(router.map, listed=every) if replicas else AtLeast(0)
+        self._awaited: Awaited = Every(router.map, lag=lambda: LONGEST, listed=every) if replicas else AtLeast(0)
         self._lineages: dict[str, str] = {}
         self._lost = True
         """Whether it must be asked again where partitions are."""

@@ -22,7 +22,7 @@ from gifting.ledger.cluster.awaited import awaited
 from gifting.ledger.cluster.birth import BORN, bear, require_born
 from gifting.ledger.cluster.checks import PART, Checks
 from gifting.ledger.cluster.exchange import Exchange
-from gifting.ledger.cluster.keeping import USUAL
+from gifting.ledger.cluster.keeping import LONGEST, USUAL
 from gifting.ledger.cluster.layout import LAYOUT, layout_of
 from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of, tags
@@ -87,7 +87,7 @@ async def checked(
     known = Map(address)
     try:
         settings = load({"redis": url, **flags}, environ={})
-        held_by = awaited(settings.replicas_waited, settings.every_replica, known)
+        held_by = awaited(settings.replicas_waited, settings.every_replica, known, lambda: LONGEST)
         yield Checks(known, ask, probes, settings, held_by)
     finally:
         await known.close()

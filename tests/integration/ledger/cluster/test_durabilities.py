@@ -10,6 +10,7 @@ import pytest
 
 from gifting import errors
 from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.embedded.binary import LOG_NAME
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
 from gifting.model.values import Result
@@ -135,3 +136,40 @@ async def acked(shop: Shop, sender: int) -> int:
 async def paid(shop: Shop, sender: int) -> int:
     """Gifts of one coin each."""
     return COINS - (await shop.ledger.wallets.read(shop.senders[sender].id)).coins
+
+
+LAGS = {"cluster-replica-validity-factor": "1", "repl-ping-replica-period": "1", "repl-timeout": "2"}
+"""With a node timeout of 1 s a replica may lag by 4 s and be elected by itself."""
+
+
+@pytest.mark.slow
+async def test_who_was_away_for_too_long_is_awaited_no_more_since_it_is_not_elected() -> None:
+    async with (
+        own_cluster(replicas=2, node_timeout=1.0, settings={"min-replicas-to-write": "0"} | LAGS) as double,
+        shop_at(double.url, 4, redis=double.url, durability="every-replica", ledger_timeout=2.0) as shop,
+    ):
+        master = await double.owner(slot_of(shop.senders[0].base))
+        whole, lagging = await double.replicas(master)
+        await double.cut(lagging.id)
+        await gifts_go_on(shop)
+        await double.kill(whole.id)
+        await double.kill(master.id)
+        log = lagging.folder / LOG_NAME
+        async with asyncio.timeout(WITHIN):
+            while "for longer than allowed" not in log.read_text(encoding="utf-8"):
+                await asyncio.sleep(0.02)
+        await double.restart(whole.id)
+        await double.restart(master.id)
+        await double.join(lagging.id)
+        await double.settle()
+        await gifts_go_on(shop)
+        await shop.check()
+
+
+async def gifts_go_on(shop: Shop) -> None:
+    """Until one is acknowledged; those before may be in doubt."""
+    async with asyncio.timeout(WITHIN):
+        key = ""
+        while not isinstance(shop.told.get(key), Result):
+            key = shop.send(0, 0)
+            await shop.everyone()
