@@ -61,7 +61,7 @@ COUNTED: Final = {1: 200, 64: 16, 512: 6}
 
 START: Final = 1_764_000_000_000
 READY_WITHIN: Final = 60.0
-"""Seconds that a server under valgrind may take to its first answer."""
+"""Seconds that a server under valgrind may take to an answer."""
 
 WAYS: Final = ("commit", "debit", "credit")
 
@@ -143,7 +143,7 @@ class Books:
     """The rooms, the senders, and gifts of these as a ledger queues them: all of one partition's senders."""
 
     def __init__(self, url: str, partitions: int, apart: bool) -> None:
-        self.settings = load({"partitions": partitions + 1}, environ={})
+        self.settings = load({"partitions": partitions + 1, "ledger_timeout": READY_WITHIN}, environ={})
         self._ledger = Ledger(url, self.settings, load_catalog(), self.now)
         self._ledger.keys.apart = apart
         self._ledger.gifts._batcher = self  # type: ignore[assignment]

@@ -131,7 +131,12 @@ TABLE = (
         "A gift or event, from queued until told.",
         lambda p: p.ledger.batcher.counts.acks,
     ),
-    Row("gifting_commit_seconds", HISTOGRAM, "A ledger call, until answered.", lambda p: p.ledger.batcher.counts.took),
+    Row(
+        "gifting_commit_seconds",
+        HISTOGRAM,
+        "A ledger call, until answered; on a cluster a round of them.",
+        lambda p: p.ledger.batcher.counts.took,
+    ),
     Row(
         "gifting_delivery_seconds", HISTOGRAM, "Feed to socket, per reader.", lambda p: p.hub.counters.delivery, "lane"
     ),

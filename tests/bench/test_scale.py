@@ -57,7 +57,7 @@ def test_a_master_s_share_of_calls_is_what_a_hand_finds() -> None:
     assert found.processes == 1
     assert found.call == pytest.approx(10, rel=1e-3)
     cost = master_cost(of, found)
-    assert cost.gift_us == pytest.approx((75 + 9 * 9 + 95 + 9 * 17) / 10 + 8 + 5 / 10, rel=1e-3)
+    assert cost.gift_us == pytest.approx((108 + 9 * 12 + 119 + 9 * 10) / 10 + 8 + 5 / 10, rel=1e-3)
     assert cost.rounds == pytest.approx(100 * 450e-6)
     assert masters(of, cost) == 1
 

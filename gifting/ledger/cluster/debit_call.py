@@ -18,6 +18,10 @@ from gifting.model.packing import pack
 _KEYS: Final = 8
 """How many keys a partition of senders has in a call."""
 
+_COMPLETED: Final = b"%b\xb0%b%c%b%c%b"
+_STRING: Final = 0xA0
+"""Of three strings, the first of 16 bytes; and what a string of less than 32 begins with, but for its size."""
+
 NOTHING_DECIDED: Final = pack((False, False))[1:]
 """What a host has decided about most users."""
 
@@ -161,7 +165,8 @@ class DebitCalls:
 
 def _completed(one: Completion, buckets: Spots) -> bytes:
     place = buckets.get(one.bucket.keys) or buckets.add(one.bucket)
-    return place + pack((one.key, pack(one.seq), pack(one.repeat_count) + pack(one.streak)))[1:]
+    seq, rest = pack(one.seq), pack(one.repeat_count) + pack(one.streak)
+    return _COMPLETED % (place, one.key, _STRING + len(seq), seq, _STRING + len(rest), rest)
 
 
 class _To:
