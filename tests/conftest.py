@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from gifting.archive.store import Store, open_store
 from gifting.ledger.connect import connect
 from tests.support import engine
+from tests.support.clusters import in_a_loop_of_its_own, session_cluster
 from tests.support.emptied import empty
 from tests.support.postgres import Cluster, postgres
-from tests.support.redis_cluster import in_a_loop_of_its_own, session_cluster
 from tests.support.redis_server import PORT_ATTEMPTS, folder_in_memory, redis_server, start_cluster
 
 SLOW = ("bench", "browser")

@@ -1,37 +1,36 @@
-"""A cluster of a test's own, that it may break, and the links to it."""
+"""Clusters that tests have for themselves, or share with their module or session."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
 
-from gifting.ledger.cluster.address import ClusterAddress
-from gifting.ledger.cluster.awaited import awaited
-from gifting.ledger.cluster.keeping import LONGEST
-from gifting.ledger.cluster.link import Call, Pace, Query
-from gifting.ledger.cluster.links import Links
-from gifting.ledger.cluster.map import Map
-from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.embedded.cluster import EmbeddedCluster
-from gifting.ledger.resp import command
-from gifting.tasks import end
 from tests.support.engine import redis_binary
 from tests.support.redis_server import folder_in_memory
 
-WITHIN = 30.0
-KEYS = [f"{{{tag}}}:x" for tag in tags(16)]
-"""A key in each of 16 partitions."""
+FORMING_TIMEOUT: Final = 1.0
+NODE_TIMEOUT: Final = 30.0
+"""Of the session's cluster, seconds: the first while it is formed, which is quicker so; the second as no test kills a
+node of it, and a machine that is busy with tests must not do so by its silence."""
+
+UNGUARDED: Final = {"min-replicas-to-write": "0"}
+"""Settings of masters that write without their replicas too, so that what waits for these is WAIT alone."""
+
+
+@contextmanager
+def _unstarted(**more: Any) -> Iterator[EmbeddedCluster]:
+    with folder_in_memory() as folder:
+        yield EmbeddedCluster(folder, **{"binary": redis_binary(), **more})
 
 
 @asynccontextmanager
 async def own_cluster(**more: Any) -> AsyncIterator[EmbeddedCluster]:
-    """3 masters with a replica each, unless ``more`` says otherwise; masters write without their replicas too."""
-    with folder_in_memory() as folder:
-        settings = {"min-replicas-to-write": "0"}
-        cluster = EmbeddedCluster(folder, **{"binary": redis_binary(), "settings": settings, **more})
+    """A test's own, that it may break: 3 masters with a replica each, unless ``more`` says otherwise."""
+    with _unstarted(**more) as cluster:
         await cluster.start()
         try:
             yield cluster
@@ -39,42 +38,42 @@ async def own_cluster(**more: Any) -> AsyncIterator[EmbeddedCluster]:
             await cluster.stop()
 
 
-class Linked:
-    """Links to a cluster, and a call of them that can be waited for."""
-
-    def __init__(self, links: Links, timeout: float) -> None:
-        self.links = links
-        self.timeout = timeout
-
-    async def call(self, *words: str | int | bytes) -> tuple[Any, bool]:
-        """A command as a call of a script goes: what Redis said, and whether replicas hold it."""
-        ended: asyncio.Future[tuple[Any, bool]] = asyncio.get_running_loop().create_future()
-
-        def done(reply: Any, held: bool) -> None:
-            ended.set_result((reply, held))
-
-        until = time.monotonic() + self.timeout
-        self.links.send(Call(slot_of(str(words[1])), lambda _: command(*words), done, until))
-        return await asyncio.wait_for(ended, WITHIN)
-
-    async def ask(self, *commands: tuple[str, ...]) -> Any:
-        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        request, until = b"".join(command(*words) for words in commands), time.monotonic() + self.timeout
-        self.links.ask(Query(slot_of(commands[0][1]), request, len(commands), answered.set_result, until))
-        return await asyncio.wait_for(answered, WITHIN)
+@contextmanager
+def shared_cluster(**more: Any) -> Iterator[EmbeddedCluster]:
+    """As ``own_cluster``, for fixtures that outlive the loops of tests."""
+    with _unstarted(**more) as cluster:
+        in_a_loop_of_its_own(cluster.start())
+        try:
+            yield cluster
+        finally:
+            in_a_loop_of_its_own(cluster.stop())
 
 
-@asynccontextmanager
-async def linked(
-    url: str, *, pause: float = 0.0, replicas: int = 1, every: bool = False, timeout: float = 5.0
-) -> AsyncIterator[Linked]:
-    address = ClusterAddress(url)
-    map_ = Map(address)
-    await map_.refresh()
-    links = Links(map_, address, Pace(pause, awaited(replicas, every, map_, lambda: LONGEST), timeout))
-    running = asyncio.create_task(links.run())
-    try:
-        yield Linked(links, timeout)
-    finally:
-        await end([running])
-        await map_.close()
+@contextmanager
+def session_cluster() -> Iterator[EmbeddedCluster]:
+    """One that no test breaks."""
+    with shared_cluster(node_timeout=FORMING_TIMEOUT) as cluster:
+        in_a_loop_of_its_own(_be_patient(cluster))
+        yield cluster
+
+
+async def _be_patient(cluster: EmbeddedCluster) -> None:
+    for node in cluster.nodes.values():
+        await node.call("CONFIG", "SET", "cluster-node-timeout", round(1000 * NODE_TIMEOUT))
+
+
+def in_a_loop_of_its_own(work: Coroutine[Any, Any, object]) -> None:
+    """For fixtures of a module or the session."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(work)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    for error in failed:
+        raise error

@@ -26,8 +26,7 @@ from gifting.ledger.embedded.node import Node
 from gifting.ledger.meta import ARCHIVE
 from gifting.ledger.trimming import trim
 from tests.support.archive import assert_whole
-from tests.support.engine import redis_binary
-from tests.support.redis_server import folder_in_memory
+from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.tampering import STREAKABLE, World, a_world
 
 WAIT = 60.0
@@ -37,12 +36,8 @@ USERS = [f"u{number}" for number in range(16)]
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
     """Masters take writes of which no replica hears: what waits for these is the archive alone."""
-    with folder_in_memory() as folder:
-        settings = {"min-replicas-to-write": "0"}
-        cluster = EmbeddedCluster(folder, binary=redis_binary(), node_timeout=1.0, settings=settings)
-        await cluster.start()
+    async with own_cluster(node_timeout=1.0, settings=UNGUARDED) as cluster:
         yield cluster
-        await cluster.stop()
 
 
 @pytest.fixture

@@ -17,9 +17,8 @@ from gifting.archive.store import open_store
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.halt import FIELD
 from tests.support.archive import count_of
+from tests.support.clusters import own_cluster
 from tests.support.commands import Done, environment, run_command
-from tests.support.engine import redis_binary
-from tests.support.redis_server import folder_in_memory
 from tests.support.server import Server
 from tests.support.tampering import STREAKABLE, World, a_world
 
@@ -32,11 +31,8 @@ WAIT = 60.0
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder, binary=redis_binary())
-        await cluster.start()
+    async with own_cluster() as cluster:
         yield cluster
-        await cluster.stop()
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from gifting.ledger.connect import connect
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.model.house import PersonChange
 from gifting.model.values import Result
+from tests.support.clusters import session_cluster
 from tests.support.keys import new_key
-from tests.support.redis_cluster import session_cluster
 from tests.support.shop import Shop, shop_at
 
 pytestmark = pytest.mark.attack

@@ -14,7 +14,7 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move
 from gifting.ledger.embedded.node import Node
 from gifting.model.values import Result
-from tests.support.clusters import own_cluster
+from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.keys import new_key
 from tests.support.shop import COINS, WITHIN, Shop, shop_at
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.attack
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    async with own_cluster(node_timeout=1.0) as cluster:
+    async with own_cluster(node_timeout=1.0, settings=UNGUARDED) as cluster:
         yield cluster
 
 

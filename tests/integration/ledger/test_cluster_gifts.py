@@ -10,7 +10,7 @@ from gifting import errors
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.model.house import PersonChange
 from gifting.model.values import Result
-from tests.support.clusters import own_cluster
+from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.keys import new_key
 from tests.support.outboxes import uncredited
 from tests.support.shop import COINS, shop_at
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.attack
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    async with own_cluster() as cluster:
+    async with own_cluster(settings=UNGUARDED) as cluster:
         yield cluster
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from gifting.ledger.embedded import node as embedded_node
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move, move_at_once, move_of, moves_at_once
 from gifting.ledger.embedded.node import Node
-from tests.support.engine import redis_binary
+from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.redis_server import folder_in_memory
 
 WAIT = 30.0
 NODE_TIMEOUT = 0.5
 KEY, SLOT = "foo", 12_182
 SAME_SLOT = [f"{{{KEY}}}{number}" for number in range(250)]
+
+a_cluster = partial(own_cluster, node_timeout=NODE_TIMEOUT)
 
 
 @pytest.fixture
@@ -34,19 +36,9 @@ def folder() -> Iterator[Path]:
         yield folder
 
 
-@asynccontextmanager
-async def a_cluster(folder: Path, **options: Any) -> AsyncIterator[EmbeddedCluster]:
-    cluster = EmbeddedCluster(folder, **{"node_timeout": NODE_TIMEOUT, "binary": redis_binary(), **options})
-    await cluster.start()
-    try:
-        yield cluster
-    finally:
-        await cluster.stop()
-
-
 @pytest.fixture
-async def cluster(folder: Path) -> AsyncIterator[EmbeddedCluster]:
-    async with a_cluster(folder) as cluster:
+async def cluster() -> AsyncIterator[EmbeddedCluster]:
+    async with a_cluster() as cluster:
         yield cluster
 
 
@@ -139,9 +131,8 @@ async def test_a_replica_is_promoted(cluster: EmbeddedCluster, how: Any) -> None
 
 
 @pytest.mark.parametrize("password", ["", "a 'word'"])
-async def test_a_replica_whose_link_is_cut_lacks_what_is_written(folder: Path, password: str) -> None:
-    settings = {"min-replicas-to-write": "0"}
-    async with a_cluster(folder, password=password, settings=settings) as cluster:
+async def test_a_replica_whose_link_is_cut_lacks_what_is_written(password: str) -> None:
+    async with a_cluster(password=password, settings=UNGUARDED) as cluster:
         master = await cluster.owner(SLOT)
         (replica,) = await cluster.replicas(master)
         assert await put(master, "old") == 1
@@ -165,8 +156,8 @@ async def test_nodes_are_added(cluster: EmbeddedCluster) -> None:
     assert await put(master, "here") == 1
 
 
-async def test_slots_move_key_by_key(folder: Path) -> None:
-    async with a_cluster(folder, masters=2, password="a 'word'") as cluster:
+async def test_slots_move_key_by_key() -> None:
+    async with a_cluster(masters=2, password="a 'word'") as cluster:
         source = await cluster.owner(SLOT)
         target = next(master for master in await cluster.masters() if master is not source)
         async with source.client() as client:
@@ -197,8 +188,8 @@ async def test_slots_move_at_once_where_the_engine_can(cluster: EmbeddedCluster)
     assert await get(target) == b"kept"
 
 
-async def test_a_stop_leaves_nothing_running(folder: Path) -> None:
-    async with a_cluster(folder, masters=1) as cluster:
+async def test_a_stop_leaves_nothing_running() -> None:
+    async with a_cluster(masters=1) as cluster:
         pids = [node.pid for node in cluster.nodes.values()]
         await cluster.stop()
         assert all(pid and gone(pid) for pid in pids)
@@ -206,13 +197,13 @@ async def test_a_stop_leaves_nothing_running(folder: Path) -> None:
         await cluster.masters()
 
 
-async def test_a_taken_port_is_left_to_whom_it_belongs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with a_cluster(folder / "one", masters=1, replicas=0) as first:
+async def test_a_taken_port_is_left_to_whom_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_cluster(masters=1, replicas=0) as first:
         (taken,) = first.nodes.values()
         ports = iter([(taken.port, taken.bus)])
         found = embedded_node.free_ports
         monkeypatch.setattr(embedded_node, "free_ports", lambda: next(ports, None) or found())
-        async with a_cluster(folder / "two", masters=1, replicas=0) as second:
+        async with a_cluster(masters=1, replicas=0) as second:
             (other,) = second.nodes.values()
             assert other.port != taken.port
             assert await put(other, "mine") == 0
@@ -257,8 +248,8 @@ async def test_nodes_end_with_a_parent_that_is_killed(folder: Path) -> None:
 
 
 @pytest.mark.attack
-async def test_a_paused_node_ends_with_its_parent_too(folder: Path) -> None:
-    async with a_cluster(folder, masters=1, replicas=0) as cluster:
+async def test_a_paused_node_ends_with_its_parent_too() -> None:
+    async with a_cluster(masters=1, replicas=0) as cluster:
         (node,) = cluster.nodes.values()
         pid = node.pid
         node.pause()

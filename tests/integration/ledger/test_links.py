@@ -13,7 +13,8 @@ from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move, move_of
 from gifting.ledger.redis_errors import Fate, fate
-from tests.support.clusters import KEYS, WITHIN, Linked, linked, own_cluster
+from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.linked import KEYS, WITHIN, Linked, linked
 
 pytestmark = pytest.mark.attack
 
@@ -22,7 +23,7 @@ KEY = KEYS[3]
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    async with own_cluster(node_timeout=1.0) as cluster:
+    async with own_cluster(node_timeout=1.0, settings=UNGUARDED) as cluster:
         yield cluster
 
 

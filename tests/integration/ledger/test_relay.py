@@ -22,7 +22,7 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.engine import ClusterEngine
 from gifting.model.values import Result
 from gifting.tasks import end
-from tests.support.clusters import own_cluster
+from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.keys import new_key
 from tests.support.outboxes import uncredited
 from tests.support.shop import COINS, Shop, shop_at
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.attack
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    async with own_cluster() as cluster:
+    async with own_cluster(settings=UNGUARDED) as cluster:
         yield cluster
 
 

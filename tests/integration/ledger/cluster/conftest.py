@@ -9,9 +9,7 @@ import pytest
 from gifting.ledger.cluster.client import ClusterRedis
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.embedded.cluster import EmbeddedCluster
-from tests.support.engine import redis_binary
-from tests.support.redis_cluster import in_a_loop_of_its_own
-from tests.support.redis_server import folder_in_memory
+from tests.support.clusters import shared_cluster
 
 NODE_TIMEOUT = 1.0
 """Seconds after which a dead master is replaced."""
@@ -22,17 +20,8 @@ TIMEOUT = 8.0
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[EmbeddedCluster]:
-    with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder, binary=redis_binary(), node_timeout=NODE_TIMEOUT)
-        in_a_loop_of_its_own(_start(cluster))
-        try:
-            yield cluster
-        finally:
-            in_a_loop_of_its_own(cluster.stop())
-
-
-async def _start(cluster: EmbeddedCluster) -> None:
-    await cluster.start()
+    with shared_cluster(node_timeout=NODE_TIMEOUT) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from gifting.ledger.audit import AuditReport, audit
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.tasks import end
-from tests.support.engine import redis_binary
-from tests.support.redis_server import folder_in_memory
+from tests.support.clusters import own_cluster
 from tests.support.tampering import PLAIN, STREAKABLE, World, a_world
 
 USERS = [f"u{number}" for number in range(12)]
@@ -25,11 +24,8 @@ COINS = 100_000
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder, binary=redis_binary(), node_timeout=1.0)
-        await cluster.start()
+    async with own_cluster(node_timeout=1.0) as cluster:
         yield cluster
-        await cluster.stop()
 
 
 @asynccontextmanager

@@ -37,8 +37,8 @@ from gifting.ledger.safety import WANTED
 from gifting.model.catalog import load_catalog
 from gifting.model.packing import pack
 from gifting.tasks import end
+from tests.support.clusters import own_cluster, shared_cluster
 from tests.support.engine import redis_binary
-from tests.support.redis_server import folder_in_memory
 
 RISKS = {
     "appendonly": "no",
@@ -54,22 +54,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[EmbeddedCluster]:
-    with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder, binary=redis_binary())
-        asyncio.run(cluster.start())
+    with shared_cluster() as cluster:
         yield cluster
-        asyncio.run(cluster.stop())
-
-
-@asynccontextmanager
-async def own(**flags: object) -> AsyncIterator[EmbeddedCluster]:
-    with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder, binary=redis_binary(), **flags)  # type: ignore[arg-type]
-        await cluster.start()
-        try:
-            yield cluster
-        finally:
-            await cluster.stop()
 
 
 @asynccontextmanager
@@ -281,7 +267,7 @@ async def test_a_slot_that_nobody_serves(shared: EmbeddedCluster) -> None:
 
 
 async def test_a_cluster_most_of_whose_masters_are_dead() -> None:
-    async with own(node_timeout=1.0) as cluster:
+    async with own_cluster(node_timeout=1.0) as cluster:
         first, *_ = await cluster.masters()
         for node in list(cluster.nodes.values()):
             if node not in (first, *(await cluster.replicas(first))):
@@ -300,7 +286,7 @@ async def test_an_older_redis(shared: EmbeddedCluster, monkeypatch: pytest.Monke
 
 
 async def test_masters_without_replicas_take_gifts_on_their_disks_only(caplog: pytest.LogCaptureFixture) -> None:
-    async with own(masters=3, replicas=0, settings={"min-replicas-to-write": "1"}) as cluster:
+    async with own_cluster(masters=3, replicas=0, settings={"min-replicas-to-write": "1"}) as cluster:
         with pytest.raises(errors.ClusterAlone, match=r"Without a replica that is up: .* --durability disk"):
             await require(cluster)
         found = await require(cluster, durability="disk")
@@ -309,7 +295,7 @@ async def test_masters_without_replicas_take_gifts_on_their_disks_only(caplog: p
 
 
 async def test_a_replica_that_died_does_not_keep_a_server_from_starting(caplog: pytest.LogCaptureFixture) -> None:
-    async with own(node_timeout=1.0) as cluster:
+    async with own_cluster(node_timeout=1.0) as cluster:
         id = await a_replica(cluster)
         await cluster.kill(id)
         found = await require(cluster)
@@ -382,7 +368,7 @@ async def until(met: Callable[[], bool]) -> None:
 
 async def test_what_goes_wrong_later_is_told_until_it_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "CHECK_EVERY", 0.1)
-    async with own(node_timeout=1.0) as cluster, checked(cluster) as found:
+    async with own_cluster(node_timeout=1.0) as cluster, checked(cluster) as found:
         health = Health()
         await found.require()
         watch = asyncio.create_task(found.watch(health))

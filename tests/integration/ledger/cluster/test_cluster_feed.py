@@ -16,9 +16,8 @@ from gifting.ledger.cluster.topology import Topology
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move_of
 from tests.support.cluster_ears import BASES, SILENCE, cluster_ears, listeners
+from tests.support.clusters import own_cluster
 from tests.support.dialling import until
-from tests.support.engine import redis_binary
-from tests.support.redis_server import folder_in_memory
 
 pytestmark = pytest.mark.attack
 
@@ -29,13 +28,8 @@ BASE, OTHER = BASES[7], BASES[15]
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder, binary=redis_binary(), node_timeout=NODE_TIMEOUT)
-        await cluster.start()
-        try:
-            yield cluster
-        finally:
-            await cluster.stop()
+    async with own_cluster(node_timeout=NODE_TIMEOUT) as cluster:
+        yield cluster
 
 
 async def test_it_hears_what_is_watched_as_long_as_it_is(cluster: EmbeddedCluster) -> None:

@@ -13,20 +13,15 @@ from gifting.ledger.cluster.confirmed import Confirmed
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.keys import Keys
-from tests.support.engine import redis_binary
-from tests.support.redis_server import folder_in_memory
+from tests.support.clusters import UNGUARDED, own_cluster
 
 KEYS = Keys("gifting", 16, tags(16))
-SETTINGS = {"min-replicas-to-write": "0"}
 
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder, binary=redis_binary(), settings=SETTINGS)
-        await cluster.start()
+    async with own_cluster(settings=UNGUARDED) as cluster:
         yield cluster
-        await cluster.stop()
 
 
 @pytest.fixture

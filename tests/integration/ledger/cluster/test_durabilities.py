@@ -14,14 +14,14 @@ from gifting.ledger.embedded.binary import LOG_NAME
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
 from gifting.model.values import Result
-from tests.support.clusters import own_cluster
+from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.shop import COINS, WITHIN, Shop, shop_at
 
 
 @pytest.fixture
 async def cut() -> AsyncIterator[EmbeddedCluster]:
     """A cluster whose replicas are up, and hear nothing; its masters write without them."""
-    async with own_cluster() as cluster:
+    async with own_cluster(settings=UNGUARDED) as cluster:
         for master in await cluster.masters():
             for replica in await cluster.replicas(master):
                 await cluster.cut(replica.id)
@@ -68,7 +68,7 @@ async def test_no_gift_is_acknowledged_that_no_replica_has(cut: EmbeddedCluster)
 @pytest.fixture
 async def double() -> AsyncIterator[EmbeddedCluster]:
     """Each master has two replicas."""
-    async with own_cluster(replicas=2) as cluster:
+    async with own_cluster(replicas=2, settings=UNGUARDED) as cluster:
         yield cluster
 
 

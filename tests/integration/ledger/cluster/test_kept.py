@@ -12,7 +12,7 @@ from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.engine import ClusterEngine
 from gifting.model.values import Result
-from tests.support.clusters import own_cluster
+from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.outboxes import uncredited
 from tests.support.shop import WITHIN, Shop, shop_at
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.attack
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    async with own_cluster(replicas=2) as cluster:
+    async with own_cluster(replicas=2, settings=UNGUARDED) as cluster:
         yield cluster
 
 

@@ -21,8 +21,7 @@ from gifting.ledger.halt import FIELD as HALTED
 from gifting.ledger.halt import Halt
 from gifting.ledger.meta import ARCHIVE
 from gifting.model.earnings import day_of
-from tests.support.engine import redis_binary
-from tests.support.redis_server import folder_in_memory
+from tests.support.clusters import own_cluster
 from tests.support.tampering import STREAKABLE, World, a_world
 
 WAIT = 60.0
@@ -32,11 +31,8 @@ DAY = 86_400_000
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    with folder_in_memory() as folder:
-        cluster = EmbeddedCluster(folder, binary=redis_binary(), node_timeout=1.0)
-        await cluster.start()
+    async with own_cluster(node_timeout=1.0) as cluster:
         yield cluster
-        await cluster.stop()
 
 
 @pytest.fixture
