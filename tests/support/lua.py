@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,24 @@ _source = scripts.source
 _pack = ScriptCall.pack
 
 
-def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str, included: str = "") -> None:
+GIFTS = ("debit", "credit")
+"""Scripts that relays of a cluster call at any moment, without gifts too."""
+
+
+def break_off(monkeypatch: pytest.MonkeyPatch, at: int, *, for_good: bool = False) -> None:
+    """Let every script but those of gifts fail at its call number ``at``, and ``for_good`` at all after it."""
+    broken = (
+        f"calls = calls + 1; if calls {'>=' if for_good else '=='} at then error({{ err = 'ERR broken off' }}, 0) end"
+    )
+    hook(monkeypatch, f"local calls, at = 0, {at}", f"{broken}; return real.call(command, key, ...)", spared=GIFTS)
+
+
+def hook(
+    monkeypatch: pytest.MonkeyPatch, before: str, call: str, included: str = "", spared: Collection[str] = ()
+) -> None:
     """Let every ``redis.call`` of every script go through ``call``, the body of a Lua function of ``command, key, ...``
     in which ``real`` is the table that it hides; ``before`` is run once, at the script's start, and ``included`` once
-    where its includes are there.
+    where its includes are there. Of those of a cluster's own, ``spared`` ones stay as they are.
     """
 
     def source(name: str, *, cluster: bool = False) -> str:
@@ -39,6 +54,8 @@ def hook(monkeypatch: pytest.MonkeyPatch, before: str, call: str, included: str 
         return sha1(source(name, cluster=cluster).encode(), usedforsecurity=False).hexdigest()
 
     def pack(call: ScriptCall, *said: Any) -> bytes:
+        if call.name in spared:
+            return _pack(call, *said)
         hooked = ScriptCall(call.name, call.base)
         hooked.load_script()
         return _pack(hooked, *said)

@@ -27,7 +27,7 @@ from gifting.model.effects import Effect, Kind, effect_key
 from gifting.model.money import make_key
 from gifting.model.orders import Order, pack_order
 from tests.support.accounts import account_of
-from tests.support.lua import hook
+from tests.support.lua import break_off
 from tests.support.orders import anyone, draft, paid, said
 from tests.support.proxy import RedisProxy
 from tests.support.redis_server import folder_in_memory, redis_server
@@ -248,12 +248,6 @@ async def test_redis_is_killed_at_each_step(own_folder: Path, undisturbed: End, 
 # Scripts that break off.
 
 
-def break_off(patch: pytest.MonkeyPatch, at: int) -> None:
-    """At the script's call number ``at``, and at all after it."""
-    broken = "calls = calls + 1; if calls >= at then error({ err = 'ERR broken off' }, 0) end"
-    hook(patch, f"local calls, at = 0, {at}", f"{broken}; return real.call(command, key, ...)")
-
-
 @pytest.fixture
 async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
     async with a_world(redis_url, partitions=4) as made:
@@ -265,7 +259,7 @@ async def broken_off(world: World, url: str, effect: Effect, at: int) -> bool:
     async with a_world(url, partitions=4) as node:
         try:
             with pytest.MonkeyPatch.context() as patch:
-                break_off(patch, at)
+                break_off(patch, at, for_good=True)
                 await node.ledger.orders.apply(effect)
         except errors.Unavailable:
             with pytest.raises(errors.LedgerHalted):

@@ -25,7 +25,7 @@ from gifting.model.money import key_time, parse_key
 from gifting.model.packing import pack, unpack
 from gifting.model.payouts import Payout, payout_id
 from gifting.model.reversals import Given, Taken
-from tests.support.lua import hook
+from tests.support.lua import break_off
 from tests.support.world import START, World, a_world
 
 DAY = 86_400_000
@@ -144,14 +144,13 @@ async def test_a_call_looks_at_a_page_and_a_round_at_a_few(world: World, monkeyp
 
 
 async def test_who_breaks_off_leaves_what_the_next_one_finishes(redis_client: Redis, redis_url: str) -> None:
-    broken = "calls = calls + 1; if calls == at then error({ err = 'ERR broken off' }, 0) end"
     for at in range(1, 20):
         await redis_client.flushall()
         async with a_world(redis_url, partitions=2, like_interval=0) as world:
             await world.grant("ann", 10)
             await earn(world, 3, 300)
             with pytest.MonkeyPatch.context() as patch:
-                hook(patch, f"local calls, at = 0, {at}", f"{broken} return real.call(command, key, ...)")
+                break_off(patch, at)
                 try:
                     await forget(world)
                 except ResponseError:

@@ -24,7 +24,7 @@ from gifting.model.payouts import Fact, Kind, payout_id
 from gifting.model.payouts import Payout as Record
 from gifting.model.reversals import Given, Reversal
 from tests.support.archived import archive_and_trim
-from tests.support.lua import hook
+from tests.support.lua import break_off
 from tests.support.world import World, a_world
 
 pytestmark = pytest.mark.usefixtures("unwatched")
@@ -107,8 +107,6 @@ DEEDS: dict[str, Callable[[Host], Awaitable[None]]] = {
 ROOM = {"room_seq_gap", "room_seq_differs"}
 """What breaks off between a room's seq and its log leaves that, as with every script."""
 
-BROKEN = "calls = calls + 1; if calls == at then error({ err = 'ERR broken off' }, 0) end"
-
 
 @pytest.fixture
 async def world(redis_client: Redis, redis_url: str) -> AsyncIterator[World]:
@@ -122,7 +120,7 @@ async def broken_off(url: str, host: Host, deed: Callable[[Host], Awaitable[None
         mine, host.world = host.world, node
         try:
             with pytest.MonkeyPatch.context() as patch:
-                hook(patch, f"local calls, at = 0, {at}", f"{BROKEN} return real.call(command, key, ...)")
+                break_off(patch, at)
                 await deed(host)
         except errors.Unavailable:
             return True

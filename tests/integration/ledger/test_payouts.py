@@ -21,7 +21,7 @@ from gifting.ledger.stream import Span, read_ledger
 from gifting.model import old_payouts as model
 from gifting.model.money import parse_key
 from gifting.model.payouts import Fact, Kind, Payout, PayoutMismatch, State, payout_id, state
-from tests.support.lua import hook
+from tests.support.lua import GIFTS, break_off, hook
 from tests.support.world import World, a_world
 
 DAY = 86_400_000
@@ -152,7 +152,7 @@ end
 return real.call(command, key, ...)
 """
     with monkeypatch.context() as patch:
-        hook(patch, "local writes = 0", count)
+        hook(patch, "local writes = 0", count, spared=GIFTS)
         with suppress(errors.GiftingError):
             await (say(world, made, Kind.FAILED) if backward else world.ledger.payouts.request(made, NO_HOLD, anyone))
     halt = world.ledger.halt
@@ -220,10 +220,9 @@ async def test_what_is_young_or_not_over_stays(world: World, many: list[Payout])
 
 
 async def test_who_breaks_off_while_forgetting_loses_nothing(world: World, many: list[Payout]) -> None:
-    broken = "calls = calls + 1; if calls == at then error({ err = 'ERR broken off' }, 0) end"
     for at in range(1, 9):
         with pytest.MonkeyPatch.context() as patch:
-            hook(patch, f"local calls, at = 0, {at}", f"{broken} return real.call(command, key, ...)")
+            break_off(patch, at)
             with suppress(errors.Unavailable):
                 await world.ledger.payouts._forget_old("host", world.clock[0])
         report = await audit(world.redis, world.ledger.keys)

@@ -21,7 +21,7 @@ from gifting.model.money import parse_key
 from gifting.model.reversals import Given, Returned, Reversal, Taken
 from gifting.rulebook import Rulebook
 from tests.support.accounts import account_of
-from tests.support.lua import hook
+from tests.support.lua import break_off
 from tests.support.orders import anyone, draft, paid, said
 from tests.support.tampering import World as Tampering
 from tests.support.world import START, World, a_world
@@ -156,17 +156,12 @@ async def test_the_room_is_told_while_it_is_live_and_its_totals_stay(world: Worl
     assert "80" in str(snapshot)
 
 
-def break_off(patch: pytest.MonkeyPatch, at: int) -> None:
-    broken = "calls = calls + 1; if calls >= at then error({ err = 'ERR broken off' }, 0) end"
-    hook(patch, f"local calls, at = 0, {at}", f"{broken}; return real.call(command, key, ...)")
-
-
 async def broken_off(world: World, url: str, gift: Given, at: int, host_side: bool) -> bool:
     async with a_world(url, partitions=4) as node:
         one = await give_back(node, gift) if host_side else None
         try:
             with pytest.MonkeyPatch.context() as patch:
-                break_off(patch, at)
+                break_off(patch, at, for_good=True)
                 if one is None:
                     await give_back(node, gift)
                 else:

@@ -17,7 +17,7 @@ from gifting.model.effects import Kind
 from tests.support.accounts import account_of
 from tests.support.archived import archive_all, archive_and_trim
 from tests.support.keys import session_keys
-from tests.support.lua import hook
+from tests.support.lua import GIFTS, break_off, hook
 from tests.support.orders import anyone, draft, paid, said
 from tests.support.world import World, a_world
 
@@ -115,18 +115,12 @@ async def test_a_large_backlog_goes_in_pieces(world: World) -> None:
 # What broke off.
 
 
-def break_off(patch: pytest.MonkeyPatch, at: int) -> None:
-    """At the script's call number ``at``, and at all after it."""
-    broken = "calls = calls + 1; if calls >= at then error({ err = 'ERR broken off' }, 0) end"
-    hook(patch, f"local calls, at = 0, {at}", f"{broken}; return real.call(command, key, ...)")
-
-
 async def broken_off(world: World, url: str, effect: Any, at: int) -> bool:
     """Apply it on a node whose script breaks off at its call number ``at``; the books are opened again after that."""
     async with a_world(url, partitions=2) as node:
         try:
             with pytest.MonkeyPatch.context() as patch:
-                break_off(patch, at)
+                break_off(patch, at, for_good=True)
                 await node.ledger.orders.apply(effect)
         except errors.Unavailable:
             assert node.ledger.halt.why
@@ -171,7 +165,7 @@ async def test_one_that_broke_off_and_was_trimmed_all_the_same_is_refused_aloud(
         broken = (
             "if command == 'XADD' then error({ err = 'ERR broken off' }, 0) end; return real.call(command, key, ...)"
         )
-        hook(patch, "", broken)
+        hook(patch, "", broken, spared=GIFTS)
         with pytest.raises(errors.Unavailable):
             await world.ledger.orders.apply(paid(order))
     world.ledger.halt.why = ""

@@ -19,7 +19,8 @@ from tests.support.tampering import PLAIN, STREAKABLE, World, a_world
 
 USERS = [f"u{number}" for number in range(12)]
 HOSTS = [f"h{number}" for number in range(6)]
-COINS = 100_000
+COINS = 10**9
+"""More than anybody gives, however long an audit takes."""
 
 
 @pytest.fixture
