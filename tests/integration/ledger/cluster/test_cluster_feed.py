@@ -103,7 +103,7 @@ async def test_a_failover_is_followed_and_its_rooms_look_into_their_logs(cluster
         for base in its:
             await heard_at(replica, base)
             await ears.hears(base)
-        assert ears.feed.healthy
+        await until(lambda: ears.feed.healthy)
         assert its == set(ears.resynced)
 
 
