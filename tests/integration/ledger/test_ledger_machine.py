@@ -552,6 +552,7 @@ def drive(machine: type[LedgerMachine], examples: int) -> None:
 
 
 @SHRINKING
+@pytest.mark.one_redis("it counts on one call for each batch, and on one clock for all partitions")
 def test_on_one_redis(redis_url: str) -> None:
     class Single(LedgerMachine):
         url = redis_url

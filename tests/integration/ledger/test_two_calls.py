@@ -23,6 +23,8 @@ from gifting.model.values import RoomRef
 from tests.support.two_calls import Halves, gift_item
 from tests.support.world import World, a_world
 
+pytestmark = pytest.mark.one_redis("it sends both calls itself, on the wire of one server")
+
 PARTITIONS = 4
 NOT_KNOWN = (0, 0, 0)
 """Seq, repeat_count and streak of what is pending."""

@@ -9,6 +9,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.support.two_calls_machine import TwoCallsMachine
 
 
+pytestmark = pytest.mark.one_redis("it sends both calls itself, on the wire of one server")
+
+
 def drive(url_of: str, examples: int, steps: int) -> None:
     class Machine(TwoCallsMachine):
         url = url_of
