@@ -15,6 +15,8 @@ from gifting.model.packing import pack, unpack_raw
 from tests.support.scene import Scene, a_scene
 from tests.support.world import START
 
+pytestmark = pytest.mark.one_redis("books of a cluster are played on one server, whose halves are broken by hand")
+
 
 @pytest.fixture(autouse=True)
 def rooms_ended_lately(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ MOMENTS: Final = 60
 
 
 @pytest.mark.attack
+@pytest.mark.one_redis("an exchange is with one node")
 async def test_who_closes_it_at_any_moment_is_told_of_a_reply_or_of_none(redis_url: str) -> None:
     ends: list[object] = []
     for moment in range(MOMENTS):
