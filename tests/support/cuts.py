@@ -21,7 +21,7 @@ WRITES = ("HSET", "HDEL", "XADD", "XTRIM", "ZADD", "ZREM", "SET", "SPUBLISH")
 
 
 def cut(patch: pytest.MonkeyPatch, at: int, call: str = CALL) -> None:
-    """Let every script but those of gifts break off before its write number ``at``, from 1 on; else ``call`` is done."""
+    """Let every script but those of gifts break off before its write number ``at``, from 1; else ``call`` is done."""
     is_write = " or ".join(f"command == '{one}'" for one in WRITES)
     broken = f"writes = writes + 1; if writes == {at} then error({{ err = 'ERR broken off' }}, 0) end"
     hook(patch, "local writes = 0", f"if {is_write} then {broken} end; {call}", spared=GIFTS)

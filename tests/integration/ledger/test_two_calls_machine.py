@@ -8,7 +8,6 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.support.two_calls_machine import TwoCallsMachine
 
-
 pytestmark = pytest.mark.one_redis("it sends both calls itself, on the wire of one server")
 
 
