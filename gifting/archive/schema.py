@@ -126,6 +126,20 @@ oddities: Final = Table(
 )
 """Items, and entries of them, of which ``entries`` has no row: faults of the ledger."""
 
+fences: Final = Table(
+    "fences",
+    METADATA,
+    _partition(primary_key=True),
+    _words("id", primary_key=True),
+    Column("source", SmallInteger, nullable=False),
+    _number("first"),
+    _number("last"),
+    _number("had"),
+    _number("lost"),
+    _number("at"),
+)
+"""Numbers of the partition ``source`` that this one has credited, and that were lost with their debits."""
+
 # What was said and done.
 
 rooms: Final = Table(

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from gifting.archive.acts import ActLog
 from gifting.archive.archiver import Archiver
 from gifting.archive.erasing import Eraser
+from gifting.archive.fences import FenceLog
 from gifting.archive.room_logs import RoomLogs
 from gifting.archive.seal_file import SealFile
 from gifting.archive.sealing import Sealer
@@ -59,7 +60,8 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
         log.info("the books are archived in %s", make_url(archive).render_as_string(hide_password=True))
         try:
             said = [RoomLogs(redis, keys, store, confirmation=holding).follow, Eraser(redis, keys, store).erase_due]
-            steps = [*said, ActLog(redis, keys, store, holding).follow, sealer.seal_due, Trimmer(redis, keys).trim]
+            acts, fences = ActLog(redis, keys, store, holding), FenceLog(redis, keys, store, holding)
+            steps = [*said, acts.follow, fences.follow, sealer.seal_due, Trimmer(redis, keys).trim]
             await Archiver(redis, keys, settings.key_prefix, store, steps, holding).run(stop)
         finally:
             await store.close()

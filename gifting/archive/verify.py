@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gifting.archive.closing import Closing, state_hash
+from gifting.archive.fences import told_fences
 from gifting.archive.origin import read_cursors
 from gifting.archive.overlap import Overlap
 from gifting.archive.pages import PAGE
@@ -29,19 +30,23 @@ from gifting.model.periods import following, period_of
 
 
 class Verified(NamedTuple):
-    """What was read, and what is broken: at most one thing of each partition, and each seal outside that differs."""
+    """What was read, and what is broken: at most one thing of each partition, and each seal outside that differs;
+    ``fenced``: what a cluster has credited and lost the debit of, which is not broken.
+    """
 
     items: int
     entries: int
     seals: int
     broken: list[Broken]
+    fenced: list[str]
 
     def as_json(self) -> dict[str, Any]:
         return self._asdict() | {"broken": [one._asdict() for one in self.broken]}
 
     def lines(self) -> list[str]:
         counted = f"archive: {self.items} items, {self.entries} entries, {self.seals} seals"
-        return [counted, *(f"archive broken: {one}" for one in self.broken)]
+        fenced = [f"archive, fenced: {one}" for one in self.fenced]
+        return [counted, *fenced, *(f"archive broken: {one}" for one in self.broken)]
 
 
 async def verify(
@@ -69,7 +74,7 @@ async def verify(
             if told := await one.prove():
                 broken.append(told)
             read, rows = read + one.seq, rows + one.entries
-    return Verified(read, rows, len(found), broken)
+        return Verified(read, rows, len(found), broken, await told_fences(connection))
 
 
 def _compare_outside(found: Sequence[Seal], outside: Mapping[tuple[int, int], Seal], now: int) -> list[Broken]:

@@ -89,7 +89,7 @@ class _Reader:
         return self._by_number(found, "marks", lambda value: Mark(*_seq_and_epochs(value)))
 
     def fences(self, items: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Fence]:
-        read = [self.read("pair_broken", f"fenced {text(item_id)}", _fence, fields) for item_id, fields in items]
+        read = [self.read("pair_broken", f"fenced {text(item_id)}", read_fence, fields) for item_id, fields in items]
         return [one for one in read if one is not None and self.number(b"%d" % one.source, "fenced") is not None]
 
     def number(self, name: bytes, where: str) -> int | None:
@@ -128,5 +128,6 @@ def _parked(value: bytes) -> bytes:
     return bytes(packed)
 
 
-def _fence(fields: Mapping[bytes, bytes]) -> Fence:
+def read_fence(fields: Mapping[bytes, bytes]) -> Fence:
+    """Of a note. Raises what can't be read does."""
     return Fence(*(int(fields[name]) for name in (b"source", b"from", b"to", b"had", b"lost", b"at")))
