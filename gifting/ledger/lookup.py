@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 MARGIN: Final = 60_000
 """Ms searched beyond where an entry should be: what a clock may go back by before it is noticed."""
 
+END: Final = 2**53
+"""Ms beyond all that there are."""
+
 SOON: Final = 30_000
 """Ms after a key's time that are searched first: most gifts are taken at once."""
 
@@ -176,8 +179,10 @@ class Lookup:
         return await self._find(Debit, base, key, spans)
 
     async def _credit(self, debit: Debit) -> Credit:
-        span = (debit.ts - MARGIN, debit.ts + MARGIN)
-        credit = await self._find(Credit, self._keys.base(debit.host), debit.key, [span])
+        spans = [(debit.ts - MARGIN, debit.ts + MARGIN)]
+        if self._keys.apart:  # where a credit may be late
+            spans.append((debit.ts + MARGIN + 1, END))
+        credit = await self._find(Credit, self._keys.base(debit.host), debit.key, spans)
         if credit is None:
             raise errors.OutcomeUnknown("The gift was debited, but not credited; the operator must look.")
         return credit

@@ -19,6 +19,7 @@ from gifting.ledger.cluster.credits import Credits
 from gifting.ledger.cluster.debit_call import DebitCalls, debit_options
 from gifting.ledger.cluster.debits import Debits
 from gifting.ledger.cluster.frees import Frees
+from gifting.ledger.cluster.late import Late
 from gifting.ledger.cluster.links import Links
 from gifting.ledger.cluster.parcels import Parcel
 from gifting.ledger.cluster.slots import slot_of
@@ -58,6 +59,7 @@ class ClusterBatcher:
         self._links = links
         self.counts = Counts(took=links.took)
         self.rooms = AskedRooms(links, settings.ledger_timeout, self._look_again)
+        self.late = Late(self._note_settled)
         way = Way(
             links,
             self.rooms,
@@ -67,6 +69,7 @@ class ClusterBatcher:
             halted,
             self._note_settled,
             settings.batch_queue,
+            self.late,
         )
         numbers = {base: number for number, base in enumerate(keys.bases)}
         self._numbers = numbers
@@ -174,7 +177,8 @@ class ClusterBatcher:
         self._credits[number].append(parcel)
 
     def _busy(self) -> bool:
-        return any(lane.busy for lanes in (self._debits, self._frees, self._credits) for lane in lanes)
+        lanes = self._debits, self._frees, self._credits, (self.late,)
+        return any(lane.busy for each in lanes for lane in each)
 
     def _note_settled(self) -> None:
         """Something has ended."""

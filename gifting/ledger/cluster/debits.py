@@ -20,11 +20,10 @@ from gifting.ledger.cluster.flight import Flight, taken_in
 from gifting.ledger.cluster.link import Call
 from gifting.ledger.cluster.parcels import Paid, Parcel
 from gifting.ledger.cluster.way import Way
-from gifting.ledger.commit import DUPLICATE, OK, PendingCommit, abandon, deliver, refuse, tell
+from gifting.ledger.commit import DUPLICATE, OK, PendingCommit, abandon, deliver, refuse
 from gifting.ledger.connector import RETRY_PAUSE
 from gifting.ledger.queue import Queue
 from gifting.ledger.redis_errors import Fate, fate
-from gifting.model.values import Result
 
 ASKED_FOR: Final = 0.8
 """Of the time that a gift may wait, how much it may wait for what its room says: then it is said without, since it may
@@ -233,7 +232,7 @@ class Debits:
             how, status, seq, coins, *_ = reply
             self._way.counts.note(item)
             if how == DUPLICATE and status == OK and not seq:
-                tell(item, Result(True, 0, coins, 0, 0, pending=True))
+                self._way.late.tell(item, coins, self.errands)
             else:
                 deliver((item,), (reply,))
 

@@ -42,8 +42,12 @@ class Errands:
 
     def note(self, parcel: Parcel, completions: Sequence[Completion]) -> None:
         """A parcel has been credited."""
-        self._completions += completions
         self._reached[parcel.to] = max(parcel.reached, self._reached.get(parcel.to, 0))
+        self.keep(completions)
+
+    def keep(self, completions: Sequence[Completion]) -> None:
+        """Results that are known now."""
+        self._completions += completions
         self.rest()
 
     def hurry(self) -> None:

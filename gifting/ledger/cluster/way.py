@@ -7,13 +7,15 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from gifting.ledger.cluster.asked import AskedRooms
+from gifting.ledger.cluster.late import Late
 from gifting.ledger.cluster.links import Links
 from gifting.ledger.counts import Counts
 
 
 class Way(Struct, frozen=True):
     """What all lanes of a batcher share. ``halted`` is called when a script has failed, ``settled`` when something has
-    ended. ``gifts_max``: how many gifts may wait for one partition of hosts.
+    ended. ``gifts_max``: how many gifts may wait for one partition of hosts. ``late`` knows what
+    came of what was pending.
     """
 
     links: Links
@@ -24,3 +26,4 @@ class Way(Struct, frozen=True):
     halted: Callable[[str], None]
     settled: Callable[[], None]
     gifts_max: int
+    late: Late
