@@ -14,8 +14,7 @@ from redis.exceptions import RedisError
 
 from gifting.bench.soak.shim import FaultShim
 from gifting.ledger.embedded import EmbeddedRedis
-
-WAIT = 30.0
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(not FaultShim.available(), reason="needs Linux and cc")
 
@@ -39,12 +38,6 @@ async def server(shim: FaultShim, tmp_path: Path) -> AsyncIterator[EmbeddedRedis
 async def client(server: EmbeddedRedis) -> AsyncIterator[Redis]:
     async with Redis.from_url(server.url) as client:
         yield client
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def ahead(client: Redis) -> float:

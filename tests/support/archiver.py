@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,6 @@ from tests.support.paths import ROOT
 
 WITHIN = 60.0
 """Longest wait, seconds."""
-
-
-async def until(done: Callable[[], Awaitable[object]], within: float = WITHIN) -> None:
-    async with asyncio.timeout(within):
-        while not await done():
-            await asyncio.sleep(0.05)
 
 
 async def is_caught_up(redis: Any, keys: Keys) -> bool:

@@ -12,7 +12,7 @@ from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
-from tests.support.dialling import until
+from tests.support.waiting import until
 
 BASES = [f"x:{{{tag}}}" for tag in tags(16)]
 SILENCE = 1.2

@@ -11,6 +11,7 @@ from gifting.ledger.address import Address
 from gifting.ledger.connection import Connection
 from gifting.ledger.connector import Connector
 from gifting.ledger.resp import command
+from tests.support.waiting import until
 
 Heard = list[tuple[bytes, bytes]]
 
@@ -64,13 +65,6 @@ async def connector_at(
     finally:
         running.cancel()
         await asyncio.wait([running])
-
-
-async def until(true: Any) -> None:
-    """Wait until ``true()`` is."""
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.001)
 
 
 async def ask(connector: Connector, *words: str | int | bytes) -> Any:

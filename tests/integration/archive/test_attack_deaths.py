@@ -22,9 +22,10 @@ from gifting.archive.schema import entries, events, rooms
 from gifting.client import Client
 from gifting.errors import GiftingError
 from tests.support.archive import assert_whole
-from tests.support.archiver import Follower, has_all, until
+from tests.support.archiver import Follower, has_all
 from tests.support.server import Server
 from tests.support.site import KEYS, Site, site
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.attack, pytest.mark.slow]
 

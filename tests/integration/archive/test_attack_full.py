@@ -20,8 +20,9 @@ from gifting.bench.soak.shim import FaultShim
 from gifting.errors import OutcomeUnknown, Unavailable
 from gifting.ledger.embedded import EmbeddedRedis
 from tests.support.archive import assert_whole
-from tests.support.archiver import is_caught_up, until
+from tests.support.archiver import is_caught_up
 from tests.support.postgres import Cluster, postgres_folder
+from tests.support.waiting import until
 from tests.support.world import World, a_world
 
 pytestmark = [pytest.mark.attack, pytest.mark.slow]

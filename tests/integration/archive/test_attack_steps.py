@@ -22,10 +22,11 @@ from gifting.client import Client
 from gifting.ledger.clock import in_ms
 from gifting.model.periods import month_of, preceding
 from tests.support.archive import assert_whole, rows_of, stream_of
-from tests.support.archiver import Follower, dying, has_all, until
+from tests.support.archiver import Follower, dying, has_all
 from tests.support.keys import session_keys
 from tests.support.sealed import Sealed
 from tests.support.server import Server
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.attack, pytest.mark.slow]
 

@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,11 @@ from gifting.archive.store import open_store
 from tests.support.archive import assert_whole
 from tests.support.keys import session_keys
 from tests.support.server import Server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
 WITHIN = 30.0
-
-
-async def until(what: Any) -> Any:
-    deadline = time.monotonic() + WITHIN
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-    return found
 
 
 def archiver_of(pid: int) -> psutil.Process | None:

@@ -21,6 +21,7 @@ from gifting.client.inbox import Inbox
 from gifting.config import FRAME_MAX_MOST
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -39,12 +40,6 @@ async def server(tmp_path: Path, server_redis: str) -> AsyncIterator[Server]:
 async def proxy(server: Server) -> AsyncIterator[Proxy]:
     async with Proxy(server.url) as running:
         yield running
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WITHIN):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def came_back(proxy: Proxy, before: int) -> bool:

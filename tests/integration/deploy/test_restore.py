@@ -18,9 +18,10 @@ from gifting.archive.schema import entries, events
 from gifting.client import Client
 from gifting.ledger.trimming import trim
 from tests.support.archive import assert_whole, count_of
-from tests.support.archiver import has_all, is_caught_up, until
+from tests.support.archiver import has_all, is_caught_up
 from tests.support.server import Server
 from tests.support.site import ERASE_AGAIN, KEYS, OPERATIONS, PG_BASE, REDIS_BASE, RESTORE_PG, RESTORE_REDIS, Site, site
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -29,19 +29,11 @@ from tests.support.keys import new_key, session_keys
 from tests.support.paths import ROOT
 from tests.support.raw import TEXT, Raw
 from tests.support.server import SECRET, Server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
 NUMBERS = {card.fate: card.number for card in CARDS}
-
-
-async def until(check: Any, within: float = 10.0) -> Any:
-    """What ``check`` gives once that is true."""
-    end = time.monotonic() + within
-    while not (found := await check()):
-        assert time.monotonic() < end, "it did not come"
-        await asyncio.sleep(0.02)
-    return found
 
 
 class Shop:

@@ -26,10 +26,10 @@ from gifting.model.creator import CreatorRecord, Destination
 from gifting.model.creators import parse_creators
 from gifting.model.money import parse_key
 from gifting.model.payouts import DAY_MS, Payout, State, state
-from tests.support.archiver import until
 from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.keys import new_key
 from tests.support.server import Server
+from tests.support.waiting import until
 from tests.support.world import World
 
 TERMS = """

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from tests.support.waiting import until
+
 pytest.importorskip("appstoreserverlibrary")
 pytest.importorskip("google.auth")
 
@@ -82,12 +84,6 @@ async def shop(tmp_path: Path, redis_url: str, redis_client: Redis) -> AsyncIter
 
 def bought(order: Any, **more: Any) -> dict[str, Any]:
     return STORE.transaction(appAccountToken=order["id"], productId="coins.20", **more)
-
-
-async def until(check: Any) -> None:
-    async with asyncio.timeout(20):
-        while not await check():
-            await asyncio.sleep(0.02)
 
 
 async def test_a_purchase_of_apples_from_the_receipt_to_the_refund(shop: Shop) -> None:

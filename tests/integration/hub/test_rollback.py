@@ -25,10 +25,10 @@ from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.wire.batch import RoomBatch
 from gifting.wire.close import CloseCode
-from tests.support.dialling import until
 from tests.support.engine import Engine
 from tests.support.keys import new_key
 from tests.support.subscriber import Socket
+from tests.support.waiting import until
 
 ANOTHER_ID = "f" * 40
 

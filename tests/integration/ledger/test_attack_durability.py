@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from gifting.bench.soak.shim import FaultShim
 from gifting.errors import BadSetting, DiskFailed
 from gifting.ledger.embedded import EmbeddedRedis, aof
+from tests.support.waiting import until
 
 WAIT = 30.0
 
@@ -51,12 +52,6 @@ async def serving(folder: Path, shim: FaultShim | None = None) -> AsyncIterator[
         if shim:
             shim.clear()
         await server.stop()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def put(url: str, key: str, value: str) -> None:

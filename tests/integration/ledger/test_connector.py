@@ -21,9 +21,10 @@ from gifting.bench.soak.proxy import Proxy
 from gifting.ledger.address import Address
 from gifting.ledger.connector import RETRY_PAUSE, Connector
 from tests.support.certificate import make_certificate
-from tests.support.dialling import ask, connector_at, until
+from tests.support.dialling import ask, connector_at
 from tests.support.puppet import Puppet
 from tests.support.till import BATCH, till_at
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its connection to one Redis")]
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from gifting.errors import BadSetting, DataDirInUse, NoRedis
 from gifting.ledger.embedded import EmbeddedRedis, binary, find_binary, process, takeover
 from gifting.ledger.embedded import server as embedded
+from tests.support.waiting import until
 
 WAIT = 30.0
 
@@ -56,12 +57,6 @@ def left_of(url: str) -> list[str]:
     """What is still there of a server's socket and the socket's folder."""
     socket = Path(url.removeprefix("unix://"))
     return [name for name, path in (("socket", socket), ("folder", socket.parent)) if path.exists()]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def put(url: str, value: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from gifting.ledger.embedded.moving import move, move_at_once, move_of, moves_at
 from gifting.ledger.embedded.node import Node
 from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.redis_server import folder_in_memory
+from tests.support.waiting import until
 
-WAIT = 30.0
 NODE_TIMEOUT = 0.5
 KEY, SLOT = "foo", 12_182
 SAME_SLOT = [f"{{{KEY}}}{number}" for number in range(250)]
@@ -48,12 +48,6 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except FileNotFoundError:
         return True
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def get(node: Node) -> Any:

@@ -17,9 +17,9 @@ from gifting.ledger.connector import Connector
 from gifting.ledger.feed import Feed
 from gifting.ledger.pulse import BACKLOG_MAX
 from gifting.model.values import Result
-from tests.support.dialling import until
 from tests.support.proxy import RedisProxy
 from tests.support.till import Till, till_at
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its feed, on the connection that it commits on")]
 

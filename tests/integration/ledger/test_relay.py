@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import TypeVar
 
 import pytest
 from redis.exceptions import RedisError
@@ -26,8 +25,7 @@ from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.keys import new_key
 from tests.support.outboxes import uncredited
 from tests.support.shop import COINS, Shop, shop_at
-
-T = TypeVar("T")
+from tests.support.waiting import until_is
 
 pytestmark = pytest.mark.attack
 
@@ -60,15 +58,6 @@ def another_relay(shop: Shop) -> Relay:
     return made
 
 
-async def eventually(look: Callable[[], Awaitable[T] | T], wanted: T) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            found = look()
-            if (await found if isinstance(found, Awaitable) else found) == wanted:
-                return
-            await asyncio.sleep(0.02)
-
-
 async def owed(shop: Shop) -> int:
     return await uncredited(shop.ledger)
 
@@ -81,8 +70,8 @@ async def test_what_a_dead_node_has_left_is_credited_and_known_by_its_key(cluste
     async with shop_at(cluster.url) as shop:
         die_after_debits(shop)
         shop.all_to_all(2)
-        await eventually(lambda: credited(shop), 128)
-        await eventually(lambda: owed(shop), 0)
+        await until_is(lambda: credited(shop), 128)
+        await until_is(lambda: owed(shop), 0)
         for key in shop.sent["u0", "r3"]:
             again = await shop.ledger.gifts.send(shop.senders[0], shop.rooms[3], "spark", key)
             assert isinstance(again, Result)
@@ -107,7 +96,7 @@ async def test_relays_side_by_side_and_killed_credit_each_gift_once(cluster: Emb
                     each.hurry(source, 0)
             await asyncio.sleep(chance.uniform(0.1, 0.3))  # any moment
             await end(tasks)
-        await eventually(lambda: owed(shop), 0)
+        await until_is(lambda: owed(shop), 0)
         assert await credited(shop) == 12 * 64
         assert (await shop.check()).gifts == 12 * 64
 
@@ -123,7 +112,7 @@ async def test_what_no_replica_has_is_not_relayed(cluster: EmbeddedCluster, monk
             replica.pause()
         try:
             shop.send(0, next(room for room, owner in enumerate(owners) if owner.id != master.id))
-            await eventually(lambda: owed(shop), 1)
+            await until_is(lambda: owed(shop), 1)
             with pytest.raises(RedisError):
                 await engine_of(shop).relay._said.debit(shop.ledger.keys.bases.index(base), NOTHING_RIDES)
             await another_relay(shop).round()
@@ -131,7 +120,7 @@ async def test_what_no_replica_has_is_not_relayed(cluster: EmbeddedCluster, monk
         finally:
             for replica in replicas:
                 replica.resume()
-        await eventually(lambda: credited(shop), 1)
+        await until_is(lambda: credited(shop), 1)
 
 
 async def test_a_hole_is_named_and_halts_its_pair_only(cluster: EmbeddedCluster) -> None:
@@ -143,18 +132,18 @@ async def test_a_hole_is_named_and_halts_its_pair_only(cluster: EmbeddedCluster)
         base = shop.senders[0].base
         for count in (1, 2):
             shop.send(0, 3)
-            await eventually(lambda: redis.xlen(f"{base}:outbox"), count)
+            await until_is(lambda: redis.xlen(f"{base}:outbox"), count)
         ((first, _), _) = await redis.xrange(f"{base}:outbox")
         await redis.xdel(f"{base}:outbox", first)
         shop.send(0, 2)
-        await eventually(lambda: redis.xlen(f"{base}:outbox"), 2)
+        await until_is(lambda: redis.xlen(f"{base}:outbox"), 2)
         relaying.undo()
         health, another = Health(), another_relay(shop)
         running = asyncio.create_task(another.run(health))
         try:
-            await eventually(lambda: relay.PART in health.degraded, True)
+            await until_is(lambda: relay.PART in health.degraded, True)
             assert "wait, as numbers 1 to 1 are missing" in health.degraded[relay.PART]
-            await eventually(lambda: credited(shop), 1 if shop.rooms[2].base != shop.rooms[3].base else 0)
+            await until_is(lambda: credited(shop), 1 if shop.rooms[2].base != shop.rooms[3].base else 0)
             assert await redis.xlen(f"{base}:outbox") >= 1
         finally:
             await end([running])
@@ -166,7 +155,7 @@ async def test_a_gift_is_told_in_time_where_one_before_it_was_left(cluster: Embe
         die_after_debits(dead)
         engine_of(dead).relay.round = lambda: asyncio.sleep(0)  # type: ignore[method-assign]
         dead.send(0, 3)
-        await eventually(lambda: owed(dead), 1)
+        await until_is(lambda: owed(dead), 1)
         async with shop_at(cluster.url, 0) as alive:
             result = await alive.ledger.gifts.send(dead.senders[0], dead.rooms[3], "spark", new_key())
             assert result == Result(False, 2, COINS - 2, 2, 1)

@@ -21,10 +21,10 @@ from gifting.bench.soak.proxy import Proxy
 from gifting.ledger.feed import Feed
 from gifting.ledger.pulse import BACKLOG_MAX
 from gifting.model.values import Result
-from tests.support.dialling import until
 from tests.support.keys import new_key
 from tests.support.server import Server
 from tests.support.till import Till, till_at
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.attack,

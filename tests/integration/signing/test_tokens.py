@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from gifting.wire.keyring import kid_of
 from gifting.wire.tokens import ROLES, Role, issue
 from tests.support.jwks import JwksServer, Pair, document
 from tests.support.server import Server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -216,12 +217,6 @@ async def let_in(server: Server, token: str) -> bool:
             return await pinged(taken)
     except InvalidStatus:
         return False
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.05)
 
 
 async def test_a_rotation_of_the_secret_file_cuts_nobody_off(tmp_path: Path, redis_url: str, redis_client: Any) -> None:

@@ -18,7 +18,7 @@ from gifting.ledger.embedded.moving import move_of
 from gifting.ledger.embedded.node import Node
 from tests.support.cluster_ears import BASES, SILENCE, cluster_ears, listeners
 from tests.support.clusters import own_cluster
-from tests.support.dialling import until
+from tests.support.waiting import until, until_is
 
 pytestmark = pytest.mark.attack
 
@@ -35,9 +35,7 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
 
 async def heard_at(node: Node, base: str) -> None:
     """Wait until it is; before that it may be heard at another one, from which the feed will part."""
-    async with asyncio.timeout(30):
-        while await listeners(node, base) != 1:
-            await asyncio.sleep(0.01)
+    await until_is(lambda: listeners(node, base), 1)
 
 
 async def test_it_hears_what_is_watched_as_long_as_it_is(cluster: EmbeddedCluster) -> None:
@@ -55,9 +53,7 @@ async def test_it_hears_what_is_watched_as_long_as_it_is(cluster: EmbeddedCluste
         ears.feed.unwatch(BASE)
         await ears.hears(BASE)
         ears.feed.unwatch(BASE)
-        async with asyncio.timeout(5):
-            while await listeners(owner, BASE):
-                await asyncio.sleep(0.01)
+        await until_is(lambda: listeners(owner, BASE), 0)
         await ears.feed.watch(BASE)
         await ears.hears(BASE)
         assert ears.feed.reconnects == 0
@@ -65,20 +61,20 @@ async def test_it_hears_what_is_watched_as_long_as_it_is(cluster: EmbeddedCluste
 
 async def test_one_connection_for_each_master_that_has_something(cluster: EmbeddedCluster) -> None:
     async def clients() -> list[int]:
-        return [(await node.call("CLIENT", "LIST", "TYPE", "PUBSUB")).count(b"\n") for node in await cluster.masters()]
+        return sorted(
+            [(await node.call("CLIENT", "LIST", "TYPE", "PUBSUB")).count(b"\n") for node in await cluster.masters()]
+        )
 
     async with cluster_ears(cluster) as ears:
-        assert sorted(await clients()) == [0, 0, 1]
+        assert await clients() == [0, 0, 1]
         for base in BASES:
             await ears.feed.watch(base)
-        assert sorted(await clients()) == [1, 1, 1]
+        assert await clients() == [1, 1, 1]
         for base in BASES:
             await ears.hears(base)
         for base in BASES:
             ears.feed.unwatch(base)
-        async with asyncio.timeout(5):
-            while sorted(await clients()) != [0, 0, 1]:
-                await asyncio.sleep(0.01)
+        await until_is(clients, [0, 0, 1])
         await asyncio.sleep(3 * SILENCE)
         assert (ears.feed.reconnects, ears.feed.healthy) == (0, True)
 

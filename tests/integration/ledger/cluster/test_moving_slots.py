@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
@@ -18,6 +17,7 @@ from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import Move, move, move_at_once, move_of, moves_at_once
 from gifting.ledger.embedded.node import Node
+from tests.support.waiting import until
 
 BASE = f"test:{{{tags(16)[3]}}}"
 SLOT = slot_of(BASE)
@@ -34,8 +34,6 @@ return left
 """
 """Coins go from one key to another, which now and then is made anew, and each step is noted in a third."""
 
-WITHIN = 30.0
-
 
 async def other_than(cluster: EmbeddedCluster, owner: Node) -> Node:
     return next(node for node in await cluster.masters() if node is not owner)
@@ -45,12 +43,6 @@ async def turned_away(source: Node, code: str) -> int:
     """How often a node has said so."""
     found = (await source.call("INFO", "errorstats")).get(f"errorstat_{code}", {"count": 0})
     return int(found["count"])
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(WITHIN):
-        while not await condition():
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
