@@ -66,7 +66,7 @@ def test_it_waits_for_as_many_as_there_were_last() -> None:
     assert double.asks(MASTER, 50)[0] == ("WAIT", 3, 50)
     double.lacks(MASTER, said(1, {A: "online"}, [A]))
     assert double.asks(MASTER, 50)[0] == ("WAIT", 1, 50)
-    double.lacks(MASTER, said(0, {}, [A, B]))
+    double.lacks(MASTER, said(1, {A: "online"}, [A, B]))
     assert double.asks(MASTER, 50)[0] == ("WAIT", 2, 50)
     assert every(NOTHING).asks(MASTER, 50)[0] == ("WAIT", 1, 50)
 
