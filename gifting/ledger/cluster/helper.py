@@ -13,8 +13,7 @@ from typing import Final
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.cluster.credit_call import APPLIED, BEFORE, EARLY, GONE, PARKED, Blob, Told
 from gifting.ledger.cluster.debit_call import NOTHING_RIDES, Completion, Riding
-from gifting.ledger.cluster.keeping import Keeping
-from gifting.ledger.cluster.owed import Marks, Owed, completions, read_marks, read_owed
+from gifting.ledger.cluster.owed import Marks, Owed, completions, read_owed
 from gifting.ledger.cluster.reach import Reach
 from gifting.ledger.cluster.said import Said
 from gifting.ledger.connect import BinaryRedis
@@ -32,27 +31,27 @@ PAGES: Final = 64
 BLOBS_MAX: Final = 16
 """Blobs in a call of ``credit``."""
 
+CREDITED_WITHIN: Final = 2.0
+"""Seconds that a partition has for a call; what it takes later counts in the next pass."""
+
 DONE: Final = (APPLIED, BEFORE)
 
 
 class Helper:
     """Of all outboxes. ``holes``, as :class:`gifting.ledger.cluster.relay.Relay` has them, are told here."""
 
-    def __init__(
-        self, redis: BinaryRedis, keys: Keys, said: Said, keeping: Keeping, holes: dict[tuple[int, int], str]
-    ) -> None:
+    def __init__(self, redis: BinaryRedis, keys: Keys, said: Said, holes: dict[tuple[int, int], str]) -> None:
         self._redis = redis
         self._keys = keys
         self._said = said
-        self._keeping = keeping
         self.holes = holes
 
-    async def help(self, reach: Reach, until: int) -> None:
-        """Page by page, what was debited until then (ms)."""
+    async def help(self, reach: Reach, until: int, marks: Marks) -> None:
+        """Page by page, what was debited until then (ms), and is not credited by these marks."""
         source = reach.source
         try:
             for _ in range(PAGES):
-                if not await self._help_page(reach, until):
+                if not await self._help_page(reach, until, marks):
                     reach.again()
                     break
         except REDIS_ERRORS as error:
@@ -63,7 +62,7 @@ class Helper:
             self.holes[source, source] = f"What partition {source} owes can't be read: {error}."
             reach.again()
 
-    async def _help_page(self, reach: Reach, until: int) -> bool:
+    async def _help_page(self, reach: Reach, until: int, marks: Marks) -> bool:
         """Whether there is another page."""
         source, base, place = reach.source, self._keys.bases[reach.source], reach.page()
         pipe = self._redis.pipeline(transaction=True).hget(f"{base}:line", "epoch")
@@ -73,15 +72,13 @@ class Helper:
             return False
         oldest = reach.oldest
         reach.note(item_order(items[0][0].decode())[0])  # until it is known better
-        owed, kept_from = read_owed(items), until - self._keeping.ms
-        marks = await ask_marks(self._redis, self._keys)
-        left = {one.item: one for one in owed if not one.is_credited(marks)}
-        some = [one for one in owed if one.item in left or one.at < kept_from]
-        if some:
+        lacking = [(one, one.lacking(marks)) for one in read_owed(items)]
+        left = {one.item: one for one, numbers in lacking if numbers}
+        if some := [one for one, numbers in lacking if numbers - reach.stuck]:
             if (await self._said.debit(source, NOTHING_RIDES)).epoch != int(epoch or 0):
                 return False  # what was read may be of another history
             told = await self._credit_all(reach, some)
-            for item in await self._tell_source(source, int(epoch), some, told, kept_from):
+            for item in await self._tell_source(source, int(epoch), some, told):
                 left.pop(item, None)
         reach.oldest = oldest
         for one in left.values():
@@ -106,7 +103,8 @@ class Helper:
         for at in range(0, len(blobs), BLOBS_MAX):
             some = blobs[at : at + BLOBS_MAX]
             try:
-                credited = await self._said.credit(number, some)
+                async with asyncio.timeout(CREDITED_WITHIN):
+                    credited = await self._said.credit(number, some)
             except REDIS_ERRORS as error:
                 log.info("partition %d can't be credited what %d owes it now: %s", number, source, error)
                 return
@@ -128,14 +126,11 @@ class Helper:
         self.holes[source, number] = f"Gifts of {names} wait, as {missing} missing."
 
     async def _tell_source(
-        self, source: int, epoch: int, owed: Sequence[Owed], told: dict[tuple[int, int], Told], kept_from: int
+        self, source: int, epoch: int, owed: Sequence[Owed], told: dict[tuple[int, int], Told]
     ) -> set[bytes]:
-        """What is known of gifts, and which items may go, as they are credited and older than ``kept_from`` (ms).
-
-        Returns those that are credited.
-        """
+        """What is known of gifts. Returns the items that are credited."""
         base, reached = self._keys.bases[source], dict[int, int]()
-        credited, known = dict[bytes, int](), list[Completion]()
+        credited, known = set[bytes](), list[Completion]()
         for one in owed:
             each = [(number, blob, told.get((number, blob.seq))) for number, blob in one.blobs]
             for number, blob, said in each:
@@ -143,16 +138,7 @@ class Helper:
                     reached[number] = max(said.epoch, reached.get(number, 0))
                     known += completions(base, blob, said.results) if said.results is not None else ()
             if all(said is not None and said.how in DONE for _, _, said in each):
-                credited[one.item] = one.at
-        gone = [item for item, at in credited.items() if at < kept_from]
-        if gone or known:
-            await self._said.debit(source, Riding(reached, epoch, gone, known))
-        return set(credited)
-
-
-async def ask_marks(redis: BinaryRedis, keys: Keys) -> Marks:
-    """Those of all partitions. Raises RedisError, OSError."""
-    pipe = redis.pipeline(transaction=False)
-    for base in keys.bases:
-        pipe.hgetall(f"{base}:marks")
-    return read_marks(await pipe.execute())
+                credited.add(one.item)
+        if known:
+            await self._said.debit(source, Riding(reached, epoch, completions=known))
+        return credited

@@ -51,10 +51,16 @@ class Owed(NamedTuple):
         """When it was debited: ms since 1970, by the source's clock."""
         return item_order(self.item.decode())[0]
 
+    def lacking(self, marks: Marks) -> set[int]:
+        """The numbers of the partitions that have not been credited it."""
+        return {
+            number
+            for number, blob in self.blobs
+            if not is_credited(blob.source, {number: Reached(blob.seq, blob.epoch)}, marks)
+        }
+
     def is_credited(self, marks: Marks) -> bool:
-        return all(
-            is_credited(blob.source, {number: Reached(blob.seq, blob.epoch)}, marks) for number, blob in self.blobs
-        )
+        return not self.lacking(marks)
 
 
 def read_owed(items: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Owed]:
@@ -88,8 +94,12 @@ def read_given(line: Mapping[bytes, bytes]) -> dict[int, Reached]:
 
 def read_marks(marks: Sequence[Mapping[bytes, bytes]]) -> Marks:
     """Of all partitions, as their ``marks`` have them."""
-    each = [{int(name): read_reached(mark) for name, mark in some.items()} for some in marks]
-    return dict(enumerate(each))
+    return dict(enumerate(map(read_mark, marks)))
+
+
+def read_mark(marks: Mapping[bytes, bytes]) -> Mapping[int, Reached]:
+    """Of one partition: how far it is credited by each source."""
+    return {int(name): read_reached(mark) for name, mark in marks.items()}
 
 
 @lru_cache(10_000)

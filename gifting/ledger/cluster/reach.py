@@ -7,7 +7,7 @@ first item.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Final, NamedTuple
 
 from gifting.ledger.cluster.owed import Marks, Reached, is_credited
@@ -37,38 +37,88 @@ class Stand(NamedTuple):
     def is_credited(self, source: int, marks: Marks) -> bool:
         return is_credited(source, self.given, marks)
 
+    def without(self, numbers: Set[int]) -> Stand:
+        """As it is to the other partitions."""
+        return self._replace(given={number: each for number, each in self.given.items() if number not in numbers})
+
+
+class Front:
+    """``credited``: how a source stood the last time that all was; ``awaited``: what is not yet, as it stood when that
+    was first seen.
+    """
+
+    def __init__(self, source: int, credited: Stand) -> None:
+        self._source = source
+        self.credited = credited
+        self.awaited: Stand | None = None
+
+    def see(self, stand: Stand, marks: Marks) -> bool:
+        """How it stands now, and marks that were read then. Returns whether ``credited`` is another one."""
+        was = self.credited
+        if stand.epoch != was.epoch or not was.is_credited(self._source, marks):
+            self._pass(Stand(stand.epoch), None)
+        if stand.is_credited(self._source, marks):
+            self._pass(stand, None)
+        elif self.awaited is None:
+            self.awaited = stand
+        elif self.awaited.is_credited(self._source, marks):
+            self._pass(self.awaited, stand)
+        return self.credited is not was
+
+    def _pass(self, credited: Stand, awaited: Stand | None) -> None:
+        self.credited, self.awaited = credited, awaited
+
 
 class Reach:
-    """Of the source with this number. ``credited``: how it stood the last time that all was; ``awaited``: what is not
-    yet, as it stood when that was first seen.
+    """Of the source with this number: for all partitions, and for those that answer. ``silent``: the others, of those
+    to which it has given something.
 
-    Items behind ``credited`` are looked at in passes, now from ``place`` on. Of a pass: ``stuck``, partitions that
-    could not take something, and ``oldest``, when the first item was debited that one of them is to get (ms), or None.
+    Items behind what is credited to those that answer are looked at in passes, now from ``place`` on. Of a pass:
+    ``stuck``, partitions that could not take something, and ``oldest``, when the first item was debited that somebody
+    is to get (ms), or None.
     """
 
     def __init__(self, source: int) -> None:
         self.source = source
-        self.credited = Stand()
-        self.awaited: Stand | None = None
+        self.silent: Set[int] = frozenset()
         self.place = START
         self.stuck: set[int] = set()
         self.oldest: int | None = None
+        self._all = self._near = Front(source, Stand())
         self._anew = True
 
-    def see(self, stand: Stand, marks: Marks) -> None:
-        """How it stands now, and marks that were read after that."""
-        if stand.epoch != self.credited.epoch or not self.credited.is_credited(self.source, marks):
-            self._pass(Stand(stand.epoch), None)
-        if stand.is_credited(self.source, marks):
-            self._pass(stand, None)
-        elif self.awaited is None:
-            self.awaited = stand
-        elif self.awaited.is_credited(self.source, marks):
-            self._pass(self.awaited, stand)
+    @property
+    def credited(self) -> Stand:
+        """How it stood the last time that all was credited."""
+        return self._all.credited
 
-    def _pass(self, credited: Stand, awaited: Stand | None) -> None:
-        self.credited, self.awaited, self.oldest = credited, awaited, None
-        self.again()
+    @property
+    def awaited(self) -> Stand | None:
+        """What is not credited yet, as it stood when that was first seen."""
+        return self._all.awaited
+
+    def see(self, stand: Stand, marks: Marks, silent: Set[int] = frozenset()) -> None:
+        """How it stands now; marks that were read then, or earlier of those that are ``silent``."""
+        moved = self._all.see(stand, marks)
+        if (now_silent := stand.given.keys() & silent) != self.silent:
+            self.silent = now_silent
+            self._near = Front(self.source, self.credited.without(now_silent)) if now_silent else self._all
+            moved = True
+        if now_silent:
+            moved |= self._near.see(stand.without(now_silent), marks)
+        if moved:
+            self.oldest = None
+            self.again()
+
+    def is_left(self, until: int) -> bool:
+        """Whether those that answer have not been credited what was debited until then (ms)."""
+        awaited = self._near.awaited
+        return awaited is not None and awaited.at <= until
+
+    def owed_since(self, until: int) -> int | None:
+        """When the oldest was debited that is not credited, as far as that is known and was until then (ms)."""
+        found = [at for at in (self.oldest, self.awaited and self.awaited.at) if at is not None and at <= until]
+        return min(found, default=None)
 
     def again(self) -> None:
         """The next page begins a pass."""
@@ -77,8 +127,8 @@ class Reach:
     def page(self) -> bytes:
         """The item behind which the next page begins."""
         if self._anew:
-            self._anew, self.place, self.oldest = False, self.credited.last, None
-            self.stuck.clear()
+            self._anew, self.place, self.oldest = False, self._near.credited.last, None
+            self.stuck = set(self.silent)
         return self.place
 
     def note(self, at: int) -> None:

@@ -1,27 +1,29 @@
 """Relays: every node credits what another has debited and left, as a node that died has.
 
 There is no leader. What several relays do at once is done once, as each blob is credited once; they look at different
-moments, and at items only where marks say that something is left. What is credited is kept for a while, and then
-trimmed here (``reach.py``).
+moments, and at items only where marks say that something is left. What is between partitions that answer does not wait
+for those that don't. What is credited is kept for a while, and then trimmed (``trimmer.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Set
+from functools import partial
 from random import random
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from gifting.health import Health
 from gifting.ledger.calls import REDIS_ERRORS
-from gifting.ledger.clock import in_ms
-from gifting.ledger.cluster.debit_call import Riding
-from gifting.ledger.cluster.helper import Helper, ask_marks
+from gifting.ledger.cluster.apiece import Apiece
+from gifting.ledger.cluster.helper import Helper
 from gifting.ledger.cluster.keeping import Keeping
-from gifting.ledger.cluster.owed import NOTHING, read_given
-from gifting.ledger.cluster.reach import START, Reach, Stand
+from gifting.ledger.cluster.looks import Looks
+from gifting.ledger.cluster.owed import NOTHING, Marks
+from gifting.ledger.cluster.reach import Reach
 from gifting.ledger.cluster.said import Said
+from gifting.ledger.cluster.trimmer import Trimmer
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 
@@ -36,23 +38,14 @@ LEFT: Final = 500
 HURRIED: Final = 50
 """The same where somebody is kept waiting by it."""
 
-SLACK: Final = 10_000
-"""Ms for which it is left to others to trim at most, as one relay does it for all."""
+PATIENCE: Final = 0.4
+"""Seconds that a round waits for what it has begun: with a slow partition that goes on beside the next rounds."""
 
 LATE: Final = 10.0
 """Seconds after which what is owed is late, and this node degraded."""
 
 PART: Final = "relay"
 """As ``/readyz`` names it."""
-
-
-class Look(NamedTuple):
-    """At a source: its outbox's first item, or b"", and how many there are; its notes of lost debits; how it stands."""
-
-    first: bytes
-    items: int
-    fenced: int
-    stand: Stand
 
 
 class Relay:
@@ -67,10 +60,16 @@ class Relay:
         self._keeping = keeping
         self._said: Said
         self._helper: Helper
+        self._trimmer: Trimmer
         self._wanted = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._hurried: set[int] = set()
         self._reaches = [Reach(source) for source in range(len(keys.bases))]
-        self._slack = 0
+        self._looks = Looks(redis, keys)
+        self._helping: Apiece[None] = Apiece("help", PATIENCE)
+        self._trimming: Apiece[None] = Apiece("trimming", PATIENCE)
+        self._silent: Set[int] = frozenset()
+        self._told_silent: Set[int] = frozenset()
         self.items = self.fenced = 0
         self.seconds = 0.0
         self.holes: dict[tuple[int, int], str] = {}
@@ -78,7 +77,8 @@ class Relay:
     def use(self, said: Said) -> None:
         """The calls by which it credits; to be given before it runs."""
         self._said = said
-        self._helper = Helper(self._redis, self._keys, said, self._keeping, self.holes)
+        self._helper = Helper(self._redis, self._keys, said, self.holes)
+        self._trimmer = Trimmer(self._redis, self._keys, said, self._keeping)
 
     def hurry(self, source: int, destination: int) -> None:
         """The second lacks something of the first: look there at once."""
@@ -88,6 +88,12 @@ class Relay:
 
     async def run(self, health: Health) -> None:
         """For ever: look, and tell ``health`` what stands still."""
+        try:
+            await self._run(health)
+        finally:
+            await self.close()
+
+    async def _run(self, health: Health) -> None:
         while True:
             try:
                 await asyncio.wait_for(self._wanted.wait(), PERIOD * (0.5 + random()))  # noqa: S311
@@ -102,39 +108,51 @@ class Relay:
                 log.warning("the outboxes can't be read: %s", error)
 
     async def round(self) -> None:
-        """Look at all outboxes, and credit what is left there. Raises RedisError, OSError."""
-        hurried, self._hurried = self._hurried, set()
-        now = in_ms(await self._redis.time())
-        looks = await self._look()
-        for reach in self._reaches:
-            if reach.source in hurried:
-                reach.again()
-                await self._helper.help(reach, now - HURRIED)
-            elif reach.awaited is not None and reach.awaited.at <= now - LEFT:
-                await self._helper.help(reach, now - LEFT)
-        oldest = [reach.oldest for reach in self._reaches if reach.oldest is not None]
-        self.seconds = max(now - min(oldest, default=now), 0) / 1000
-        await self._shorten(looks, now)
+        """Look at all outboxes, and credit what is left there, as far as partitions answer.
 
-    async def _look(self) -> list[Look]:
-        """How sources stand, and then what marks say of that."""
-        looks = await asyncio.gather(*(self._look_at(base) for base in self._keys.bases))
-        marks = await ask_marks(self._redis, self._keys)
-        for reach, look in zip(self._reaches, looks, strict=True):
-            reach.see(look.stand, marks)
+        Raises RedisError, OSError: none does.
+        """
+        async with self._turn:
+            await self._round()
+
+    async def _round(self) -> None:
+        hurried, self._hurried = self._hurried, set()
+        heard = await self._looks.take()
+        self._note_silent(heard)
+        marks, looks = self._looks.marks, self._looks.last
+        work = dict[int, Callable[[], Coroutine[Any, Any, None]]]()
+        for reach in self._reaches:
+            number = reach.source
+            if number not in heard or number in self._helping.busy:
+                continue
+            look = looks[number]
+            reach.see(look.stand, marks, self._silent)
+            if number in hurried:
+                reach.again()
+                work[number] = partial(self._helper.help, reach, look.now - HURRIED, marks)
+            elif reach.is_left(look.now - LEFT):
+                work[number] = partial(self._helper.help, reach, look.now - LEFT, marks)
+        self._hurried |= hurried & self._helping.busy
+        await self._helping.do(work)
+        self._count(marks)
+        await self._trimming.do({0: partial(self._trimmer.trim, self._reaches, dict(looks), marks, heard)})
+
+    def _note_silent(self, heard: Set[int]) -> None:
+        silent = frozenset(range(len(self._reaches))) - heard
+        if news := (silent & self._silent) - self._told_silent:
+            log.warning("what partitions %s owe and are owed waits: they don't answer", sorted(news))
+        self._told_silent, self._silent = (self._told_silent | news) & silent, silent
+
+    def _count(self, marks: Marks) -> None:
+        looks = self._looks.last
         for source, number in list(self.holes):
             if marks[number].get(source, NOTHING).covers(looks[source].stand.given.get(number, NOTHING)):
                 del self.holes[source, number]
-        self.items, self.fenced = sum(look.items for look in looks), sum(look.fenced for look in looks)
-        return looks
-
-    async def _look_at(self, base: str) -> Look:
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hgetall(f"{base}:line").xlen(f"{base}:outbox").xlen(f"{base}:fenced")
-        pipe.xrange(f"{base}:outbox", count=1).xrevrange(f"{base}:outbox", count=1)
-        line, items, fenced, first, last = await pipe.execute()
-        stand = Stand(int(line.get(b"epoch") or 0), last[0][0] if last else START, read_given(line))
-        return Look(first[0][0] if first else b"", items, fenced, stand)
+        now = max(look.now for look in looks.values())
+        oldest = [at for reach in self._reaches if (at := reach.owed_since(now - LEFT)) is not None]
+        self.seconds = (now - min(oldest, default=now)) / 1000
+        self.items = sum(look.items for look in looks.values())
+        self.fenced = sum(look.fenced for look in looks.values())
 
     def _tell(self, health: Health) -> None:
         if self.holes:
@@ -144,24 +162,7 @@ class Relay:
         else:
             health.recover(PART)
 
-    # What is credited and old.
-
-    async def _shorten(self, looks: Sequence[Look], now: int) -> None:
-        """Let go what is kept no longer; that it is credited must hold, and still be so."""
-        each, keep = zip(self._reaches, looks, strict=True), self._keeping.ms
-        due = [
-            (reach, reach.spare(look.first, look.items, now, keep, self._slack)) for reach, look in each if look.items
-        ]
-        due = [(reach, before) for reach, before in due if before]
-        if not due:
-            return
-        self._slack = round(SLACK * random())  # noqa: S311
-        try:
-            numbers = {number for reach, _ in due for number in reach.credited.given}
-            await asyncio.gather(*(self._said.credit(number, ()) for number in numbers))
-            marks = await ask_marks(self._redis, self._keys)
-            for reach, before in due:
-                if reach.credited.is_credited(reach.source, marks):
-                    await self._said.debit(reach.source, Riding(epoch=reach.credited.epoch, before=before))
-        except REDIS_ERRORS as error:
-            log.info("what is credited can't be trimmed now: %s", error)
+    async def close(self) -> None:
+        """End what is under way."""
+        for each in (self._looks, self._helping, self._trimming):
+            await each.close()

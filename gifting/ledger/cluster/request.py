@@ -82,8 +82,8 @@ class Request:
 
     @cached_property
     def slot(self) -> int:
-        """Raises ClusterCrossSlotError: there are several."""
-        slots = {said.slot for said in self.commands}
+        """What any node could answer goes with the others. Raises ClusterCrossSlotError: there are several."""
+        slots = {said.slot for said in self.commands if said.key} or {HOME}
         if len(slots) > 1:
             raise ClusterCrossSlotError("A transaction is in one slot.")
         return slots.pop()

@@ -44,8 +44,8 @@ async def test_a_destination_that_is_rolled_back_is_given_again_what_it_lost(
     cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One replica confirms credits and dies with the master; the other, which has lacked them, takes over."""
-    monkeypatch.setattr("gifting.ledger.cluster.relay.SLACK", 0)
-    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
+    monkeypatch.setattr("gifting.ledger.cluster.trimmer.SLACK", 0)
+    async with shop_at(cluster.url, ledger_timeout=20.0, streak_window=60) as shop:
         shop.all_to_all()
         await shop.everyone()
         await shop.ledger.flush(5)
@@ -94,7 +94,7 @@ async def test_what_is_credited_and_old_is_trimmed(cluster: EmbeddedCluster, mon
         assert await kept(shop) == relay_of(shop).items > 0
         assert relay_of(shop).seconds == 0
         relay_of(shop)._keeping.ms = 0
-        monkeypatch.setattr("gifting.ledger.cluster.relay.SLACK", 0)
+        monkeypatch.setattr("gifting.ledger.cluster.trimmer.SLACK", 0)
         async with asyncio.timeout(WITHIN):
             while await kept(shop) > len(shop.ledger.keys.bases):
                 await asyncio.sleep(0.05)

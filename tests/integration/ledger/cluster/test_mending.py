@@ -43,7 +43,7 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
 @pytest.fixture
 async def shop(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     """Whose outboxes keep nothing."""
-    for name in ("relay.SLACK", "keeping.USUAL"):
+    for name in ("trimmer.SLACK", "keeping.USUAL"):
         monkeypatch.setattr(f"gifting.ledger.cluster.{name}", 0)
     monkeypatch.setattr(Keeping, "learn", lambda *_: None)
     async with shop_at(cluster.url, ledger_timeout=20.0) as shop:

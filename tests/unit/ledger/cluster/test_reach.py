@@ -63,3 +63,46 @@ def test_what_is_credited_and_old_can_go_in_steps() -> None:
     assert reach.spare(item(0), 5, T + 3 * KEEP, KEEP, 0) == item(STEP)
     assert reach.spare(item(KEEP - 1), 5, T + 3 * KEEP, KEEP, 0) == item(KEEP), "no more than is credited"
     assert reach.spare(item(0), ITEMS_MAX + 1, T + 10, KEEP, 0) == item(10)
+
+
+def two(at: int, first: int, second: int) -> Stand:
+    """Source 0 has given so many to partitions 1 and 2."""
+    return Stand(1, item(at), {1: Reached(first, 1), 2: Reached(second, 1)})
+
+
+def both(first: int, second: int) -> dict[int, dict[int, Reached]]:
+    return {1: {0: Reached(first, 1)}, 2: {0: Reached(second, 1)}}
+
+
+def test_what_is_credited_to_those_that_answer_is_told_apart() -> None:
+    reach = Reach(0)
+    reach.see(two(10, 5, 5), both(5, 5))
+    reach.see(two(20, 6, 6), both(5, 5), {2})
+    assert reach.is_left(T + 20)
+    assert not reach.is_left(T + 19)
+    assert reach.page() == item(10)
+    assert reach.stuck == {2}
+    reach.see(two(30, 7, 9), both(7, 5), {2})
+    assert not reach.is_left(T + 30)
+    assert (reach.page(), reach.credited.last) == (item(30), item(10))
+    assert reach.owed_since(T + 30) == T + 20, "by the other it may be lacked"
+    assert reach.owed_since(T + 19) is None
+
+
+def test_who_answers_again_is_looked_at_from_where_all_was_credited() -> None:
+    reach = Reach(0)
+    reach.see(two(10, 5, 5), both(5, 5))
+    reach.see(two(30, 7, 9), both(7, 5), {2})
+    reach.see(two(40, 7, 9), both(7, 6))
+    assert reach.silent == set()
+    assert reach.is_left(T + 30)
+    assert reach.page() == item(10)
+    assert reach.stuck == set()
+    reach.see(two(40, 7, 9), both(7, 9))
+    assert (reach.credited.last, reach.awaited) == (item(40), None)
+
+
+def test_who_is_silent_and_was_given_nothing_is_of_no_account() -> None:
+    reach = Reach(0)
+    reach.see(stand(10, 5), marks(5), {7})
+    assert (reach.silent, reach.credited.last) == (set(), item(10))

@@ -121,3 +121,8 @@ def test_what_no_replica_has_is_unsure_but_not_what_failed() -> None:
 
 def test_what_frees_memory_holds_though_nothing_more_can_be_written() -> None:
     assert request(WRITE).results([1, OutOfMemoryError("no")], copied=True) == [1]
+
+
+def test_what_any_node_could_answer_goes_where_the_rest_of_its_transaction_does() -> None:
+    assert request(say(("TIME",)), READ, transaction=True).slot == READ.slot
+    assert request(say(("TIME",))).slot == HOME
