@@ -152,7 +152,8 @@ async def a_kept_key_without_entry(months: Months) -> None:
 
 
 async def an_entry_without_key(months: Months) -> None:
-    await months.redis.delete(*[name async for name in months.redis.scan_iter("*:keys:*")])
+    for name in [name async for name in months.redis.scan_iter("*:keys:*")]:
+        await months.redis.delete(name)
     for base in months.keys.bases:
         await months.redis.hset(f"{base}:floors", mapping={"keys": 0, "grants": 0})
 
