@@ -120,7 +120,7 @@ class Proof:
     def __init__(self, gaps: Sequence[Gap]) -> None:
         self._gaps = gaps
         self._missing = {(gap.source, debit.key): gap for gap in gaps for debit in gap.gifts()}
-        feet = [(gap.source, debit) for gap in gaps for debit in gap.found.get(gap.footing, ())]
+        feet = [(gap.source, debit) for gap in gaps if gap.footing for debit in gap.found[gap.footing]]
         self._footed = {(source, debit.key) for source, debit in feet}
         self.since = min(debit.ts for gap in gaps for debit in gap.gifts())
         self.footed_since = min([debit.ts for _, debit in feet], default=self.since)
