@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutations.mutant import of
 
-SCRIPTS = "mending_scripts"
+SCRIPTS = "ledger/mending mending_scripts"
 
 MUTANTS = (
     *of(
