@@ -34,10 +34,9 @@ Back = Callable[[str, str], AsyncIterator[Item]]
 
 
 class Seen(NamedTuple):
-    """A partition at a moment: what it keeps of others, its epoch, and the last item of its ledger."""
+    """A partition at a moment: what it keeps of others, and the last item of its ledger."""
 
     half: Half
-    epoch: int
     end: str
 
 
@@ -63,8 +62,6 @@ class Finder:
             sources = await self._read()
             destinations = await self._read()  # later: what is trimmed meanwhile is credited by then
             gaps = find_gaps([one.half for one in sources], [one.half for one in destinations])
-            if [one.epoch for one in sources] != epochs:
-                continue
             for source, some in _grouped(gaps, lambda gap: gap.source).items():
                 await self._count(some, sources[source].end)
             for destination, some in _grouped(gaps, lambda gap: gap.destination).items():
@@ -84,14 +81,14 @@ class Finder:
 
     async def _read_one(self, base: str) -> Seen:
         pipe: Any = self._redis.pipeline(transaction=True)
-        pipe.hget(f"{base}:line", "epoch").xrevrange(f"{base}:ledger", count=1)
+        pipe.xrevrange(f"{base}:ledger", count=1)
         ask_half(pipe, self._keys, base)
-        epoch, last, *own = await pipe.execute()
+        last, *own = await pipe.execute()
         findings = Findings()
         half = read_half(self._keys, base, own, findings)
         for problem in findings.problems:
             raise Unmendable(problem.sentence)
-        return Seen(half, int(epoch or 0), last[0][0].decode() if last else "0-0")
+        return Seen(half, last[0][0].decode() if last else "0-0")
 
     async def _count(self, gaps: Sequence[Gap], end: str) -> None:
         """The debits of one source, from the ledger's item ``end`` back."""

@@ -109,6 +109,10 @@ async def test_what_is_missing_is_credited_exactly_and_shown_as_far_as_it_is_cer
     shown = [(event["user"]["id"], event["user"]["name"], event["coins"], event["message"]) for event in events]
     hidden = (masked.shown, "Anonymous", 1, None)
     assert shown == [("ann", "ann", 3, None), hidden, hidden], "with a message it might have been anonymous"
+    ranking = await scene.redis.zrange(
+        f"{scene.keys.room(scene.hosts[0], scene.rooms[0].id)}/top", 0, -1, withscores=True
+    )
+    assert dict(ranking) == {b"ann": 3 + 3, masked.shown.encode(): 2}
     assert {event["gift"]["name"] for event in events} == {load_catalog()["spark"].name}
     assert {event["to_user"]["name"] for event in events} == {scene.hosts[0]}
     assert {event["user"]["level"] for event in events[:1]} == {1}, "as the room knows the sender"
@@ -129,7 +133,7 @@ async def test_gifts_go_on_behind_what_was_missing(holed: Holed) -> None:
 async def test_what_the_outbox_has_between_is_credited_in_its_place(holed: Holed) -> None:
     scene = holed.scene
     await scene.debit(0)
-    await scene.debit(0, count=2)
+    await scene.debit(0, count=2, message="kept")
     await scene.debit(0)
     await scene.redis.xdel(f"{scene.source}:outbox", scene.items[-3], scene.items[-1])
     gaps = await holed.mender.find()
@@ -137,6 +141,8 @@ async def test_what_the_outbox_has_between_is_credited_in_its_place(holed: Holed
     assert list(gap.missing) == [(4, 4), (6, 6)]
     assert await holed.mender.mend(gap) == 3
     assert await scene.problems() == set()
+    events = await scene.world.log(scene.rooms[0])
+    assert [event["message"] for event in events if event["seq"] > 3] == [None, "kept", None]
 
 
 async def test_a_result_that_was_pending_is_told(holed: Holed) -> None:
