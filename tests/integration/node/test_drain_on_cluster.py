@@ -71,7 +71,7 @@ async def until_least(server: Server, metric: str, least: int) -> None:
     async def found() -> bool:
         async with httpx.AsyncClient() as web:
             text = (await web.get(f"{server.url}/metrics")).text
-        (value,) = re.findall(rf"^{metric} (\S+)$", text, re.MULTILINE)
+        (value,) = re.findall(rf"^{metric}\{{.*\}} (\S+)$", text, re.MULTILINE)
         return float(value) >= least
 
     await until(found)
