@@ -102,6 +102,8 @@ def finder(redis: BinaryRedis, keys: Keys, lookup: Lookup, rooms: Rooms) -> Find
             return None
         room = RoomRef(given.room, given.host, keys.base(given.host), b"")
         await redis.set(f"{room.base}:waited", "")
+        if await lookup.given(user, key) != given:
+            return None  # another master took that write, and may have credited it elsewhere
         batches, _ = await rooms.log_page(room, given.seq - 1, 0)
         for batch in batches:
             for entry in batch.entries():
