@@ -75,7 +75,7 @@ async def test_books_are_clean_while_gifts_flow(cluster: EmbeddedCluster) -> Non
             for _ in range(10):
                 await until(taken, 20)
                 reports.append(await audit(world.redis, world.ledger.keys))
-            await world.ledger.batcher.drain()
+        await world.ledger.batcher.drain()
         reports.append(await audit(world.redis, world.ledger.keys))
     assert [one.lines() for one in reports if not one.clean] == []
     assert any(one.crossed and (one.crossed.gifts or one.crossed.between) for one in reports)
