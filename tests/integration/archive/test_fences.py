@@ -16,6 +16,8 @@ from gifting.ledger.confirmed import OneRedis, Unsettled
 from tests.support.scene import Scene, a_scene
 from tests.support.world import START
 
+pytestmark = pytest.mark.one_redis("books of a cluster are played on one server, whose halves are broken by hand")
+
 
 @pytest.fixture
 async def scene(redis_url: str, redis_client: Any) -> AsyncIterator[Scene]:

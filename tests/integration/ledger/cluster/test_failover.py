@@ -103,8 +103,10 @@ async def test_a_master_is_replaced_under_calls(client: BinaryRedis, cluster: Em
         await replaced(cluster, master)
     elif how == "paused":
         master.pause()
-        await replaced(cluster, master)
-        master.resume()
+        try:
+            await replaced(cluster, master)
+        finally:
+            master.resume()  # the cluster is not this test's alone
     else:
         await cluster.promote(replica.id, "TAKEOVER" if how == "usurped" else "")
     if how == "killed":
