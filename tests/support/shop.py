@@ -9,6 +9,8 @@ from typing import Any
 
 from gifting.config import load
 from gifting.ledger.audit import audit
+from gifting.ledger.cluster.relay import Relay
+from gifting.ledger.engine import ClusterEngine
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.model.events import encode_post
@@ -31,6 +33,11 @@ class Shop:
         self.told_twice = 0
         self._open = 0
         self._all = asyncio.Event()
+
+    @property
+    def relay(self) -> Relay:
+        assert isinstance(self.ledger.engine, ClusterEngine)
+        return self.ledger.engine.relay
 
     async def fill(self, count: int) -> None:
         """So many rooms and senders."""

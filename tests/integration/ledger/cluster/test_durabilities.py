@@ -12,9 +12,9 @@ from gifting import errors
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.binary import LOG_NAME
 from gifting.ledger.embedded.cluster import EmbeddedCluster
-from gifting.ledger.embedded.node import Node
 from gifting.model.values import Result
 from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.lagging import let_one_lag
 from tests.support.shop import COINS, WITHIN, Shop, shop_at
 
 
@@ -104,28 +104,12 @@ async def test_what_a_replica_that_lags_costs_when_it_is_promoted(double: Embedd
     async with shop_at(double.url, redis=double.url, ledger_timeout=3.0, durability=durability) as shop:
         shop.all_to_all()
         await shop.everyone()
-        master = await double.owner(slot_of(shop.senders[0].base))
-        whole, lagging = await double.replicas(master)
-        await caught_up(master, lagging)
-        await double.cut(lagging.id)
+        lagging = await let_one_lag(double, slot_of(shop.senders[0].base))
         shop.all_to_all()
         await shop.everyone()
-        await double.kill(whole.id)
-        await double.kill(master.id)
-        await double.promote(lagging.id, "TAKEOVER")
-        await double.join(lagging.id)
-        await double.restart(whole.id)
-        await double.restart(master.id)
-        await double.settle()
+        await lagging.takes_over()
         lost = [await acked(shop, sender) - await paid(shop, sender) for sender in range(len(shop.senders))]
     assert (max(lost) > 0) is (durability == "replica")
-
-
-async def caught_up(master: Node, replica: Node) -> None:
-    offset = (await master.call("INFO", "replication"))["master_repl_offset"]
-    async with asyncio.timeout(WITHIN):
-        while (await replica.call("INFO", "replication"))["slave_repl_offset"] < offset:
-            await asyncio.sleep(0.02)
 
 
 async def acked(shop: Shop, sender: int) -> int:

@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gifting.ledger.cluster.relay import Relay
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
-from gifting.ledger.engine import ClusterEngine
 from gifting.model.values import Result
 from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.lagging import let_one_lag
 from tests.support.outboxes import uncredited
 from tests.support.shop import WITHIN, Shop, shop_at
 
@@ -23,11 +22,6 @@ pytestmark = pytest.mark.attack
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
     async with own_cluster(replicas=2, settings=UNGUARDED) as cluster:
         yield cluster
-
-
-def relay_of(shop: Shop) -> Relay:
-    assert isinstance(shop.ledger.engine, ClusterEngine)
-    return shop.ledger.engine.relay
 
 
 async def all_is_credited(shop: Shop) -> None:
@@ -52,12 +46,7 @@ async def test_a_destination_that_is_rolled_back_is_given_again_what_it_lost(
         master = await cluster.owner(slot_of(shop.rooms[0].base))
         rooms = [at for at, room in enumerate(shop.rooms) if await cluster.owner(slot_of(room.base)) is master]
         others = [at for at, one in enumerate(shop.senders) if await cluster.owner(slot_of(one.base)) is not master]
-        confirming, lagging = await cluster.replicas(master)
-        offset = (await master.call("INFO", "replication"))["master_repl_offset"]
-        async with asyncio.timeout(WITHIN):
-            while (await lagging.call("INFO", "replication"))["slave_repl_offset"] < offset:
-                await asyncio.sleep(0.02)
-        await cluster.cut(lagging.id)
+        lagging = await let_one_lag(cluster, slot_of(shop.rooms[0].base))
         keys = []
         for _ in range(4):
             keys += [shop.send(sender, room) for sender in others for room in rooms]
@@ -65,14 +54,8 @@ async def test_a_destination_that_is_rolled_back_is_given_again_what_it_lost(
         assert all(isinstance(shop.told[key], Result) and shop.told[key].seq for key in keys), "told as credited"
         await shop.ledger.flush(5)
         for _ in range(3):
-            await relay_of(shop).round()
-        await cluster.kill(confirming.id)
-        await cluster.kill(master.id)
-        await cluster.promote(lagging.id, "TAKEOVER")
-        await cluster.join(lagging.id)
-        await cluster.restart(confirming.id)
-        await cluster.restart(master.id)
-        await cluster.settle()
+            await shop.relay.round()
+        await lagging.takes_over()
         await all_is_credited(shop)
         for room in rooms:
             assert (await shop.ledger.rooms.snapshot(shop.rooms[room])).seq == 8 + 4 * len(others)
@@ -81,7 +64,7 @@ async def test_a_destination_that_is_rolled_back_is_given_again_what_it_lost(
         await shop.everyone()
         await shop.ledger.flush(5)
         assert (await shop.check()).gifts == 128 + len(keys), "nothing stands still"
-        assert not relay_of(shop).holes
+        assert not shop.relay.holes
 
 
 async def test_what_is_credited_and_old_is_trimmed(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +73,10 @@ async def test_what_is_credited_and_old_is_trimmed(cluster: EmbeddedCluster, mon
         await shop.everyone()
         await all_is_credited(shop)
         for _ in range(3):
-            await relay_of(shop).round()
-        assert await kept(shop) == relay_of(shop).items > 0
-        assert relay_of(shop).seconds == 0
-        relay_of(shop)._keeping.ms = 0
+            await shop.relay.round()
+        assert await kept(shop) == shop.relay.items > 0
+        assert shop.relay.seconds == 0
+        shop.relay._keeping.ms = 0
         monkeypatch.setattr("gifting.ledger.cluster.trimmer.SLACK", 0)
         async with asyncio.timeout(WITHIN):
             while await kept(shop) > len(shop.ledger.keys.bases):

@@ -14,17 +14,16 @@ import pytest
 
 from gifting.ledger.audit import audit
 from gifting.ledger.cluster.keeping import Keeping
-from gifting.ledger.cluster.relay import Relay
 from gifting.ledger.cluster.said import Said
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
-from gifting.ledger.engine import ClusterEngine
 from gifting.ledger.mending import mender as mending
 from gifting.ledger.mending.mender import Mender
 from gifting.model.catalog import load_catalog
 from gifting.model.values import Result, RoomRef
 from tests.support.clusters import own_cluster
 from tests.support.commands import run_command
+from tests.support.lagging import let_one_lag
 from tests.support.outboxes import uncredited
 from tests.support.shop import WITHIN, Shop, shop_at
 
@@ -48,11 +47,6 @@ async def shop(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> Asy
     monkeypatch.setattr(Keeping, "learn", lambda *_: None)
     async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
         yield shop
-
-
-def relay_of(shop: Shop) -> Relay:
-    assert isinstance(shop.ledger.engine, ClusterEngine)
-    return shop.ledger.engine.relay
 
 
 def a_mender(shop: Shop, cluster: EmbeddedCluster) -> AbstractAsyncContextManager[Mender]:
@@ -88,12 +82,7 @@ async def lose(shop: Shop, cluster: EmbeddedCluster) -> Lost:
     master = await cluster.owner(slot_of(shop.rooms[0].base))
     rooms = [at for at, room in enumerate(shop.rooms) if await cluster.owner(slot_of(room.base)) is master]
     others = [at for at, one in enumerate(shop.senders) if await cluster.owner(slot_of(one.base)) is not master]
-    confirming, lagging = await cluster.replicas(master)
-    offset = (await master.call("INFO", "replication"))["master_repl_offset"]
-    async with asyncio.timeout(WITHIN):
-        while (await lagging.call("INFO", "replication"))["slave_repl_offset"] < offset:
-            await asyncio.sleep(0.02)
-    await cluster.cut(lagging.id)
+    lagging = await let_one_lag(cluster, slot_of(shop.rooms[0].base))
     lost = Lost(shop, rooms, others)
     for _ in range(ROUNDS):
         lost.keys += lost.send()
@@ -103,20 +92,14 @@ async def lose(shop: Shop, cluster: EmbeddedCluster) -> Lost:
     async with asyncio.timeout(WITHIN):
         while max([await shop.ledger.redis.xlen(f"{shop.senders[one].base}:outbox") for one in others]) > 1:
             await asyncio.sleep(0.05)
-    await cluster.kill(confirming.id)
-    await cluster.kill(master.id)
-    await cluster.promote(lagging.id, "TAKEOVER")
-    await cluster.join(lagging.id)
-    await cluster.restart(confirming.id)
-    await cluster.restart(master.id)
-    await cluster.settle()
+    await lagging.takes_over()
     assert await lost.diamonds() < before
     return lost
 
 
 async def named(shop: Shop) -> None:
     async with asyncio.timeout(WITHIN):
-        while not relay_of(shop).holes:
+        while not shop.relay.holes:
             await asyncio.sleep(0.05)
 
 
@@ -127,7 +110,7 @@ async def all_goes_on(shop: Shop, lost: Lost) -> None:
     await shop.everyone()
     await shop.ledger.flush(5)
     async with asyncio.timeout(WITHIN):
-        while relay_of(shop).holes or await uncredited(shop.ledger):
+        while shop.relay.holes or await uncredited(shop.ledger):
             await asyncio.sleep(0.05)
     report = await shop.check()
     assert report.crossed is not None
