@@ -6,16 +6,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from gifting.ledger import lookup
 from gifting.ledger.cluster import late
 from gifting.ledger.cluster.batcher import ClusterBatcher
+from gifting.ledger.cluster.late import Credited
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.model.money import parse_key
+from gifting.model.reversals import Given
 from gifting.model.values import Result
 from tests.support.clusters import own_cluster
 from tests.support.shop import Shop, shop_at
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.attack
 
@@ -119,6 +124,34 @@ async def apart(cluster: EmbeddedCluster, shop: Shop) -> tuple[int, int]:
     every = ((sender, room) for sender, one in enumerate(payers) for room, other in enumerate(owners)
              if other is not one and other is not home)  # fmt: skip
     return next(every)
+
+
+async def test_what_a_failover_may_have_numbered_anew_is_not_told(cluster: EmbeddedCluster) -> None:
+    """The ledger says something else behind the write that replicas hold."""
+    async with shop_at(cluster.url, 4) as shop:
+        ledger = shop.ledger
+        forget_results(shop)
+        key = shop.send(0, 1)
+        await shop.everyone()
+        seqs = [1, 2]
+
+        class Replaced(lookup.Lookup):
+            async def given(self, user: str, key: bytes) -> Given | None:
+                found = await super().given(user, key)
+                assert found is not None
+                return msgspec.structs.replace(found, seq=seqs.pop(0))
+
+        place = Replaced(ledger.redis, ledger.keys, ledger.settings, ledger.meta)
+        find = late.finder(ledger.redis, ledger.keys, place, ledger.rooms)
+
+        async def looked_twice() -> bool:
+            seqs[:] = 1, 2
+            assert await find("u0", parse_key(key)) is None
+            return not seqs
+
+        await until(looked_twice)
+        seqs[:] = 1, 1
+        assert await find("u0", parse_key(key)) == Credited(1, 1, 1)
 
 
 async def test_what_is_credited_long_after_it_was_paid_is_found(
