@@ -9,6 +9,7 @@ MUTANTS = (
         "gifting/ledger/cluster/faults.py",
         "cluster_faults",
         ("each.version < LEAST_VERSION", "each.version < (6, 0)"),
+        ("if len(survey.topology.replicas_of(master)) > 1]", "if len(survey.topology.replicas_of(master)) > 2]"),
         ('each.state != "ok"', 'each.state == ""'),
         ("each.slots < SLOTS and", "each.slots < SLOTS - 1 and"),
         ('if untold and durability != "managed":', "if untold and False:"),

@@ -66,6 +66,7 @@ def find_weaknesses(survey: Survey, durability: str, slots: Sequence[int]) -> It
     """What holds as the cluster is set up, and not as well as it could; ``slots`` are the partitions'."""
     if durability == "replica":
         yield from _one_replica(survey)
+        yield from _one_of_several(survey)
     if durability == "disk":
         yield (
             "With --durability disk a gift is acknowledged before a replica has it: a failover can lose gifts that "
@@ -190,6 +191,15 @@ def _one_replica(survey: Survey) -> Iterator[str]:
         yield (
             f"With one replica only: {name(lone)}. While it restarts and loads its data (4 to 6 s for 334 MB) no gift "
             "is acknowledged there; two are recommended."
+        )
+
+
+def _one_of_several(survey: Survey) -> Iterator[str]:
+    more = [master for master in survey.topology.masters if len(survey.topology.replicas_of(master)) > 1]
+    if more:
+        yield (
+            f"With more than one replica: {name(more)}. A gift that one of them has is acknowledged, and lost if the "
+            "master dies and another one is elected; --durability every-replica waits for all."
         )
 
 

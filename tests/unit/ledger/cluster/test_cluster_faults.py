@@ -156,12 +156,17 @@ def test_partitions_are_even_where_none_has_more_than_twice_as_many(slots: list[
     assert all(says in said for said in found)
 
 
-def test_one_replica_is_a_weakness_and_two_are_none() -> None:
+def test_one_replica_is_a_weakness_and_so_is_one_of_two() -> None:
     two = Topology(1, tuple(each._replace(replicas=tuple(REPLICAS)) for each in TOPOLOGY.ranges))
-    assert list(find_weaknesses(survey(two), "replica", [0, 9000])) == []
-    (said,) = find_weaknesses(survey(), "replica", [0, 9000])
-    assert "a:1 and a:2" in said
-    assert "two are recommended" in said
+    for topology, durability, says in (
+        (TOPOLOGY, "replica", "With one replica only: a:1 and a:2. While it restarts"),
+        (TOPOLOGY, "every-replica", ""),
+        (two, "replica", "With more than one replica: a:1 and a:2. A gift that one of them"),
+        (two, "every-replica", ""),
+    ):
+        found = list(find_weaknesses(survey(topology), durability, [0, 9000]))
+        assert len(found) == bool(says)
+        assert all(said.startswith(says) for said in found)
 
 
 def test_no_sentence_names_more_than_a_few_nodes() -> None:
