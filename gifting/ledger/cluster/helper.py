@@ -34,6 +34,9 @@ BLOBS_MAX: Final = 16
 CREDITED_WITHIN: Final = 2.0
 """Seconds that a partition has for a call; what it takes later counts in the next pass."""
 
+UNREADABLE: Final = -1
+"""In a hole, in the place of the destination: what the source owes can't be read."""
+
 DONE: Final = (APPLIED, BEFORE)
 
 
@@ -59,7 +62,7 @@ class Helper:
             reach.again()
         except ValueError as error:
             log.exception("what partition %d owes can't be read", source)
-            self.holes[source, source] = f"What partition {source} owes can't be read: {error}."
+            self.holes[source, UNREADABLE] = f"What partition {source} owes can't be read ({error}): `gifting audit`."
             reach.again()
 
     async def _help_page(self, reach: Reach, until: int, marks: Marks) -> bool:
@@ -68,11 +71,13 @@ class Helper:
         pipe = self._redis.pipeline(transaction=True).hget(f"{base}:line", "epoch")
         pipe.xrange(f"{base}:outbox", min=b"(" + place, max=str(until), count=PAGE)
         epoch, items = await pipe.execute()
+        owed = read_owed(items)
+        self.holes.pop((source, UNREADABLE), None)
         if not items:
             return False
         oldest = reach.oldest
         reach.note(item_order(items[0][0].decode())[0])  # until it is known better
-        lacking = [(one, one.lacking(marks)) for one in read_owed(items)]
+        lacking = [(one, one.lacking(marks)) for one in owed]
         left = {one.item: one for one, numbers in lacking if numbers}
         if some := [one for one, numbers in lacking if numbers - reach.stuck]:
             if (await self._said.debit(source, NOTHING_RIDES)).epoch != int(epoch or 0):
@@ -123,7 +128,7 @@ class Helper:
         missing = f"numbers {told.seq + 1} to {first.seq - 1} are" if told.how != GONE else f"number {first.seq} is"
         if (source, number) not in self.holes:
             log.error("gifts of %s wait: %s missing", names, missing)
-        self.holes[source, number] = f"Gifts of {names} wait, as {missing} missing."
+        self.holes[source, number] = f"Gifts of {names} wait, as {missing} missing: `gifting partitions mend`."
 
     async def _tell_source(
         self, source: int, epoch: int, owed: Sequence[Owed], told: dict[tuple[int, int], Told]

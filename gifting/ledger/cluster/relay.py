@@ -17,7 +17,7 @@ from typing import Any, Final
 from gifting.health import Health
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.cluster.apiece import Apiece
-from gifting.ledger.cluster.helper import Helper
+from gifting.ledger.cluster.helper import UNREADABLE, Helper
 from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.looks import Looks
 from gifting.ledger.cluster.owed import NOTHING, Marks
@@ -132,6 +132,8 @@ class Relay:
                 work[number] = partial(self._helper.help, reach, look.now - HURRIED, marks)
             elif reach.is_left(look.now - LEFT):
                 work[number] = partial(self._helper.help, reach, look.now - LEFT, marks)
+            else:
+                self.holes.pop((number, UNREADABLE), None)
         self._hurried |= hurried & self._helping.busy
         await self._helping.do(work)
         self._count(marks)
@@ -146,7 +148,8 @@ class Relay:
     def _count(self, marks: Marks) -> None:
         looks = self._looks.last
         for source, number in list(self.holes):
-            if marks[number].get(source, NOTHING).covers(looks[source].stand.given.get(number, NOTHING)):
+            given = looks[source].stand.given.get(number, NOTHING)
+            if number != UNREADABLE and marks[number].get(source, NOTHING).covers(given):
                 del self.holes[source, number]
         now = max(look.now for look in looks.values())
         oldest = [at for reach in self._reaches if (at := reach.owed_since(now - LEFT)) is not None]
@@ -156,7 +159,7 @@ class Relay:
 
     def _tell(self, health: Health) -> None:
         if self.holes:
-            health.degrade(PART, f"{next(iter(self.holes.values()))} `gifting partitions mend` credits them.")
+            health.degrade(PART, next(iter(self.holes.values())))
         elif self.seconds > LATE:
             health.degrade(PART, f"Gifts that are paid are not credited for {self.seconds:.0f} s.")
         else:
