@@ -64,7 +64,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/cluster/reach.py",
-        "kept",
+        "ledger/cluster/reach kept",
         ("else now - keep, began", "else now, began"),
         (" or not was.is_credited(self._source, marks):", ":"),
         ("            self._pass(stand, None)\n        elif", "            pass\n        elif"),
@@ -86,7 +86,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/cluster/trimmer.py",
-        "one_master_dead kept",
+        "cluster/trimmer one_master_dead kept",
         ("if not reach.silent and (", "if ("),
         ("if one.is_credited(marks) and one.is_credited(after)]", "]"),
         ("                await self._pick(due, marks, after)\n", "                pass\n"),

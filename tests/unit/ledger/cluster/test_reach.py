@@ -106,3 +106,14 @@ def test_who_is_silent_and_was_given_nothing_is_of_no_account() -> None:
     reach = Reach(0)
     reach.see(stand(10, 5), marks(5), {7})
     assert (reach.silent, reach.credited.last) == (set(), item(10))
+
+
+def test_who_falls_silent_in_a_pass_begins_another() -> None:
+    reach = Reach(0)
+    reach.see(two(10, 5, 5), both(5, 5))
+    reach.see(two(20, 6, 6), both(5, 5))
+    assert reach.page() == item(10)
+    reach.place = item(20)
+    reach.see(two(20, 6, 6), both(5, 5), {2})
+    assert reach.page() == item(10)
+    assert reach.stuck == {2}
