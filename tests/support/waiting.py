@@ -15,11 +15,13 @@ PAUSE: Final = 0.005
 """Between two looks, seconds."""
 
 
-async def until(holds: Callable[[], Any], within: float = WITHIN) -> Any:
-    """What ``holds`` says, or is awaited to say, once that is true."""
+async def until(holds: Callable[[], Any], within: float = WITHIN, pause: float = PAUSE) -> Any:
+    """What ``holds`` says, or is awaited to say, once that is true; of what is true for a moment only with ``pause`` 0,
+    which looks in each pass of the loop.
+    """
     async with asyncio.timeout(within):
         while not (found := await _said(holds)):
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(pause)
     return found
 
 

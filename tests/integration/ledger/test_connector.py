@@ -250,7 +250,7 @@ async def test_it_is_renewed_in_order_with_calls_in_flight(redis_client: Any, re
         for _ in range(20):
             till.send(3 * BATCH)
             till.post()
-            await until(lambda: connector.unanswered)
+            await until(lambda: connector.unanswered, pause=0)
             connector.renew(RedisError("on purpose"))
             assert not connector.up
             await till.everyone()

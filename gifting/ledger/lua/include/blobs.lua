@@ -1,7 +1,7 @@
 -- blobs: what a partition owes to another of one debit call (outbox.lua), while it is credited.
 --   blobs.read(packed, park, ats)    `source`, `seq` and `epochs` as it has them; `packed`, and `at`: the offset behind
---                                    which its gifts are; `park`, that of its source; `ats`: where the keys of its rooms
---                                    begin in KEYS
+--                                    which its gifts are; `park`, that of its source; `ats`: where the keys of its
+--                                    rooms begin in KEYS
 --   blobs.want(c, blob)              of the credits c its gifts will be given; to be said before these are loaded
 --   blobs.give(c, blob)              give them; `results` then, of each seq, repeat_count and streak, as wire bytes
 --   blobs.head(size)                 what goes before an array of so many values

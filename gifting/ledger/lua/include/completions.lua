@@ -1,7 +1,7 @@
 -- completions: results that are kept of gifts (dedupe.lua), in which what their credits said was not known yet.
---   completions.want(d, values)    of the debits d: per gift its bucket's place, key, and as the result is to have them the
---                                  wire bytes of seq, and of repeat_count and streak; as msgpack values one after another.
---                                  To be said before d is loaded
+--   completions.want(d, values)    of the debits d: per gift its bucket's place, key, and as the result is to have
+--                                  them the wire bytes of seq, and of repeat_count and streak; as msgpack values
+--                                  one after another. To be said before d is loaded
 --   completions.put(list)          of what `want` returned
 -- @include hash
 local completions = {}

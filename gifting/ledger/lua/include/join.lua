@@ -1,7 +1,7 @@
--- join(pieces, n, most): the first n of a table's strings as one; of `most` of them it is known that they are mostly less
--- than 8 KiB. table.concat makes a string of each 8 KiB, and joins these again and again; and Lua hashes every string that
--- is made, newer engines byte by byte. So here what fits is joined first, and then all of it. (It is one function since a
--- script makes its functions anew in each call.)
+-- join(pieces, n, most): the first n of a table's strings as one; of `most` of them it is known that they are mostly
+-- less than 8 KiB. table.concat makes a string of each 8 KiB, and joins these again and again; and Lua hashes every
+-- string that is made, newer engines byte by byte. So here what fits is joined first, and then all of it. (It is one
+-- function since a script makes its functions anew in each call.)
 local function join(pieces, n, most)
   if n <= most then
     return table.concat(pieces, '', 1, n)

@@ -159,7 +159,7 @@ local function publish(p, batches)
   end
 end
 
--- What is published goes together as long as it is small: to join what is large costs more than to publish it by itself.
+-- What is published goes together as long as it is small: to join what is large costs more than to publish it alone.
 -- Returns what has not gone out yet.
 local function write_room(p, r, keep, waiting)
   if r.count > 0 then
