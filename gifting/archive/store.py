@@ -28,9 +28,9 @@ LOCK: Final = 0x67696674
 """The advisory lock on a PostgreSQL of who makes something that is made once."""
 
 _PRAGMAS: Final = (
+    f"PRAGMA busy_timeout = {SQLITE_WAIT * 1000:.0f}",  # first of all: others may be making it one with a WAL
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    f"PRAGMA busy_timeout = {SQLITE_WAIT * 1000:.0f}",
 )
 
 _DIALECT: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]
