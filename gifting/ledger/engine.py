@@ -16,6 +16,7 @@ from gifting.ledger.cluster.batcher import ClusterBatcher
 from gifting.ledger.cluster.birth import bear, require_born
 from gifting.ledger.cluster.checks import Checks
 from gifting.ledger.cluster.feed import ClusterFeed
+from gifting.ledger.cluster.late import finder
 from gifting.ledger.cluster.layout import agree_layout
 from gifting.ledger.cluster.link import Pace
 from gifting.ledger.cluster.links import Links
@@ -26,6 +27,8 @@ from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.connector import Connector
 from gifting.ledger.feed import Feed
 from gifting.ledger.keys import Keys
+from gifting.ledger.lookup import Lookup
+from gifting.ledger.rooms import Rooms
 from gifting.ledger.safety import require_safe, watch_safety
 from gifting.tasks import end
 
@@ -51,6 +54,9 @@ class OneRedis:
     def batcher(self, now: Callable[[], str], halted: Callable[[str], None]) -> AnyBatcher:
         """What commits gifts and free events; ``now`` and ``halted`` as it takes them."""
         return Batcher(self.connector, self.keys.chain, self._settings, now, halted)
+
+    def know(self, lookup: Lookup, rooms: Rooms) -> None:
+        """What becomes of a gift is known with its reply: nothing has to be looked up."""
 
     def feed(self, name: str, receive: Receive, resync: Resync, beside: Mapping[str, Receive]) -> AnyFeed:
         """What is published, for the node ``name``; the rest as :class:`Feed` takes it."""
@@ -111,6 +117,11 @@ class ClusterEngine:
         self.said = Said(self.links, self.keys, made.debit_calls, made.credit_calls, timeout, halted)
         self.relay.use(self.said)
         return made
+
+    def know(self, lookup: Lookup, rooms: Rooms) -> None:
+        """By these it is found what became of gifts that were told as pending."""
+        if self._batcher is not None:
+            self._batcher.late.use(finder(self.redis, self.keys, lookup, rooms))
 
     def feed(self, name: str, receive: Receive, resync: Resync, beside: Mapping[str, Receive]) -> AnyFeed:
         """As :meth:`OneRedis.feed`; it hears the partitions that are watched."""

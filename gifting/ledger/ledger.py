@@ -15,8 +15,6 @@ from gifting.ledger.acts import Acts
 from gifting.ledger.bans import Bans
 from gifting.ledger.calls import REDIS_ERRORS, Calls, translated
 from gifting.ledger.cases import Cases
-from gifting.ledger.cluster.batcher import ClusterBatcher
-from gifting.ledger.cluster.late import finder
 from gifting.ledger.comments import Comments
 from gifting.ledger.connector import Connector
 from gifting.ledger.creators import Creators
@@ -113,8 +111,7 @@ class Ledger:
         self.acts = Acts(calls)
         self.revocations = Revocations(calls, settings.token_ttl_max)
         self.batcher = self.engine.batcher(now, self.halt.pull)
-        if isinstance(self.batcher, ClusterBatcher):
-            self.batcher.late.use(finder(self.redis, keys, self.lookup, self.rooms))
+        self.engine.know(self.lookup, self.rooms)
         self.gifts = Gifts(self.batcher, keys, catalog, self.lookup, lambda: self.meta.salt)
         self.free = FreeEvents(self.batcher, settings.like_interval)
 
