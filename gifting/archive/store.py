@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Table, event, text
@@ -12,6 +14,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from gifting.archive.address import database_at
 from gifting.archive.rows import Row
@@ -27,11 +30,8 @@ CONNECT_WAIT: Final = 10
 LOCK: Final = 0x67696674
 """The advisory lock on a PostgreSQL of who makes something that is made once."""
 
-_PRAGMAS: Final = (
-    f"PRAGMA busy_timeout = {SQLITE_WAIT * 1000:.0f}",  # first of all: others may be making it one with a WAL
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-)
+_SQLITE_PAUSE: Final = 0.02
+"""Seconds before an SQLite that others have locked is asked again for what it never waits with by itself."""
 
 _DIALECT: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -94,14 +94,15 @@ def _sqlite(url: URL) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def connecting(*_: object) -> None:
-        if url.database:  # made for nobody else to read, as -wal and -shm are after it
-            os.close(os.open(url.database, os.O_RDONLY | os.O_CREAT, 0o600))
+        if url.database:
+            _make_private(url.database)
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _: object) -> None:
         cursor = connection.cursor()
-        for pragma in _PRAGMAS:
-            cursor.execute(pragma)
+        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_WAIT * 1000:.0f}")
+        _write_ahead(cursor)
+        cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -110,6 +111,29 @@ def _sqlite(url: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _make_private(database: str) -> None:
+    """Made for nobody else to read, as ``-wal`` and ``-shm`` are after it.
+
+    One that is there is not opened: to close it would end all locks that this process has on it (POSIX), and another
+    that closes it then takes itself for the last, and deletes the WAL that is written here.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(database, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Give it a WAL. That makes a reader a writer, with which SQLite never waits: ``busy_timeout`` is not for it."""
+    for left in reversed(range(round(SQLITE_WAIT / _SQLITE_PAUSE))):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            await_only(asyncio.sleep(_SQLITE_PAUSE))
+        else:
+            return
 
 
 def _postgresql(url: URL) -> AsyncEngine:

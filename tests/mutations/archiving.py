@@ -63,5 +63,12 @@ MUTANTS = (
         ("        if offset <= self._offset + STEP:\n", "        if True:\n"),
         ("        elif at - self._ahead_since >= HOLD:\n", "        elif False:\n"),
     ),
-    *of("gifting/archive/store.py", "archive/sealing", ("os.O_CREAT, 0o600))", "os.O_CREAT, 0o644))")),
+    *of(
+        "gifting/archive/store.py",
+        "archive/sqlite_locks",
+        (" | os.O_EXCL, 0o600))", ", 0o600))"),
+        (" | os.O_EXCL, 0o600))", " | os.O_EXCL, 0o644))"),
+        ("            if not left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:\n", "            if True:\n"),
+        (" or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:\n", ":\n"),
+    ),
 )
