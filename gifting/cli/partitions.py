@@ -1,8 +1,7 @@
-"""``gifting partitions``: what is between the partitions of a cluster."""
+"""``gifting partitions``: what is between the partitions of a cluster, and how they come there."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gifting import config
+from gifting.cli.asking import ask
+from gifting.cli.moving import move
 from gifting.cli.options import DataOption, PrefixOption, RedisOption
 from gifting.cli.target import data_beside
-from gifting.errors import ArchiveNeeded, BadSetting, NoRedis, NotConfirmed
+from gifting.errors import ArchiveNeeded, BadSetting, NoRedis
 from gifting.logs import log_command
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ ArchiveOption = Annotated[
 
 @app.callback()
 def partitions() -> None:
-    """What is between the partitions of a Redis Cluster."""
+    """What is between the partitions of a Redis Cluster, and how they come there."""
+
+
+app.command()(move)
 
 
 @app.command()
@@ -109,8 +113,4 @@ def _lines(keys: Keys, gaps: Sequence[Gap]) -> Iterator[str]:
 def _confirm(gifts: int, commission: int) -> None:
     """Raises NotConfirmed without a yes."""
     rate = f"less {commission / 100:g} % of hosts without terms of their own" if commission else "nothing is taken off"
-    said = f"These {gifts} gifts are credited to their hosts ({rate})."
-    if not sys.stdin.isatty():
-        raise NotConfirmed(said)
-    if not typer.confirm(f"{said} Go on?", default=False):
-        raise NotConfirmed
+    ask(f"These {gifts} gifts are credited to their hosts ({rate}).")

@@ -148,6 +148,11 @@
         ├── BenchFailed             bench_failed
         ├── NotConfirmed            not_confirmed
         ├── Unmendable              unmendable
+        ├── SourceInUse             source_in_use
+        ├── OtherBooks              other_books
+        ├── BooksMoved              books_moved
+        ├── BooksArriving           books_arriving
+        ├── Unmovable               unmovable
         └── ServerFailed            server_failed
 
 Every class carries a ``code`` (stable, for programs), a ``help`` sentence (for people: what to do), ``temporary``

@@ -104,6 +104,36 @@ class Unmendable(StartError):
     help = "What was credited before stays so, once. Run `gifting audit`, keep its output and the data, and report it."
 
 
+class SourceInUse(StartError):
+    code = "source_in_use"
+    help = (
+        "Stop all servers and archivers of the old books, then run it again: it goes on where it was. To stay with the "
+        "old books, `gifting resume` them."
+    )
+
+
+class OtherBooks(StartError):
+    code = "other_books"
+    help = "Books are moved to where none are: name another cluster, or empty this one if nobody needs what it has."
+
+
+class BooksMoved(StartError):
+    code = "books_moved"
+    help = (
+        "Start with the --redis of that cluster; docs/cluster.md, 'From one Redis to a cluster', says how to go back."
+    )
+
+
+class BooksArriving(StartError):
+    code = "books_arriving"
+    help = "Run `gifting partitions move` again, to its end; or empty this cluster, and stay with the old books."
+
+
+class Unmovable(StartError):
+    code = "unmovable"
+    help = "The old books are as they were, and halted: `gifting resume` opens them again."
+
+
 class ServerFailed(StartError):
     code = "server_failed"
     help = "Start the server again; its log says what failed, and that is a fault in it to be reported."

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from gifting.errors import LedgerHalted
 from gifting.health import Health
 from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.moved import require_here
 from gifting.tasks import end
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,14 @@ class Halt:
 
 
 async def open_books(redis: BinaryRedis, meta: str) -> str:
-    """End a halt: when and why it was, or '' if there was none. Raises RedisError, OSError."""
-    why = await redis.hget(meta, FIELD)
+    """End a halt: when and why it was, or '' if there was none.
+
+    Raises:
+        BooksMoved, BooksArriving: they are not here to be opened.
+        RedisError, OSError
+    """
+    found = await redis.hgetall(meta)
+    require_here(found)
+    why = found.get(FIELD.encode())
     await redis.hdel(meta, FIELD)
     return why.decode(errors="replace") if why else ""

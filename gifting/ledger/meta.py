@@ -11,6 +11,8 @@
 ``archive``            id (UUID) of the archive that follows these books; the archiver keeps it here
 ``archive_refused``    why an archiver does not follow them, until one does again
 ``archive_lost``       events of rooms that were gone before they were archived
+``moved``              when and where to the books were moved (:mod:`.moved`)
+``arriving``           on a cluster, and alone: which books are moved here, until all of them have come
 ``layout``, ``born``   on a cluster: how keys are laid out; when all partitions had their first key. Neither changes
 ``changes``            the newest changes: a JSON list of [ms since 1970, setting, was, is], the oldest first
 =====================  ================================================================================================
@@ -27,6 +29,7 @@ from gifting.config import Settings, table
 from gifting.errors import BadSetting
 from gifting.ledger.clock import in_ms
 from gifting.ledger.connect import BinaryRedis
+from gifting.ledger.moved import require_here
 from gifting.model.pseudonym import SALT_SIZE
 
 SHARED: Final = ("partitions", "dedupe_window", "key_lead", "grant_window", "streak_window", "diamonds_per_coin")
@@ -72,12 +75,20 @@ class Meta:
         """There from :meth:`agree` on."""
 
     async def agree(self) -> None:
-        """At a start: keep the settings if there are none yet. Raises BadSetting where they differ from those kept."""
+        """At a start: keep the settings if there are none yet.
+
+        Raises:
+            BadSetting: they differ from those kept.
+            BooksMoved, BooksArriving: the books are not here.
+        """
+        require_here(await self.read())
         pipe = self._redis.pipeline(transaction=True)
         for name, value in written(self._settings).items():
             pipe.hsetnx(self._key, name, value)
         pipe.hsetnx(self._key, SALT, secrets.token_hex(SALT_SIZE))
-        *_, salt = await pipe.hget(self._key, SALT).execute()
+        *_, found = await pipe.hgetall(self._key).execute()
+        require_here(found)  # since a moment ago
+        salt = found[SALT.encode()]
         self.salt = bytes.fromhex(salt.decode())
         if difference := await self.difference():
             raise BadSetting(difference)

@@ -20,6 +20,7 @@ _LUA = resources.files("gifting.ledger").joinpath("lua")
 NAMES = (
     "account_put",
     "archived",
+    "arrive",
     "ban",
     "case_close",
     "case_put",

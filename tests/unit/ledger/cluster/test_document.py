@@ -58,7 +58,7 @@ def test_every_durability_has_its_row() -> None:
 
 
 def test_what_is_named_is_there() -> None:
-    flags = {row.flag for row in config.table()} | {"--redis", "--cluster"}
+    flags = {row.flag for row in config.table()} | {"--redis", "--cluster", "--from"}
     ours = re.sub(r"`redis-cli[^`]*`|--cluster-\w+", "", TEXT)
     assert set(re.findall(r"--[a-z]+(?:-[a-z]+)*", ours)) <= flags
     assert set(re.findall(r"\bgifting_\w+", TEXT)) <= {row.name for row in TABLE}

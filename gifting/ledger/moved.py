@@ -1,0 +1,33 @@
+"""That books are elsewhere, or not all there: marks in ``meta`` of what was moved, and of where it is moved to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final
+
+from gifting.errors import BooksArriving, BooksMoved
+
+MOVED: Final = "moved"
+"""Field where books were: when and where to they were moved. It is never taken away."""
+
+ARRIVING: Final = "arriving"
+"""Field where books are moved to, and all that ``meta`` has until all of them are there: which these are."""
+
+
+def identity(salt: bytes) -> str:
+    """Which books these are: no two have the same salt."""
+    return sha256(salt).hexdigest()[:16]
+
+
+def require_here(meta: Mapping[bytes, bytes]) -> None:
+    """Refuse books that were moved away, or have not all come.
+
+    Raises:
+        BooksMoved
+        BooksArriving
+    """
+    if moved := meta.get(MOVED.encode()):
+        raise BooksMoved(f"These books were moved: {moved.decode(errors='replace')}.")
+    if ARRIVING.encode() in meta:
+        raise BooksArriving("Not all of the books that are moved here have come.")

@@ -1,0 +1,1 @@
+"""Books are moved from one Redis to a Redis Cluster: copied and compared, until nothing differs any more."""

@@ -1,0 +1,67 @@
+"""What an operator types who outgrows one Redis: `gifting partitions move`, and what is said before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gifting.errors import BenchFailed
+from gifting.ledger.embedded.cluster import EmbeddedCluster
+from tests.support.clusters import own_cluster
+from tests.support.commands import Done, run_command
+from tests.support.keys import new_key
+from tests.support.server import Server
+
+pytestmark = [pytest.mark.slow, pytest.mark.one_redis("it is moved from there")]
+
+Type = Callable[..., Coroutine[Any, Any, Done]]
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[EmbeddedCluster]:
+    async with own_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Type:
+    async def typed(*words: str) -> Done:
+        done = await run_command(*words, cwd=tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "run"))
+        assert "Traceback" not in done.complaints, done.complaints
+        return done
+
+    return typed
+
+
+async def sell(server: Server) -> None:
+    await server.room("lobby")
+    grant = {"coins": 500, "reason": "a test", "key": new_key()}
+    await server.operator.call("POST", "/v1/users/ann/grants", grant)
+
+
+async def test_a_data_directory_is_moved_and_closed(typed: Type, cluster: EmbeddedCluster, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    move = ("partitions", "move", "--data-dir", str(data), "--redis", cluster.url)
+    async with Server(data) as server:
+        await sell(server)
+        used = await typed(*move, "--yes")
+        assert (used.status, "source_in_use: 1 server processes" in used.complaints) == (2, True), used.complaints
+    asked = await typed(*move)
+    assert (asked.status, "not_confirmed" in asked.complaints) == (2, True), asked.complaints
+    moved = await typed(*move, "--yes")
+    assert moved.status == 0, moved.complaints
+    assert "The books are on the cluster" in moved.out
+    assert (await typed(*move, "--yes")).out == "These books were moved there already.\n"
+    audited = await typed("audit", "--redis", cluster.url)
+    assert (audited.status, audited.out.splitlines()[-1]) == (0, "clean"), audited.out
+    old = await typed("resume", "--data-dir", str(data))
+    assert (old.status, "books_moved: These books were moved: " in old.complaints) == (2, True), old.complaints
+    late = Server(data)
+    with pytest.raises(BenchFailed, match="books_moved: These books were moved: "):
+        await late.start()
+    await late.stop()
+    async with Server(tmp_path / "new", cluster.url) as server:
+        assert (await server.operator.call("GET", "/v1/users/ann/wallet"))["coins"] == 500
