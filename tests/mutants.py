@@ -37,7 +37,10 @@ TESTS_TIMEOUT = 300
 """Seconds the tests of a mutant may take in all."""
 ATTEMPTS = 3
 """Times that the tests are run while what fails does not fail again."""
-STEADY = tuple(f"/test_{name}.py" for name in ("ledger", "audit", "attack_cuts", "attack_large", "clock", "queue"))
+STEADY = (
+    "/unit/",
+    *(f"/test_{name}.py" for name in ("ledger", "audit", "attack_cuts", "attack_large", "clock", "queue", "two_calls")),
+)
 """Tests with a clock of their own, or none."""
 COPIED = ("gifting", "tests", "docs", "benchmarks", "pyproject.toml", "README.md", "Dockerfile")
 

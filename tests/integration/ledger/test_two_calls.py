@@ -20,60 +20,19 @@ from gifting.model.house import PersonChange, RulesChange
 from gifting.model.money import MAX_AMOUNT, key_time, parse_key
 from gifting.model.terms import Terms
 from gifting.model.values import RoomRef
-from tests.support.two_calls import Halves, gift_item
-from tests.support.world import World, a_world
+from tests.support.pair import Pair, a_pair
+from tests.support.two_calls import gift_item
+from tests.support.world import World
 
 pytestmark = pytest.mark.one_redis("it sends both calls itself, on the wire of one server")
 
-PARTITIONS = 4
 NOT_KNOWN = (0, 0, 0)
 """Seq, repeat_count and streak of what is pending."""
 
 
-class Pair:
-    """``ann``'s partition, and that of the room."""
-
-    def __init__(self, world: World) -> None:
-        self.world, self.redis = world, world.redis
-        self.halves = Halves(lambda _: world.redis, world.ledger.keys.bases, world.clock)
-        self.source, self.room = world.base("ann"), world.room
-        self.to = world.ledger.keys.bases.index(world.room.base)
-        self.marks = f"{world.room.base}:marks"
-        self.line = f"{self.source}:line"
-
-    async def debit(self, count: int = 1, riding: Riding | None = None, **more: Any) -> Any:
-        self.world.clock[0] += 1
-        each = more.pop("item_count", 1)
-        items = [gift_item(self.world, "ann", self.room, count=each, **more) for _ in range(count)]
-        return await self.halves.debit(self.source, *items, riding=riding)
-
-    async def blob(self, count: int = 1) -> bytes:
-        ((_, packed),) = (await self.debit(count)).blobs
-        return bytes(packed)
-
-    async def credit(self, *blobs: bytes) -> Any:
-        return await self.halves.credit(self.to, *blobs)
-
-    async def how(self, *blobs: bytes) -> list[int]:
-        return [told.how for told in (await self.credit(*blobs)).told]
-
-    async def go_back(self, line: bytes) -> None:
-        """The source, to an older state of its line, in another history."""
-        await self.redis.restore(self.line, 0, line, replace=True)
-        await self.redis.hset(self.line, "lineage", "another")
-
-    async def fenced(self) -> list[tuple[int, int]]:
-        items = await self.redis.xrange(f"{self.room.base}:fenced")
-        return [(int(fields[b"from"]), int(fields[b"to"])) for _, fields in items]
-
-
 @pytest.fixture
 async def pair(redis_client: Redis, redis_url: str) -> AsyncIterator[Pair]:
-    async with a_world(redis_url, partitions=PARTITIONS) as world:
-        pair = Pair(world)
-        assert pair.source != world.room.base
-        await pair.halves.bear()
-        await world.grant("ann", 1_000)
+    async with a_pair(redis_url) as pair:
         yield pair
 
 
@@ -107,16 +66,6 @@ async def test_what_is_not_kept_is_not_completed(pair: Pair) -> None:
     assert await pair.redis.hgetall(f"{pair.source}:keys:{key_time(parse_key(refused)) // BUCKET_MS}") == before
 
 
-async def test_ids_of_another_epoch_are_not_trimmed(pair: Pair) -> None:
-    first = await pair.debit()
-    await pair.redis.hset(pair.line, "lineage", "another")
-    later = await pair.debit(0, Riding(epoch=first.epoch, credited=[first.item]))
-    assert later.epoch > first.epoch
-    assert await pair.redis.xlen(f"{pair.source}:outbox") == 1
-    await pair.debit(0, Riding(epoch=later.epoch, credited=[first.item]))
-    assert await pair.redis.xlen(f"{pair.source}:outbox") == 0
-
-
 # Order.
 
 
@@ -124,6 +73,7 @@ async def test_what_comes_before_its_turn_is_parked_and_told_afterwards(pair: Pa
     blobs = [await pair.blob(count) for count in (1, 2, 3)]
     assert await pair.how(*blobs[1:]) == [PARKED, PARKED]
     assert await pair.how(blobs[1]) == [PARKED]
+    assert await pair.parked() == [2, 3]
     said = await pair.credit(blobs[0])
     assert [told.how for told in said.told] == [APPLIED]
     assert [(one.seq, one.results[::3]) for one in said.parked] == [(2, [2, 3]), (3, [4, 5, 6])]
@@ -131,7 +81,7 @@ async def test_what_comes_before_its_turn_is_parked_and_told_afterwards(pair: Pa
     assert (told.how, told.seq, told.results) == (BEFORE, 3, said.parked[1].results)
     (told,) = (await pair.credit(blobs[0])).told
     assert (told.how, told.results) == (BEFORE, None)
-    assert await pair.redis.hkeys(f"{pair.room.base}:park/{pair.halves.numbers[pair.source]}") != []
+    assert await pair.redis.hkeys(pair.park) != []
 
 
 async def test_what_is_parked_is_bounded(pair: Pair) -> None:
@@ -154,6 +104,9 @@ async def test_what_was_credited_and_lost_is_fenced_and_its_numbers_are_given_ag
     assert read_blob(again).seq == 2
     assert await pair.how(again, blobs[3], blobs[1], blobs[0]) == [APPLIED, GONE, GONE, BEFORE]
     assert await pair.fenced() == [(2, 3)]
+    ((_, noted),) = await pair.redis.xrange(f"{pair.room.base}:fenced")
+    epochs = [read_blob(blob).epoch for blob in (blobs[0], again)]
+    assert [int(noted[name]) for name in (b"had", b"lost", b"at")] == [*epochs, pair.world.clock[0]]
     assert await pair.how(await pair.blob()) == [APPLIED]
     assert len(await pair.fenced()) == 1
     assert len(await pair.world.log()) == 5
@@ -170,6 +123,65 @@ async def test_of_two_that_came_early_the_later_epoch_s_holds(pair: Pair) -> Non
     assert [told.how for told in said.told] == [APPLIED] * 2
     assert [(one.seq, len(one.results)) for one in said.parked] == [(3, 9)]
     assert await pair.fenced() == []
+
+
+async def test_what_is_lost_is_gone_from_where_its_loss_began(pair: Pair) -> None:
+    """As soon as anything of the later epoch is seen."""
+    blobs = [await pair.blob(), await pair.blob()]
+    line = await pair.redis.dump(pair.line)
+    lost = await pair.blob()
+    await pair.go_back(line)
+    _, last = await pair.blob(), await pair.blob()
+    assert await pair.how(*blobs, last, lost) == [APPLIED, APPLIED, PARKED, GONE]
+    assert await pair.fenced() == []
+
+
+async def test_of_two_losses_the_first_is_over_where_the_second_is_seen(pair: Pair) -> None:
+    first = await pair.blob()
+    line = await pair.redis.dump(pair.line)
+    await pair.go_back(line)
+    lost = [await pair.blob(), await pair.blob()]
+    await pair.go_back(line)
+    assert await pair.how(first, await pair.blob(), lost[1], lost[0]) == [APPLIED, APPLIED, GONE, GONE]
+    assert await pair.how(await pair.blob()) == [APPLIED]
+    assert await pair.fenced() == []
+
+
+async def test_what_is_parked_waits_on_where_what_is_before_it_turns_out_to_be_lost(pair: Pair) -> None:
+    """Two numbers go up to it, of which the second is another's in its epoch."""
+    blobs = [await pair.blob(), await pair.blob()]
+    line = await pair.redis.dump(pair.line)
+    lost = await pair.blob()
+    await pair.go_back(line)
+    again, last = await pair.blob(2), await pair.blob(3)
+    assert await pair.how(blobs[0], last) == [APPLIED, PARKED]
+    assert await pair.how(blobs[1], lost) == [APPLIED] * 2
+    assert await pair.fenced() == [(3, 3)]
+    said = await pair.credit(again)
+    assert [told.how for told in said.told] == [APPLIED]
+    assert [(one.seq, len(one.results)) for one in said.parked] == [(4, 9)]
+
+
+async def test_what_is_parked_and_expired_comes_from_the_outbox(pair: Pair) -> None:
+    blobs = [await pair.blob() for _ in range(3)]
+    assert await pair.how(blobs[1], blobs[2]) == [PARKED] * 2
+    await pair.redis.delete(pair.park)
+    assert await pair.how(blobs[0]) == [APPLIED]
+    assert await pair.how(blobs[2]) == [PARKED]
+    said = await pair.credit(blobs[1])
+    assert [told.how for told in said.told] == [APPLIED]
+    assert [one.seq for one in said.parked] == [3]
+    assert await pair.parked() == []
+
+
+async def test_what_is_parked_expires(pair: Pair) -> None:
+    blobs = [await pair.blob() for _ in range(2)]
+    await pair.how(blobs[1])
+    assert 50_000 < await pair.redis.pttl(pair.park) <= 60_000
+    await pair.redis.persist(pair.park)
+    await pair.how(blobs[0])
+    assert 50_000 < await pair.redis.pttl(pair.park) <= 60_000
+    assert await pair.redis.hlen(pair.park) == 1, "what became of it, and no more"
 
 
 async def test_a_history_without_a_loss_fences_nothing(pair: Pair) -> None:
@@ -289,3 +301,11 @@ async def test_what_is_refused_in_two_calls_is_what_is_refused_in_one(pair: Pair
         assert debited.blobs == []
     refusals = name not in ("muted, and says nothing", "commission")
     assert (once.status != Status.OK) == refusals
+
+
+async def test_what_a_host_decides_by_a_pseudonym_holds_for_what_is_given_by_one(pair: Pair) -> None:
+    masked = pair.world.ledger.gifts.masked(pair.world.sender("ann"), pair.room)
+    assert await pair.how((await pair.debit(sender=masked)).blobs[0][1]) == [APPLIED]
+    await pair.world.ledger.people.decide(pair.room, masked.shown, PersonChange(blocked=True))
+    assert (await pair.debit(sender=masked)).replies[0][1] == Status.BLOCKED
+    assert (await pair.debit()).replies[0][1] == Status.OK
