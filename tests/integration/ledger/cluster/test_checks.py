@@ -18,7 +18,7 @@ from gifting.config import load
 from gifting.health import Health
 from gifting.ledger.cluster import checks, faults
 from gifting.ledger.cluster.address import ClusterAddress
-from gifting.ledger.cluster.awaited import awaited
+from gifting.ledger.cluster.awaited import AtLeast, awaited
 from gifting.ledger.cluster.birth import BORN, bear, require_born
 from gifting.ledger.cluster.checks import PART, Checks
 from gifting.ledger.cluster.exchange import Exchange
@@ -325,6 +325,20 @@ async def test_a_replica_that_hears_nothing_of_its_master(
     finally:
         await shared.join(id)
     await require(shared)
+
+
+async def test_what_is_tried_is_written_to_each_master_and_gone_soon(
+    shared: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "PROBE_TIMEOUT", 200)
+    async with checked(shared) as found:
+        await found.require()
+        owners = {key: await shared.owner(slot_of(key)) for key in PROBES}
+        left = [await owner.call("PTTL", key) for key, owner in owners.items()]
+        assert len([ms for ms in left if 0 < ms <= 60_000]) == 3
+        found._awaited = AtLeast(2)  # as where another replica does not confirm
+        with pytest.raises(errors.ClusterUnconfirmed, match=r"127.0.0.1:\d+ \(1 have it\)"):
+            await found.require()
 
 
 async def test_partitions_that_are_not_spread_over_the_masters_are_warned_of(
