@@ -109,12 +109,10 @@ class Debits:
             self._sending = self._loop.call_soon(self._send)
 
     def _may_send(self) -> bool:
-        return self._flight is None and self._closed is None and bool(self.queue.size or self.errands.due)
+        return self._flight is None and bool(self.queue.size or self.errands.due)
 
     def _send(self) -> None:
         self._sending = None
-        if not self._may_send():
-            return
         batch = self._take()
         if batch or self.errands.due:
             now = monotonic()

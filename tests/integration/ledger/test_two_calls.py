@@ -147,6 +147,18 @@ async def test_of_two_losses_the_first_is_over_where_the_second_is_seen(pair: Pa
     assert await pair.fenced() == []
 
 
+async def test_what_is_parked_and_lost_is_not_credited(pair: Pair) -> None:
+    first = await pair.blob()
+    line = await pair.redis.dump(pair.line)
+    lost = [await pair.blob(), await pair.blob()]
+    assert await pair.how(lost[1]) == [PARKED]
+    await pair.go_back(line)
+    said = await pair.credit(first, await pair.blob())
+    assert [told.how for told in said.told] == [APPLIED] * 2
+    assert (said.parked, await pair.parked()) == ([], [])
+    assert len(await pair.world.log()) == 2
+
+
 async def test_what_is_parked_waits_on_where_what_is_before_it_turns_out_to_be_lost(pair: Pair) -> None:
     """Two numbers go up to it, of which the second is another's in its epoch."""
     blobs = [await pair.blob(), await pair.blob()]
@@ -207,6 +219,25 @@ async def test_a_partition_that_is_not_reached_is_refused_after_64_epochs(pair: 
     assert (await pair.debit(riding=Riding(reached={pair.to: epoch}))).replies[0][1] == Status.OK
 
 
+@pytest.mark.parametrize("half", ["debit", "credit"])
+async def test_an_epoch_begins_with_the_first_call_of_another_history(pair: Pair, half: str) -> None:
+    """It is the one after the last, and the time at least."""
+    blob, line = await pair.blob(), pair.line if half == "debit" else f"{pair.room.base}:line"
+
+    async def epochs(before: int) -> list[int]:
+        await pair.redis.hset(line, mapping={"lineage": "another", "epoch": before})
+        found = []
+        for _ in range(2):
+            await (pair.debit(0) if half == "debit" else pair.credit(blob))
+            found.append(int(await pair.redis.hget(line, "epoch")))
+        return found
+
+    now = pair.world.clock[0]
+    first, second = await epochs(before=5)
+    assert now <= first == second <= pair.world.clock[0]
+    assert await epochs(before=2**50) == [2**50 + 1] * 2
+
+
 # Partitions that are not there, or have nothing of it.
 
 
@@ -230,7 +261,7 @@ async def test_a_host_gets_what_was_given_in_a_room_that_is_gone(pair: Pair) -> 
     assert await pair.redis.exists(f"{pair.room.base}:room:{pair.room.id}") == 0
 
 
-@pytest.mark.parametrize("what", ["duplicate", "refused", "nothing", "before"])
+@pytest.mark.parametrize("what", ["duplicate", "refused", "nothing", "before", "nothing to credit"])
 async def test_each_call_writes_something_that_can_be_waited_for(pair: Pair, what: str) -> None:
     key = pair.world.key()
     first = await pair.debit(key=key)
@@ -242,6 +273,8 @@ async def test_each_call_writes_something_that_can_be_waited_for(pair: Pair, wha
         await pair.debit(key=pair.world.key(age=-900_000))
     elif what == "nothing":
         await pair.debit(0)
+    elif what == "nothing to credit":
+        assert await pair.how() == []
     else:
         assert await pair.how(first.blobs[0][1]) == [BEFORE]
     assert (await pair.redis.info("persistence"))["rdb_changes_since_last_save"] > changes

@@ -45,7 +45,7 @@ end
 -- What follows each other is one piece: often all of a call is.
 function outbox.owe(to, gift)
   local n = to.n
-  if n == 0 or to.ends[n] ~= gift.from then
+  if to.ends[n] ~= gift.from then
     n = n + 1
     to.n, to.starts[n], to.values = n, gift.from, gift.values
   end
