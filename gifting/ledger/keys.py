@@ -56,7 +56,7 @@ key                             type    holds
                                         ``~`` and a user → the same of what it gives anonymously
 ``{pNN}:outbox``                stream  on a cluster: per call of ``debit`` that took gifts, what it owes to partitions
                                         of hosts: partition → blob (``lua/include/outbox.lua``); until they have it,
-                                        and for a while after that (``cluster/reach.py``)
+                                        and for a while after that (``cluster/keeping.py``)
 ``{pNN}:line``                  hash    on a cluster: ``born``, without which scripts refuse; ``epoch`` and ``lineage``
                                         (``lua/include/lineage.lua``); partition → msgpack seq, epochs of what it is
                                         owed

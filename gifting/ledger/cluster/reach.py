@@ -13,12 +13,6 @@ from typing import Final, NamedTuple
 from gifting.ledger.cluster.owed import Marks, Reached, is_credited
 from gifting.ledger.stream import item_order
 
-ITEMS_MAX: Final = 100_000
-"""Items of an outbox beyond which those that are credited are not kept."""
-
-STEP: Final = 30_000
-"""Ms of an outbox that are trimmed at once."""
-
 START: Final = b"0-0"
 
 
@@ -135,14 +129,3 @@ class Reach:
         """An item that was debited then is left."""
         if self.oldest is None:
             self.oldest = at
-
-    def spare(self, first: bytes, items: int, now: int, keep: int, slack: int) -> bytes:
-        """The id before which the outbox may end, that has so many items from the ``first`` one on; b"": as it does.
-
-        What was debited in the last ``keep`` ms stays, and it is not worth it for less than ``slack`` ms.
-        """
-        began, many = item_order(first.decode())[0], items > ITEMS_MAX
-        if self.credited.last == START or (began >= now - keep - slack and not many):
-            return b""
-        until = min(now if many else now - keep, began + STEP)
-        return b"%d-0" % until if until <= self.credited.at else self.credited.last

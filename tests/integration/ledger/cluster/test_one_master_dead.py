@@ -12,14 +12,14 @@ from typing import Final, TypeVar
 import pytest
 
 from gifting.ledger.cluster.batcher import ClusterBatcher
-from gifting.ledger.cluster.owed import Owed, keys_of, read_owed
+from gifting.ledger.cluster.owed import Owed, read_owed
 from gifting.ledger.cluster.relay import Relay
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
 from gifting.ledger.engine import ClusterEngine
 from tests.support.clusters import own_cluster
-from tests.support.outboxes import uncredited
+from tests.support.outboxes import gifts_in_outboxes, uncredited
 from tests.support.shop import COINS, WITHIN, Shop, shop_at
 
 T = TypeVar("T")
@@ -39,11 +39,6 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
     never = {"min-replicas-to-write": "0", "cluster-replica-no-failover": "yes"}
     async with own_cluster(settings=never) as cluster:
         yield cluster
-
-
-async def uncredited_gifts(shop: Shop) -> int:
-    items = [item for base in shop.ledger.keys.bases for item in await shop.ledger.redis.xrange(f"{base}:outbox")]
-    return sum(len(keys_of(blob)) for one in read_owed(items) for _, blob in one.blobs)
 
 
 class Half:
@@ -127,7 +122,7 @@ async def test_what_is_between_others_is_credited_and_trimmed_as_ever(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(relay, "round", lambda: asyncio.sleep(0))
             shop.all_to_all()
-            await until(lambda: uncredited_gifts(shop), 64)
+            await until(lambda: gifts_in_outboxes(shop.ledger), 64)
         every, took = len(half.senders) * len(half.rooms), list[float]()
         half.sent = len(half.senders) * len(shop.rooms)
         before = await half.credited()

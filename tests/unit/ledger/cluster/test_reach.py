@@ -1,12 +1,11 @@
-"""Up to where all is credited, by numbers; and what of an outbox can go."""
+"""Up to where all is credited, by numbers."""
 
 from __future__ import annotations
 
 from gifting.ledger.cluster.owed import Reached
-from gifting.ledger.cluster.reach import ITEMS_MAX, START, STEP, Reach, Stand
+from gifting.ledger.cluster.reach import START, Reach, Stand
 
 T = 1_764_000_000_000
-KEEP = 60_000
 
 
 def item(at: int) -> bytes:
@@ -51,18 +50,6 @@ def test_another_epoch_of_the_source_begins_all_again() -> None:
 def test_a_mark_of_an_earlier_epoch_does_not_pass_a_later_one() -> None:
     assert not stand(1, 9, epoch=2).is_credited(0, marks(12))
     assert stand(1, 9, epoch=2).is_credited(0, marks(9, 3))
-
-
-def test_what_is_credited_and_old_can_go_in_steps() -> None:
-    reach = Reach(0)
-    assert reach.spare(item(0), 5, T + 2 * KEEP, KEEP, 0) == b"", "nothing is known as credited"
-    reach.see(stand(KEEP, 9), marks(9))
-    assert reach.spare(item(0), 5, T + KEEP, KEEP, 0) == b"", "it is kept"
-    assert reach.spare(item(0), 5, T + KEEP + 999, KEEP, 1000) == b"", "it is not worth it"
-    assert reach.spare(item(0), 5, T + KEEP + 1001, KEEP, 1000) == item(1001)
-    assert reach.spare(item(0), 5, T + 3 * KEEP, KEEP, 0) == item(STEP)
-    assert reach.spare(item(KEEP - 1), 5, T + 3 * KEEP, KEEP, 0) == item(KEEP), "no more than is credited"
-    assert reach.spare(item(0), ITEMS_MAX + 1, T + 10, KEEP, 0) == item(10)
 
 
 def two(at: int, first: int, second: int) -> Stand:
