@@ -49,6 +49,16 @@ def shared_cluster(**more: Any) -> Iterator[EmbeddedCluster]:
             in_a_loop_of_its_own(cluster.stop())
 
 
+async def mend(cluster: EmbeddedCluster) -> None:
+    """All its nodes run, and are one cluster."""
+    for node in cluster.nodes.values():
+        if node.paused:
+            node.resume()
+        elif not node.alive:
+            await cluster.restart(node.id)
+    await cluster.settle()
+
+
 @contextmanager
 def session_cluster() -> Iterator[EmbeddedCluster]:
     """One that no test breaks."""

@@ -166,20 +166,27 @@ class EmbeddedCluster:
                 await asyncio.sleep(POLL)
 
     async def join(self, id: str) -> None:
-        """What ``cut`` cut; returns once the replica has caught up."""
+        """What ``cut`` cut; returns once the replica has caught up, and its master counts it."""
         node = self.nodes[id]
         await node.call("CONFIG", "SET", "masterauth", self.password)
         async with within(f"{id} did not find its master"):
-            while not (await node.view()).linked:
+            while not await self._counted(node):
                 await asyncio.sleep(POLL)
 
     async def settle(self, bound: float = SETTLE_TIMEOUT) -> None:
-        """Until every node that runs says that all is well, all see the same, and replicas have their masters.
+        """Until every node that runs says that all is well, all see the same, and masters count the replicas they have.
 
         Raises:
             NoRedis: they don't within ``bound`` seconds.
         """
         await settle(self.nodes.values(), bound)
+
+    async def _counted(self, node: Node) -> bool:
+        """Whether it follows a master that waits for it, or has become one meanwhile."""
+        view = await node.view()
+        if not view.linked or not (master := view.peers[node.id].master):
+            return view.linked
+        return node.port in (await self.nodes[master].view()).counts
 
     async def _start_new(self) -> Node:
         assert self._binary is not None, "start() finds it"

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from gifting.errors import NoRedis
 from gifting.ledger.cluster.slots import SLOTS
 from gifting.ledger.embedded.datadir import POLL
-from gifting.ledger.embedded.node import HOST, Node, View
+from gifting.ledger.embedded.node import HOST, Node, Peer, View
 
 SETTLE_TIMEOUT: Final = 30.0
 """Longest wait until all nodes agree, seconds."""
@@ -48,7 +48,7 @@ async def meet(node: Node, others: Iterable[Node]) -> None:
 
 
 async def settle(nodes: Iterable[Node], bound: float = SETTLE_TIMEOUT) -> None:
-    """Until every node that runs says that all is well, all see the same, and replicas have their masters.
+    """Until every node that runs says that all is well, all see the same, and masters count the replicas they have.
 
     Raises:
         NoRedis: they don't within ``bound`` seconds.
@@ -66,12 +66,15 @@ async def _settled(alive: Mapping[str, Node]) -> bool:
     if not views or not all(view.ok and view.linked for view in views):
         return False
     roles = _roles(views[0])
-    return roles.keys() == alive.keys() and all(_roles(view) == roles for view in views)
+    if roles.keys() != alive.keys() or any(_roles(view) != roles for view in views):
+        return False
+    counts = {id: view.counts for id, view in zip(alive, views, strict=True)}
+    return all(node.port in counts.get(roles[id].master, ()) for id, node in alive.items() if roles[id].master)
 
 
-def _roles(view: View) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _roles(view: View) -> dict[str, Peer]:
     """Of the nodes that do not fail: whom they follow, or which slots they have."""
-    return {id: (peer.master, peer.slots) for id, peer in view.peers.items() if not peer.fails}
+    return {id: peer for id, peer in view.peers.items() if not peer.fails}
 
 
 @asynccontextmanager

@@ -46,10 +46,15 @@ class Peer(NamedTuple):
 
 
 class View(NamedTuple):
-    """What a node says of itself and of all that it knows, itself too, by node id."""
+    """What a node says of itself and of all that it knows, itself too, by node id.
+
+    ``counts``: ports of the replicas that a master waits for and writes with, which it does a moment after these say
+    that they follow.
+    """
 
     ok: bool
     linked: bool
+    counts: frozenset[int]
     peers: Mapping[str, Peer]
 
 
@@ -139,7 +144,7 @@ class Node:
             said = await client.execute_command("INFO", "replication")
             lines = (await client.execute_command("CLUSTER", "NODES")).decode().splitlines()
         linked = said["role"] == "master" or said["master_link_status"] == "up"
-        return View(b"cluster_state:ok" in info, linked, dict(map(_peer, lines)))
+        return View(b"cluster_state:ok" in info, linked, _counted(said), dict(map(_peer, lines)))
 
     def _configure(self) -> None:
         """In a file, as arguments can be read by every user of the machine, and a password is no exception."""
@@ -172,6 +177,12 @@ class Node:
 
     def _last_words(self) -> str:
         return (self.folder / LOG_NAME).read_bytes()[-LOG_TAIL:].decode(errors="replace").strip() or "nothing."
+
+
+def _counted(said: Mapping[str, Any]) -> frozenset[int]:
+    """Of what ``INFO replication`` says."""
+    replicas = (value for value in said.values() if isinstance(value, dict))  # slave0, slave1, …
+    return frozenset(replica["port"] for replica in replicas if replica["state"] == "online")
 
 
 def _peer(line: str) -> tuple[str, Peer]:

@@ -1,4 +1,4 @@
-"""A cluster of 3 masters and 3 replicas that tests of a module share, and may break as long as they mend it."""
+"""A cluster of 3 masters and 3 replicas that tests of a module share and may break: each gets it whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from gifting.ledger.cluster.client import ClusterRedis
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.embedded.cluster import EmbeddedCluster
-from tests.support.clusters import shared_cluster
+from tests.support.clusters import mend, shared_cluster
 
 NODE_TIMEOUT = 1.0
 """Seconds after which a dead master is replaced."""
@@ -19,9 +19,16 @@ TIMEOUT = 8.0
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[EmbeddedCluster]:
+def one_for_all() -> Iterator[EmbeddedCluster]:
     with shared_cluster(node_timeout=NODE_TIMEOUT) as cluster:
         yield cluster
+
+
+@pytest.fixture
+async def cluster(one_for_all: EmbeddedCluster) -> EmbeddedCluster:
+    """Whole, whatever the test before has left."""
+    await mend(one_for_all)
+    return one_for_all
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
 from gifting.ledger.redis_errors import Fate, NotReplicated, fate
+from tests.support.clusters import mend
 
 BASES = [f"test:{{{tag}}}" for tag in tags(16)]
 KEY = f"{BASES[0]}:hits"
@@ -41,11 +42,6 @@ async def replaced(cluster: EmbeddedCluster, master: Node) -> None:
                 if await cluster.owner(slot_of(KEY)) is not master:
                     break
             await asyncio.sleep(0.02)
-
-
-async def mend(cluster: EmbeddedCluster, node: Node) -> None:
-    await cluster.restart(node.id)
-    await cluster.settle()
 
 
 class Callers:
@@ -103,10 +99,8 @@ async def test_a_master_is_replaced_under_calls(client: BinaryRedis, cluster: Em
         await replaced(cluster, master)
     elif how == "paused":
         master.pause()
-        try:
-            await replaced(cluster, master)
-        finally:
-            master.resume()  # the cluster is not this test's alone
+        await replaced(cluster, master)
+        master.resume()
     else:
         await cluster.promote(replica.id, "TAKEOVER" if how == "usurped" else "")
     if how == "killed":
@@ -139,7 +133,7 @@ async def test_an_election_is_waited_for_by_reads_pipelines_and_transactions(
         client.get(f"{BASES[0]}:k"),
     )
     await replaced(cluster, master)
-    await mend(cluster, master)
+    await mend(cluster)
     found, both, one = await waiting
     assert found == [*(base.encode() for base in BASES), 1]
     assert both == [True, True]
@@ -158,7 +152,7 @@ async def test_who_finds_nobody_in_time_is_told_that_nothing_has_run(cluster: Em
         await replaced(cluster, master)
         assert fate(caught.value) is Fate.NOT_RUN
         assert not await client.exists(f"{BASES[0]}:late")
-        await mend(cluster, master)
+        await mend(cluster)
 
 
 @asynccontextmanager
