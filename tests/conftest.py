@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
 from gifting.archive.store import Store, open_store
@@ -22,6 +23,10 @@ SLOW = ("bench", "browser")
 
 CLIENT_TIMEOUT = 10.0
 """Longest wait of ``redis_client`` for an answer, seconds."""
+
+# How long a machine that is busy takes for an example says nothing of what is tested.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

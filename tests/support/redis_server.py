@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import redis
 
+from gifting.ledger.embedded.node import free_ports
 from tests.support.engine import redis_binary
 
 START_TIMEOUT = 30.0
@@ -24,10 +24,9 @@ MEMORY_LEAST = 1 << 30
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago; be ready to try another."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago, and that no outgoing connection takes."""
+    port, _ = free_ports()
+    return port
 
 
 def start_cluster(stack: ExitStack, attempts: int) -> str:

@@ -17,6 +17,7 @@ from gifting.model.values import Result
 from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.keys import new_key
 from tests.support.shop import COINS, WITHIN, Shop, shop_at
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.attack
 
@@ -37,6 +38,11 @@ async def apart(cluster: EmbeddedCluster, shop: Shop) -> tuple[int, Node, int, N
             if source is not to and home not in (source, to):
                 return sender, source, room, to
     raise AssertionError("all are on one master")
+
+
+async def replaced(cluster: EmbeddedCluster) -> bool:
+    """Whether the master that was killed is."""
+    return len(await cluster.masters()) == 3
 
 
 async def debits(shop: Shop, sender: int) -> int:
@@ -127,7 +133,7 @@ async def test_a_master_that_dies_amid_gifts_takes_none_with_it(cluster: Embedde
             await asyncio.sleep(0)
         await cluster.kill(source.id)
         shop.all_to_all(2)
-        await asyncio.sleep(1.5)
+        await until(lambda: replaced(cluster))
         await cluster.restart(source.id)
         await shop.everyone()
         assert {type(told) for told in shop.told.values()} == {Result}, set(map(str, shop.told.values()))

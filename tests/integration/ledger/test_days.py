@@ -235,7 +235,7 @@ AROUND = st.integers(-KEPT_DAYS - 70, DAYS_MAX)
 """Days before and after today."""
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     balance=st.integers(0, 2**53 - 2),
     debt=st.one_of(st.just(0), AMOUNTS),

@@ -27,7 +27,7 @@ from tests.support.lagging import let_one_lag
 from tests.support.outboxes import uncredited
 from tests.support.shop import WITHIN, Shop, shop_at
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.timeout(400)]
 
 ROUNDS = 20
 """Calls that are lost of each sender, more than one call of ``credit`` takes."""
