@@ -155,7 +155,12 @@ TABLE = (
         "Debits in outboxes, with what is credited and kept.",
         _cluster(lambda e: e.relay.items),
     ),
-    Row("gifting_outbox_holes", GAUGE, "Pairs of partitions that stand still.", _cluster(lambda e: len(e.relay.holes))),
+    Row(
+        "gifting_outbox_holes",
+        GAUGE,
+        "Pairs of partitions of which gifts are missing.",
+        _cluster(lambda e: len(e.relay.holes)),
+    ),
     Row("gifting_fenced", GAUGE, "Notes of credits that lost their debit.", _cluster(lambda e: e.relay.fenced)),
     Row("gifting_refusals", COUNTER, "Messages, upgrades and requests refused.", _refusals, "code"),
     Row("gifting_closes", COUNTER, "WebSockets that the server closed.", _closes, "code"),

@@ -180,7 +180,26 @@ MUTANTS = (
         "gifting/ledger/cluster/helper.py",
         "relay",
         ("if (await self._said.debit(source, NOTHING_RIDES)).epoch != int(epoch or 0):", "if False:"),
-        ("            self._note_hole(source, number, blobs[0], credited.told[0])\n", "            pass\n")
+    ),
+    *of(
+        "gifting/ledger/cluster/helper.py",
+        "cluster/mending",
+        ("                self._note_hole(source, number, blobs[0], credited.told[0])\n", "                pass\n"),
+        ("        if len(items) < PAGE:\n            await self._look_for_missing(reach, until)\n", ""),
+    ),
+    *of(
+        "gifting/ledger/cluster/helper.py",
+        "cluster/missing",
+        ("(source, NOTHING_RIDES)).epoch == reach.epoch:", "(source, NOTHING_RIDES)).epoch:"),
+        ("        if held.marks.get(source, NOTHING) == mark:\n", "        if True:\n"),
+        ("        reach.lacking.update(*(numbers for _, numbers in lacking))\n", ""),
+        ("            log.info(\"whether partition %d lacks", "            self.holes[source, number] = Hole(\"\")\n            log.info(\"whether partition %d lacks"),
+    ),
+    *of(
+        "gifting/ledger/cluster/relay.py",
+        "cluster/mending cluster/missing",
+        ("NOTHING).covers(hole.until):", "NOTHING).covers(NOTHING):"),
+        ("                del self.holes[source, number]\n", "                pass\n"),
     ),
     *of(
         "gifting/ledger/cluster/reach.py",
@@ -193,9 +212,14 @@ MUTANTS = (
         "ledger/cluster/reach",
         ("if now_silent else self._all\n", "if now_silent else self._near\n"),
         ("            moved = True\n", ""),
-        ("self.stuck = set(self.silent)", "self.stuck = set()"),
+        ("if self.is_left(until) else None", ""),
+        ("            if number not in self.lacking and not", "            if not"),
+        ("if number not in self.lacking and not mark.covers(given):", "if number not in self.lacking:"),
+        ("            self._begun = marks\n", "        self._begun = marks\n"),
+        ("if self.awaited and self.awaited.last != START else None", "if self.awaited else None"),
+        ("self.stuck = set(), set(self.silent)", "self.stuck = set(), set()"),
         ("self._near.credited.last, None", "self.credited.last, None"),
-        ("awaited = self._near.awaited", "awaited = self._all.awaited"),
+        ("awaited = self._near.awaited\n", "awaited = self._all.awaited\n"),
     ),
     *of(
         "gifting/ledger/cluster/apiece.py",
@@ -210,7 +234,7 @@ MUTANTS = (
         ("(due.note.marks, marks, after)", "(due.note.marks, marks)"),
         ("(due.note.marks, marks, after)", "(marks, after)"),
         ("                await self._pick(due, marks, after)\n", "                pass\n"),
-        ("if int(now) == epoch else {}", ""),
+        ("if held.epoch == epoch else {}", ""),
     ),
     *of(
         "gifting/ledger/cluster/trimmer.py",

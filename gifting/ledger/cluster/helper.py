@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.cluster.credit_call import APPLIED, BEFORE, EARLY, GONE, PARKED, Blob, Told
 from gifting.ledger.cluster.debit_call import NOTHING_RIDES, Completion, Riding
-from gifting.ledger.cluster.owed import Marks, Owed, completions, read_owed
+from gifting.ledger.cluster.held import ask_held
+from gifting.ledger.cluster.owed import NOTHING, Marks, Owed, Reached, completions, read_owed
 from gifting.ledger.cluster.reach import Reach
 from gifting.ledger.cluster.said import Said
 from gifting.ledger.connect import BinaryRedis
@@ -40,10 +41,17 @@ UNREADABLE: Final = -1
 DONE: Final = (APPLIED, BEFORE)
 
 
+class Hole(NamedTuple):
+    """Something is missing: what that is, in a sentence, and what has been credited when nothing is any more."""
+
+    text: str
+    until: Reached = NOTHING
+
+
 class Helper:
     """Of all outboxes. ``holes``, as :class:`gifting.ledger.cluster.relay.Relay` has them, are told here."""
 
-    def __init__(self, redis: BinaryRedis, keys: Keys, said: Said, holes: dict[tuple[int, int], str]) -> None:
+    def __init__(self, redis: BinaryRedis, keys: Keys, said: Said, holes: dict[tuple[int, int], Hole]) -> None:
         self._redis = redis
         self._keys = keys
         self._said = said
@@ -62,22 +70,25 @@ class Helper:
             reach.again()
         except ValueError as error:
             log.exception("what partition %d owes can't be read", source)
-            self.holes[source, UNREADABLE] = f"What partition {source} owes can't be read ({error}): `gifting audit`."
+            text = f"What partition {source} owes can't be read ({error}): `gifting audit`."
+            self.holes[source, UNREADABLE] = Hole(text)
             reach.again()
 
     async def _help_page(self, reach: Reach, until: int, marks: Marks) -> bool:
         """Whether there is another page."""
-        source, base, place = reach.source, self._keys.bases[reach.source], reach.page()
+        source, base, place = reach.source, self._keys.bases[reach.source], reach.page(marks)
         pipe = self._redis.pipeline(transaction=True).hget(f"{base}:line", "epoch")
         pipe.xrange(f"{base}:outbox", min=b"(" + place, max=str(until), count=PAGE)
         epoch, items = await pipe.execute()
         owed = read_owed(items)
         self.holes.pop((source, UNREADABLE), None)
         if not items:
+            await self._look_for_missing(reach, until)
             return False
         oldest = reach.oldest
         reach.note(item_order(items[0][0].decode())[0])  # until it is known better
         lacking = [(one, one.lacking(marks)) for one in owed]
+        reach.lacking.update(*(numbers for _, numbers in lacking))
         left = {one.item: one for one, numbers in lacking if numbers}
         if some := [one for one, numbers in lacking if numbers - reach.stuck]:
             if (await self._said.debit(source, NOTHING_RIDES)).epoch != int(epoch or 0):
@@ -89,7 +100,28 @@ class Helper:
         for one in left.values():
             reach.note(one.at)
         reach.place = items[-1][0]
+        if len(items) < PAGE:
+            await self._look_for_missing(reach, until)
         return len(items) == PAGE
+
+    async def _look_for_missing(self, reach: Reach, until: int) -> None:
+        """At the end of a pass: of what nothing is left behind."""
+        source, missing = reach.source, reach.missing(until)
+        news = {number: each for number, each in missing.items() if (source, number) not in self.holes}
+        if news and (await self._said.debit(source, NOTHING_RIDES)).epoch == reach.epoch:
+            await asyncio.gather(*(self._look_at(source, number, *each) for number, each in news.items()))
+
+    async def _look_at(self, source: int, number: int, given: Reached, mark: Reached) -> None:
+        try:
+            held = await ask_held(self._redis, self._said, self._keys.bases[number], number)
+        except REDIS_ERRORS as error:
+            log.info("whether partition %d lacks gifts of %d can't be known now: %s", number, source, error)
+            return
+        if held.marks.get(source, NOTHING) == mark:
+            names = f"partition {source} to {number}"
+            log.error("gifts of %s are missing, up to number %d", names, given.seq)
+            text = f"Gifts of {names} are missing, up to number {given.seq}: `gifting partitions mend`."
+            self.holes[source, number] = Hole(text, given)
 
     async def _credit_all(self, reach: Reach, owed: Sequence[Owed]) -> dict[tuple[int, int], Told]:
         """What each partition says of each number; nothing where it can't be reached, or is stuck."""
@@ -128,7 +160,8 @@ class Helper:
         missing = f"numbers {told.seq + 1} to {first.seq - 1} are" if told.how != GONE else f"number {first.seq} is"
         if (source, number) not in self.holes:
             log.error("gifts of %s wait: %s missing", names, missing)
-        self.holes[source, number] = f"Gifts of {names} wait, as {missing} missing: `gifting partitions mend`."
+        text = f"Gifts of {names} wait, as {missing} missing: `gifting partitions mend`."
+        self.holes[source, number] = Hole(text, Reached(first.seq, first.epoch))
 
     async def _tell_source(
         self, source: int, epoch: int, owed: Sequence[Owed], told: dict[tuple[int, int], Told]

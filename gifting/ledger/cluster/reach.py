@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Final, NamedTuple
 
-from gifting.ledger.cluster.owed import Marks, Reached, is_credited
+from gifting.ledger.cluster.owed import NOTHING, Marks, Reached, is_credited
 from gifting.ledger.stream import item_order
 
 START: Final = b"0-0"
@@ -68,18 +68,20 @@ class Reach:
     to which it has given something.
 
     Items behind what is credited to those that answer are looked at in passes, now from ``place`` on. Of a pass:
-    ``stuck``, partitions that could not take something, and ``oldest``, when the first item was debited that somebody
-    is to get (ms), or None.
+    ``lacking``, partitions that are to get something, ``stuck``, those of them that could not take it, and ``oldest``,
+    when the first item was debited that somebody is to get (ms), or None.
     """
 
     def __init__(self, source: int) -> None:
         self.source = source
         self.silent: Set[int] = frozenset()
         self.place = START
+        self.lacking: set[int] = set()
         self.stuck: set[int] = set()
         self.oldest: int | None = None
         self._all = self._near = Front(source, Stand())
         self._anew = True
+        self._begun: Marks = {}
 
     @property
     def credited(self) -> Stand:
@@ -90,6 +92,11 @@ class Reach:
     def awaited(self) -> Stand | None:
         """What is not credited yet, as it stood when that was first seen."""
         return self._all.awaited
+
+    @property
+    def epoch(self) -> int:
+        """In which it stood so."""
+        return self.credited.epoch
 
     def see(self, stand: Stand, marks: Marks, silent: Set[int] = frozenset()) -> None:
         """How it stands now; marks that were read then, or earlier of those that are ``silent``."""
@@ -111,19 +118,34 @@ class Reach:
 
     def owed_since(self, until: int) -> int | None:
         """When the oldest was debited that is not credited, as far as that is known and was until then (ms)."""
-        found = [at for at in (self.oldest, self.awaited and self.awaited.at) if at is not None and at <= until]
-        return min(found, default=None)
+        awaited = self.awaited.at if self.awaited and self.awaited.last != START else None
+        return min([at for at in (self.oldest, awaited) if at is not None and at <= until], default=None)
 
     def again(self) -> None:
         """The next page begins a pass."""
         self._anew = True
 
-    def page(self) -> bytes:
-        """The item behind which the next page begins."""
+    def page(self, marks: Marks) -> bytes:
+        """The item behind which the next page begins, that is looked at by these marks."""
         if self._anew:
             self._anew, self.place, self.oldest = False, self._near.credited.last, None
-            self.stuck = set(self.silent)
+            self.lacking, self.stuck = set(), set(self.silent)
+            self._begun = marks
         return self.place
+
+    def missing(self, until: int) -> dict[int, tuple[Reached, Reached]]:
+        """At the end of a pass up to what was debited until then (ms): what partitions have been given, when they have
+        not been credited it and nothing for them is left; and their marks when the pass began.
+
+        Unless a mark is another one by now, that is missing: whatever is not credited is in the outbox.
+        """
+        awaited = self._near.awaited if self.is_left(until) else None
+        found = {}
+        for number, given in awaited.given.items() if awaited else ():
+            mark = self._begun[number].get(self.source, NOTHING)
+            if number not in self.lacking and not mark.covers(given):
+                found[number] = given, mark
+        return found
 
     def note(self, at: int) -> None:
         """An item that was debited then is left."""

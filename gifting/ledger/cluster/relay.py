@@ -17,7 +17,7 @@ from typing import Any, Final
 from gifting.health import Health
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.cluster.apiece import Apiece
-from gifting.ledger.cluster.helper import UNREADABLE, Helper
+from gifting.ledger.cluster.helper import UNREADABLE, Helper, Hole
 from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.looks import Looks
 from gifting.ledger.cluster.owed import NOTHING, Marks
@@ -50,8 +50,8 @@ PART: Final = "relay"
 
 class Relay:
     """``items``: those in all outboxes, kept ones too; ``fenced``: notes of credits that lost their debit; ``seconds``:
-    the age of the oldest item that is left, else 0; ``holes``: pairs of partitions, source and destination, that stand
-    still because something is missing, and what that is.
+    the age of the oldest item that is left, else 0; ``holes``: pairs of partitions, source and destination, of which
+    something is missing, and what that is.
     """
 
     def __init__(self, redis: BinaryRedis, keys: Keys, keeping: Keeping) -> None:
@@ -72,7 +72,7 @@ class Relay:
         self._told_silent: Set[int] = frozenset()
         self.items = self.fenced = 0
         self.seconds = 0.0
-        self.holes: dict[tuple[int, int], str] = {}
+        self.holes: dict[tuple[int, int], Hole] = {}
 
     def use(self, said: Said) -> None:
         """The calls by which it credits; to be given before it runs."""
@@ -147,9 +147,8 @@ class Relay:
 
     def _count(self, marks: Marks) -> None:
         looks = self._looks.last
-        for source, number in list(self.holes):
-            given = looks[source].stand.given.get(number, NOTHING)
-            if number != UNREADABLE and marks[number].get(source, NOTHING).covers(given):
+        for (source, number), hole in list(self.holes.items()):
+            if number != UNREADABLE and marks[number].get(source, NOTHING).covers(hole.until):
                 del self.holes[source, number]
         now = max(look.now for look in looks.values())
         oldest = [at for reach in self._reaches if (at := reach.owed_since(now - LEFT)) is not None]
@@ -159,7 +158,7 @@ class Relay:
 
     def _tell(self, health: Health) -> None:
         if self.holes:
-            health.degrade(PART, next(iter(self.holes.values())))
+            health.degrade(PART, next(iter(self.holes.values())).text)
         elif self.seconds > LATE:
             health.degrade(PART, f"Gifts that are paid are not credited for {self.seconds:.0f} s.")
         else:

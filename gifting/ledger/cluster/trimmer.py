@@ -16,10 +16,11 @@ from typing import Final, NamedTuple
 
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.cluster.debit_call import Riding
+from gifting.ledger.cluster.held import ask_held
 from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.looks import Look
 from gifting.ledger.cluster.notes import Note, Notes
-from gifting.ledger.cluster.owed import Marks, Reached, read_mark, read_owed
+from gifting.ledger.cluster.owed import Marks, Reached, read_owed
 from gifting.ledger.cluster.reach import START, Reach, Stand
 from gifting.ledger.cluster.said import Said
 from gifting.ledger.connect import BinaryRedis
@@ -40,9 +41,6 @@ STEP: Final = 30_000
 PAGE: Final = 128
 PAGES: Final = 16
 """Items that are read at a time, and how often in a round; the next one goes on there."""
-
-CONFIRMED_WITHIN: Final = 2.0
-"""Seconds that a destination has for saying that what it was credited holds."""
 
 
 class Due(NamedTuple):
@@ -104,16 +102,12 @@ class Trimmer:
         return none | dict(zip(epochs, told, strict=True))
 
     async def _confirm_one(self, number: int, epoch: int) -> Mapping[int, Reached]:
-        base = self._keys.bases[number]
         try:
-            async with asyncio.timeout(CONFIRMED_WITHIN):
-                await self._said.credit(number, ())
-            pipe = self._redis.pipeline(transaction=True).hget(f"{base}:line", "epoch").hgetall(f"{base}:marks")
-            now, marks = await pipe.execute()
+            held = await ask_held(self._redis, self._said, self._keys.bases[number], number)
         except REDIS_ERRORS as error:
             log.info("what partition %d was credited can't be trimmed now: %s", number, error)
             return {}
-        return read_mark(marks) if int(now) == epoch else {}
+        return held.marks if held.epoch == epoch else {}
 
     async def _trim(self, due: Due, marks: Marks, after: Marks) -> None:
         try:

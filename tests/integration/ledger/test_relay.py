@@ -12,18 +12,15 @@ from redis.exceptions import RedisError
 
 from gifting.health import Health
 from gifting.ledger.cluster import relay
-from gifting.ledger.cluster.batcher import ClusterBatcher
 from gifting.ledger.cluster.debit_call import NOTHING_RIDES
-from gifting.ledger.cluster.relay import Relay
-from gifting.ledger.cluster.said import Said
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
-from gifting.ledger.engine import ClusterEngine
 from gifting.model.values import Result
 from gifting.tasks import end
 from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.keys import new_key
 from tests.support.outboxes import uncredited
+from tests.support.relays import another_relay, die_after_debits, engine_of
 from tests.support.shop import COINS, Shop, shop_at
 from tests.support.waiting import until_is
 
@@ -34,28 +31,6 @@ pytestmark = pytest.mark.attack
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
     async with own_cluster(settings=UNGUARDED) as cluster:
         yield cluster
-
-
-def engine_of(shop: Shop) -> ClusterEngine:
-    assert isinstance(shop.ledger.engine, ClusterEngine)
-    return shop.ledger.engine
-
-
-def die_after_debits(shop: Shop) -> None:
-    """From now on the node is dead to its gifts once they are debited."""
-    batcher = shop.ledger.batcher
-    assert isinstance(batcher, ClusterBatcher)
-    for lane in batcher._credits:
-        lane.append = lambda parcel: None  # type: ignore[method-assign]
-
-
-def another_relay(shop: Shop) -> Relay:
-    """As another node has it."""
-    engine, batcher = engine_of(shop), shop.ledger.batcher
-    assert isinstance(batcher, ClusterBatcher)
-    made = Relay(shop.ledger.redis, shop.ledger.keys, engine.checks.keeping)
-    made.use(Said(engine.links, engine.keys, batcher.debit_calls, batcher.credit_calls, 5.0, shop.ledger.halt.pull))
-    return made
 
 
 async def owed(shop: Shop) -> int:

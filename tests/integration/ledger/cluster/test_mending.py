@@ -14,6 +14,7 @@ import pytest
 
 from gifting.ledger.audit import audit
 from gifting.ledger.cluster.keeping import Keeping
+from gifting.ledger.cluster.relay import PART
 from gifting.ledger.cluster.said import Said
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
@@ -26,6 +27,7 @@ from tests.support.commands import run_command
 from tests.support.lagging import let_one_lag
 from tests.support.outboxes import uncredited
 from tests.support.shop import WITHIN, Shop, shop_at
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.attack, pytest.mark.timeout(400)]
 
@@ -89,6 +91,10 @@ async def lose(shop: Shop, cluster: EmbeddedCluster) -> Lost:
         await shop.everyone()
     assert all(isinstance(shop.told[key], Result) and shop.told[key].seq for key in lost.keys), "told as credited"
     before = await lost.diamonds()
+    elsewhere = next(room for room in range(len(shop.rooms)) if room not in rooms)
+    for sender in others:
+        shop.send(sender, elsewhere)  # the last item stays
+    await shop.everyone()
     async with asyncio.timeout(WITHIN):
         while max([await shop.ledger.redis.xlen(f"{shop.senders[one].base}:outbox") for one in others]) > 1:
             await asyncio.sleep(0.05)
@@ -98,9 +104,8 @@ async def lose(shop: Shop, cluster: EmbeddedCluster) -> Lost:
 
 
 async def named(shop: Shop) -> None:
-    async with asyncio.timeout(WITHIN):
-        while not shop.relay.holes:
-            await asyncio.sleep(0.05)
+    """What waits is known to."""
+    await until(lambda: any(" wait, as numbers " in hole.text for hole in shop.relay.holes.values()))
 
 
 async def all_goes_on(shop: Shop, lost: Lost) -> None:
@@ -148,6 +153,23 @@ async def test_what_is_missing_is_named_credited_once_and_all_goes_on(
     assert "gifts are credited" in done.out
     again = await typed("--yes")
     assert (again.status, again.out) == (0, "Nothing is missing between partitions.\n")
+    await all_goes_on(shop, lost)
+
+
+async def test_a_hole_is_named_though_nothing_is_given_behind_it(cluster: EmbeddedCluster, shop: Shop) -> None:
+    lost = await lose(shop, cluster)
+    async with a_mender(shop, cluster) as mender:
+        gaps = await mender.find()
+        pairs = {(gap.source, gap.destination): gap.last for gap in gaps}
+        await until(lambda: shop.relay.holes.keys() == pairs.keys())
+        for (source, destination), last in pairs.items():
+            text = f"Gifts of partition {source} to {destination} are missing, up to number {last}: "
+            assert shop.relay.holes[source, destination].text.startswith(text)
+        assert shop.relay.seconds < WITHIN
+        await until(lambda: "are missing" in shop.ledger._vital.health.degraded.get(PART, ""))
+        for gap in gaps:
+            await mender.mend(gap)
+    await until(lambda: not shop.relay.holes)
     await all_goes_on(shop, lost)
 
 

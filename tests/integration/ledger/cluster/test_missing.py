@@ -1,0 +1,90 @@
+"""What relays take for missing between two partitions: nothing that is on its way, or may be of another history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gifting.health import Health
+from gifting.ledger.cluster.keeping import Keeping
+from gifting.ledger.cluster.owed import Marks, Reached
+from gifting.ledger.cluster.reach import START, Reach, Stand
+from gifting.ledger.cluster.relay import Relay
+from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.tasks import end
+from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.outboxes import uncredited
+from tests.support.relays import another_relay, die_after_debits
+from tests.support.shop import Shop, shop_at
+from tests.support.waiting import until_is
+
+pytestmark = pytest.mark.attack
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[EmbeddedCluster]:
+    async with own_cluster(settings=UNGUARDED) as cluster:
+        yield cluster
+
+
+async def credited(shop: Shop) -> int:
+    return sum([(await shop.ledger.wallets.read(room.host)).diamonds // 500 for room in shop.rooms])
+
+
+async def test_what_is_on_its_way_is_not_missing(
+    cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Several relays credit all, and keep nothing of it; one destination is silent for a while."""
+    monkeypatch.setattr(Keeping, "learn", lambda *_: None)
+    monkeypatch.setattr("gifting.ledger.cluster.trimmer.SLACK", 0)
+    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
+        shop.relay._keeping.ms = 0
+        die_after_debits(shop)
+        master = await cluster.owner(slot_of(shop.rooms[0].base))
+        tasks = [asyncio.create_task(another_relay(shop).run(Health())) for _ in range(2)]
+        for wave in range(12):
+            shop.all_to_all()
+            if wave in (4, 6):
+                (master.pause if wave == 4 else master.resume)()
+            await asyncio.sleep(0.3)  # any moment
+        await until_is(lambda: credited(shop), 12 * 64)
+        await until_is(lambda: uncredited(shop.ledger), 0)
+        await end(tasks)
+        assert (await shop.check()).gifts == 12 * 64
+    assert "missing" not in caplog.text
+
+
+async def test_what_may_be_of_another_history_or_is_not_known_is_not_missing(cluster: EmbeddedCluster) -> None:
+    async with shop_at(cluster.url) as shop:
+        shop.all_to_all()
+        await shop.everyone()
+        await shop.ledger.flush(5)
+        relay = another_relay(shop)
+        await relay.round()
+        bases = shop.ledger.keys.bases
+        marks, source = relay._looks.marks, bases.index(shop.senders[0].base)
+        epoch = relay._looks.last[source].stand.epoch
+        owners = [await cluster.owner(slot_of(base)) for base in bases]
+        rooms = [bases.index(room.base) for room in shop.rooms]
+        number = next(number for number in rooms if owners[number].id != owners[source].id)
+        mark = marks[number][source]
+        assert not await looked(relay, source, number, epoch - 1, marks)
+        before = {**marks, number: {source: mark._replace(seq=mark.seq - 1)}}
+        assert not await looked(relay, source, number, epoch, before), "it was credited meanwhile"
+        owners[number].pause()
+        assert not await looked(relay, source, number, epoch, marks)
+        owners[number].resume()
+        assert await looked(relay, source, number, epoch, marks)
+
+
+async def looked(relay: Relay, source: int, number: int, epoch: int, marks: Marks) -> bool:
+    """Whether it is named, when a pass has ended with these marks, and more was given than there is."""
+    reach = Reach(source)
+    mark = marks[number][source]
+    reach.see(Stand(epoch, START, {number: Reached(mark.seq + 2, mark.epoch)}), marks)
+    reach.page(marks)
+    await relay._helper._look_for_missing(reach, 0)
+    return bool(relay.holes)

@@ -1,0 +1,31 @@
+"""Relays of a ledger's own, as other nodes have them, and a node that leaves all to them."""
+
+from __future__ import annotations
+
+from gifting.ledger.cluster.batcher import ClusterBatcher
+from gifting.ledger.cluster.relay import Relay
+from gifting.ledger.cluster.said import Said
+from gifting.ledger.engine import ClusterEngine
+from tests.support.shop import Shop
+
+
+def engine_of(shop: Shop) -> ClusterEngine:
+    assert isinstance(shop.ledger.engine, ClusterEngine)
+    return shop.ledger.engine
+
+
+def die_after_debits(shop: Shop) -> None:
+    """From now on the node is dead to its gifts once they are debited."""
+    batcher = shop.ledger.batcher
+    assert isinstance(batcher, ClusterBatcher)
+    for lane in batcher._credits:
+        lane.append = lambda parcel: None  # type: ignore[method-assign]
+
+
+def another_relay(shop: Shop) -> Relay:
+    """As another node has it."""
+    engine, batcher = engine_of(shop), shop.ledger.batcher
+    assert isinstance(batcher, ClusterBatcher)
+    made = Relay(shop.ledger.redis, shop.ledger.keys, engine.checks.keeping)
+    made.use(Said(engine.links, engine.keys, batcher.debit_calls, batcher.credit_calls, 5.0, shop.ledger.halt.pull))
+    return made
