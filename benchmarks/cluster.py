@@ -1,9 +1,11 @@
 """What a gift costs on a Redis Cluster: CPU of the node, of each master, of the replicas; beside one Redis.
 
-    python -m benchmarks.cluster [--masters 1 2 3] [--loads full 1000 100] [--rounds 3] [--engine PATH] [--json FILE]
+    python -m benchmarks.cluster [--masters 1 2 3] [--replicas 2] [--durabilities replica every-replica]
+                                 [--loads full 1000 100] [--rounds 3] [--engine PATH] [--json FILE]
 
-Each cluster, and one Redis by ``commit``, has a node of its own; they take their turns with the same load, round by
-round. Figures are CPU and medians: all of it shares the machine's cores, so times and gifts/s say little.
+Each cluster, with each durability, and one Redis by ``commit``, has a node of its own; they take their turns with the
+same load, round by round. Figures are CPU and medians: all of it shares the machine's cores, so times and gifts/s say
+little.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -62,17 +65,13 @@ class Sample:
 
 @dataclass(slots=True)
 class Contender:
-    """A server with its Redis, or with its cluster; ``masters`` is 0 for one Redis by ``commit``."""
+    """A server with its Redis, or with its cluster; ``name`` says which."""
 
-    masters: int
+    name: str
     server: Server
     rooms: list[str]
     cluster: EmbeddedCluster | None = None
     samples: dict[str, list[Sample]] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return f"{self.masters} + {self.masters}" if self.cluster else "one Redis"
 
     async def processes(self) -> tuple[psutil.Process, list[psutil.Process], list[psutil.Process]]:
         """The node's, the masters', the replicas'."""
@@ -86,16 +85,37 @@ class Contender:
         return node, [psutil.Process(pid) for pid in everyone if pid in masters], replicas
 
 
-async def contend(masters: int, engine: str, stack: AsyncExitStack) -> Contender:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Of a cluster, and when a gift counts there; ``masters`` is 0 for one Redis by ``commit``."""
+
+    masters: int
+    replicas: int = 1
+    durability: str = ""
+    """'' is the default."""
+
+    @property
+    def name(self) -> str:
+        return " ".join(filter(None, (f"{self.masters} + {self.masters * self.replicas}", self.durability)))
+
+
+ONE_REDIS: Final = Shape(0)
+
+
+async def contend(shape: Shape, engine: str, stack: AsyncExitStack) -> Contender:
     """Start one, its rooms open and its senders' wallets full."""
-    cluster, url = None, ""
-    if masters:
+    cluster, url, overrides = None, "", dict(OVERRIDES)
+    if shape.masters:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gifting-bench-")))
-        cluster = EmbeddedCluster(folder, masters=masters, binary=Path(engine) if engine else None)
+        binary = Path(engine) if engine else None
+        cluster = EmbeddedCluster(folder, masters=shape.masters, replicas=shape.replicas, binary=binary)
         stack.push_async_callback(cluster.stop)
         url = await cluster.start()
-    server = await stack.enter_async_context(Server(BenchOptions(), redis=url, overrides=OVERRIDES))
-    found = Contender(masters, server, [f"room-{number}" for number in range(ROOMS)], cluster)
+    if shape.durability:
+        overrides["GIFTING_DURABILITY"] = shape.durability
+    server = await stack.enter_async_context(Server(BenchOptions(), redis=url, overrides=overrides))
+    name = shape.name if cluster else "one Redis"
+    found = Contender(name, server, [f"room-{number}" for number in range(ROOMS)], cluster)
     operator = Operator(server.target)
     await operator.open_rooms(found.rooms)
     await operator.grant_each((f"sender-{number}" for number in range(SENDERS)), GRANT)
@@ -139,11 +159,11 @@ async def _read(processes: Iterable[psutil.Process], at: int) -> list[float]:
 
 
 async def measure(
-    masters: Sequence[int], loads: Sequence[str], rounds: int, seconds: float, engine: str
+    shapes: Sequence[Shape], loads: Sequence[str], rounds: int, seconds: float, engine: str
 ) -> list[Contender]:
     """All of them in turn; who begins changes with each round."""
     async with AsyncExitStack() as stack:
-        everyone = [await contend(count, engine, stack) for count in (0, *masters)]
+        everyone = [await contend(shape, engine, stack) for shape in shapes]
         for number in range(rounds):
             for load in loads:
                 for place in range(len(everyone)):
@@ -196,9 +216,9 @@ def told(found: Sequence[Contender]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description="What a gift costs on a cluster.")
-    parser.add_argument(
-        "--masters", type=int, nargs="+", default=[1, 2, 3], help="Clusters of so many, each with a replica."
-    )
+    parser.add_argument("--masters", type=int, nargs="+", default=[1, 2, 3], help="Clusters of so many.")
+    parser.add_argument("--replicas", type=int, default=1, help="Of each master.")
+    parser.add_argument("--durabilities", nargs="+", default=[""], help="Each cluster with each of these.")
     parser.add_argument("--loads", nargs="+", default=[FULL, "1000", "100"], help="full, or gifts/s.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="Of each turn.")
@@ -206,6 +226,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", default="", help="Keep all turns in this file.")
     given = vars(parser.parse_args(arguments))
     file = given.pop("json")
+    clusters = product(given.pop("masters"), [given.pop("replicas")], given.pop("durabilities"))
+    given["shapes"] = [ONE_REDIS, *(Shape(*each) for each in clusters)]
     found = asyncio.run(measure(**given))
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table(found))
     if file:
