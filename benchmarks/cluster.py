@@ -1,11 +1,11 @@
 """What a gift costs on a Redis Cluster: CPU of the node, of each master, of the replicas; beside one Redis.
 
     python -m benchmarks.cluster [--masters 1 2 3] [--replicas 2] [--durabilities replica every-replica]
-                                 [--loads full 1000 100] [--rounds 3] [--engine PATH] [--json FILE]
+                                 [--partitions 16] [--loads full 1000 100] [--rounds 3] [--engine PATH] [--json FILE]
 
-Each cluster, with each durability, and one Redis by ``commit``, has a node of its own; they take their turns with the
-same load, round by round. Figures are CPU and medians: all of it shares the machine's cores, so times and gifts/s say
-little.
+Each cluster, with each durability and so many partitions, and one Redis by ``commit``, has a node of its own; they take
+their turns with the same load, round by round. Figures are CPU and medians: all of it shares the machine's cores, so
+times and gifts/s say little.
 """
 
 from __future__ import annotations
@@ -92,11 +92,16 @@ class Shape:
     masters: int
     replicas: int = 1
     durability: str = ""
-    """'' is the default."""
+    partitions: int = 0
+    """'' and 0 are the defaults."""
 
     @property
     def name(self) -> str:
-        return " ".join(filter(None, (f"{self.masters} + {self.masters * self.replicas}", self.durability)))
+        if not self.masters:
+            return "one Redis"
+        nodes = f"{self.masters} + {self.masters * self.replicas}"
+        partitions = f"{self.partitions} partitions" if self.partitions else ""
+        return ", ".join(filter(None, (nodes, self.durability, partitions)))
 
 
 ONE_REDIS: Final = Shape(0)
@@ -113,9 +118,10 @@ async def contend(shape: Shape, engine: str, stack: AsyncExitStack) -> Contender
         url = await cluster.start()
     if shape.durability:
         overrides["GIFTING_DURABILITY"] = shape.durability
+    if shape.partitions:
+        overrides["GIFTING_PARTITIONS"] = str(shape.partitions)
     server = await stack.enter_async_context(Server(BenchOptions(), redis=url, overrides=overrides))
-    name = shape.name if cluster else "one Redis"
-    found = Contender(name, server, [f"room-{number}" for number in range(ROOMS)], cluster)
+    found = Contender(shape.name, server, [f"room-{number}" for number in range(ROOMS)], cluster)
     operator = Operator(server.target)
     await operator.open_rooms(found.rooms)
     await operator.grant_each((f"sender-{number}" for number in range(SENDERS)), GRANT)
@@ -219,6 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--masters", type=int, nargs="+", default=[1, 2, 3], help="Clusters of so many.")
     parser.add_argument("--replicas", type=int, default=1, help="Of each master.")
     parser.add_argument("--durabilities", nargs="+", default=[""], help="Each cluster with each of these.")
+    parser.add_argument("--partitions", type=int, nargs="+", default=[0], help="Each cluster with so many of them.")
     parser.add_argument("--loads", nargs="+", default=[FULL, "1000", "100"], help="full, or gifts/s.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="Of each turn.")
@@ -226,7 +233,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", default="", help="Keep all turns in this file.")
     given = vars(parser.parse_args(arguments))
     file = given.pop("json")
-    clusters = product(given.pop("masters"), [given.pop("replicas")], given.pop("durabilities"))
+    clusters = product(
+        given.pop("masters"), [given.pop("replicas")], given.pop("durabilities"), given.pop("partitions")
+    )
     given["shapes"] = [ONE_REDIS, *(Shape(*each) for each in clusters)]
     found = asyncio.run(measure(**given))
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table(found))
