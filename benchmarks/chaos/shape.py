@@ -24,7 +24,7 @@ class Options:
     partitions: int = 16
     node_timeout: float = 1.0
     engine: str = ""
-    durability: str = "replica"
+    durability: str = "every-replica"
     patience: float = 30.0
     """Seconds after the load in which all is credited, and all viewers have the last event."""
     min_replicas: int = 1

@@ -23,11 +23,11 @@ _WORDS: Final = {
     "log_format": ("text", "json"),
     "log_level": ("debug", "info", "warning", "error"),
     "reversal_loss": ("creator", "platform"),
-    "durability": ("replica", "every-replica", "disk", "managed"),
+    "durability": ("every-replica", "replica", "disk", "managed"),
 }
 """Settings that are one of these."""
 
-REPLICATED: Final = ("replica", "every-replica")
+REPLICATED: Final = ("every-replica", "replica")
 """Durabilities with which a replica is waited for."""
 
 _CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
@@ -53,7 +53,7 @@ class Settings(
                 raise BadSetting(f"{name} is {word!r}; it must be one of {', '.join(known)}.")
         if self.tls_key and not self.tls_cert:
             raise BadSetting("tls_key goes with tls_cert.")
-        if self.durability != "replica" and not self.on_cluster:
+        if self.durability != Storage.durability and not self.on_cluster:
             raise BadSetting(
                 f"durability is {self.durability!r}, which is for a Redis Cluster (redis+cluster://); on one Redis "
                 "a gift counts as written once it is on its disk. Leave it out."

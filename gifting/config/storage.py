@@ -18,10 +18,11 @@ class Storage:
         "a Redis Cluster). Empty: start a private one in the data directory.",
     )
     durability: str = setting(
-        "replica",
-        "When a Redis Cluster has written: replica, once it is on its master's disk and a replica has it; "
-        "every-replica, once all its replicas have it, those too that are down; disk, on the disk only: a failover may "
-        "lose what was acknowledged; managed, when the service says so (MemoryDB).",
+        "every-replica",
+        "When a Redis Cluster has written: every-replica, once it is on its master's disk and all its replicas have "
+        "it, those too that are down and may be elected; replica, once one has it, and of several another may be "
+        "elected; disk, on the disk only: a failover may lose what was acknowledged; managed, when the service says "
+        "so (MemoryDB).",
     )
     allow_unsafe_redis: bool = setting(
         False, "Run on a Redis whose settings can lose acknowledged gifts, or that does not tell them; only warn."

@@ -205,7 +205,10 @@ class ClusterAlone(UnfitCluster):
 
 class ClusterUnconfirmed(UnfitCluster):
     code = "cluster_unconfirmed"
-    help = "Look at the link between these masters and their replicas (INFO replication), then start again."
+    help = (
+        "Look at the link between these masters and their replicas (INFO replication), which must follow under the "
+        "addresses that CLUSTER REPLICAS has (replica-announce-ip and -port), then start again."
+    )
 
 
 class ClusterClocks(UnfitCluster):

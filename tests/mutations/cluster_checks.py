@@ -12,6 +12,10 @@ MUTANTS = (
         ("if len(survey.topology.replicas_of(master)) > 1]", "if len(survey.topology.replicas_of(master)) > 2]"),
         ('each.state != "ok"', 'each.state == ""'),
         ("each.slots < SLOTS and", "each.slots < SLOTS - 1 and"),
+        (
+            "    if durability in REPLICATED:\n        yield from _one_replica",
+            '    if durability == "replica":\n        yield from _one_replica',
+        ),
         ('if untold and durability != "managed":', "if untold and False:"),
         ('"maxmemory-policy": each.eviction}', "}"),
         ("if setting in told and told[setting] != value:", "if setting in told and told[setting] == 'no':"),

@@ -19,6 +19,7 @@ MUTANTS = (
         "gifting/ledger/cluster/awaited.py",
         "cluster/awaited",
         ("if silent := sorted(listed - about.following):", "if False:"),
+        ("sorted(about.following - listed)", "sorted(about.following)"),
         ("found >= len(about.following)", "found >= len(listed)"),
         ("        if not listed:\n", "        if False:\n"),
         ('if one["state"] == "online"', ""),

@@ -98,7 +98,8 @@ class Every:
         if not listed:
             return "no replica is awaited there"
         if silent := sorted(listed - about.following):
-            return f"{', '.join(silent)} does not follow"
+            others = "".join(f", {other} does and is not listed" for other in sorted(about.following - listed))
+            return f"{', '.join(silent)} does not follow{others}"
         return "" if found >= len(about.following) else f"{found} of {len(about.following)} have it"
 
 

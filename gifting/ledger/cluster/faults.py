@@ -64,8 +64,9 @@ def find_losses(survey: Survey) -> Iterator[str]:
 
 def find_weaknesses(survey: Survey, durability: str, slots: Sequence[int]) -> Iterator[str]:
     """What holds as the cluster is set up, and not as well as it could; ``slots`` are the partitions'."""
-    if durability == "replica":
+    if durability in REPLICATED:
         yield from _one_replica(survey)
+    if durability == "replica":
         yield from _one_of_several(survey)
     if durability == "disk":
         yield (
@@ -189,8 +190,8 @@ def _one_replica(survey: Survey) -> Iterator[str]:
     lone = [master for master in survey.topology.masters if len(survey.topology.replicas_of(master)) == 1]
     if lone:
         yield (
-            f"With one replica only: {name(lone)}. While it restarts and loads its data (4 to 6 s for 334 MB) no gift "
-            "is acknowledged there; two are recommended."
+            f"With one replica only: {name(lone)}. While it is away no gift is acknowledged there, however long that "
+            "is; two are recommended."
         )
 
 
@@ -199,7 +200,7 @@ def _one_of_several(survey: Survey) -> Iterator[str]:
     if more:
         yield (
             f"With more than one replica: {name(more)}. A gift that one of them has is acknowledged, and lost if the "
-            "master dies and another one is elected; --durability every-replica waits for all."
+            "master dies and another one is elected; --durability every-replica, the default, waits for all."
         )
 
 

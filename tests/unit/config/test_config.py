@@ -64,22 +64,23 @@ def test_the_help_says_defaults_and_the_environment_by_section() -> None:
 
 
 @pytest.mark.parametrize(
-    ("durability", "replicas"), [("replica", 1), ("every-replica", 1), ("disk", 0), ("managed", 0)]
+    ("durability", "replicas"), [("every-replica", 1), ("replica", 1), ("disk", 0), ("managed", 0)]
 )
 @pytest.mark.parametrize("scheme", ["redis+cluster", "rediss+cluster"])
-def test_a_cluster_waits_for_a_replica_unless_told_otherwise(scheme: str, durability: str, replicas: int) -> None:
+def test_a_cluster_waits_for_all_replicas_unless_told_otherwise(scheme: str, durability: str, replicas: int) -> None:
     redis = f"{scheme}://a:7000,b:7000"
-    assert Settings(redis=redis).durability == "replica"
-    assert Settings(redis=redis, durability=durability).replicas_waited == replicas
+    assert Settings(redis=redis).every_replica
+    settings = Settings(redis=redis, durability=durability)
+    assert (settings.replicas_waited, settings.every_replica) == (replicas, durability == "every-replica")
 
 
 @pytest.mark.parametrize("redis", ["", "redis://a", "rediss://a", "unix:///a"])
 def test_one_redis_has_no_other_durability_than_its_disk(redis: str) -> None:
-    for durability in ("every-replica", "disk", "managed"):
+    for durability in ("replica", "disk", "managed"):
         with pytest.raises(BadSetting, match="is for a Redis Cluster"):
             Settings(redis=redis, durability=durability)
 
 
 def test_a_durability_that_is_none_is_refused() -> None:
-    with pytest.raises(BadSetting, match="must be one of replica, every-replica, disk, managed"):
+    with pytest.raises(BadSetting, match="must be one of every-replica, replica, disk, managed"):
         Settings(redis="redis+cluster://a", durability="quorum")

@@ -29,6 +29,7 @@ from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.cluster.topology import Node
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.embedded.node import Node as EmbeddedNode
 from gifting.ledger.engine import ClusterEngine
 from gifting.ledger.keys import Keys
 from gifting.ledger.ledger import Ledger
@@ -319,8 +320,10 @@ async def test_a_replica_that_hears_nothing_of_its_master(
     id = await a_replica(shared)
     await shared.cut(id)
     try:
-        with pytest.raises(errors.ClusterUnconfirmed, match=r"not with 1 replica within 0 s: 127.0.0.1:\d+ \("):
-            await require(shared)
+        for durability, wanted in (("every-replica", "every"), ("replica", "1")):
+            why = rf"not with {wanted} replica within 0 s: 127.0.0.1:\d+ \("
+            with pytest.raises(errors.ClusterUnconfirmed, match=why):
+                await require(shared, durability=durability)
         await require(shared, durability="disk")
     finally:
         await shared.join(id)
@@ -339,6 +342,32 @@ async def test_what_is_tried_is_written_to_each_master_and_gone_soon(
         found._awaited = AtLeast(2)  # as where another replica does not confirm
         with pytest.raises(errors.ClusterUnconfirmed, match=r"127.0.0.1:\d+ \(1 have it\)"):
             await found.require()
+
+
+async def test_a_replica_that_follows_under_another_address_than_is_listed(shared: EmbeddedCluster) -> None:
+    replica = shared.nodes[await a_replica(shared)]
+    try:
+        async with set_to(shared, "replica-announce-port", "1", replica.id):
+            await follow_anew(shared, replica, 1)
+            why = rf"127.0.0.1:{replica.port} does not follow, 127.0.0.1:1 does and is not listed"
+            with pytest.raises(errors.ClusterUnconfirmed, match=why):
+                await require(shared)
+            await require(shared, durability="replica")
+    finally:
+        await follow_anew(shared, replica, replica.port)
+    await require(shared)
+
+
+async def follow_anew(cluster: EmbeddedCluster, replica: EmbeddedNode, port: int) -> None:
+    """It says to its master again where it can be reached, which is at this port."""
+    master = cluster.nodes[await a_master(cluster)]
+    await replica.call("CLIENT", "KILL", "TYPE", "master")
+
+    async def follows() -> bool:
+        said = (await master.call("INFO", "replication")).get("slave0", {})
+        return (said.get("port"), said.get("state")) == (port, "online")
+
+    await until(follows)
 
 
 async def test_partitions_that_are_not_spread_over_the_masters_are_warned_of(

@@ -46,7 +46,7 @@ ONLINE = {A: "online", B: "online"}
         (1, {C: "online"}, [C], ""),
         (1, ONLINE, [A, B], "1 of 2 have it"),
         (1, {A: "online"}, [A, B], f"{B} does not follow"),
-        (2, {A: "online", C: "online"}, [A, B], f"{B} does not follow"),
+        (2, {A: "online", C: "online"}, [A, B], f"{B} does not follow, {C} does and is not listed"),
         (2, ONLINE | {C: "online"}, [A, B], "2 of 3 have it"),
         (2, ONLINE | {C: "wait_bgsave"}, [A, B], ""),
         (2, ONLINE | {C: "send_bulk"}, [A, B, C], f"{C} does not follow"),

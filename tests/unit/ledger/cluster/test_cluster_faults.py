@@ -159,8 +159,9 @@ def test_partitions_are_even_where_none_has_more_than_twice_as_many(slots: list[
 def test_one_replica_is_a_weakness_and_so_is_one_of_two() -> None:
     two = Topology(1, tuple(each._replace(replicas=tuple(REPLICAS)) for each in TOPOLOGY.ranges))
     for topology, durability, says in (
-        (TOPOLOGY, "replica", "With one replica only: a:1 and a:2. While it restarts"),
-        (TOPOLOGY, "every-replica", ""),
+        (TOPOLOGY, "replica", "With one replica only: a:1 and a:2. While it is away"),
+        (TOPOLOGY, "every-replica", "With one replica only: a:1 and a:2. While it is away"),
+        (TOPOLOGY, "disk", "With --durability disk"),
         (two, "replica", "With more than one replica: a:1 and a:2. A gift that one of them"),
         (two, "every-replica", ""),
     ):
