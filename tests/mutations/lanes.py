@@ -14,6 +14,7 @@ MUTANTS = (
             "        self._round = Round(self.give_back(), [], monotonic())\n",
             "        self._round = Round([self._ready.pop()], [], monotonic())\n",
         ),
+        ("        self.asking.call_each(", "        self.connector.call_each("),
     ),
     *of(
         "gifting/ledger/cluster/awaited.py",

@@ -1,4 +1,5 @@
-"""The link to one master: a connection over which calls go out in rounds, and are held by a replica when they end.
+"""The link to one master: a connection over which calls go out in rounds, and are held by replicas when they end, and
+one for questions: on the first they would be heard when the ``WAIT`` before them has ended.
 
 A round is all that is ready, in one write, and behind it what :class:`Awaited` asks: one ``WAIT`` covers what was
 written on its connection before it, so that it is enough for all. The next round goes when the last has ended, and no
@@ -77,10 +78,15 @@ class Pace(Struct, frozen=True):
 
 
 class Link:
-    """Rounds over a connector's connection to a master, one at a time. ``took`` notes how long they take."""
+    """Rounds over a connector's connection to a master, one at a time, and questions by ``asking``. ``took`` notes how
+    long rounds take.
+    """
 
-    def __init__(self, node: Node, connector: Connector, pace: Pace, ended: Ended, took: Histogram) -> None:
+    def __init__(
+        self, node: Node, connector: Connector, asking: Connector, pace: Pace, ended: Ended, took: Histogram
+    ) -> None:
         self.connector = connector
+        self.asking = asking
         self._node = node
         self._pace = pace
         self._ended = ended
@@ -102,7 +108,7 @@ class Link:
         self._settle()
 
     def ask(self, query: Query, ended: Callable[[Query, list[Any] | Exception], None]) -> None:
-        """At once, beside the rounds; only while the connector is up."""
+        """At once, beside the rounds; only while ``asking`` is up."""
         replies = list[Any]()
 
         def end(reply: Any) -> None:
@@ -111,7 +117,7 @@ class Link:
             ended(query, refused or replies)
 
         before: list[Callable[[Any], None]] = [replies.append] * (query.commands - 1)
-        self.connector.call_each(query.request, [*before, end])
+        self.asking.call_each(query.request, [*before, end])
 
     def give_back(self) -> list[Call]:
         """What has not been sent, which is the caller's then."""

@@ -9,8 +9,10 @@ knows whether it may be said twice.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from time import monotonic
 from typing import Any, Final
 
@@ -40,7 +42,7 @@ class Links:
         self._pace = pace
         self._loop = asyncio.get_running_loop()
         self._links: dict[Node, Link] = {}
-        self._tasks: dict[Node, asyncio.Task[None]] = {}
+        self._tasks: dict[Node, list[asyncio.Task[None]]] = defaultdict(list)
         self._waiting: list[Callable[[], None]] = []
         self._rerouting: asyncio.Task[None] | None = None
         self._failed: asyncio.Future[None] = self._loop.create_future()
@@ -62,7 +64,7 @@ class Links:
         except ClusterDownError as error:
             self._ask_later(query, error)
             return
-        if link.connector.up:
+        if link.asking.up:
             link.ask(query, self._end_query)
         else:
             self._ask_later(query, ClusterDownError("its master can't be reached"))
@@ -70,12 +72,18 @@ class Links:
     def _link(self, node: Node) -> Link:
         link = self._links.get(node)
         if link is None:
-            connector = Connector(Address(self._address.url_of(node.host, node.port)), self._pace.timeout)
-            link = self._links[node] = Link(node, connector, self._pace, self._end_call, self.took)
+            connector, asking = self._keep(node, "link"), self._keep(node, "questions")
+            link = self._links[node] = Link(node, connector, asking, self._pace, self._end_call, self.took)
             connector.tried.append(lambda: self._tried(link))
-            task = self._tasks[node] = self._loop.create_task(connector.run(), name=f"ledger: link to {node}")
-            task.add_done_callback(self._fail)
         return link
+
+    def _keep(self, node: Node, what: str) -> Connector:
+        """A connection to it from now on."""
+        connector = Connector(Address(self._address.url_of(node.host, node.port)), self._pace.timeout)
+        task = self._loop.create_task(connector.run(), name=f"ledger: {what} to {node}")
+        task.add_done_callback(self._fail)
+        self._tasks[node].append(task)
+        return connector
 
     # What comes of it.
 
@@ -144,7 +152,8 @@ class Links:
                 self.send(call)
             if self._links[node].idle:
                 self._links.pop(node).close()
-                self._tasks.pop(node).cancel()
+                for task in self._tasks.pop(node):
+                    task.cancel()
 
     # Their life.
 
@@ -154,7 +163,7 @@ class Links:
             await self._failed
         finally:
             self.close()
-            tasks = [*self._tasks.values(), *((self._rerouting,) if self._rerouting else ())]
+            tasks = [*chain(*self._tasks.values()), *((self._rerouting,) if self._rerouting else ())]
             await end(tasks)
 
     def close(self) -> None:

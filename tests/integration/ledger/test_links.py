@@ -57,6 +57,20 @@ async def test_what_no_replica_has_is_not_held(cluster: EmbeddedCluster) -> None
         assert await links.call("INCR", KEY) == (3, True), "nothing is waited for"
 
 
+async def test_a_question_does_not_wait_for_what_replicas_have_not_got(cluster: EmbeddedCluster) -> None:
+    async with linked(cluster.url, timeout=20.0) as links:
+        assert await links.call("INCR", KEY) == (1, True)
+        master = await cluster.owner(slot_of(KEY))
+        (replica,) = await cluster.replicas(master)
+        await cluster.cut(replica.id)
+        calling = asyncio.create_task(links.call("INCR", KEY))
+        while await links.ask(("GET", KEY)) == [b"1"]:
+            assert not calling.done()
+        assert await links.ask(("GET", KEY)) == [b"2"]
+        assert not calling.done(), "it waits for a replica still"
+        assert await calling == (2, False)
+
+
 async def test_a_call_follows_its_slot(cluster: EmbeddedCluster) -> None:
     async with linked(cluster.url) as links:
         await links.call("INCR", KEY)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from gifting import errors
+from gifting.ledger.cluster.asked import KEPT
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.binary import LOG_NAME
 from gifting.ledger.embedded.cluster import EmbeddedCluster
@@ -16,6 +18,12 @@ from gifting.model.values import Result
 from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.lagging import let_one_lag
 from tests.support.shop import COINS, WITHIN, Shop, shop_at
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[EmbeddedCluster]:
+    async with own_cluster(settings=UNGUARDED) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -63,6 +71,28 @@ async def test_no_gift_is_acknowledged_that_no_replica_has(cut: EmbeddedCluster)
         told = await shop.everyone()
         assert not shop.results()
         assert {type(outcome) for outcome in told.values()} <= {errors.OutcomeUnknown, errors.LedgerUnavailable}
+
+
+@pytest.mark.slow
+async def test_gifts_to_rooms_of_a_master_without_its_replica_are_paid_and_pending(cluster: EmbeddedCluster) -> None:
+    """Those of other masters' senders, though a room that nobody has asked about for a second is asked there first."""
+    async with shop_at(cluster.url, redis=cluster.url, ledger_timeout=5.0) as shop:
+        shop.all_to_all()
+        await shop.everyone()
+        master = await cluster.owner(slot_of(shop.rooms[0].base))
+        (replica,) = await cluster.replicas(master)
+        here = [await cluster.owner(slot_of(base)) is master for base in (sender.base for sender in shop.senders)]
+        await cluster.cut(replica.id)
+        sent = list[str]()
+        until = time.monotonic() + 4 * KEPT
+        while time.monotonic() < until:  # what waits for the replica is on its way when the room is asked again
+            sent += [shop.send(sender, 0) for sender, is_here in enumerate(here) if not is_here]
+            await asyncio.sleep(KEPT / 10)
+        told = await shop.everyone()
+        assert all(isinstance(told[key], Result) and told[key].pending for key in sent)
+        await cluster.join(replica.id)
+        await shop.ledger.flush(WITHIN)
+        await shop.check()
 
 
 @pytest.fixture

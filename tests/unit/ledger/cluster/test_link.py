@@ -44,11 +44,12 @@ class Line:
 
 class Linked:
     def __init__(self, replicas: int = 1, pause: float = 0.0) -> None:
-        self.line = Line()
+        self.line, self.asking = Line(), Line()
         self.told: list[tuple[int, Any, bool]] = []
         self.took = Histogram()
         pace = Pace(pause, AtLeast(replicas), 5.0)
-        self.link = Link(MASTER, self.line, pace, self._ended, self.took)  # type: ignore[arg-type]
+        ended, took = self._ended, self.took
+        self.link = Link(MASTER, self.line, self.asking, pace, ended, took)  # type: ignore[arg-type]
 
     def _ended(self, call: Call, reply: Any, held: bool) -> None:
         self.told.append((call.slot, reply, held))
@@ -198,10 +199,11 @@ async def test_a_query_is_answered_with_all_replies_or_with_the_first_error() ->
     answers: list[Any] = []
     query = Query(1, b"ask", 3, print, 0.0)
     linked.link.ask(query, lambda _, replies: answers.append(replies))
-    assert linked.line.written == [b"ask"]
-    linked.line.answer(1, 2, 3)
+    assert linked.asking.written == [b"ask"]
+    linked.asking.answer(1, 2, 3)
     first, second = ValueError("first"), ValueError("second")
     linked.link.ask(query, lambda _, replies: answers.append(replies))
-    linked.line.answer(1, first, second)
+    linked.asking.answer(1, first, second)
     assert answers == [[1, 2, 3], first]
     assert linked.link.idle
+    assert not linked.line.written
