@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from sqlalchemy.engine import make_url
 
 from gifting.archive.acts import ActLog
-from gifting.archive.archiver import Archiver
+from gifting.archive.archiver import Archiver, Step
 from gifting.archive.erasing import Eraser
 from gifting.archive.fences import FenceLog
 from gifting.archive.room_logs import RoomLogs
@@ -26,6 +27,7 @@ from gifting.ledger.audit import find_books
 from gifting.ledger.cluster.confirmed import confirmation
 from gifting.ledger.connect import FAILURES, BinaryRedis, connect
 from gifting.ledger.keys import Keys
+from gifting.ledger.moved import look_here
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
     Raises:
         BadSetting: there are no such books, no archive is named, or the key of seals can't be used.
         BadArchive: the database is not the archive of these books, or does not fit what Redis has.
+        BooksMoved: they are followed where they are now.
         RedisError, OSError: Redis could not be asked for the books.
     """
     archive = settings.archive_url()
@@ -55,13 +58,15 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
         keys = await _books(redis, settings, stop, patient)
         if keys is None:
             return
+        here = partial(look_here, redis, keys.meta)
+        await here()
         holding = confirmation(redis, keys, settings.replicas_waited, every=settings.every_replica)
         sealer = Sealer(redis, keys, store, find_signer(settings.seal_key_path), SealFile(settings.seals_path))
         log.info("the books are archived in %s", make_url(archive).render_as_string(hide_password=True))
         try:
             said = [RoomLogs(redis, keys, store, confirmation=holding).follow, Eraser(redis, keys, store).erase_due]
             acts, fences = ActLog(redis, keys, store, holding), FenceLog(redis, keys, store, holding)
-            steps = [*said, acts.follow, fences.follow, sealer.seal_due, Trimmer(redis, keys).trim]
+            steps: list[Step] = [here, *said, acts.follow, fences.follow, sealer.seal_due, Trimmer(redis, keys).trim]
             await Archiver(redis, keys, settings.key_prefix, store, steps, holding).run(stop)
         finally:
             await store.close()

@@ -28,6 +28,7 @@ from gifting.ledger.connector import Connector
 from gifting.ledger.feed import Feed
 from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import Lookup
+from gifting.ledger.moved import look_here
 from gifting.ledger.rooms import Rooms
 from gifting.ledger.safety import require_safe, watch_safety
 from gifting.tasks import end
@@ -132,6 +133,7 @@ class ClusterEngine:
     async def require(self, health: Health) -> None:
         """Refuse a cluster on which not every promise holds. Raises StartError, RedisError, OSError."""
         await self.checks.require()
+        await look_here(self.redis, self.keys.meta)
         await require_born(self.redis, self.keys)
 
     async def bear(self) -> None:

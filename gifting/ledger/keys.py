@@ -59,7 +59,7 @@ key                             type    holds
                                         and for a while after that (``cluster/keeping.py``)
 ``{pNN}:line``                  hash    on a cluster: ``born``, without which scripts refuse; ``epoch`` and ``lineage``
                                         (``lua/include/lineage.lua``); partition → msgpack seq, epochs of what it is
-                                        owed
+                                        owed; ``came``: the ledger's last item from before a move
 ``{pNN}:marks``                 hash    on a cluster: partition of senders → msgpack seq, epochs, parked of what was
                                         credited of it (``lua/include/marks.lua``)
 ``{pNN}:park/S``                hash    on a cluster: what came before its turn of partition S, and results of it

@@ -7,12 +7,16 @@ from hashlib import sha256
 from typing import Final
 
 from gifting.errors import BooksArriving, BooksMoved
+from gifting.ledger.connect import BinaryRedis
 
 MOVED: Final = "moved"
 """Field where books were: when and where to they were moved. It is never taken away."""
 
 ARRIVING: Final = "arriving"
 """Field where books are moved to, and all that ``meta`` has until all of them are there: which these are."""
+
+CAME: Final = "came"
+"""Field of a partition's ``line``: the last item of its ledger that came with a move, and so was given no number."""
 
 
 def identity(salt: bytes) -> str:
@@ -31,3 +35,10 @@ def require_here(meta: Mapping[bytes, bytes]) -> None:
         raise BooksMoved(f"These books were moved: {moved.decode(errors='replace')}.")
     if ARRIVING.encode() in meta:
         raise BooksArriving("Not all of the books that are moved here have come.")
+
+
+async def look_here(redis: BinaryRedis, meta: str) -> None:
+    """:func:`require_here`, as ``meta`` is now. Raises RedisError and OSError too."""
+    names = [name.encode() for name in (MOVED, ARRIVING)]
+    found = zip(names, await redis.hmget(meta, names), strict=True)
+    require_here({name: value for name, value in found if value is not None})

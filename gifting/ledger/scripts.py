@@ -20,7 +20,6 @@ _LUA = resources.files("gifting.ledger").joinpath("lua")
 NAMES = (
     "account_put",
     "archived",
-    "arrive",
     "ban",
     "case_close",
     "case_put",
@@ -37,6 +36,9 @@ NAMES = (
     "gift_reverse",
     "grant",
     "log_page",
+    "move_begin",
+    "move_end",
+    "move_write",
     "order_put",
     "overlay_issue",
     "payout_put",

@@ -17,7 +17,7 @@ from gifting.ledger.keys import Keys, park_key
 
 T = TypeVar("T")
 
-OWN: Final = frozenset((b"born", b"epoch", b"lineage"))
+OWN: Final = frozenset((b"born", b"came", b"epoch", b"lineage"))
 """Fields of ``line`` that are no destination."""
 
 COMMANDS: Final = 4

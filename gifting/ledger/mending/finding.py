@@ -23,6 +23,7 @@ from gifting.ledger.entry_parser import UNREADABLE, parse_entries
 from gifting.ledger.keys import Keys
 from gifting.ledger.lookup import MARGIN
 from gifting.ledger.mending.gaps import Count, Gap, Proof, find_gaps
+from gifting.ledger.moved import CAME
 from gifting.ledger.stream import Item, Span, item_order, read_back
 from gifting.ledger.trimming import read_trimmed
 
@@ -123,18 +124,23 @@ class Finder:
         proof.close()
 
     async def _back(self, base: str, end: str) -> AsyncIterator[tuple[int, list[Entry]]]:
-        """When items of a ledger were entered (ms) and what they have, the newest first, up to its very first one."""
+        """When items of a ledger were entered (ms) and what they have, the newest first, up to the very first one that
+        was entered on a cluster.
+        """
+        came = (await self._redis.hget(f"{base}:line", CAME) or b"0-0").decode()
         first = "0-0"
-        async for item in read_back(self._redis, base, Span(last=end)):
+        async for item in read_back(self._redis, base, Span(f"({came}", end)):
             first = item.id
             yield item_order(first)[0], _entries(item)
         trimmed = await read_trimmed(self._redis, base)
-        if trimmed == "0-0":
+        if item_order(trimmed) <= item_order(came):
             return
         if self._older is None:
             raise ArchiveNeeded(f"Some of it was debited before {trimmed}, where {base}:ledger begins.")
         before = trimmed if first == "0-0" else min(first, trimmed, key=item_order)
         async for item in self._older(base, before):
+            if item_order(item.id) <= item_order(came):
+                return
             yield item_order(item.id)[0], _entries(item)
 
 

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 
 from gifting.errors import Unmovable
 from gifting.ledger import scripts
-from gifting.ledger.moving.names import MERGED, MOVED, Names, Place, Type, added
+from gifting.ledger.moving.names import COPIED, MERGED, Names, Place, Type, added
 from gifting.model.packing import pack
 
 FIELDS: Final = 500
@@ -70,7 +70,7 @@ class Copy(ABC):
 
     def put(self, pipe: Any, command: str, *args: bytes | str | int) -> None:
         """Write into the copy."""
-        arrive(pipe, self.place.destination, command, *args)
+        write_into(pipe, self.place.destination, command, *args)
 
     @abstractmethod
     def ask(self, pipe: Any) -> None:
@@ -266,10 +266,10 @@ class StreamCopy(Copy):
         self.written = True
 
 
-def arrive(pipe: Any, key: bytes, command: str, *args: bytes | str | int) -> None:
-    """Write into a key of a partition that was not born yet; else it fails (:data:`ARRIVED`)."""
+def write_into(pipe: Any, key: bytes, command: str, *args: bytes | str | int) -> None:
+    """Write into a key of a partition that was not born yet; else it fails with :data:`ARRIVED`."""
     line = key.partition(b"}:")[0] + b"}:line"
-    pipe.eval(scripts.source("arrive"), 2, key, line, pack((command, args)))
+    pipe.eval(scripts.source("move_write"), 2, key, line, pack((command, args)))
 
 
 _COPIES: Final[Mapping[Type, type[Copy]]] = {
@@ -281,7 +281,7 @@ _COPIES: Final[Mapping[Type, type[Copy]]] = {
 
 
 def copy_of(place: Place, names: Names) -> Copy:
-    return _COPIES[MOVED[place.kind]](place, names)
+    return _COPIES[COPIED[place.kind]](place, names)
 
 
 def is_part(copy: Copy) -> bool:

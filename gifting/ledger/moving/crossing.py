@@ -11,9 +11,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from redis.exceptions import ResponseError
+
+from gifting.errors import BooksMoved, SourceInUse, Unmovable
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
-from gifting.ledger.moving.copies import Copy, Measure, arrive, copy_of, is_part
+from gifting.ledger.moving.copies import ARRIVED, Copy, Measure, copy_of, is_part, write_into
 from gifting.ledger.moving.names import MERGED, Names
 
 TOGETHER: Final = 100
@@ -108,7 +111,7 @@ class Crossing:
             origins = {key: origin for key in keys if (origin := self._names.origin(key)) is not None}
             there = await _say(self._source, [*origins.values()], lambda key, pipe: pipe.exists(key))
             gone = [key for key, exists in zip(origins, there, strict=True) if not exists]
-            await _say(self._cluster, gone, lambda key, pipe: arrive(pipe, key, "UNLINK"))
+            await _say(self._cluster, gone, lambda key, pipe: write_into(pipe, key, "UNLINK"))
             self.tally.removed += len(gone)
 
     async def _count_merged(self) -> None:
@@ -117,7 +120,7 @@ class Crossing:
         counts = await _say(self._source, merged, lambda key, pipe: pipe.hlen(key))
         copy = f"{self._there.bases[0]}:{MERGED}".encode()
         if await self._cluster.hlen(copy) > sum(counts):
-            await _say(self._cluster, [copy], lambda key, pipe: arrive(pipe, key, "UNLINK"))
+            await _say(self._cluster, [copy], lambda key, pipe: write_into(pipe, key, "UNLINK"))
             self.tally.removed += 1
 
 
@@ -146,4 +149,13 @@ async def _say(redis: BinaryRedis, about: Sequence[Any], what: Callable[[Any, An
     pipe = redis.pipeline(transaction=False)
     for one in about:
         what(one, pipe)
-    return list(await pipe.execute())
+    try:
+        return list(await pipe.execute())
+    except ResponseError as error:
+        if str(error).startswith(ARRIVED):
+            raise BooksMoved("Another run has moved them, and they are open there by now.") from None
+        if "equal or smaller" in str(error):
+            raise SourceInUse("Another run of this is at work on the same copies.") from None
+        if "WRONGTYPE" in str(error):
+            raise Unmovable(f"This version does not know a key: {error}.") from None
+        raise

@@ -7,6 +7,7 @@ It may end anywhere, and be run again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Final
 
 from gifting.config import Settings
 from gifting.errors import BadSetting, BooksMoved, OtherBooks, SourceInUse
+from gifting.ledger import scripts
 from gifting.ledger.audit.find import find_books
 from gifting.ledger.clock import in_ms
 from gifting.ledger.cluster.address import is_cluster
@@ -24,9 +26,10 @@ from gifting.ledger.connect import connect
 from gifting.ledger.engine import ClusterEngine
 from gifting.ledger.halt import FIELD as HALTED
 from gifting.ledger.meta import REFUSED, SALT
-from gifting.ledger.moved import ARRIVING, MOVED, identity
+from gifting.ledger.moved import ARRIVING, CAME, MOVED, identity
 from gifting.ledger.moving.crossing import Crossing, Tally, keys_of_books
 from gifting.ledger.moving.source import Source
+from gifting.model.packing import pack
 
 TIMEOUT: Final = 60.0
 """Seconds that a call may take."""
@@ -100,10 +103,7 @@ class Mover:
         meta = await self._source.meta()
         if MOVED.encode() not in meta:
             await self._source.halt()
-        salt = meta[SALT.encode()]
-        await self._cluster.hsetnx(self._keys.meta, ARRIVING, identity(salt))
-        if await self._cluster.hget(self._keys.meta, ARRIVING) != identity(salt).encode():
-            raise OtherBooks("Others are moved there at this moment.")
+        await self._begin(identity(meta[SALT.encode()]))
         if MOVED.encode() in meta:  # all copies were proved before that
             tally = Tally()
         else:
@@ -121,16 +121,27 @@ class Mover:
                 return tally
         raise SourceInUse("Something writes into these books again and again.")
 
+    async def _begin(self, own: str) -> None:
+        """Keep everybody out of the cluster until all has come."""
+        arriving = await scripts.call(self._cluster, "move_begin", [self._keys.meta], own)
+        if arriving.decode() != own:
+            raise OtherBooks("There are books on the cluster by now, or others are moved there.")
+
     async def _open(self, meta: dict[bytes, bytes]) -> None:
-        """Make of all that has come books that a server takes: partitions are born, and ``meta`` is there at last."""
+        """Make of all that has come books that a server takes: partitions are born, the first with ``meta`` at last."""
         now = in_ms(await self._cluster.time())
-        for base in self._keys.bases:
-            await self._cluster.hsetnx(f"{base}:line", BORN, now)
-        kept = {name: value for name, value in meta.items() if name.decode() not in STAYS}
-        pipe = self._cluster.pipeline(transaction=True)
-        pipe.hset(self._keys.meta, mapping=kept | {LAYOUT: layout_of(self._keys), BORN: now})
-        pipe.hdel(self._keys.meta, ARRIVING)
-        await pipe.execute()
+        first, *others = (f"{base}:line" for base in self._keys.bases)
+        await asyncio.gather(*(self._note_what_came(base) for base in self._keys.bases))
+        await asyncio.gather(*(self._cluster.hsetnx(line, BORN, now) for line in others))
+        kept: dict[bytes, object] = {name: value for name, value in meta.items() if name.decode() not in STAYS}
+        kept |= {LAYOUT.encode(): layout_of(self._keys), BORN.encode(): str(now)}
+        fields = [part for pair in kept.items() for part in pair]
+        await scripts.call(self._cluster, "move_end", [self._keys.meta, first], pack((fields, str(now))))
+
+    async def _note_what_came(self, base: str) -> None:
+        """Up to where its ledger was not entered on a cluster."""
+        last = await self._cluster.xrevrange(f"{base}:ledger", count=1)
+        await self._cluster.hsetnx(f"{base}:line", CAME, last[0][0] if last else "0-0")
 
 
 @asynccontextmanager

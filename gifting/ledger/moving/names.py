@@ -11,7 +11,7 @@ from gifting.ledger.trimming import MARK
 
 Type = Literal["hash", "zset", "stream", "string"]
 
-MOVED: Final[Mapping[str, Type]] = {
+COPIED: Final[Mapping[str, Type]] = {
     "coins": "hash",
     "accounts": "hash",
     "orders:*": "hash",
@@ -118,7 +118,7 @@ class Names:
         base, kind, _ = _split(key)
         if kind in LEFT:
             return None
-        if base not in self._to or kind not in MOVED:
+        if base not in self._to or kind not in COPIED:
             raise Unmovable(f"This version does not know what {_text(key)} is.")
         return Place(key, kind, self.name(key))
 
@@ -132,7 +132,7 @@ class Names:
         base, kind, name = _split(key)
         if kind in OF_A_CLUSTER or kind == MERGED:
             return None
-        if base not in self._from or kind not in MOVED:
+        if base not in self._from or kind not in COPIED:
             raise Unmovable(f"This version does not know what {_text(key)} is.")
         if kind in _IN_THE_FIRST:
             number = partition_of(name.partition(b":")[2].decode(), self._count)
@@ -158,7 +158,7 @@ def _bytes(keys: Keys) -> list[bytes]:
 
 
 def _split(key: bytes) -> tuple[bytes, str, bytes]:
-    """What a key begins with, its kind as in :data:`MOVED`, and what is behind its base."""
+    """What a key begins with, its kind as in :data:`COPIED`, and what is behind its base."""
     base, brace, name = key.partition(b"}:")
     head, colon, rest = name.partition(b":")
     if head.startswith(b"park/"):

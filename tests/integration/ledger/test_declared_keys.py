@@ -87,7 +87,9 @@ async def test_what_is_declared_is_touched_and_what_is_touched_is_declared(
     await Days(world.redis, world.ledger.keys).raise_to(world.clock[0], 0)
     payouts = world.ledger.keys.payouts_of("host2")[:1]
     await scripts.call(world.redis, "payouts_forget", payouts, pack((1, pack_gone(Gone()), [])))
-    assert set(scripts.NAMES) - recorder.names.keys() == {"rooms_page", "arrive"}, "they go in pipelines"
+    assert set(scripts.NAMES) - recorder.names.keys() == {*("rooms_page", "move_begin", "move_write", "move_end")}, (
+        "it goes in a pipeline, and a move is from another Redis"
+    )
     there = {shape(name) for name in recorder.there}
     for script, names in recorder.names.items():
         assert {shape(name) for name in names} <= there, script

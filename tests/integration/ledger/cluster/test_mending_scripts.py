@@ -18,6 +18,7 @@ from gifting.ledger.lookup import read_record
 from gifting.ledger.mending.blob import Maker
 from gifting.ledger.mending.gaps import Gap
 from gifting.ledger.mending.mender import Mender
+from gifting.ledger.moved import CAME
 from gifting.ledger.stream import Item, item_order
 from gifting.model.catalog import load_catalog
 from gifting.model.money import key_time, parse_key
@@ -203,6 +204,23 @@ async def test_a_destination_that_has_nothing_of_a_source_is_given_all(holed: Ho
     (gap,) = gaps
     assert (gap.footing, list(gap.numbers())) == (0, [1, 2, 3])
     assert await holed.mender.mend(gap) == 3
+
+
+async def test_what_came_with_a_move_has_no_numbers(holed: Holed) -> None:
+    """The first three gifts were given on one Redis."""
+    redis, keys = holed.redis, holed.scene.keys
+    for base in keys.bases:
+        await redis.delete(f"{base}:marks", f"{base}:outbox")
+        last = await redis.xrevrange(f"{base}:ledger", count=1)
+        await redis.hset(f"{base}:line", CAME, last[0][0] if last else "0-0")
+        await redis.hdel(f"{base}:line", *range(len(keys.bases)))
+    await holed.lose({}, {"count": 2})
+    (gap,) = await holed.mender.find()
+    assert (gap.footing, list(gap.numbers())) == (0, [1, 2])
+    await redis.set(f"{holed.scene.source}:trimmed", await redis.hget(f"{holed.scene.source}:line", CAME))
+    await holed.mend()
+    await redis.delete(f"{holed.scene.source}:trimmed")
+    assert await holed.scene.problems() == set()
 
 
 # What contradicts it.

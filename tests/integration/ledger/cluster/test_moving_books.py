@@ -83,7 +83,7 @@ async def test_every_kind_of_key_is_copied_exactly_whenever_it_is_looked_at(worl
     await world.redis.zadd(f"{here.bases[1]}:peaks", {"1": 2**53 - 1, "2": 0.1})
     await live_through_everything(world, look, halves=False)
     copied = {names.Names(here, here).place(key.encode()) for key in map(unshaped, kinds)}
-    assert {place.kind for place in copied if place is not None} == names.MOVED.keys()
+    assert {place.kind for place in copied if place is not None} == names.COPIED.keys()
     every = [await content(there, key) async for key in there.scan_iter()]
     assert not tags_in(every), "the names of keys are those of the cluster wherever they are"
 
@@ -99,7 +99,7 @@ def test_what_is_moved_and_what_is_left_is_what_there_is() -> None:
     cluster_only = {"outbox", "line", "marks", "park/S", "fenced", "waited"}
     known = {shape for shape in table() if shape.partition(":")[2] not in cluster_only}
     moved = {found.kind for key in known if (found := place(unshaped(key).encode())) is not None}
-    assert moved == names.MOVED.keys()
+    assert moved == names.COPIED.keys()
     assert len(known) == len(moved) + len(names.LEFT)
 
 

@@ -1,6 +1,6 @@
 #!lua
--- arrive: write into the copy of a key whose books are moved here. Not once its partition was born: then the books are
--- open, and what a run of the move still says that was held up would undo what happened since.
+-- move_write: write into the copy of a key whose books are moved here. Not once its partition was born: then the books
+-- are open, and what a run of the move still says that was held up would undo what happened since.
 -- KEYS [1]  the copy
 --      [2]  the line of its partition
 -- ARGV [1]  msgpack [a command, what goes behind its key]
