@@ -8,7 +8,8 @@ A copy says its commands into pipelines and takes their replies, so that many go
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from redis.exceptions import ResponseError
@@ -23,8 +24,13 @@ FIELDS: Final = 500
 together, which Redis gives at once (``hash-max-listpack-entries``).
 """
 
-ITEMS: Final = 100
-"""Items of a stream that are read at a time."""
+ITEMS_FIRST: Final = 10
+ITEMS_MOST: Final = 1000
+CHUNK: Final = 256 << 10
+"""Items of a stream that are read at a time: first, at most, and else what are some so many bytes by those before."""
+
+Command = tuple[bytes | str | int, ...]
+"""A command, without the key that goes behind its name."""
 
 ARRIVED: Final = "ARRIVED"
 """What the error begins with that writing brings where the books are open by now."""
@@ -66,11 +72,11 @@ class Copy(ABC):
             raise Unmovable(f"The copy of {key} does not become what that is: something else writes one of them.")
         self.written = True
         self.restart()
-        self.put(pipe, "UNLINK")
+        self.put(pipe, ("UNLINK",))
 
-    def put(self, pipe: Any, command: str, *args: bytes | str | int) -> None:
+    def put(self, pipe: Any, *commands: Command) -> None:
         """Write into the copy."""
-        write_into(pipe, self.place.destination, command, *args)
+        write_into(pipe, self.place.destination, *commands)
 
     @abstractmethod
     def ask(self, pipe: Any) -> None:
@@ -109,11 +115,11 @@ class Copy(ABC):
         if source.size != copy.size:
             self.begin_anew(pipe)
         elif source.until == _GONE:
-            self.put(pipe, "UNLINK")
+            self.put(pipe, ("UNLINK",))
         elif source.until == _STAYS:
-            self.put(pipe, "PERSIST")
+            self.put(pipe, ("PERSIST",))
         else:
-            self.put(pipe, "PEXPIREAT", source.until)
+            self.put(pipe, ("PEXPIREAT", source.until))
         self.written = True
 
 
@@ -156,7 +162,7 @@ class HashCopy(_Fields):
         pipe.hmget(self.place.destination, [*self._chunk])
 
     def write(self, pipe: Any) -> None:
-        self.put(pipe, "HSET", *(part for pair in self._chunk.items() for part in pair))
+        self.put(pipe, ("HSET", *flat(self._chunk.items())))
 
     def measure(self, pipe: Any, key: bytes) -> None:
         pipe.hlen(key)
@@ -175,7 +181,7 @@ class SetCopy(_Fields):
         pipe.zmscore(self.place.destination, [*self._chunk])
 
     def write(self, pipe: Any) -> None:
-        self.put(pipe, "ZADD", *(part for name, score in self._chunk.items() for part in (repr(score), name)))
+        self.put(pipe, ("ZADD", *flat((repr(score), name) for name, score in self._chunk.items())))
 
     def measure(self, pipe: Any, key: bytes) -> None:
         pipe.zcard(key)
@@ -200,7 +206,7 @@ class StringCopy(Copy):
 
     def write(self, pipe: Any) -> None:
         assert self._value is not None
-        self.put(pipe, "SET", self._value)
+        self.put(pipe, ("SET", self._value))
 
     def measure(self, pipe: Any, key: bytes) -> None:
         pipe.exists(key)
@@ -211,17 +217,19 @@ class StreamCopy(Copy):
 
     def restart(self) -> None:
         super().restart()
-        self._after, self._broken = "-", False
+        self._after, self._count, self._broken = "-", ITEMS_FIRST, False
         self._items: list[tuple[bytes, dict[bytes, bytes]]] = []
 
     def ask(self, pipe: Any) -> None:
-        pipe.xrange(self.place.key, min=self._after, max="+", count=ITEMS)
+        pipe.xrange(self.place.key, min=self._after, max="+", count=self._count)
 
     def take(self, reply: Any) -> bool:
-        self._items, self.read = reply, len(reply) < ITEMS
+        self._items, self.read = reply, len(reply) < self._count
+        size = sum(len(value) for _, fields in reply for value in fields.values())
         if reply:
             self._after = f"({reply[-1][0].decode()}"
-        self.size += sum(len(value) for _, fields in reply for value in fields.values())
+            self._count = min(max(CHUNK * len(reply) // max(size, 1), ITEMS_FIRST), ITEMS_MOST)
+        self.size += size
         return bool(reply)
 
     def look(self, pipe: Any) -> None:
@@ -237,8 +245,7 @@ class StreamCopy(Copy):
         if self._broken:
             self.begin_anew(pipe)
             return
-        for item_id, fields in self._items:
-            self.put(pipe, "XADD", item_id, *(part for pair in fields.items() for part in pair))
+        self.put(pipe, *(("XADD", item_id, *flat(fields.items())) for item_id, fields in self._items))
 
     def measure(self, pipe: Any, key: bytes) -> None:
         pipe.xinfo_stream(key)
@@ -257,19 +264,21 @@ class StreamCopy(Copy):
         if length != (copy.size[0] if isinstance(copy.size, tuple) else 0):
             self.begin_anew(pipe)
             return
-        if copy.size is None:  # all its items are gone
-            self.put(pipe, "XADD", "0-1", "", "")
-            self.put(pipe, "XDEL", "0-1")
-        self.put(pipe, "XSETID", last, "ENTRIESADDED", count, "MAXDELETEDID", deleted)
-        if source.until >= 0:
-            self.put(pipe, "PEXPIREAT", source.until)
+        made: list[Command] = [("XADD", "0-1", "", ""), ("XDEL", "0-1")] if copy.size is None else []
+        kept: list[Command] = [("PEXPIREAT", source.until)] if source.until >= 0 else []
+        self.put(pipe, *made, ("XSETID", last, "ENTRIESADDED", count, "MAXDELETEDID", deleted), *kept)
         self.written = True
 
 
-def write_into(pipe: Any, key: bytes, command: str, *args: bytes | str | int) -> None:
+def flat(pairs: Iterable[tuple[bytes | str, bytes]]) -> Iterable[bytes | str]:
+    return chain.from_iterable(pairs)
+
+
+def write_into(pipe: Any, key: bytes, *commands: Command) -> None:
     """Write into a key of a partition that was not born yet; else it fails with :data:`ARRIVED`."""
     line = key.partition(b"}:")[0] + b"}:line"
-    pipe.eval(scripts.source("move_write"), 2, key, line, pack((command, args)))
+    said = [(name, args) for name, *args in commands]
+    pipe.eval(scripts.source("move_write"), 2, key, line, pack(said))
 
 
 _COPIES: Final[Mapping[Type, type[Copy]]] = {

@@ -18,9 +18,13 @@ from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
 from gifting.ledger.moving.copies import ARRIVED, Copy, Measure, copy_of, is_part, write_into
 from gifting.ledger.moving.names import MERGED, Names
+from gifting.tasks import end
 
 TOGETHER: Final = 100
-"""Keys that are copied side by side."""
+PAGES: Final = 4
+"""Keys whose commands go together, and how many times so many are copied side by side. Of each there is one chunk in
+memory: some 100 MB in all, where all are as large as they may be.
+"""
 
 SCAN_COUNT: Final = 1000
 """Keys that one SCAN looks at."""
@@ -59,9 +63,18 @@ class Crossing:
     async def run(self) -> Tally:
         """All keys. Raises Unmovable, RedisError, OSError: what is done until then is done."""
         await self._remove_strangers()
-        async for keys in _pages(keys_of_books(self._source, self._here)):
-            places = [place for key in dict.fromkeys(keys) if (place := self._names.place(key)) is not None]
-            await self._copy([copy_of(place, self._names) for place in places])
+        pages, turn = _pages(keys_of_books(self._source, self._here)), asyncio.Lock()
+
+        async def copy_pages() -> None:
+            while keys := await _next(pages, turn):
+                places = [place for key in dict.fromkeys(keys) if (place := self._names.place(key)) is not None]
+                await self._copy([copy_of(place, self._names) for place in places])
+
+        side_by_side = [asyncio.create_task(copy_pages()) for _ in range(PAGES)]
+        try:
+            await asyncio.gather(*side_by_side)
+        finally:
+            await end(side_by_side)
         await self._count_merged()
         return self.tally
 
@@ -111,7 +124,7 @@ class Crossing:
             origins = {key: origin for key in keys if (origin := self._names.origin(key)) is not None}
             there = await _say(self._source, [*origins.values()], lambda key, pipe: pipe.exists(key))
             gone = [key for key, exists in zip(origins, there, strict=True) if not exists]
-            await _say(self._cluster, gone, lambda key, pipe: write_into(pipe, key, "UNLINK"))
+            await _say(self._cluster, gone, lambda key, pipe: write_into(pipe, key, ("UNLINK",)))
             self.tally.removed += len(gone)
 
     async def _count_merged(self) -> None:
@@ -120,7 +133,7 @@ class Crossing:
         counts = await _say(self._source, merged, lambda key, pipe: pipe.hlen(key))
         copy = f"{self._there.bases[0]}:{MERGED}".encode()
         if await self._cluster.hlen(copy) > sum(counts):
-            await _say(self._cluster, [copy], lambda key, pipe: write_into(pipe, key, "UNLINK"))
+            await _say(self._cluster, [copy], lambda key, pipe: write_into(pipe, key, ("UNLINK",)))
             self.tally.removed += 1
 
 
@@ -140,6 +153,12 @@ async def _pages(keys: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
             page = []
     if page:
         yield page
+
+
+async def _next(pages: AsyncIterator[list[bytes]], turn: asyncio.Lock) -> list[bytes]:
+    """For one of several who take them; empty at the end."""
+    async with turn:
+        return await anext(pages, [])
 
 
 async def _say(redis: BinaryRedis, about: Sequence[Any], what: Callable[[Any, Any], object]) -> list[Any]:

@@ -68,14 +68,14 @@ class Mover:
         own, same = identity(here[SALT.encode()]), there.get(SALT.encode()) == here[SALT.encode()]
         arriving = there.get(ARRIVING.encode(), b"").decode()
         if moved := here.get(MOVED.encode()):
-            if same and not arriving:
+            if same:
                 return False
             if arriving != own:
                 raise BooksMoved(f"These books were moved: {moved.decode()}.")
             return True
         if arriving not in ("", own):
             raise OtherBooks("Others are moved there, and have not all come.")
-        if not arriving and (there or await self._has_keys()):
+        if not arriving and await self._has_keys():
             raise OtherBooks(f"There are keys of books under {self._keys.bases[0].rpartition(':')[0]} on the cluster.")
         await self._source.require_unused()
         await self._engine.checks.require()

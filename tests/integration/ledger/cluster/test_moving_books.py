@@ -14,7 +14,8 @@ from gifting.ledger.connect import connect
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.keys import Keys
 from gifting.ledger.moving import names
-from gifting.ledger.moving.crossing import Crossing, Tally, keys_of_books
+from gifting.ledger.moving.copies import CHUNK, FIELDS, ITEMS_MOST
+from gifting.ledger.moving.crossing import TOGETHER, Crossing, Tally, keys_of_books
 from gifting.ledger.moving.mover import mover
 from tests.support.clusters import session_cluster
 from tests.support.everything import live_through_everything, shape, table
@@ -57,8 +58,7 @@ def quiet(*_: object) -> None:
 
 async def cross(world: World, there: Any) -> Tally:
     here = world.ledger.keys
-    keys = Keys("gifting", len(here.bases), tags(len(here.bases)))
-    return await Crossing(world.redis, here, there, keys, quiet).run()
+    return await Crossing(world.redis, here, there, keys_there(here), quiet).run()
 
 
 @pytest.fixture
@@ -86,6 +86,48 @@ async def test_every_kind_of_key_is_copied_exactly_whenever_it_is_looked_at(worl
     assert {place.kind for place in copied if place is not None} == names.COPIED.keys()
     every = [await content(there, key) async for key in there.scan_iter()]
     assert not tags_in(every), "the names of keys are those of the cluster wherever they are"
+
+
+async def test_what_is_large_goes_in_chunks_and_what_differs_is_mended(world: World, there: Any) -> None:
+    here, redis = world.ledger.keys, world.redis
+    first, last = here.bases[0], here.bases[-1]
+    await redis.hset(f"{first}:references", mapping={f"order {n}": "x" * (n % 70) for n in range(5 * FIELDS)})
+    await redis.zadd(f"{first}:banned", {f"user{n}": n / 3 for n in range(5 * FIELDS)})
+    pipe = redis.pipeline(transaction=False)
+    for number in range(1, 2 * ITEMS_MOST):
+        pipe.xadd(f"{last}:ledger", {"e": b"e" * (number % 9)}, id=f"{number}-{number % 3}")
+    for number in range(5 * TOGETHER):
+        pipe.hset(f"{last}:orders:user{number}", mapping={"v": 1, "o": "x"})
+    pipe.xadd(f"{last}:held:long", {"e": bytes(2 * CHUNK)})
+    await pipe.execute()
+    tally = await cross(world, there)
+    assert tally.keys >= 5 * TOGETHER
+    assert await plain(there, here) == with_epochs(await plain(redis, here))
+    copies = {
+        name: names.Names(here, keys_there(here)).name(name.encode())
+        for name in (
+            f"{first}:references",
+            f"{first}:banned",
+            f"{last}:ledger",
+            f"{last}:orders:user7",
+            f"{last}:archived",
+        )
+    }
+    references, banned, ledger, orders, archived = copies.values()
+    await there.hset(references, mapping={"order 7": "else", "more": "x"})
+    await there.zadd(banned, {"user7": 7, "more": 7})
+    await there.xdel(ledger, "500-2")
+    await there.xadd(ledger, {"e": "more"})
+    await there.pexpire(orders, 10**9)
+    await there.set(archived, "7-7")
+    await there.hset(f"{keys_there(here).bases[0]}:cases", "nobody's", "x")
+    assert not (await cross(world, there)).alike
+    assert (await cross(world, there)).alike
+    assert await plain(there, here) == with_epochs(await plain(redis, here))
+
+
+def keys_there(here: Keys) -> Keys:
+    return Keys("gifting", len(here.bases), tags(len(here.bases)))
 
 
 def unshaped(key: str) -> str:
