@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, NamedTuple
 
 BENCH: Final = "benchmarks/README.md"
-PROTOTYPE: Final = "prototype, 3 + 3 Redis 8.2; `python -m benchmarks.cluster` measures it anew"
+PROTOTYPE: Final = "prototype, 3 + 3 Redis 8.2"
 COUNTED: Final = "`python -m benchmarks.calls` at 60ec300, 8,200 instructions a µs"
 """So many as one Redis took of ``commit``: 137,400 instructions, and 16.66 µs (benchmarks/README.md)."""
 
@@ -56,7 +56,7 @@ class Inputs:
     blob: float = of(5, "µs", "a master's CPU for each blob", PROTOTYPE)
     gift_rest: float = of(8, "µs", "a master's CPU for a gift beside the scripts", PROTOTYPE)
     round: float = of(450, "µs", "a master's CPU for a round of a node: fsync, WAIT, wake-ups", PROTOTYPE)
-    replica_gift: float = of(17, "µs", "a replica's CPU for a gift in large batches", PROTOTYPE)
+    replica_gift: float = of(12, "µs", "a replica's CPU for a gift in large batches", BENCH)
     node_gift: float = of(12.7, "µs", "a node's CPU for a gift in large batches", BENCH)
     node_call: float = of(35, "µs", "a node's CPU for a ledger call", PROTOTYPE)
     node_event: float = of(0.28, "µs", "to read and conflate an event for lane `live`", MEASURE)
