@@ -81,8 +81,8 @@ class Halt:
     def _close(self, why: str) -> None:
         self.why = why
         log.critical(
-            "the ledger is halted: a script failed half-way (%s). Nothing more is committed, on any node. "
-            "Run `gifting audit`; when the books hold, `gifting resume`, and start the nodes again.",
+            "the ledger is halted (%s). Nothing more is committed, on any node. Where it is not being moved, a script "
+            "failed half-way: run `gifting audit`; when the books hold, `gifting resume`, and start the nodes again.",
             why,
         )
         self._health.fail("ledger", f"It is halted: {why}")

@@ -65,7 +65,7 @@ MUTANTS = (
     ),
     *of(
         "gifting/ledger/moving/names.py",
-        BOOKS,
+        f"ledger/moving {BOOKS}",
         ("        if kind in _NAMES_OF_BUCKETS:\n", "        if False:\n"),
         ('        if kind == "totals" and member.startswith(MARK):\n', "        if False:\n"),
         ("self._to[self._first if kind in _IN_THE_FIRST else base]", "self._to[base]"),

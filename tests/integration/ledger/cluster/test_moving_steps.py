@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as Lost
+from redis.exceptions import RedisError
 
 from gifting.config import load
 from gifting.errors import (
@@ -15,15 +17,17 @@ from gifting.errors import (
     BooksArriving,
     BooksMoved,
     GiftingError,
+    NoRedis,
     OtherBooks,
     SourceInUse,
     Unmovable,
 )
 from gifting.ledger.audit import audit
 from gifting.ledger.cluster.router import Router
-from gifting.ledger.cluster.slots import tags
+from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.embedded.node import Node
 from gifting.ledger.halt import FIELD, open_books
 from gifting.ledger.keys import Keys
 from gifting.ledger.meta import Meta
@@ -31,7 +35,7 @@ from gifting.ledger.moved import ARRIVING, MOVED
 from gifting.ledger.moving.crossing import Tally
 from gifting.ledger.moving.mover import mover
 from gifting.ledger.moving.source import Source
-from tests.support.clusters import session_cluster
+from tests.support.clusters import own_cluster, session_cluster
 from tests.support.plain import plain, with_epochs
 from tests.support.world import World, a_world
 
@@ -227,6 +231,39 @@ async def test_who_writes_again_and_again_is_told_of(both: Both) -> None:
     assert not await both.starts(both.there, THERE)
     assert await open_books(both.here, HERE.meta)
     assert await both.starts(both.here, HERE)
+
+
+async def owner(cluster: EmbeddedCluster, slot: int) -> Node | None:
+    with suppress(NoRedis):  # while it is being replaced
+        return await cluster.owner(slot)
+    return None
+
+
+@pytest.mark.attack
+async def test_a_master_may_die_meanwhile(both: Both) -> None:
+    """It waits for the replica that takes over, or is run again."""
+    async with own_cluster(node_timeout=1.0) as cluster, connect(cluster.url, 20.0) as there:
+        both.settings, both.there = load({"redis": cluster.url}, environ={}), there
+        killed: list[asyncio.Task[None]] = []
+
+        async def kill() -> None:
+            master = await cluster.owner(slot := slot_of(THERE.bases[1]))
+            await cluster.kill(master.id)
+            while await owner(cluster, slot) in (None, master):
+                await asyncio.sleep(0.05)
+            await cluster.restart(master.id)
+
+        def told(number: int, tally: Tally) -> None:
+            if not killed:
+                killed.append(asyncio.create_task(kill()))
+
+        with suppress(RedisError, OSError):
+            await both.move(told)
+        await asyncio.wait_for(killed[0], 60)
+        await cluster.settle()
+        if not await both.done():
+            await both.move()
+        await both.check()
 
 
 async def test_it_is_not_begun_beside_a_server(both: Both) -> None:
