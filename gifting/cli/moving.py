@@ -69,7 +69,8 @@ async def _move(url: str, settings: config.Settings, *, yes: bool) -> None:
             ask(f"Some {keys:,} keys are moved. The old ledger is halted now, and nobody starts on it afterwards.")
         tally = await one.move(_Progress().tell)
     log_command(settings, "moved", {"keys": tally.keys, "bytes": tally.size})
-    print(f"The books are on the cluster: {_show(tally)}, each key compared with its copy. The old ones are closed.")
+    compared = f"{_show(tally)}, each key compared with its copy" if tally.keys else "all had come before"
+    print(f"The books are on the cluster: {compared}. The old ones are closed.")
     print("Now run `gifting audit` with that --redis, and start servers and archivers with it.")
 
 

@@ -13,7 +13,9 @@ MOVED: Final = "moved"
 """Field where books were: when and where to they were moved. It is never taken away."""
 
 ARRIVING: Final = "arriving"
-"""Field where books are moved to, and all that ``meta`` has until all of them are there: which these are."""
+"""Field where books are moved to, and all that ``meta`` has until all of them are there: which these are, and a name of
+the place that :data:`MOVED` has too, once they were moved to this one and no other.
+"""
 
 CAME: Final = "came"
 """Field of a partition's ``line``: the last item of its ledger that came with a move, and so was given no number."""

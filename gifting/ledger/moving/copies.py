@@ -110,6 +110,12 @@ class Copy(ABC):
             raise reply
         return reply
 
+    def until_of(self, reply: Any) -> int:
+        """Raises an error that is the reply."""
+        if isinstance(reply, Exception):
+            raise reply
+        return int(reply)
+
     def mend(self, pipe: Any, source: Measure, copy: Measure) -> None:
         """Make the copy's measure that of the source, or begin it anew."""
         if source.size != copy.size:

@@ -64,11 +64,11 @@ class Crossing:
         """All keys. Raises Unmovable, RedisError, OSError: what is done until then is done."""
         await self._remove_strangers()
         pages, turn = _pages(keys_of_books(self._source, self._here)), asyncio.Lock()
+        under_way: set[bytes] = set()  # as SCAN may give a key twice
 
         async def copy_pages() -> None:
             while keys := await _next(pages, turn):
-                places = [place for key in dict.fromkeys(keys) if (place := self._names.place(key)) is not None]
-                await self._copy([copy_of(place, self._names) for place in places])
+                await self._copy_page(set(keys) - under_way, under_way)
 
         side_by_side = [asyncio.create_task(copy_pages()) for _ in range(PAGES)]
         try:
@@ -77,6 +77,12 @@ class Crossing:
             await end(side_by_side)
         await self._count_merged()
         return self.tally
+
+    async def _copy_page(self, keys: set[bytes], under_way: set[bytes]) -> None:
+        under_way |= keys
+        places = [place for key in keys if (place := self._names.place(key)) is not None]
+        await self._copy([copy_of(place, self._names) for place in places])
+        under_way -= keys
 
     async def _copy(self, copies: Sequence[Copy]) -> None:
         left = list(copies)
@@ -116,7 +122,7 @@ class Crossing:
             copy.measure(pipe, key)
             pipe.pexpiretime(key)
         said = iter(await pipe.execute(raise_on_error=False)) if copies else iter(())
-        return [Measure(copy.size_of(next(said), copy=copied), next(said)) for copy in copies]
+        return [Measure(copy.size_of(next(said), copy=copied), copy.until_of(next(said))) for copy in copies]
 
     async def _remove_strangers(self) -> None:
         """Copies of what is no longer there: it was, when an earlier crossing came by."""

@@ -8,6 +8,7 @@ It may end anywhere, and be run again.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from functools import partial
 from typing import Final
 
 from gifting.config import Settings
-from gifting.errors import BadSetting, BooksMoved, OtherBooks, SourceInUse
+from gifting.errors import BadSetting, OtherBooks, SourceInUse, Unmovable
 from gifting.ledger import scripts
 from gifting.ledger.audit.find import find_books
 from gifting.ledger.clock import in_ms
@@ -28,7 +29,7 @@ from gifting.ledger.halt import FIELD as HALTED
 from gifting.ledger.meta import REFUSED, SALT
 from gifting.ledger.moved import ARRIVING, CAME, MOVED, identity
 from gifting.ledger.moving.crossing import Crossing, Tally, keys_of_books
-from gifting.ledger.moving.source import Source
+from gifting.ledger.moving.source import Source, require_moved_to
 from gifting.model.packing import pack
 
 TIMEOUT: Final = 60.0
@@ -65,13 +66,12 @@ class Mover:
             RedisError, OSError
         """
         here, there = await self._source.meta(), await self._cluster.hgetall(self._keys.meta)
-        own, same = identity(here[SALT.encode()]), there.get(SALT.encode()) == here[SALT.encode()]
-        arriving = there.get(ARRIVING.encode(), b"").decode()
-        if moved := here.get(MOVED.encode()):
+        own, same = _identity(here), there.get(SALT.encode()) == here[SALT.encode()]
+        arriving, _, place = there.get(ARRIVING.encode(), b"").decode().partition(" ")
+        if moved := here.get(MOVED.encode(), b"").decode():
             if same:
                 return False
-            if arriving != own:
-                raise BooksMoved(f"These books were moved: {moved.decode()}.")
+            require_moved_to(moved, place)
             return True
         if arriving not in ("", own):
             raise OtherBooks("Others are moved there, and have not all come.")
@@ -100,32 +100,35 @@ class Mover:
             Unmovable: nobody knows what a key is, or the books are halted for another reason.
             RedisError, OSError: it may be run again, and goes on.
         """
-        meta = await self._source.meta()
-        if MOVED.encode() not in meta:
+        meta, tally = await self._source.meta(), Tally()
+        moved = meta.get(MOVED.encode(), b"").decode()
+        if not moved:
             await self._source.halt()
-        await self._begin(identity(meta[SALT.encode()]))
-        if MOVED.encode() in meta:  # all copies were proved before that
-            tally = Tally()
+        place = await self._begin(_identity(meta))
+        if moved:  # all copies were proved before that
+            require_moved_to(moved, place)
         else:
-            tally = await self._cross(told)
+            tally = await self._cross(place, told)
         await self._open(await self._source.meta())
         return tally
 
-    async def _cross(self, told: Told) -> Tally:
+    async def _cross(self, place: str, told: Told) -> Tally:
         """Until all is alike, and the old books are left."""
         for number in range(1, CROSSINGS_MAX + 1):
             since = await self._source.written()
             crossing = Crossing(self._source.redis, self._source.keys, self._cluster, self._keys, partial(told, number))
             tally = await crossing.run()
-            if tally.alike and await self._source.leave(since, self._where):
+            if tally.alike and await self._source.leave(since, self._where, place):
                 return tally
         raise SourceInUse("Something writes into these books again and again.")
 
-    async def _begin(self, own: str) -> None:
-        """Keep everybody out of the cluster until all has come."""
-        arriving = await scripts.call(self._cluster, "move_begin", [self._keys.meta], own)
-        if arriving.decode() != own:
+    async def _begin(self, own: str) -> str:
+        """Keep everybody out of the cluster until all has come; returns its name."""
+        said = await scripts.call(self._cluster, "move_begin", [self._keys.meta], f"{own} {secrets.token_hex(8)}")
+        arriving, _, place = said.decode().partition(" ")
+        if arriving != own:
             raise OtherBooks("There are books on the cluster by now, or others are moved there.")
+        return str(place)
 
     async def _open(self, meta: dict[bytes, bytes]) -> None:
         """Make of all that has come books that a server takes: partitions are born, the first with ``meta`` at last."""
@@ -142,6 +145,15 @@ class Mover:
         """Up to where its ledger was not entered on a cluster."""
         last = await self._cluster.xrevrange(f"{base}:ledger", count=1)
         await self._cluster.hsetnx(f"{base}:line", CAME, last[0][0] if last else "0-0")
+
+
+def _identity(meta: dict[bytes, bytes]) -> str:
+    """Raises Unmovable."""
+    if SALT.encode() not in meta:
+        raise Unmovable(
+            "These books are of a version before this: let a server of this one start on them, and stop it."
+        )
+    return identity(meta[SALT.encode()])
 
 
 @asynccontextmanager

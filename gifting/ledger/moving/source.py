@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from redis.exceptions import WatchError
 
-from gifting.errors import SourceInUse, Unmovable
+from gifting.errors import BooksMoved, SourceInUse, Unmovable
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.halt import FIELD as HALTED
 from gifting.ledger.keys import Keys
@@ -46,8 +46,7 @@ class Source:
 
     async def halt(self) -> None:
         """Close the books. Raises Unmovable: they are closed for another reason."""
-        now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-        await self.redis.hsetnx(self.keys.meta, HALTED, f"{now} UTC, {WHY}")
+        await self.redis.hsetnx(self.keys.meta, HALTED, f"{_now()} UTC, {WHY}")
         self._require_halted_for_this(await self.meta())
 
     def _require_halted_for_this(self, meta: dict[bytes, bytes]) -> None:
@@ -57,26 +56,42 @@ class Source:
         if not why.endswith(WHY):
             raise Unmovable(f"The ledger is halted: {why}. First `gifting audit`, and `gifting resume` if it is clean.")
 
-    async def leave(self, since: Written, where: str) -> bool:
+    async def leave(self, since: Written, where: str, place: str) -> bool:
         """Mark that the books are elsewhere, for ever; False, and nothing is done, if any was written ``since``.
 
+        Args:
+            where: the address, for people.
+            place: the name, which no other cluster has.
+
         Raises:
+            BooksMoved: another run has moved them elsewhere.
             SourceInUse: a server has come, or somebody has opened them again.
             RedisError, OSError
         """
         async with self.redis.pipeline(transaction=True) as pipe:
             await pipe.watch(self.keys.meta)
             meta = await pipe.hgetall(self.keys.meta)
-            if MOVED.encode() in meta:
+            if moved := meta.get(MOVED.encode(), b"").decode():
+                require_moved_to(moved, place)
                 return True
             self._require_halted_for_this(meta)
             await self.require_unused()
             if await self.written() != since:
                 return False
             pipe.multi()
-            pipe.hset(self.keys.meta, MOVED, f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC, to {where}")
+            pipe.hset(self.keys.meta, MOVED, f"{_now()} UTC, to {where} ({place})")
             try:
                 await pipe.execute()
             except WatchError:
                 return False
         return True
+
+
+def require_moved_to(moved: str, place: str) -> None:
+    """That books were moved to the cluster of that name, and not to another. Raises BooksMoved."""
+    if not (place and moved.endswith(f"({place})")):
+        raise BooksMoved(f"These books were moved: {moved}.")
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())

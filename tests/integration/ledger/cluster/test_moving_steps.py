@@ -345,6 +345,30 @@ async def test_books_are_moved_to_one_place(both: Both) -> None:
         await both.move()
 
 
+async def test_copies_that_were_given_up_are_not_opened_when_the_books_are_elsewhere(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    death = Death(monkeypatch)
+    death.left = 10
+    with pytest.raises(Lost):
+        await both.move()
+    death.left = -1
+    await both.here.hset(HERE.meta, MOVED, "then, to another cluster (a name)")
+    with pytest.raises(BooksMoved, match="to another cluster"):
+        await both.move()
+    assert not await both.starts(both.there, THERE)
+
+
+async def test_two_runs_to_two_clusters_open_one(both: Both) -> None:
+    def told(number: int, tally: Tally) -> None:
+        if tally.alike:
+            asyncio.get_running_loop().create_task(both.here.hset(HERE.meta, MOVED, "now, to another (a name)"))
+
+    with pytest.raises(BooksMoved, match="to another"):
+        await both.move(told)
+    assert not await both.starts(both.there, THERE)
+
+
 async def test_only_one_redis_is_moved_and_only_to_a_cluster(both: Both) -> None:
     with pytest.raises(BadSetting, match="no books under the prefix others"):
         async with mover(both.url, load({"redis": both.cluster_url, "key_prefix": "others"}, environ={})):
