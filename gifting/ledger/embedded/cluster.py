@@ -7,6 +7,7 @@ end with this process, however that ends.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,6 +28,9 @@ NODE_TIMEOUT: Final = 2.0
 
 STOP_TIMEOUT: Final = 5.0
 """Longest orderly end of a node before it is killed, seconds."""
+
+FAILOVER_TIMEOUT: Final = 6.0
+"""Seconds after which a replica is asked anew to take over: it gives up after 5 (CLUSTER_MF_TIMEOUT in cluster.h)."""
 
 PORT_ATTEMPTS: Final = 5
 """How often a new node looks for other ports, in case somebody else takes one first."""
@@ -150,10 +154,12 @@ class EmbeddedCluster:
         Raises:
             NoRedis: it was not within ``SETTLE_TIMEOUT``.
         """
-        node = self.nodes[id]
-        await node.call("CLUSTER", "FAILOVER", *([how] if how else []))
+        node, time, asked_at = self.nodes[id], asyncio.get_running_loop().time, -math.inf
         async with within(f"{id} did not become a master"):
             while (await node.call("INFO", "replication"))["role"] != "master":
+                if time() - asked_at >= FAILOVER_TIMEOUT:
+                    await node.call("CLUSTER", "FAILOVER", *([how] if how else []))
+                    asked_at = time()
                 await asyncio.sleep(POLL)
 
     async def cut(self, id: str) -> None:

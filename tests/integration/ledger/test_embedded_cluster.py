@@ -16,6 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from gifting.errors import NoRedis
 from gifting.ledger.embedded import node as embedded_node
+from gifting.ledger.embedded.binary import LOG_NAME
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move, move_at_once, move_of, moves_at_once
 from gifting.ledger.embedded.node import Node
@@ -122,6 +123,25 @@ async def test_a_replica_is_promoted(cluster: EmbeddedCluster, how: Any) -> None
     await cluster.settle()
     assert await cluster.owner(SLOT) is replica
     assert await cluster.replicas(replica) == [master]
+
+
+async def test_a_replica_that_gave_up_is_asked_again(cluster: EmbeddedCluster) -> None:
+    """As where the others are too busy to vote in time."""
+    for node in cluster.nodes.values():
+        await node.call("CONFIG", "SET", "cluster-node-timeout", 60_000)
+    master = await cluster.owner(SLOT)
+    (replica,) = await cluster.replicas(master)
+    others = [node for node in await cluster.masters() if node is not master]
+    for node in others:
+        node.pause()
+    promoting = asyncio.create_task(cluster.promote(replica.id))
+    await until(lambda: "Manual failover timed out" in (replica.folder / LOG_NAME).read_text(encoding="utf-8"))
+    assert not promoting.done()
+    for node in others:
+        node.resume()
+    await promoting
+    await cluster.settle()
+    assert await cluster.owner(SLOT) is replica
 
 
 @pytest.mark.parametrize("password", ["", "a 'word'"])

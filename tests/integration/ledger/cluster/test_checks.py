@@ -394,8 +394,9 @@ async def test_clocks_that_are_apart(shared: EmbeddedCluster, monkeypatch: pytes
                 await shared.restart(id)
             await shared.settle()
             await require(shared)
-            shim.step_clock(2.5)
-            said = rf"The clock of 127.0.0.1:{shared.nodes[id].port} is 2\.[45] s ahead"
+            shim.step_clock(30.0)
+            # At least so far: how long the questions took is left out.
+            said = rf"The clock of 127.0.0.1:{shared.nodes[id].port} is (2\d\.\d|30\.0) s ahead"
             with pytest.raises(errors.ClusterClocks, match=said):
                 await require(shared)
             shim.clear()
