@@ -19,6 +19,8 @@ from tests.support.puppet import Puppet
 pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its connection to one Redis")]
 
 TIMEOUT = 0.2
+PATIENT = 2.0
+"""Seconds of which a busy machine takes no half away."""
 
 
 def push(*words: bytes) -> bytes:
@@ -168,24 +170,24 @@ async def test_one_timer_watches_over_all_commands(redis_url: str, monkeypatch: 
 
 
 async def test_a_silence_ends_all_in_flight() -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, 0.5, greet=False) as connection:
+    async with Puppet() as puppet, listening_at(puppet.url, PATIENT, greet=False) as connection:
         began = time.monotonic()
         answers = [connection.ask("PING") for _ in range(3)]
-        error = await asyncio.wait_for(connection.lost, 5)
+        error = await connection.lost
         assert isinstance(error, TimeoutError)
-        assert 0.49 <= time.monotonic() - began < 0.8
+        assert PATIENT - 0.01 <= time.monotonic() - began < 1.6 * PATIENT
         assert [await answer for answer in answers] == [error] * 3
 
 
 async def test_each_has_its_own_time_from_when_it_was_written() -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, 0.5, greet=False) as connection:
+    async with Puppet() as puppet, listening_at(puppet.url, PATIENT, greet=False) as connection:
         first = connection.ask("PING")
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.3 * PATIENT)
         second, written = connection.ask("PING"), time.monotonic()
         puppet.say(b"+PONG\r\n")
         assert await first == b"PONG"
         assert isinstance(await second, TimeoutError)
-        assert 0.49 <= time.monotonic() - written < 0.75
+        assert PATIENT - 0.01 <= time.monotonic() - written < 1.5 * PATIENT
 
 
 @pytest.mark.parametrize("answered", [True, False])
