@@ -112,7 +112,8 @@ class Shop:
 @asynccontextmanager
 async def shop_at(url: str, count: int = 8, **flags: Any) -> AsyncIterator[Shop]:
     """One with so many senders and rooms."""
-    flags = {"allow_unsafe_redis": True, **flags}  # masters write without their replicas: WAIT alone has to do
+    # Masters write without their replicas: WAIT alone has to do. No streak ends by itself, which would take a seq.
+    flags = {"allow_unsafe_redis": True, "streak_window": 60.0, **flags}
     ledger = Ledger(url, load(flags, environ={}), load_catalog())
     await ledger.start()
     try:

@@ -64,7 +64,7 @@ async def test_no_gift_is_acknowledged_that_no_replica_has(cut: EmbeddedCluster)
     replicas = [replica for master in await cut.masters() for replica in await cut.replicas(master)]
     for replica in replicas:
         await cut.join(replica.id)
-    async with shop_at(cut.url, 4, ledger_timeout=1.0) as shop:
+    async with shop_at(cut.url, 4) as shop:
         for replica in replicas:
             await cut.cut(replica.id)
         shop.all_to_all()
@@ -106,7 +106,7 @@ async def double() -> AsyncIterator[EmbeddedCluster]:
 async def test_every_replica_means_every_one(double: EmbeddedCluster) -> None:
     """While one of each master hears nothing, its other is enough for ``replica``, and not for ``every-replica``."""
     lagging = [(await double.replicas(master))[0] for master in await double.masters()]
-    flags: dict[str, Any] = {"redis": double.url, "ledger_timeout": 3.0}
+    flags: dict[str, Any] = {"redis": double.url, "ledger_timeout": 10.0}
     async with shop_at(double.url, 4, durability="every-replica", **flags) as shop:
         await flows(shop)
         for replica in lagging:
@@ -131,7 +131,7 @@ async def test_every_replica_means_every_one(double: EmbeddedCluster) -> None:
 @pytest.mark.parametrize("durability", ["replica", "every-replica"])
 async def test_what_a_replica_that_lags_costs_when_it_is_promoted(double: EmbeddedCluster, durability: str) -> None:
     """The master and the replica that had all die; the other one takes over. ``replica`` is the control."""
-    async with shop_at(double.url, redis=double.url, ledger_timeout=3.0, durability=durability) as shop:
+    async with shop_at(double.url, redis=double.url, durability=durability) as shop:
         shop.all_to_all()
         await shop.everyone()
         lagging = await let_one_lag(double, slot_of(shop.senders[0].base))

@@ -58,7 +58,7 @@ async def test_a_destination_that_is_rolled_back_is_given_again_what_it_lost(
     """One replica confirms credits and dies with the master; the other, which has lacked them, takes over."""
     monkeypatch.setattr("gifting.ledger.cluster.trimmer.SLACK", 0)
     flags: dict[str, Any] = {"redis": cluster.url, "durability": "replica", "ledger_timeout": 20.0}
-    async with shop_at(cluster.url, **flags, streak_window=60) as shop:
+    async with shop_at(cluster.url, **flags) as shop:
         shop.all_to_all()
         await shop.everyone()
         await shop.ledger.flush(5)

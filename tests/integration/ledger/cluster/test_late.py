@@ -22,7 +22,7 @@ from tests.support.clusters import own_cluster
 from tests.support.shop import Shop, shop_at
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

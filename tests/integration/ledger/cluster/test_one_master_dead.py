@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from statistics import median
 from typing import Final, TypeVar
 
 import pytest
@@ -26,11 +25,8 @@ T = TypeVar("T")
 
 pytestmark = pytest.mark.attack
 
-SOON: Final = 2.0
-"""Seconds in which a relay credits what was left, as a rule, however the other masters are."""
-
-LATE: Final = 5.0
-"""Seconds that a call to a dead master takes at least: who waits for it is later."""
+LATE: Final = 30.0
+"""Seconds that a call to a dead master takes: who waits for it is later, however busy the machine."""
 
 
 @pytest.fixture
@@ -114,28 +110,25 @@ async def test_what_is_between_others_is_credited_and_trimmed_as_ever(
     cluster: EmbeddedCluster, how: str, at: int, monkeypatch: pytest.MonkeyPatch, record_property: Callable[..., None]
 ) -> None:
     monkeypatch.setattr("gifting.ledger.cluster.trimmer.SLACK", 0)
-    async with shop_at(cluster.url) as shop:
+    async with shop_at(cluster.url, ledger_timeout=LATE) as shop:
         node = list(await cluster.masters())[at]
         owners = {base: await cluster.owner(slot_of(base)) for base in shop.ledger.keys.bases}
         half = Half(shop, node, owners)
-        relay = half.relay
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(relay, "round", lambda: asyncio.sleep(0))
-            shop.all_to_all()
-            await until(lambda: gifts_in_outboxes(shop.ledger), 64)
+        relay, waiting = half.relay, pytest.MonkeyPatch()
+        waiting.setattr(relay, "round", lambda: asyncio.sleep(0))
+        shop.all_to_all()
+        await until(lambda: gifts_in_outboxes(shop.ledger), 64)
         every, took = len(half.senders) * len(half.rooms), list[float]()
         half.sent = len(half.senders) * len(shop.rooms)
-        before = await half.credited()
         async with dead(cluster, node, how):
+            waiting.undo()  # not before: what the dead one's senders gave would be credited too
             began = time.monotonic()
             took.append(await until(half.credited, every) - began)
             for wave in range(2, 5):
                 left = await half.leave()
                 took.append(await until(half.credited, wave * every) - left)
-            print(f"{how} {at}: {before} of {every} credited, then all after {[round(each, 2) for each in took]} s")
             record_property("credited after", took)
-            assert median(took) < SOON
-            assert max(took) < LATE
+            assert max(took) < LATE / 2
             relay._keeping.ms = 0
             await until(half.trimmed, True)
             assert any(half.dead & {number for number, _ in one.blobs} for one in await half.kept())
