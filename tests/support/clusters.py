@@ -63,11 +63,12 @@ async def mend(cluster: EmbeddedCluster) -> None:
 def session_cluster() -> Iterator[EmbeddedCluster]:
     """One that no test breaks."""
     with shared_cluster(node_timeout=FORMING_TIMEOUT) as cluster:
-        in_a_loop_of_its_own(_be_patient(cluster))
+        in_a_loop_of_its_own(be_patient(cluster))
         yield cluster
 
 
-async def _be_patient(cluster: EmbeddedCluster) -> None:
+async def be_patient(cluster: EmbeddedCluster) -> None:
+    """From now on nobody who is silent is replaced, for as long as a test pauses it."""
     for node in cluster.nodes.values():
         await node.call("CONFIG", "SET", "cluster-node-timeout", round(1000 * NODE_TIMEOUT))
 

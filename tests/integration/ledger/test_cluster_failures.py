@@ -14,7 +14,7 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move
 from gifting.ledger.embedded.node import Node
 from gifting.model.values import Result
-from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.clusters import UNGUARDED, be_patient, own_cluster
 from tests.support.keys import new_key
 from tests.support.shop import COINS, WITHIN, Shop, shop_at
 from tests.support.waiting import until
@@ -180,8 +180,7 @@ async def test_slots_that_move_amid_gifts(cluster: EmbeddedCluster) -> None:
 async def test_a_room_that_does_not_answer_leaves_its_gifts_pending(cluster: EmbeddedCluster) -> None:
     async with shop_at(cluster.url, ledger_timeout=4.0) as shop:
         sender, _, room, to = await apart(cluster, shop)
-        for node in cluster.nodes.values():
-            await node.call("CONFIG", "SET", "cluster-node-timeout", 30_000)
+        await be_patient(cluster)
         await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
         to.pause()
         try:
@@ -207,8 +206,7 @@ async def test_a_room_that_does_not_answer_leaves_its_gifts_pending(cluster: Emb
 async def test_what_was_pending_is_completed(cluster: EmbeddedCluster) -> None:
     async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
         sender, _, room, to = await apart(cluster, shop)
-        for node in cluster.nodes.values():
-            await node.call("CONFIG", "SET", "cluster-node-timeout", 30_000)
+        await be_patient(cluster)
         await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
         to.pause()
         try:
@@ -228,8 +226,7 @@ async def test_a_node_that_ends_leaves_what_is_paid_to_the_relays(
 ) -> None:
     async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
         sender, _, room, to = await apart(cluster, shop)
-        for node in cluster.nodes.values():
-            await node.call("CONFIG", "SET", "cluster-node-timeout", 30_000)
+        await be_patient(cluster)
         await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
         await shop.ledger.flush(5)
         to.pause()

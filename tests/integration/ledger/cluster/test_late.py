@@ -18,7 +18,7 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.model.money import parse_key
 from gifting.model.reversals import Given
 from gifting.model.values import Result
-from tests.support.clusters import own_cluster
+from tests.support.clusters import be_patient, own_cluster
 from tests.support.shop import Shop, shop_at
 from tests.support.waiting import until
 
@@ -105,6 +105,7 @@ async def test_who_asks_while_the_room_stands_still_is_told_in_time_and_costs_it
         (key, *_) = shop.sent[shop.senders[sender].id, shop.rooms[room].id]
         (other, *_) = shop.sent[shop.senders[sender].id, shop.rooms[sender].id]
         master = await cluster.owner(slot_of(shop.rooms[room].base))
+        await be_patient(cluster)
         master.pause()
         try:
             began = time.monotonic()

@@ -15,7 +15,7 @@ from gifting.ledger.cluster.relay import Relay
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.tasks import end
-from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.clusters import UNGUARDED, be_patient, own_cluster
 from tests.support.outboxes import uncredited
 from tests.support.relays import another_relay, die_after_debits
 from tests.support.shop import Shop, shop_at
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.attack
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
     async with own_cluster(settings=UNGUARDED) as cluster:
+        await be_patient(cluster)
         yield cluster
 
 
