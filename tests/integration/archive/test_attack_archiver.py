@@ -20,9 +20,10 @@ from gifting.errors import Unavailable
 from gifting.ledger.embedded import EmbeddedRedis
 from tests.support.archive import assert_whole
 from tests.support.postgres import postgres
+from tests.support.waiting import until
 from tests.support.world import World, a_world
 
-pytestmark = [pytest.mark.attack, pytest.mark.slow]
+pytestmark = [pytest.mark.attack, pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(autouse=True)
@@ -44,10 +45,8 @@ async def running(world: World, store: Store) -> AsyncIterator[None]:
     task = asyncio.create_task(Archiver(world.redis, world.ledger.keys, "gifting", store).run(stop))
     try:
         yield
-        async with asyncio.timeout(30):
-            while not await is_caught_up(world):
-                assert not task.done(), task
-                await asyncio.sleep(0.05)
+        await until(lambda: task.done() or is_caught_up(world))
+        assert not task.done(), task
     finally:
         stop.set()
         await task
@@ -62,9 +61,7 @@ async def is_caught_up(world: World) -> bool:
 
 
 async def until_told(caplog: pytest.LogCaptureFixture, what: str) -> None:
-    async with asyncio.timeout(30):
-        while what not in caplog.text:
-            await asyncio.sleep(0.05)
+    await until(lambda: what in caplog.text)
 
 
 async def gifts(world: World, count: int) -> None:
@@ -103,9 +100,7 @@ def files_up_to(size: int) -> Iterator[None]:
 async def test_a_disk_that_is_full(world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'archive.db'}")
     async with running(world, store):
-        async with asyncio.timeout(10):
-            while not await is_caught_up(world):
-                await asyncio.sleep(0.05)
+        await until(lambda: is_caught_up(world))
         with files_up_to((tmp_path / "archive.db-wal").stat().st_size + 1000):
             await gifts(world, 50)
             await until_told(caplog, "the archive stands still")
