@@ -316,24 +316,22 @@ async def test_a_replica_that_died_does_not_keep_a_server_from_starting(caplog: 
 async def test_a_replica_that_hears_nothing_of_its_master(
     shared: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "PROBE_TIMEOUT", 200)
     id = await a_replica(shared)
     await shared.cut(id)
     try:
-        for durability, wanted in (("every-replica", "every"), ("replica", "1")):
-            why = rf"not with {wanted} replica within 0 s: 127.0.0.1:\d+ \("
-            with pytest.raises(errors.ClusterUnconfirmed, match=why):
-                await require(shared, durability=durability)
+        with monkeypatch.context() as patch:
+            patch.setattr(checks, "PROBE_TIMEOUT", 200)
+            for durability, wanted in (("every-replica", "every"), ("replica", "1")):
+                why = rf"not with {wanted} replica within 0 s: 127.0.0.1:\d+ \("
+                with pytest.raises(errors.ClusterUnconfirmed, match=why):
+                    await require(shared, durability=durability)
         await require(shared, durability="disk")
     finally:
         await shared.join(id)
     await require(shared)
 
 
-async def test_what_is_tried_is_written_to_each_master_and_gone_soon(
-    shared: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checks, "PROBE_TIMEOUT", 200)
+async def test_what_is_tried_is_written_to_each_master_and_gone_soon(shared: EmbeddedCluster) -> None:
     async with checked(shared) as found:
         await found.require()
         owners = {key: await shared.owner(slot_of(key)) for key in PROBES}
