@@ -45,7 +45,8 @@ def move(
     there = config.load({"redis": redis, "key_prefix": key_prefix})
     if not there.on_cluster:
         raise BadSetting("Books are moved to a Redis Cluster: name it with --redis redis+cluster://…")
-    here = data_beside({"redis": source or "", "data_dir": data_dir, "key_prefix": key_prefix, "durability": "replica"})
+    of_one = {"redis": source or "", "durability": config.Settings.durability}  # whatever the new servers have
+    here = data_beside({"data_dir": data_dir, "key_prefix": key_prefix, **of_one})
 
     async def moved() -> None:
         async with redis_of_data(here) as url:

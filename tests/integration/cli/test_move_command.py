@@ -28,8 +28,8 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
 
 @pytest.fixture
 def typed(tmp_path: Path) -> Type:
-    async def typed(*words: str) -> Done:
-        done = await run_command(*words, cwd=tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "run"))
+    async def typed(*words: str, **environ: str) -> Done:
+        done = await run_command(*words, cwd=tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "run"), **environ)
         assert "Traceback" not in done.complaints, done.complaints
         return done
 
@@ -51,7 +51,7 @@ async def test_a_data_directory_is_moved_and_closed(typed: Type, cluster: Embedd
         assert (used.status, "source_in_use: 1 server processes" in used.complaints) == (2, True), used.complaints
     asked = await typed(*move)
     assert (asked.status, "not_confirmed" in asked.complaints) == (2, True), asked.complaints
-    moved = await typed(*move, "--yes")
+    moved = await typed(*move, "--yes", GIFTING_REDIS=cluster.url, GIFTING_DURABILITY="disk")
     assert moved.status == 0, moved.complaints
     assert "The books are on the cluster" in moved.out
     assert (await typed(*move, "--yes")).out == "These books were moved there already.\n"
