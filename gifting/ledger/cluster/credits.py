@@ -66,9 +66,6 @@ class Credits:
     def close(self) -> int:
         """Send nothing more, and leave to the relays what is not credited: how many gifts that are."""
         self._closed = True
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
         left = list(self._all())
         self._waiting.clear()
         self._flying.clear()
@@ -109,7 +106,7 @@ class Credits:
             self._sending = self._loop.call_soon(self._send)
 
     def _may_send(self) -> bool:
-        return bool(self._waiting) and not self._flying and self._resting is None and not self._closed
+        return bool(self._waiting) and not self._flying and self._resting is None
 
     def _send(self) -> None:
         self._sending = None
@@ -163,8 +160,7 @@ class Credits:
         """Before all that came later, after a moment."""
         self._waiting.extendleft(reversed(parcels))
         self._flying = []
-        if self._resting is None:
-            self._resting = self._loop.call_later(RETRY_PAUSE, self._rested)
+        self._resting = self._loop.call_later(RETRY_PAUSE, self._rested)
 
     def _rested(self) -> None:
         self._resting = None

@@ -20,7 +20,7 @@ from gifting.ledger.cluster.flight import Flight, taken_in
 from gifting.ledger.cluster.link import Call
 from gifting.ledger.cluster.parcels import Paid, Parcel
 from gifting.ledger.cluster.way import Way
-from gifting.ledger.commit import DUPLICATE, OK, PendingCommit, abandon, deliver, refuse
+from gifting.ledger.commit import OK, PendingCommit, abandon, deliver, refuse
 from gifting.ledger.connector import RETRY_PAUSE
 from gifting.ledger.queue import Queue
 from gifting.ledger.redis_errors import Fate, fate
@@ -227,9 +227,9 @@ class Debits:
 
     def _answer(self, items: Sequence[PendingCommit], replies: Sequence[Any]) -> None:
         for item, reply in zip(items, replies, strict=True):
-            how, status, seq, coins, *_ = reply
+            _, status, seq, coins, *_ = reply
             self._way.counts.note(item)
-            if how == DUPLICATE and status == OK and not seq:
+            if status == OK and not seq:  # it was paid before: else it was taken
                 self._way.late.tell(item, coins, self.errands)
             else:
                 deliver((item,), (reply,))

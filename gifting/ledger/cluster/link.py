@@ -125,10 +125,7 @@ class Link:
         return ready
 
     def close(self) -> None:
-        """Send nothing more."""
-        for timer in (self._sending, self._resting):
-            if timer is not None:
-                timer.cancel()
+        """Send nothing of what is ready."""
         self._ready.clear()
 
     def _settle(self) -> None:
