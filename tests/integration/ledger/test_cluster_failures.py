@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -28,13 +30,40 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
         yield cluster
 
 
-async def apart(cluster: EmbeddedCluster, shop: Shop) -> tuple[int, Node, int, Node]:
-    """A sender and a room whose masters are different, and these."""
+class Apart(NamedTuple):
+    """A sender and a room of a shop whose masters are different, and these."""
+
+    shop: Shop
+    sender: int
+    source: Node
+    room: int
+    to: Node
+
+    async def give(self, key: str = "") -> Result:
+        """A gift, and what comes of it."""
+        shop = self.shop
+        return await shop.ledger.gifts.send(shop.senders[self.sender], shop.rooms[self.room], "spark", key or new_key())
+
+    def send(self) -> str:
+        return self.shop.send(self.sender, self.room)
+
+    async def debited(self) -> int:
+        """Entries of the outbox of the sender's partition, on its master; credited ones are kept."""
+        return int(await self.shop.ledger.redis.xlen(f"{self.shop.senders[self.sender].base}:outbox"))
+
+    async def until_debited(self, count: int) -> None:
+        await until(lambda: self._has_debited(count), within=WITHIN)
+
+    async def _has_debited(self, count: int) -> bool:
+        return await self.debited() >= count
+
+
+async def places(cluster: EmbeddedCluster, shop: Shop) -> tuple[int, Node, int, Node]:
     owners = {base: await cluster.owner(slot_of(base)) for base in shop.ledger.keys.bases}
+    home = owners[shop.ledger.keys.bases[0]]
     for sender in range(len(shop.senders)):
         for room in range(len(shop.rooms)):
             source, to = owners[shop.senders[sender].base], owners[shop.rooms[room].base]
-            home = owners[shop.ledger.keys.bases[0]]
             if source is not to and home not in (source, to):
                 return sender, source, room, to
     raise AssertionError("all are on one master")
@@ -45,27 +74,35 @@ async def replaced(cluster: EmbeddedCluster) -> bool:
     return len(await cluster.masters()) == 3
 
 
-async def debits(shop: Shop, sender: int) -> int:
-    """Entries of the outbox of a sender's partition, on its master; credited ones are kept."""
-    return int(await shop.ledger.redis.xlen(f"{shop.senders[sender].base}:outbox"))
+@asynccontextmanager
+async def apart(cluster: EmbeddedCluster, **settings: Any) -> AsyncIterator[Apart]:
+    """A shop in which the sender has given once."""
+    async with shop_at(cluster.url, **settings) as shop:
+        pair = Apart(shop, *await places(cluster, shop))
+        await pair.give()
+        yield pair
 
 
-async def until_debited(shop: Shop, sender: int, count: int) -> None:
-    async with asyncio.timeout(WITHIN):
-        while await debits(shop, sender) < count:
-            await asyncio.sleep(0.01)
+@asynccontextmanager
+async def unanswering(cluster: EmbeddedCluster, node: Node) -> AsyncIterator[None]:
+    """It says nothing, and nobody takes over."""
+    await be_patient(cluster)
+    node.pause()
+    try:
+        yield
+    finally:
+        node.resume()
 
 
 async def test_a_debit_that_no_replica_has_is_not_told_until_one_has(cluster: EmbeddedCluster) -> None:
-    async with shop_at(cluster.url, ledger_timeout=30.0) as shop:
-        sender, source, room, _ = await apart(cluster, shop)
-        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
-        (replica,) = await cluster.replicas(source)
+    async with apart(cluster, ledger_timeout=30.0) as pair:
+        shop = pair.shop
+        (replica,) = await cluster.replicas(pair.source)
         await cluster.cut(replica.id)
-        key = shop.send(sender, room)
-        await until_debited(shop, sender, 2)
+        key = pair.send()
+        await pair.until_debited(2)
         assert key not in shop.told
-        assert (await shop.ledger.wallets.read(shop.rooms[room].host)).diamonds == 500, "and not credited"
+        assert (await shop.ledger.wallets.read(shop.rooms[pair.room].host)).diamonds == 500, "and not credited"
         await cluster.join(replica.id)
         await shop.everyone()
         told = shop.told[key]
@@ -75,48 +112,45 @@ async def test_a_debit_that_no_replica_has_is_not_told_until_one_has(cluster: Em
 
 
 async def test_a_debit_that_no_replica_has_in_time_is_not_known(cluster: EmbeddedCluster) -> None:
-    async with shop_at(cluster.url, ledger_timeout=1.0) as shop:
-        sender, source, room, _ = await apart(cluster, shop)
-        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
-        (replica,) = await cluster.replicas(source)
+    async with apart(cluster, ledger_timeout=1.0) as pair:
+        shop = pair.shop
+        (replica,) = await cluster.replicas(pair.source)
         await cluster.cut(replica.id)
-        keys = [shop.send(sender, room) for _ in range(3)]
+        keys = [pair.send() for _ in range(3)]
         await shop.everyone()
         assert [type(shop.told[key]) for key in keys] == [errors.OutcomeUnknown] * 3
         await cluster.join(replica.id)
-        again = [await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", key) for key in keys]
+        again = [await pair.give(key) for key in keys]
         assert all(result.duplicate for result in again), "they were paid all the same, once"
 
 
 async def test_a_credit_that_no_replica_has_is_not_told(cluster: EmbeddedCluster) -> None:
-    async with shop_at(cluster.url) as shop:
-        sender, _, room, to = await apart(cluster, shop)
-        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
-        (replica,) = await cluster.replicas(to)
+    async with apart(cluster) as pair:
+        shop = pair.shop
+        (replica,) = await cluster.replicas(pair.to)
         await cluster.cut(replica.id)
-        key = shop.send(sender, room)
-        assert isinstance(await shop.post(room), errors.Unconfirmed), "what has no key can't be said again"
+        key = pair.send()
+        assert isinstance(await shop.post(pair.room), errors.Unconfirmed), "what has no key can't be said again"
         await shop.everyone()
         assert shop.told[key] == Result(False, 0, COINS - 2, 0, 0, pending=True)
         await cluster.join(replica.id)
         await shop.ledger.flush(10)
-        assert (await shop.ledger.gifts.status(shop.senders[sender].id, key)).seq in (2, 3)
+        assert (await shop.ledger.gifts.status(shop.senders[pair.sender].id, key)).seq in (2, 3)
         await shop.check()
 
 
 async def test_a_master_that_dies_with_a_debit_that_only_it_has_has_told_nobody(cluster: EmbeddedCluster) -> None:
-    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
-        sender, source, room, _ = await apart(cluster, shop)
-        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+    async with apart(cluster, ledger_timeout=20.0) as pair:
+        shop = pair.shop
         await shop.ledger.flush(5)
-        (replica,) = await cluster.replicas(source)
+        (replica,) = await cluster.replicas(pair.source)
         await cluster.cut(replica.id)
-        key = shop.send(sender, room)
-        await until_debited(shop, sender, 2)
-        await cluster.kill(source.id)
+        key = pair.send()
+        await pair.until_debited(2)
+        await cluster.kill(pair.source.id)
         assert key not in shop.told
         await cluster.promote(replica.id, "TAKEOVER")
-        await cluster.restart(source.id)  # empty hands: it follows the one that has lost the debit
+        await cluster.restart(pair.source.id)  # empty hands: it follows the one that has lost the debit
         await shop.everyone()
         told = shop.told[key]
         assert isinstance(told, Result), told
@@ -127,10 +161,9 @@ async def test_a_master_that_dies_with_a_debit_that_only_it_has_has_told_nobody(
 
 async def test_a_master_that_dies_amid_gifts_takes_none_with_it(cluster: EmbeddedCluster) -> None:
     async with shop_at(cluster.url, ledger_timeout=30.0, batch_max=16) as shop:
-        _, source, _, _ = await apart(cluster, shop)
+        _, source, _, _ = await places(cluster, shop)
         shop.all_to_all(4)
-        while not shop.told:
-            await asyncio.sleep(0)
+        await until(lambda: shop.told, pause=0)
         await cluster.kill(source.id)
         shop.all_to_all(2)
         await until(lambda: replaced(cluster))
@@ -147,8 +180,7 @@ async def test_connections_that_break_amid_gifts(cluster: EmbeddedCluster) -> No
         for _ in range(8):
             shop.all_to_all()
             before = len(shop.told)
-            while len(shop.told) == before:
-                await asyncio.sleep(0)
+            await until(lambda before=before: len(shop.told) > before, pause=0)  # type: ignore[misc]
             for node in await cluster.masters():
                 await node.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         await shop.everyone()
@@ -178,45 +210,35 @@ async def test_slots_that_move_amid_gifts(cluster: EmbeddedCluster) -> None:
 
 
 async def test_a_room_that_does_not_answer_leaves_its_gifts_pending(cluster: EmbeddedCluster) -> None:
-    async with shop_at(cluster.url, ledger_timeout=4.0) as shop:
-        sender, _, room, to = await apart(cluster, shop)
-        await be_patient(cluster)
-        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
-        to.pause()
-        try:
-            key = shop.send(sender, room)
+    async with apart(cluster, ledger_timeout=4.0) as pair:
+        shop = pair.shop
+        async with unanswering(cluster, pair.to):
+            key = pair.send()
             await shop.everyone()
             told = shop.told[key]
             assert told == Result(False, 0, told.coins, 0, 0, pending=True)
             again, new = await asyncio.gather(
-                shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", key),
-                shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key()),
+                pair.give(key),
+                pair.give(),
                 return_exceptions=True,
             )
             assert again == Result(True, 0, told.coins, 0, 0, pending=True)
             assert isinstance(new, errors.LedgerUnavailable), "a room that can't be asked takes nothing"
-        finally:
-            to.resume()
         await shop.ledger.flush(10)
-        status = await shop.ledger.gifts.status(shop.senders[sender].id, key)
+        status = await shop.ledger.gifts.status(shop.senders[pair.sender].id, key)
         assert (status.state, status.seq, status.coins) == ("accepted", 2, told.coins)
         await shop.check()
 
 
 async def test_what_was_pending_is_completed(cluster: EmbeddedCluster) -> None:
-    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
-        sender, _, room, to = await apart(cluster, shop)
-        await be_patient(cluster)
-        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
-        to.pause()
-        try:
-            key = shop.send(sender, room)
+    async with apart(cluster, ledger_timeout=20.0) as pair:
+        shop = pair.shop
+        async with unanswering(cluster, pair.to):
+            key = pair.send()
             await shop.everyone()
             assert shop.told[key].pending
-        finally:
-            to.resume()
         await shop.ledger.flush(10)
-        again = await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", key)
+        again = await pair.give(key)
         assert again == Result(True, 2, shop.told[key].coins, 2, 1)
         await shop.check()
 
@@ -224,40 +246,32 @@ async def test_what_was_pending_is_completed(cluster: EmbeddedCluster) -> None:
 async def test_a_node_that_ends_leaves_what_is_paid_to_the_relays(
     cluster: EmbeddedCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
-        sender, _, room, to = await apart(cluster, shop)
-        await be_patient(cluster)
-        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
+    async with apart(cluster, ledger_timeout=20.0) as pair:
+        shop = pair.shop
         await shop.ledger.flush(5)
-        to.pause()
-        try:
-            key = shop.send(sender, room)
-            await until_debited(shop, sender, 2)
-            while not shop.ledger.batcher._credits[shop.ledger.keys.bases.index(shop.rooms[room].base)].busy:  # type: ignore[union-attr]
-                await asyncio.sleep(0.01)
+        async with unanswering(cluster, pair.to):
+            key = pair.send()
+            await pair.until_debited(2)
+            lanes = shop.ledger.batcher._credits  # type: ignore[union-attr]
+            await until(lambda: lanes[shop.ledger.keys.bases.index(shop.rooms[pair.room].base)].busy)
             with caplog.at_level(logging.WARNING):
                 await shop.ledger.flush(0.1)
                 shop.ledger.batcher.fall()
             assert "1 gifts are paid and not credited yet" in caplog.text
             assert shop.told[key].pending
-            assert await debits(shop, sender) == 2, "there a relay finds it"
-        finally:
-            to.resume()
+            assert await pair.debited() == 2, "there a relay finds it"
 
 
 async def test_what_can_not_be_sent_is_refused_in_time(cluster: EmbeddedCluster) -> None:
-    async with shop_at(cluster.url, ledger_timeout=1.0, batch_queue=20) as shop:
-        sender, source, room, _ = await apart(cluster, shop)
-        await shop.ledger.gifts.send(shop.senders[sender], shop.rooms[room], "spark", new_key())
-        await cluster.cut((await cluster.replicas(source))[0].id)  # so that nobody is elected
-        await cluster.kill(source.id)
-        keys = [shop.send(sender, room) for _ in range(30)]
+    async with apart(cluster, ledger_timeout=1.0, batch_queue=20) as pair:
+        shop = pair.shop
+        await cluster.cut((await cluster.replicas(pair.source))[0].id)  # so that nobody is elected
+        await cluster.kill(pair.source.id)
+        keys = [pair.send() for _ in range(30)]
         await shop.everyone()
         kinds = [type(shop.told[key]) for key in keys]
         assert set(kinds[:20]) <= {errors.LedgerUnavailable, errors.OutcomeUnknown}
         assert set(kinds[20:]) == {errors.Overloaded}
-        others = [place for place in range(8) if shop.senders[place].base != shop.senders[sender].base]
-        assert len(others) > 0
 
 
 async def test_a_halt_ends_all_at_once(cluster: EmbeddedCluster) -> None:
