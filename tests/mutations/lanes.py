@@ -57,25 +57,6 @@ MUTANTS = (
         ("                call.whole = True\n", ""),
     ),
     *of(
-        "gifting/ledger/cluster/debits.py",
-        "cluster_failures",
-        ("        elif held:\n", "        elif True:\n"),
-        ("            flight.unheld.append(read_debit(reply, len(flight.batch)))\n", ""),
-        ("            if not fresh & taken:", "            if True:"),
-        ("            if asked is None and self._waits_in_vain(item, now):\n", "            if False:\n"),
-    ),
-    *of(
-        "gifting/ledger/cluster/debits.py",
-        "cluster_asked",
-        ("                waiting.add(user_of(item.fields))\n", ""),
-    ),
-    *of(
-        "gifting/ledger/cluster/credits.py",
-        "cluster_failures",
-        ("        elif held:\n", "        elif True:\n"),
-        ("            if parcel.since <= now - PENDING_AFTER:\n", "            if False:\n"),
-    ),
-    *of(
         "gifting/ledger/cluster/frees.py",
         "cluster_failures",
         ("            if held:\n", "            if True:\n"),

@@ -60,7 +60,7 @@ class Gifts:
 class Wire:
     """The calls of lanes, in the order in which they were sent; of rooms everything is known but for ``unasked``."""
 
-    def __init__(self, batch_max: int = 100, gifts_max: int = 1000) -> None:
+    def __init__(self, batch_max: int = 100, gifts_max: int = 1000, timeout: float = TIMEOUT) -> None:
         self.calls: list[Call] = []
         self.unasked: set[str] = set()
         self.looked: list[bool] = []
@@ -73,7 +73,7 @@ class Wire:
             rooms=self,  # type: ignore[arg-type]
             counts=self.counts,
             batch_max=batch_max,
-            timeout=TIMEOUT,
+            timeout=timeout,
             halted=self.why.append,
             settled=self._settle,
             gifts_max=gifts_max,

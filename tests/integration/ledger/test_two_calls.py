@@ -45,7 +45,7 @@ async def test_what_is_taken_is_pending_until_it_is_completed(pair: Pair) -> Non
     assert first.replies == [(0, 0, 0, 999, 0, 0)]
     assert (await pair.debit(key=key)).replies == [(1, 0, 0, 999, 0, 0)]
     (told,) = (await pair.credit(first.blobs[0][1])).told
-    assert (told.how, told.seq, told.results) == (APPLIED, 1, [1, 1, 1])
+    assert told == (APPLIED, first.epoch, 1, [1, 1, 1])
     done = completions(pair.source, read_blob(first.blobs[0][1]), told.results)
     assert [one.key for one in done] == [parse_key(key)]
     riding = Riding({pair.to: told.epoch}, first.epoch, [first.item], done)
@@ -119,6 +119,7 @@ async def test_of_two_that_came_early_the_later_epoch_s_holds(pair: Pair) -> Non
     await pair.go_back(line)
     again = [await pair.blob(), await pair.blob(3)]
     assert await pair.how(lost[1], again[1], lost[1]) == [PARKED] * 3
+    assert await pair.parked() == [3]
     said = await pair.credit(first, again[0])
     assert [told.how for told in said.told] == [APPLIED] * 2
     assert [(one.seq, len(one.results)) for one in said.parked] == [(3, 9)]

@@ -69,7 +69,7 @@ def confirmed(masters: Masters, replicas: int = 1) -> Confirmed:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(module, "PATIENCE", 1.0)
     monkeypatch.setattr(module, "PAUSE", 0.01)
 
 

@@ -76,13 +76,13 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_each_gift_is_told_what_its_room_said_and_what_is_known_is_handed_on() -> None:
-    lane = Lane()
+    lane, began = Lane(), monotonic()
     lane.add(1, gifts=2)
     lane.add(2)
-    began = monotonic()
+    assert lane.credits.busy
     call = await lane.call()
     assert (call.slot, lane.packed) == (7, [[1, 2]])
-    assert began <= call.until - TIMEOUT <= monotonic()
+    assert began + TIMEOUT <= call.until <= monotonic() + TIMEOUT
     assert lane.credits.busy
     call.done(credited(applied(1, 11, 1, 11, 12, 2, 11), applied(2, 13, 1, 13, epoch=6)), True)
     assert lane.told[2] == Result(False, 12, COINS, 2, 11, NOTICE)
@@ -93,18 +93,17 @@ async def test_each_gift_is_told_what_its_room_said_and_what_is_known_is_handed_
 
 
 async def test_one_call_is_in_flight_and_has_no_more_gifts_than_it_may_but_one_parcel_at_least() -> None:
-    lane = Lane(batch_max=5)
-    for seq, gifts in ((1, 6), (2, 2), (3, 3), (4, 1), (5, 5)):
-        lane.add(seq, gifts)
-    for wanted in ([1], [2, 3], [4], [5]):
-        call = await lane.call()
-        assert lane.packed[-1] == wanted
-        told = [
-            applied(seq, *[1] * 3 * gifts) for seq, gifts in ((1, 6), (2, 2), (3, 3), (4, 1), (5, 5)) if seq in wanted
-        ]
-        call.done(credited(*told), True)
+    lane, sizes = Lane(batch_max=5), {1: 6, 2: 2, 3: 3, 4: 1, 5: 5}
+    lane.add(1, sizes[1])
+    call = await lane.call()
+    for seq in (2, 3, 4, 5):
+        lane.add(seq, sizes[seq])
     await lane.wire.call()
-    assert len(lane.wire.calls) == 4
+    for number, wanted in enumerate(([1], [2, 3], [4], [5]), 1):
+        assert len(lane.wire.calls) == number
+        assert lane.packed[-1] == wanted
+        call.done(credited(*[applied(seq, *[1] * 3 * sizes[seq]) for seq in wanted]), True)
+        call = await lane.call()
     assert len(lane.told) == 17
 
 
@@ -216,6 +215,9 @@ async def test_what_is_parked_is_told_when_what_was_missing_is_credited() -> Non
     assert lane.packed[-1] == [1]
     assert lane.told[1] == Result(False, 2, COINS, 2, 1, NOTICE)
     assert sorted(lane.told) == [1, 3], "of the same number of another source nothing is known"
+    lane.credits.expire(monotonic() + PARKED_FOR)
+    await lane.call()
+    assert lane.packed[-1] == [2], "that one alone is waited for"
 
 
 async def test_what_is_parked_is_said_again_after_a_while() -> None:
@@ -276,6 +278,30 @@ async def test_what_waits_for_too_long_or_is_too_much_is_left_to_the_relays() ->
     assert not lane.credits.busy
 
 
+async def test_what_is_too_much_is_told_at_once_and_what_is_young_is_kept_however_short_calls_are() -> None:
+    lane = Lane(batch_max=1, gifts_max=1, timeout=0.1)
+    lane.add(1)
+    call = await lane.call()
+    lane.add(2)
+    lane.add(3, age=PENDING_AFTER - 0.5)
+    lane.credits.expire(monotonic())
+    assert lane.pending() == [2]
+    call.done(credited(applied(1, 1, 1, 1)), True)
+    await lane.call()
+    assert lane.packed[-1] == [3]
+
+
+async def test_what_waits_is_kept_for_some_time_outs() -> None:
+    lane = Lane(batch_max=1)
+    lane.add(1)
+    call = await lane.call()
+    lane.add(2, age=KEPT_FOR * TIMEOUT - 1)
+    lane.credits.expire(monotonic())
+    call.done(credited(applied(1, 1, 1, 1)), True)
+    await lane.call()
+    assert lane.packed[-1] == [2]
+
+
 # The end.
 
 
@@ -299,6 +325,8 @@ async def test_who_closes_it_leaves_all_to_the_relays_and_says_how_much() -> Non
 
 @pytest.mark.parametrize("resting", [False, True])
 async def test_what_was_to_go_does_not_when_it_is_closed(resting: bool) -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     lane = Lane()
     lane.add(1)
     if resting:
@@ -306,5 +334,5 @@ async def test_what_was_to_go_does_not_when_it_is_closed(resting: bool) -> None:
     lane.credits.close()
     await asyncio.sleep(0.01)
     await asyncio.sleep(0)
-    assert len(lane.wire.calls) == resting
+    assert (len(lane.wire.calls), failures) == (resting, [])
     assert lane.pending() == [1]

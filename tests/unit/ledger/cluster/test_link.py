@@ -14,6 +14,7 @@ from gifting.ledger.cluster.awaited import AtLeast
 from gifting.ledger.cluster.link import WAIT_SHARE, Call, Link, Pace, Query
 from gifting.ledger.cluster.topology import Node
 from gifting.ledger.resp import command
+from tests.support.waiting import until
 
 MASTER = Node("m", "h", 1)
 PAUSE = 0.03
@@ -121,8 +122,7 @@ async def test_the_next_round_goes_no_sooner_than_a_pause_after_the_last_was_wri
     assert linked.rounds == [b"<1> wait"], "the first at once"
     linked.line.answer("a", 1)
     linked.take(2)
-    while len(linked.rounds) == 1:
-        await asyncio.sleep(0)
+    await until(lambda: len(linked.rounds) == 2, pause=0)
     assert monotonic() - began >= PAUSE
     linked.take(3)
     await asyncio.sleep(2 * PAUSE)
