@@ -94,11 +94,15 @@ class Wire:
         """As :meth:`gifting.ledger.cluster.late.Late.tell`."""
         self.late.append(coins)
 
+    async def sent(self) -> list[Call]:
+        """All calls, once those of this pass of the loop are among them."""
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return self.calls
+
     async def call(self) -> Call:
-        """The one that was sent last, once those of this pass of the loop are."""
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        return self.calls[-1]
+        """The one that was sent last."""
+        return (await self.sent())[-1]
 
 
 def blob_of(seq: int, to: int = 1, epoch: int = 5, source: int = 0) -> bytes:

@@ -34,7 +34,6 @@ class Frees:
         self.queue = Queue(0, 2**31)
         self._flying: list[PendingCommit] = []
         self._sending: asyncio.Handle | None = None
-        self._closed = False
 
     @property
     def busy(self) -> bool:
@@ -49,8 +48,7 @@ class Frees:
         self._settle()
 
     def close(self, why: Callable[[], errors.GiftingError]) -> None:
-        """Send nothing more. What waits is told ``why``; a reply is still taken."""
-        self._closed = True
+        """What waits is told ``why``; a reply is still taken."""
         refuse(self.queue, why())
         self.queue.clear()
 
@@ -68,7 +66,7 @@ class Frees:
             self._sending = self._loop.call_soon(self._send)
 
     def _may_send(self) -> bool:
-        return bool(self.queue.size) and not self._flying and not self._closed
+        return bool(self.queue.size) and not self._flying
 
     def _send(self) -> None:
         self._sending = None
