@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,6 +110,12 @@ async def test_a_hole_in_the_archive_and_another_archive_are_refused(
         await connection.execute(update(books).values(id="another"))
     with pytest.raises(errors.BadArchive, match="another"):
         await audited(world, archive_url)
+
+
+async def test_an_archive_that_can_not_be_read_is_told_as_such(world: World, tmp_path: Path) -> None:
+    with pytest.raises(errors.ArchiveUnavailable, match=r"The archive can't be read: .*books"):
+        async with ledger_items(f"sqlite:///{tmp_path}/empty.db", world.ledger.keys, "any"):
+            pass
 
 
 async def read_back(world: World, url: str, before: str) -> list[str]:

@@ -12,17 +12,21 @@ from gifting import errors
 from gifting.config import load
 from gifting.histogram import Histogram
 from gifting.ledger.cluster import batcher as module
+from gifting.ledger.cluster import errands
 from gifting.ledger.cluster.batcher import ClusterBatcher
 from gifting.ledger.cluster.credit_call import read_blob
+from gifting.ledger.cluster.debit_call import debit_options
+from gifting.ledger.cluster.late import Credited
 from gifting.ledger.cluster.link import Call, Query
 from gifting.ledger.cluster.parcels import Paid, Parcel
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.commit import EVENT
+from gifting.ledger.commit_call import commit_options
 from gifting.ledger.commit_keys import room_spot
 from gifting.ledger.redis_errors import NotSent
 from gifting.model.packing import pack
 from gifting.model.values import Result
-from tests.support.lanes import FRESH, KEYS, Gifts, blob_of, debited
+from tests.support.lanes import FRESH, KEYS, PENDING, Gifts, blob_of, debited
 from tests.support.waiting import until
 
 FREE_MAX, GIFTS_MAX = 3, 2
@@ -38,8 +42,8 @@ class Shop(Gifts):
         self.queries: list[Query] = []
         self.why: list[str] = []
         self.posted: list[Any] = []
-        settings = load({"batch_queue": GIFTS_MAX, "free_queue": FREE_MAX, "ledger_timeout": 5.0}, environ={})
-        self.batcher = ClusterBatcher(self, KEYS, settings, lambda: "", self.why.append, lambda *_: None)  # type: ignore[arg-type]
+        self.settings = load({"batch_queue": GIFTS_MAX, "free_queue": FREE_MAX, "ledger_timeout": 5.0}, environ={})
+        self.batcher = ClusterBatcher(self, KEYS, self.settings, lambda: "", self.why.append, lambda *_: None)  # type: ignore[arg-type]
 
     def send(self, call: Call) -> None:
         self.calls.append(call)
@@ -78,6 +82,7 @@ async def test_a_gift_is_debited_in_its_sender_s_partition_and_credited_in_its_r
     shop.answer()
     debit = await sent(shop, 1)
     assert debit.slot == slot_of(KEYS.bases[0])
+    assert b"live" in debit.pack(False), "by what its room has said"
     assert shop.batcher.queued == 1
     debit.done(debited([FRESH], [(2, blob_of(1, 2))]), True)
     credit = await sent(shop, 2)
@@ -148,6 +153,53 @@ async def test_who_drains_it_waits_until_all_is_credited(shop: Shop) -> None:
     assert not draining.done(), "what the credit said is kept first"
     last.done(debited([], item=b""), True)
     await draining
+
+
+async def test_who_drains_it_does_not_wait_for_a_gift_with_which_to_say_what_is_known(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "IDLE", 600.0)
+    shop.give()
+    await until(lambda: shop.queries)
+    shop.answer()
+    (await sent(shop, 1)).done(debited([FRESH], [(1, blob_of(1))]), True)
+    (await sent(shop, 2)).done(pack(([(0, 5, 1, (1, 1, 1))], ())), True)
+    draining = asyncio.create_task(shop.batcher.drain())
+    (await sent(shop, 3)).done(debited([], item=b""), True)
+    await draining
+
+
+async def test_who_drains_it_waits_no_longer_than_gifts_do(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.post()
+    (await sent(shop, 1)).done(pack([(0, 0, 1, 0, 1, 1)]), True)
+    shop.give()
+    draining = asyncio.create_task(shop.batcher.drain())
+    await asyncio.sleep(0.01)
+    later = monotonic() + 60
+    monkeypatch.setattr(module, "monotonic", lambda: later)
+    await asyncio.wait_for(draining, 30)
+    assert isinstance(shop.told[1], errors.LedgerUnavailable)
+
+
+async def test_who_drains_it_waits_for_what_is_looked_for(shop: Shop) -> None:
+    known = asyncio.Event()
+
+    async def find(user: str, key: bytes) -> Credited:
+        await known.wait()
+        return Credited(7, 2, 5)
+
+    shop.batcher.late.use(find)
+    shop.give()
+    await until(lambda: shop.queries)
+    shop.answer()
+    (await sent(shop, 1)).done(debited([PENDING], item=b""), True)
+    draining = asyncio.create_task(shop.batcher.drain())
+    await asyncio.sleep(0.01)
+    assert not draining.done()
+    known.set()
+    (await sent(shop, 2)).done(debited([], item=b""), True)
+    await draining
+    assert shop.told[1] == Result(True, 7, 50, 2, 5)
 
 
 @pytest.mark.parametrize("lane", ["debits", "frees", "credits"])
@@ -223,7 +275,9 @@ async def test_a_commission_that_changes_goes_with_the_next_calls(shop: Shop) ->
         return said
 
     wanted = pack(3333)
-    assert not any(wanted in each for each in await packed())
+    debit, free = sorted(await packed(), key=lambda each: b"ann" not in each)
+    assert debit_options(shop.settings, 0, 0) in debit
+    assert commit_options(shop.settings, 0) in free
     shop.batcher.use_commission(3333)
     assert all(wanted in each for each in await packed())
     blob = read_blob(blob_of(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 from typing import Any
 
@@ -119,17 +120,21 @@ async def test_who_falls_hears_no_reply() -> None:
     lane = Lane()
     lane.post()
     call = await lane.wire.call()
+    assert lane.frees.busy
     lane.frees.fall()
     assert lane.kinds() == {1: errors.Unconfirmed}
+    assert not lane.frees.busy
     call.done(pack((DONE,)), True)
     assert lane.wire.counts.batches == 0
 
 
 async def test_what_was_to_go_does_not_when_it_is_closed() -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     lane = Lane()
     lane.post()
     lane.frees.close(errors.LedgerHalted)
-    assert await lane.wire.sent() == []
+    assert (await lane.wire.sent(), failures) == ([], [])
 
 
 async def test_a_script_that_redis_lacks_goes_along_once() -> None:
