@@ -19,6 +19,7 @@ from gifting.model.values import Result
 from tests.support.keys import new_key
 from tests.support.proxy import Proxy, RedisProxy
 from tests.support.till import BATCH, Till, flights_of, till_at
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its batcher, of one connection and one call")]
 
@@ -129,9 +130,7 @@ async def test_nor_one_that_is_not_full(redis_client: Any, redis_url: str) -> No
         await till.everyone()  # from now on there is a number, of a call before
         between.proxy, between.armed = proxy, True
         till.send(1)
-        async with asyncio.timeout(WAIT):
-            while till.ledger.batcher.queued:  # it is on its way, alone
-                await asyncio.sleep(0)
+        await until(lambda: not till.ledger.batcher.queued, pause=0)  # it is on its way, alone
         till.send(2 * BATCH)
         await till.check(redis_client)
 
@@ -172,9 +171,7 @@ async def a_lost_reply(redis_url: str, **flags: Any) -> AsyncIterator[tuple[Till
         till.send(1)
         await asyncio.wait_for(proxy.swallowed.wait(), WAIT)
         proxy.cut(refuse=True)
-        async with asyncio.timeout(WAIT):
-            while not till.ledger.batcher.queued:  # it is back in the queue
-                await asyncio.sleep(0)
+        await until(lambda: till.ledger.batcher.queued, pause=0)  # it is back in the queue
         till.send(1)
         yield till, proxy
 
@@ -189,9 +186,7 @@ async def test_a_stop_tells_what_was_sent_before_that_nobody_knows(redis_client:
 async def test_a_stop_tells_what_is_about_to_be_sent_again(redis_client: Any, redis_url: str) -> None:
     async with till_at(redis_url) as till, a_replica(redis_client):
         till.send(1)
-        async with asyncio.timeout(WAIT):
-            while not flights_of(till).again:
-                await asyncio.sleep(0)
+        await until(lambda: flights_of(till).again, pause=0)
         till.ledger.batcher.fall()
         assert isinstance((await till.everyone())[1], errors.LedgerUnavailable)
 
@@ -257,9 +252,7 @@ async def test_a_call_that_was_written_in_part_counts_as_sent(redis_client: Any,
         till.post()
         till.send(1)
         if mended:
-            async with asyncio.timeout(WAIT):
-                while not transport.get_write_buffer_size():
-                    await asyncio.sleep(0)
+            await until(transport.get_write_buffer_size, pause=0)
             proxy.reading.set()
             proxy.cut()
         outcomes = (await till.everyone())[1:]

@@ -19,6 +19,7 @@ from gifting.tasks import Vital
 from tests.support.keys import new_key
 from tests.support.proxy import Proxy, RedisProxy
 from tests.support.till import BATCH, Till, till_at
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.attack
 
@@ -86,9 +87,7 @@ async def test_a_gift_that_was_sent_before_is_never_told_that_it_was_not(redis_c
         till.send(1)
         await asyncio.wait_for(proxy.swallowed.wait(), 10)
         proxy.cut(refuse=True)
-        async with asyncio.timeout(10):
-            while not till.ledger.batcher.queued:
-                await asyncio.sleep(0)
+        await until(lambda: till.ledger.batcher.queued, pause=0)
         till.send(1)
         till.ledger.halt.pull("a test")
         _, sent, fresh = await till.everyone()
@@ -124,9 +123,7 @@ async def test_other_nodes_stop_too_and_so_does_a_new_one(redis_client: Any, red
         watching = asyncio.create_task(other.ledger.halt.watch())
         till.send(1)
         await till.everyone()
-        async with asyncio.timeout(10 * LOOK_PAUSE):
-            while not other.ledger.halt.why:
-                await asyncio.sleep(0.01)
+        await until(lambda: other.ledger.halt.why, within=10 * LOOK_PAUSE)
         watching.cancel()
         assert other.ledger.halt.why == till.ledger.halt.why
         with pytest.raises(errors.LedgerHalted):
@@ -145,9 +142,7 @@ async def test_it_is_said_to_others_as_soon_as_redis_can_be_reached(redis_client
         till.ledger.halt.pull("a test")
         await asyncio.sleep(0)
         proxy.mend()
-        async with asyncio.timeout(10):
-            while not await redis_client.hget(till.ledger.keys.meta, FIELD):
-                await asyncio.sleep(0.01)
+        await until(lambda: redis_client.hget(till.ledger.keys.meta, FIELD))
 
 
 async def test_an_operator_opens_the_books(redis_client: Any, redis_url: str) -> None:

@@ -21,6 +21,7 @@ from gifting.model.terms import UNBOUND, Terms
 from gifting.model.values import Result
 from tests.support.accounts import account_of
 from tests.support.keys import new_key
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.attack
 
@@ -94,8 +95,7 @@ async def test_a_limit_is_never_passed_by_a_coin(nodes: Nodes, limits: dict[str,
 async def test_a_limit_lowered_in_mid_load_holds_from_its_reply_on(nodes: Nodes) -> None:
     await nodes.limit(h24=10_000)
     flood = asyncio.create_task(nodes.flood())
-    while await nodes.spent() == 0:  # some are through, others wait
-        await asyncio.sleep(0)
+    await until(nodes.spent, pause=0)  # some are through, others wait
     await nodes.limit(h24=30)
     held = await nodes.spent()
     told = await flood
@@ -107,8 +107,7 @@ async def test_a_limit_lowered_in_mid_load_holds_from_its_reply_on(nodes: Nodes)
 
 async def test_who_is_frozen_in_mid_load_sends_nothing_after_its_reply(nodes: Nodes) -> None:
     flood = asyncio.create_task(nodes.flood())
-    while await nodes.spent() == 0:
-        await asyncio.sleep(0)
+    await until(nodes.spent, pause=0)
     await nodes.ledgers[1].accounts.freeze("ann", Frozen.BANNED, what="ban", value="", by="operator")
     held = await nodes.spent()
     await flood

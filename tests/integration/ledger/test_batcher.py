@@ -18,6 +18,7 @@ from gifting.model.packing import pack
 from gifting.model.values import Result
 from tests.support.proxy import Proxy, RedisProxy
 from tests.support.till import BATCH, flights_of, till_at
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.one_redis("its batcher, of one connection and one call")
 
@@ -109,9 +110,7 @@ async def test_what_was_to_be_sent_again_is_told_once_that_it_is_not(redis_clien
     async with till_at(redis_url) as till:
         await redis_client.config_set("min-replicas-to-write", 1)
         till.send(1)
-        async with asyncio.timeout(10):
-            while not flights_of(till).again:
-                await asyncio.sleep(0)
+        await until(lambda: flights_of(till).again, pause=0)
         await redis_client.config_set("min-replicas-to-write", 0)
         till.ledger.batcher.close(errors.LedgerHalted)
         assert flights_of(till).again == []
@@ -177,9 +176,7 @@ class Counted:
         return words
 
     async def reach(self, calls: int) -> None:
-        async with asyncio.timeout(2):  # before a lost reply would be noticed
-            while self.calls < calls:
-                await asyncio.sleep(0)
+        await until(lambda: self.calls >= calls, within=2, pause=0)  # before a lost reply would be noticed
 
 
 async def test_a_batch_goes_out_as_soon_as_it_is_full(redis_client: Any, redis_url: str) -> None:

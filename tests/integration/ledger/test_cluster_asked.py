@@ -19,6 +19,7 @@ from gifting.model.values import Result
 from tests.support.clusters import session_cluster
 from tests.support.keys import new_key
 from tests.support.shop import WITHIN, Shop, shop_at
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.attack
 
@@ -84,8 +85,7 @@ async def test_what_is_asked_while_it_changes_is_not_kept(shop: Shop) -> None:
     await give(shop)
     rooms._rooms.clear()
     key = shop.send(0, 0)
-    while not rooms._asking:
-        await asyncio.sleep(0)
+    await until(lambda: rooms._asking, pause=0)
     rooms.forget([shop.ledger.keys.room(shop.rooms[0].host, shop.rooms[0].id)])
     assert list(rooms._asking.values()) == [False]
     forgotten = time.monotonic()
