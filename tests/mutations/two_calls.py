@@ -119,7 +119,7 @@ MUTANTS = (
     ),
     *of(
         f"{LUA}/debit.lua",
-        "two_calls outbox",
+        "two_calls outbox two_calls_asked",
         ("at >= 0 and at or #values", "at"),
         ("  if person or masked then", "  if person then"),
         ("  if person or masked then", "  if masked then"),
