@@ -76,6 +76,16 @@ async def test_a_call_is_for_any_number_of_rooms(pair: Pair, rooms: int) -> None
     assert [len(await pair.world.log(room)) for room in opened] == [1] * rooms
 
 
+@pytest.mark.parametrize("gifts", [1, 3, 100, 900])
+async def test_a_call_is_for_any_number_of_gifts(pair: Pair, gifts: int) -> None:
+    """Up to more than 64 KiB of them."""
+    ((_, packed),) = (await pair.debit(gifts, message="x" * 40)).blobs
+    assert (len(packed) > 2**16) is (gifts == 900)
+    (told,) = (await pair.credit(packed)).told
+    assert (told.how, told.results[::3]) == (APPLIED, list(range(1, gifts + 1)))
+    assert [event["message"] for event in await pair.world.log()] == ["x" * 40] * gifts
+
+
 async def test_what_is_refused_between_two_gifts_is_not_owed(pair: Pair) -> None:
     keys = [pair.world.key() for _ in range(5)]
     items = [gift_item(pair.world, "ann", pair.room, key=key) for key in keys]
