@@ -414,6 +414,7 @@ async def test_what_goes_wrong_later_is_told_until_it_is_mended(monkeypatch: pyt
         master, id = await a_master(cluster), await a_replica(cluster)
         async with set_to(cluster, "appendfsync", "everysec", id):
             await until(lambda: "appendfsync everysec" in health.problems.get("redis", ""))
+            assert not health.degraded, "it is told once"
         await until(lambda: not health.problems)
         await cluster.kill(master)
         await until(lambda: found.failovers == 1 and found.alone == 1)
