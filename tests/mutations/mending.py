@@ -6,6 +6,8 @@ from tests.mutations.mutant import of
 
 SCRIPTS = "ledger/mending mending_scripts"
 
+ARCHIVED = "mending_archived::test_gifts_that_the_archive_alone_has_are_credited[sqlite]"
+
 MUTANTS = (
     *of(
         "gifting/ledger/mending/gaps.py",
@@ -32,6 +34,16 @@ MUTANTS = (
             "        if self._older is None:\n            raise ArchiveNeeded(",
             "        if self._older is None:\n            print(",
         ),
+    ),
+    *of(
+        "gifting/ledger/mending/finding.py",
+        ARCHIVED,
+        ('before = trimmed if first == "0-0" else', 'before = first if first == "0-0" else'),
+    ),
+    *of(
+        "gifting/cli/partitions.py",
+        ARCHIVED,
+        ("return await mender.find(items.back)", "return await mender.find()"),
     ),
     *of(
         "gifting/ledger/mending/mender.py",

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
 from gifting.ledger.cluster.batcher import ClusterBatcher
 from gifting.ledger.cluster.relay import Relay
 from gifting.ledger.cluster.said import Said
@@ -20,6 +26,18 @@ def die_after_debits(shop: Shop) -> None:
     assert isinstance(batcher, ClusterBatcher)
     for lane in batcher._credits:
         lane.append = lambda parcel: None  # type: ignore[method-assign]
+
+
+@contextmanager
+def nobody_credits(shop: Shop) -> Iterator[None]:
+    """All nodes die after their debits."""
+    batcher = shop.ledger.batcher
+    assert isinstance(batcher, ClusterBatcher)
+    with pytest.MonkeyPatch.context() as dead:
+        dead.setattr(shop.relay, "round", lambda: asyncio.sleep(0))
+        for lane in batcher._credits:
+            dead.setattr(lane, "append", lambda parcel: None)
+        yield
 
 
 def another_relay(shop: Shop) -> Relay:

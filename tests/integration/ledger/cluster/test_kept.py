@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from gifting.ledger.cluster.batcher import ClusterBatcher
 from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.cluster.trimmer import Due
@@ -19,6 +18,7 @@ from gifting.model.values import Result
 from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.lagging import let_one_lag
 from tests.support.outboxes import gifts_in_outboxes, uncredited
+from tests.support.relays import nobody_credits
 from tests.support.shop import WITHIN, Shop, shop_at
 from tests.support.waiting import until, until_is
 
@@ -88,11 +88,7 @@ async def test_a_destination_that_is_rolled_back_is_given_again_what_it_lost(
 
 async def leave(shop: Shop, senders: list[int], rooms: list[int]) -> None:
     """A gift of each to each, in calls of their own; all nodes are dead after their debits, for longer than is kept."""
-    assert isinstance(shop.ledger.batcher, ClusterBatcher)
-    with pytest.MonkeyPatch.context() as dead:
-        dead.setattr(shop.relay, "round", lambda: asyncio.sleep(0))
-        for lane in shop.ledger.batcher._credits:
-            dead.setattr(lane, "append", lambda parcel: None)
+    with nobody_credits(shop):
         for sender in senders:
             there = await gifts_in_outboxes(shop.ledger)
             for room in rooms:

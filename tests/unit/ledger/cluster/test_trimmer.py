@@ -167,6 +167,8 @@ def test_the_last_item_and_an_empty_outbox_are_left_alone(world: World) -> None:
     world.after()
     world.debited = (0, 0)
     assert world.look() is None
+    world.debited = (5000, 5000)
+    assert world.look({1}) is None, "it is younger than what was noted"
     world.items = 0
     assert world.look({1}) is None
 

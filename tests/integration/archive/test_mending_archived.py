@@ -1,0 +1,124 @@
+"""What is missing between two partitions, and the archive alone still has, is credited from there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from gifting.ledger.cluster.keeping import Keeping
+from gifting.ledger.cluster.owed import read_owed
+from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.trimming import trim
+from tests.support.archiver import Follower, is_caught_up
+from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.commands import run_command
+from tests.support.lagging import let_one_lag
+from tests.support.outboxes import gifts_in_outboxes, uncredited
+from tests.support.relays import nobody_credits
+from tests.support.shop import Shop, shop_at
+from tests.support.waiting import until, until_is
+
+pytestmark = pytest.mark.attack
+
+DISK = {"GIFTING_DURABILITY": "disk", "GIFTING_ALLOW_UNSAFE_REDIS": "1"}
+"""Masters are trusted, so what the only replica of one lacks may be lost."""
+
+COST = 500
+"""Diamonds of a gift, in units of which one is a thousandth."""
+
+FAR = str(2**45)
+"""A time at which all is old."""
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[EmbeddedCluster]:
+    async with own_cluster(settings=UNGUARDED) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def shop(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
+    """Whose outboxes keep nothing."""
+    for name in ("trimmer.SLACK", "keeping.USUAL"):
+        monkeypatch.setattr(f"gifting.ledger.cluster.{name}", 0)
+    monkeypatch.setattr(Keeping, "learn", lambda *_: None)
+    async with shop_at(cluster.url, redis=cluster.url, durability="disk") as shop:
+        yield shop
+
+
+async def test_gifts_that_the_archive_alone_has_are_credited(
+    cluster: EmbeddedCluster, shop: Shop, archive_url: str, tmp_path: Path
+) -> None:
+    """Debited while a destination was away, and credited much later, there alone where that was lost again."""
+    redis, keys, data = shop.ledger.redis, shop.ledger.keys, tmp_path / "data"
+    archiver = Follower(cluster.url, archive_url, data, DISK)
+    typed = partial(run_command, cwd=tmp_path, **DISK, GIFTING_DATA_DIR=str(data))
+    shop.all_to_all()
+    await shop.everyone()
+    await shop.ledger.flush(5)
+    with nobody_credits(shop):
+        senders, rooms = await apart(cluster, shop)
+        lost = await debited(shop, senders, rooms)
+        async with archiver.running():
+            await until(lambda: is_caught_up(redis, keys))
+        assert (await trim(redis, keys, 0, FAR)).items
+        lagging = await let_one_lag(cluster, slot_of(shop.rooms[rooms[0]].base))
+    await until_is(lambda: uncredited(shop.ledger), 0)
+    elsewhere = next(room for room in range(len(shop.rooms)) if room not in rooms)
+    behind = [shop.send(sender, elsewhere) for sender in senders]
+    await until(lambda: is_kept_by_none(shop, senders, elsewhere))
+    paid = COST * (64 + len(lost) + len(behind))
+    assert await diamonds(shop) == paid
+    await lagging.takes_over()
+    await until(lambda: shop.relay.holes)
+    assert await diamonds(shop) == paid - COST * len(lost)
+
+    mend = partial(typed, "partitions", "mend", "--redis", cluster.url)
+    without = await mend("--yes")
+    assert (without.status, "archive_needed" in without.complaints) == (2, True)
+    asked = await mend("--archive", archive_url)
+    assert (asked.status, "not_confirmed" in asked.complaints) == (2, True)
+    assert sorted(line.split()[3] for line in asked.out.splitlines() if line[:1] == " ") == sorted(lost)
+    done = await mend("--archive", archive_url, "--yes")
+    assert (done.status, done.out.splitlines()[-1]) == (0, f"{len(lost)} gifts are credited.")
+    assert await diamonds(shop) == paid
+    await until(lambda: not shop.relay.holes)
+
+    async with archiver.running():
+        await until(lambda: is_caught_up(redis, keys))
+    audited = await typed("audit", "--redis", cluster.url, "--archive", archive_url)
+    assert audited.status == 0, audited
+
+
+async def apart(cluster: EmbeddedCluster, shop: Shop) -> tuple[list[int], list[int]]:
+    """Rooms on a master, and senders on others."""
+    master = await cluster.owner(slot_of(shop.rooms[0].base))
+    senders = [at for at, one in enumerate(shop.senders) if await cluster.owner(slot_of(one.base)) is not master]
+    return senders, [at for at, room in enumerate(shop.rooms) if await cluster.owner(slot_of(room.base)) is master]
+
+
+async def debited(shop: Shop, senders: list[int], rooms: list[int]) -> list[str]:
+    """Keys of gifts, in several calls, as the ledger has them."""
+    keys = []
+    for _ in range(3):
+        there = await gifts_in_outboxes(shop.ledger)
+        sent = [shop.send(sender, room) for sender in senders for room in rooms]
+        await until_is(lambda: gifts_in_outboxes(shop.ledger), there + len(sent))
+        keys += [key.replace("-", "") for key in sent]
+    return keys
+
+
+async def is_kept_by_none(shop: Shop, senders: list[int], elsewhere: int) -> bool:
+    """Whether outboxes of senders have nothing but what they gave elsewhere."""
+    number = shop.ledger.keys.bases.index(shop.rooms[elsewhere].base)
+    bases = {shop.senders[sender].base for sender in senders}
+    items = read_owed([item for base in bases for item in await shop.ledger.redis.xrange(f"{base}:outbox")])
+    return all([to for to, _ in one.blobs] == [number] for one in items)
+
+
+async def diamonds(shop: Shop) -> int:
+    return sum([(await shop.ledger.wallets.read(room.host)).diamonds for room in shop.rooms])
