@@ -210,11 +210,11 @@ MUTANTS = (
         "gifting/ledger/cluster/helper.py",
         "cluster/mending",
         ("                self._note_hole(source, number, blobs[0], credited.told[0])\n", "                pass\n"),
-        ("        if len(items) < PAGE:\n            await self._look_for_missing(reach, until)\n", ""),
     ),
     *of(
         "gifting/ledger/cluster/helper.py",
         "cluster/missing",
+        ("        if len(items) < PAGE:\n            await self._look_for_missing(reach, until)\n", ""),
         ("(source, NOTHING_RIDES)).epoch == reach.epoch:", "(source, NOTHING_RIDES)).epoch:"),
         ("        if held.marks.get(source, NOTHING) == mark:\n", "        if True:\n"),
         ("        reach.lacking.update(*(numbers for _, numbers in lacking))\n", ""),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from gifting.health import Health
+from gifting.ledger.cluster.credit_call import Blob, Credited
 from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.owed import Marks, Reached
 from gifting.ledger.cluster.reach import START, Reach, Stand
@@ -17,11 +18,14 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.tasks import end
 from tests.support.clusters import UNGUARDED, be_patient, own_cluster
 from tests.support.outboxes import uncredited
-from tests.support.relays import another_relay, die_after_debits
+from tests.support.relays import another_relay, die_after_debits, nobody_credits
 from tests.support.shop import Shop, shop_at
 from tests.support.waiting import until_is
 
 pytestmark = pytest.mark.attack
+
+FAR = 2**45
+"""A time before which all was debited (ms)."""
 
 
 @pytest.fixture
@@ -79,13 +83,46 @@ async def test_what_may_be_of_another_history_or_is_not_known_is_not_missing(clu
         assert not await looked(relay, source, number, epoch, marks)
         owners[number].resume()
         assert await looked(relay, source, number, epoch, marks)
+        relay.holes.clear()
+        await relay._helper.help(lacking(source, number, epoch, marks), FAR, marks)
+        assert relay.holes.keys() == {(source, number)}, "by all of its outbox"
+
+
+async def test_what_can_not_be_credited_now_is_not_missing(
+    cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with shop_at(cluster.url) as shop:
+        with nobody_credits(shop):
+            relay = another_relay(shop)
+            said = relay._helper._said.credit
+
+            async def timed_out(number: int, blobs: Sequence[Blob]) -> Credited:
+                if blobs:
+                    raise TimeoutError
+                return await said(number, blobs)
+
+            monkeypatch.setattr(relay._helper._said, "credit", timed_out)
+            shop.send(0, 0)
+            await until_is(lambda: uncredited(shop.ledger), 1)
+            await relay._looks.take()
+            marks, source = relay._looks.marks, shop.ledger.keys.bases.index(shop.senders[0].base)
+            reach = Reach(source)
+            reach.see(relay._looks.last[source].stand, marks)
+            await relay._helper.help(reach, FAR, marks)
+            assert not relay.holes
+            assert reach.stuck
 
 
 async def looked(relay: Relay, source: int, number: int, epoch: int, marks: Marks) -> bool:
     """Whether it is named, when a pass has ended with these marks, and more was given than there is."""
-    reach = Reach(source)
-    mark = marks[number][source]
-    reach.see(Stand(epoch, START, {number: Reached(mark.seq + 2, mark.epoch)}), marks)
+    reach = lacking(source, number, epoch, marks)
     reach.page(marks)
     await relay._helper._look_for_missing(reach, 0)
     return bool(relay.holes)
+
+
+def lacking(source: int, number: int, epoch: int, marks: Marks) -> Reach:
+    """A source that has given two numbers more than that."""
+    reach, mark = Reach(source), marks[number][source]
+    reach.see(Stand(epoch, START, {number: Reached(mark.seq + 2, mark.epoch)}), marks)
+    return reach

@@ -126,7 +126,9 @@ def test_what_is_on_its_way_is_not_missing() -> None:
     reach = Reach(0)
     reach.see(two(10, 5, 5), both(5, 4))
     assert ended(reach, both(5, 4), 2).missing(T + 10) == {}, "it is in the outbox"
+    reach.again()
     assert ended(reach, both(5, 4)).missing(T + 9) == {}, "so far it was not looked"
+    assert reach.missing(T + 10)
     reach.again()
     assert ended(reach, both(5, 5)).missing(T + 10) == {}, "it has been credited"
 
