@@ -102,7 +102,7 @@ async def test_what_is_credited_late_is_kept_from_then(
     cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then a master dies, and what takes over lacks what it was credited late."""
-    async with shop_at(cluster.url, ledger_timeout=20.0) as shop:
+    async with shop_at(cluster.url, redis=cluster.url, durability="replica", ledger_timeout=20.0) as shop:
         keep(shop, KEPT, monkeypatch)
         shop.all_to_all()
         await shop.everyone()
