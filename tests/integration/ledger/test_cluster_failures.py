@@ -76,10 +76,11 @@ async def replaced(cluster: EmbeddedCluster) -> bool:
 
 @asynccontextmanager
 async def apart(cluster: EmbeddedCluster, **settings: Any) -> AsyncIterator[Apart]:
-    """A shop in which the sender has given once."""
+    """A shop in which the sender has given once, and no call for that is left to go."""
     async with shop_at(cluster.url, **settings) as shop:
         pair = Apart(shop, *await places(cluster, shop))
         await pair.give()
+        await shop.ledger.flush(10)
         yield pair
 
 
@@ -142,7 +143,6 @@ async def test_a_credit_that_no_replica_has_is_not_told(cluster: EmbeddedCluster
 async def test_a_master_that_dies_with_a_debit_that_only_it_has_has_told_nobody(cluster: EmbeddedCluster) -> None:
     async with apart(cluster, ledger_timeout=20.0) as pair:
         shop = pair.shop
-        await shop.ledger.flush(5)
         (replica,) = await cluster.replicas(pair.source)
         await cluster.cut(replica.id)
         key = pair.send()
@@ -248,7 +248,6 @@ async def test_a_node_that_ends_leaves_what_is_paid_to_the_relays(
 ) -> None:
     async with apart(cluster, ledger_timeout=20.0) as pair:
         shop = pair.shop
-        await shop.ledger.flush(5)
         async with unanswering(cluster, pair.to):
             key = pair.send()
             await pair.until_debited(2)
