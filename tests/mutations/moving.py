@@ -56,11 +56,15 @@ MUTANTS = (
         ("        await self._count_merged()\n", ""),
     ),
     *of(
+        "gifting/ledger/moving/copy.py",
+        BOOKS,
+        ('            self.put(pipe, ("PEXPIREAT", source.until))\n', "            pass\n"),
+    ),
+    *of(
         "gifting/ledger/moving/copies.py",
         BOOKS,
         ("if there != value}", "if there is None}"),
         ("        self._broken = reply != self._items[: len(reply)]\n", "        self._broken = False\n"),
-        ('            self.put(pipe, ("PEXPIREAT", source.until))\n', "            pass\n"),
         ('"ENTRIESADDED", count, "MAXDELETEDID", deleted)', '"ENTRIESADDED", count, "MAXDELETEDID", "0-0")'),
         ("            self._chunk |= added(kind)\n", "            pass\n"),
     ),

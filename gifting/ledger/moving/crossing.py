@@ -16,7 +16,8 @@ from redis.exceptions import ResponseError
 from gifting.errors import BooksMoved, SourceInUse, Unmovable
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.keys import Keys
-from gifting.ledger.moving.copies import ARRIVED, Copy, Measure, copy_of, is_part, write_into
+from gifting.ledger.moving.copies import copy_of, is_part
+from gifting.ledger.moving.copy import ARRIVED, Copy, Measure, write_into
 from gifting.ledger.moving.names import MERGED, Names
 from gifting.tasks import end
 
