@@ -78,7 +78,7 @@ class Exchange:
         except AuthenticationError:
             raise
         except FAILURES as error:
-            raise NotSent(f"There is no connection: {error}") from None
+            raise NotSent(f"There is no connection: {str(error) or 'it does not answer in time'}.") from None
         if not connection.up:  # it was closed between its last reply and here
             self._used.discard(connection)
             raise NotSent("The connection was lost before anything was said.")

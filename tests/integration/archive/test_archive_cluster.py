@@ -42,7 +42,7 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
 
 @pytest.fixture
 async def world(cluster: EmbeddedCluster) -> AsyncIterator[World]:
-    async with a_world(cluster.url, ledger_timeout=1.0, allow_unsafe_redis=True) as world:
+    async with a_world(cluster.url, ledger_timeout=3.0, allow_unsafe_redis=True) as world:
         await world.open("r1", "hal")
         yield world
 

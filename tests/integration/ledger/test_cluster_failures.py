@@ -113,7 +113,7 @@ async def test_a_debit_that_no_replica_has_is_not_told_until_one_has(cluster: Em
 
 
 async def test_a_debit_that_no_replica_has_in_time_is_not_known(cluster: EmbeddedCluster) -> None:
-    async with apart(cluster, ledger_timeout=1.0) as pair:
+    async with apart(cluster, ledger_timeout=3.0) as pair:
         shop = pair.shop
         (replica,) = await cluster.replicas(pair.source)
         await cluster.cut(replica.id)
@@ -262,7 +262,7 @@ async def test_a_node_that_ends_leaves_what_is_paid_to_the_relays(
 
 
 async def test_what_can_not_be_sent_is_refused_in_time(cluster: EmbeddedCluster) -> None:
-    async with apart(cluster, ledger_timeout=1.0, batch_queue=20) as pair:
+    async with apart(cluster, ledger_timeout=3.0, batch_queue=20) as pair:
         shop = pair.shop
         await cluster.cut((await cluster.replicas(pair.source))[0].id)  # so that nobody is elected
         await cluster.kill(pair.source.id)

@@ -77,7 +77,7 @@ async def test_relays_side_by_side_and_killed_credit_each_gift_once(cluster: Emb
 
 
 async def test_what_no_replica_has_is_not_relayed(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with shop_at(cluster.url, ledger_timeout=2) as shop:
+    async with shop_at(cluster.url, ledger_timeout=5) as shop:
         die_after_debits(shop)
         base = shop.senders[0].base
         master = await cluster.owner(slot_of(base))

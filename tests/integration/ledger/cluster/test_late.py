@@ -80,7 +80,7 @@ async def nothing(user: str, key: bytes) -> None:
 
 async def test_what_a_replica_may_not_have_is_not_told(cluster: EmbeddedCluster) -> None:
     """The room's master has credited it, and no replica hears of anything since."""
-    async with shop_at(cluster.url, 4, ledger_timeout=2.0) as shop:
+    async with shop_at(cluster.url, 4, ledger_timeout=6.0) as shop:
         forget_results(shop)
         shop.all_to_all()
         await shop.everyone()

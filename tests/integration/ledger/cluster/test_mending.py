@@ -47,7 +47,9 @@ async def shop(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> Asy
     for name in ("trimmer.SLACK", "keeping.USUAL"):
         monkeypatch.setattr(f"gifting.ledger.cluster.{name}", 0)
     monkeypatch.setattr(Keeping, "learn", lambda *_: None)
-    async with shop_at(cluster.url, redis=cluster.url, durability="replica", ledger_timeout=20.0) as shop:
+    async with shop_at(
+        cluster.url, redis=cluster.url, durability="replica", ledger_timeout=20.0, streak_window=3.0
+    ) as shop:
         yield shop
 
 
