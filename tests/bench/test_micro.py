@@ -37,7 +37,11 @@ def stage() -> Iterator[Stage]:
     "method",
     [
         pytest.param(
-            "instructions", marks=pytest.mark.skipif(not instructions.available(), reason="there is no valgrind")
+            "instructions",
+            marks=[
+                pytest.mark.skipif(not instructions.available(), reason="there is no valgrind"),
+                pytest.mark.timeout(400),  # some fifty times as slow
+            ],
         ),
         "ratios",
     ],

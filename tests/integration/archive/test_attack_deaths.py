@@ -111,7 +111,15 @@ async def live_through(books: Site, server: Server, chance: random.Random) -> Se
         await until(lambda: has_ended(redis))
         await until(lambda: has_log(store, redis))
     assert await follower.stop() == 0, follower.log()
+    await until(lambda: knows_redis(server))
     return senders
+
+
+async def knows_redis(server: Server) -> bool:
+    """Whether it has found the one that was started last."""
+    with suppress(GiftingError):
+        return bool(await server.operator.wallets(SENDERS))
+    return False
 
 
 async def has_ended(redis: Any) -> bool:

@@ -7,7 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ WITHIN = 30.0
 
 def archiver_of(pid: int) -> psutil.Process | None:
     for child in psutil.Process(pid).children():
-        if "archive" in child.cmdline():
-            return child
+        with suppress(psutil.NoSuchProcess):  # or it has just ended
+            if "archive" in child.cmdline():
+                return child
     return None
 
 
