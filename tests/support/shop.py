@@ -86,7 +86,7 @@ class Shop:
 
     async def everyone(self) -> dict[str, Any]:
         async with asyncio.timeout(WITHIN):
-            while self._open:
+            while self._open > 0:
                 await self._all.wait()
         assert not self.told_twice
         return self.told

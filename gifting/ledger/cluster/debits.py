@@ -214,9 +214,9 @@ class Debits:
         """Each gift that was taken is handed on; of what was not, or had been before, its sender is told."""
         taken = taken_in(said)
         parcels, before = self._parcels(flight, said, taken), set[int]()
-        for earlier in flight.unheld:
+        for earlier in reversed(flight.unheld):
             fresh = taken_in(earlier)
-            if not fresh & taken:  # else it was lost, whole, before it was held
+            if not fresh & (taken | before):  # else it was lost, whole, before it was held
                 before |= fresh
                 parcels = self._parcels(flight, earlier, fresh) + parcels
         rest = [at for at in range(len(flight.batch)) if at not in taken and at not in before]

@@ -156,6 +156,25 @@ async def test_what_was_lost_before_it_was_held_is_not_handed_on() -> None:
     assert [(parcel.blob.epoch, len(parcel.gifts)) for _, parcel in lane.handed] == [(6, 2)]
 
 
+async def test_what_was_lost_and_taken_again_before_it_was_held_is_handed_on_once() -> None:
+    lane = Lane()
+    lane.give()
+    (await lane.call()).done(debited([FRESH], [(1, blob_of(1))]), False)
+    (await lane.call()).done(debited([FRESH], [(1, blob_of(1, epoch=6))]), False)
+    (await lane.call()).done(debited([PENDING]), True)
+    assert [(parcel.blob.epoch, len(parcel.gifts)) for _, parcel in lane.handed] == [(6, 1)]
+    assert (lane.told, lane.wire.late) == ({}, [])
+
+
+async def test_what_was_taken_by_several_calls_is_handed_on_in_the_order_of_their_numbers() -> None:
+    lane = Lane()
+    lane.give(3)
+    (await lane.call()).done(debited([FRESH, POOR, POOR], [(1, blob_of(1))]), False)
+    (await lane.call()).done(debited([PENDING, FRESH, POOR], [(1, blob_of(2))]), False)
+    (await lane.call()).done(debited([PENDING, PENDING, FRESH], [(1, blob_of(3))]), True)
+    assert lane.paid() == [(1, 1, [1]), (1, 2, [2]), (1, 3, [3])]
+
+
 async def test_a_call_that_nobody_answered_may_have_run() -> None:
     lane = Lane()
     lane.give(2)
