@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from gifting.ledger.cluster.batcher import ClusterBatcher
+from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.relay import Relay
 from gifting.ledger.cluster.said import Said
 from gifting.ledger.engine import ClusterEngine
@@ -18,6 +19,13 @@ from tests.support.shop import Shop
 def engine_of(shop: Shop) -> ClusterEngine:
     assert isinstance(shop.ledger.engine, ClusterEngine)
     return shop.ledger.engine
+
+
+def keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outboxes of ledgers to come keep nothing that is credited, whatever their nodes ask for."""
+    for name in ("trimmer.SLACK", "keeping.USUAL"):
+        monkeypatch.setattr(f"gifting.ledger.cluster.{name}", 0)
+    monkeypatch.setattr(Keeping, "learn", lambda *_: None)
 
 
 def die_after_debits(shop: Shop) -> None:

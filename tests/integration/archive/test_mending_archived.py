@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.owed import read_owed
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
@@ -18,7 +17,7 @@ from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.commands import run_command
 from tests.support.lagging import let_one_lag
 from tests.support.outboxes import gifts_in_outboxes, uncredited
-from tests.support.relays import nobody_credits
+from tests.support.relays import keep_nothing, nobody_credits
 from tests.support.shop import Shop, shop_at
 from tests.support.waiting import until, until_is
 
@@ -43,9 +42,7 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
 @pytest.fixture
 async def shop(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     """Whose outboxes keep nothing."""
-    for name in ("trimmer.SLACK", "keeping.USUAL"):
-        monkeypatch.setattr(f"gifting.ledger.cluster.{name}", 0)
-    monkeypatch.setattr(Keeping, "learn", lambda *_: None)
+    keep_nothing(monkeypatch)
     async with shop_at(cluster.url, redis=cluster.url, durability="disk", streak_window=3.0) as shop:
         yield shop
 

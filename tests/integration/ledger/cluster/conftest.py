@@ -9,7 +9,7 @@ import pytest
 from gifting.ledger.cluster.client import ClusterRedis
 from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.embedded.cluster import EmbeddedCluster
-from tests.support.clusters import mend, shared_cluster
+from tests.support.clusters import mend, session_cluster, shared_cluster
 
 NODE_TIMEOUT = 1.0
 """Seconds after which a dead master is replaced."""
@@ -37,3 +37,17 @@ async def client(cluster: EmbeddedCluster) -> AsyncIterator[BinaryRedis]:
     async with ClusterRedis(cluster.url, TIMEOUT) as client:
         await client.flushall()
         yield client
+
+
+@pytest.fixture(scope="module")
+def module_cluster() -> Iterator[EmbeddedCluster]:
+    """Which no test of the module breaks."""
+    with session_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def empty_cluster(module_cluster: EmbeddedCluster) -> EmbeddedCluster:
+    async with ClusterRedis(module_cluster.url, TIMEOUT) as client:
+        await client.flushall()
+    return module_cluster

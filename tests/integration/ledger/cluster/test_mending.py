@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from gifting.ledger.audit import audit
-from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.relay import PART
 from gifting.ledger.cluster.said import Said
 from gifting.ledger.cluster.slots import slot_of
@@ -26,6 +25,7 @@ from tests.support.clusters import own_cluster
 from tests.support.commands import run_command
 from tests.support.lagging import let_one_lag
 from tests.support.outboxes import uncredited
+from tests.support.relays import keep_nothing
 from tests.support.shop import WITHIN, Shop, shop_at
 from tests.support.waiting import until
 
@@ -44,9 +44,7 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
 @pytest.fixture
 async def shop(cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     """Whose outboxes keep nothing."""
-    for name in ("trimmer.SLACK", "keeping.USUAL"):
-        monkeypatch.setattr(f"gifting.ledger.cluster.{name}", 0)
-    monkeypatch.setattr(Keeping, "learn", lambda *_: None)
+    keep_nothing(monkeypatch)
     async with shop_at(
         cluster.url, redis=cluster.url, durability="replica", ledger_timeout=20.0, streak_window=3.0
     ) as shop:

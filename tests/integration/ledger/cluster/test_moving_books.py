@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ from gifting.ledger.moving import names
 from gifting.ledger.moving.copies import CHUNK, FIELDS, ITEMS_MOST
 from gifting.ledger.moving.crossing import TOGETHER, Crossing, Tally, keys_of_books
 from gifting.ledger.moving.mover import mover
-from tests.support.clusters import session_cluster
 from tests.support.everything import live_through_everything, shape, table
 from tests.support.plain import content, plain, tags_in, with_epochs
 from tests.support.shop import shop_at
@@ -28,18 +27,9 @@ pytestmark = pytest.mark.one_redis("it is moved from there")
 PARTITIONS = 4
 
 
-@pytest.fixture(scope="module")
-def module_cluster() -> Iterator[EmbeddedCluster]:
-    with session_cluster() as cluster:
-        yield cluster
-
-
 @pytest.fixture
-async def cluster(module_cluster: EmbeddedCluster) -> AsyncIterator[EmbeddedCluster]:
-    """Empty."""
-    async with connect(module_cluster.url, 20.0) as client:
-        await client.flushall()
-    yield module_cluster
+def cluster(empty_cluster: EmbeddedCluster) -> EmbeddedCluster:
+    return empty_cluster
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from gifting.config import load
 from gifting.errors import BooksMoved, KeyExpired, KeyReused
 from gifting.ledger.audit import audit
 from gifting.ledger.cluster.confirmed import confirmation
-from gifting.ledger.connect import connect
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.meta import ARCHIVE
 from gifting.ledger.moving.mover import mover
@@ -29,25 +27,15 @@ from gifting.ledger.trimming import trim
 from gifting.model.payout_table import PAYOUT
 from tests.support.archive import rows_of
 from tests.support.archiver import is_caught_up
-from tests.support.clusters import session_cluster
 from tests.support.orders import anyone, draft, paid
 from tests.support.world import STREAK, WINDOW, World, a_world
 
 pytestmark = pytest.mark.one_redis("it is moved from there")
 
 
-@pytest.fixture(scope="module")
-def module_cluster() -> Iterator[EmbeddedCluster]:
-    with session_cluster() as cluster:
-        yield cluster
-
-
 @pytest.fixture
-async def cluster(module_cluster: EmbeddedCluster) -> AsyncIterator[EmbeddedCluster]:
-    """Empty."""
-    async with connect(module_cluster.url, 20.0) as client:
-        await client.flushall()
-    yield module_cluster
+def cluster(empty_cluster: EmbeddedCluster) -> EmbeddedCluster:
+    return empty_cluster
 
 
 FLAGS: dict[str, Any] = {"partitions": 4, "like_interval": 0, "diamonds_per_coin": "1/3"}

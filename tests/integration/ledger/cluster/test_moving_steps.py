@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -35,7 +35,7 @@ from gifting.ledger.moved import ARRIVING, MOVED
 from gifting.ledger.moving.crossing import Tally
 from gifting.ledger.moving.mover import mover
 from gifting.ledger.moving.source import Source
-from tests.support.clusters import own_cluster, session_cluster
+from tests.support.clusters import own_cluster
 from tests.support.plain import plain, with_epochs
 from tests.support.world import World, a_world
 
@@ -44,12 +44,6 @@ pytestmark = pytest.mark.one_redis("it is moved from there")
 FLAGS: dict[str, Any] = {"partitions": 2, "like_interval": 0}
 HERE, THERE = Keys("gifting", 2), Keys("gifting", 2, tags(2))
 STEPS_MAX = 200
-
-
-@pytest.fixture(scope="module")
-def module_cluster() -> Iterator[EmbeddedCluster]:
-    with session_cluster() as cluster:
-        yield cluster
 
 
 class Both:
