@@ -118,7 +118,9 @@ async def test_what_the_scripts_log_and_publish_is_what_the_structs_say(redis_cl
 
 @pytest.fixture
 async def server(redis_url: str, redis_client: Any, tmp_path: Path) -> AsyncIterator[Server]:
-    async with Server(tmp_path / "data", redis_url, viewers_interval=0.05, live_interval=0) as running:
+    # The burst: one caller asks all of the API, as fast as it answers.
+    flags: dict[str, Any] = {"viewers_interval": 0.05, "live_interval": 0, "message_burst": 10_000}
+    async with Server(tmp_path / "data", redis_url, **flags) as running:
         await running.room("r1")
         await running.operator.grant_each(["ann", "bob"], 100)
         yield running
