@@ -147,6 +147,12 @@ TABLE = (
         "Nodes of it that are dead.",
         _cluster(lambda e: e.checks.silent),
     ),
+    Row(
+        "gifting_cluster_unheld_seconds",
+        GAUGE,
+        "How long no write to a master has been confirmed.",
+        _cluster(lambda e: e.links.rounds.seconds),
+    ),
     Row("gifting_cluster_failovers", COUNTER, "Replicas that became masters.", _cluster(lambda e: e.checks.failovers)),
     Row("gifting_outbox_seconds", GAUGE, "Age of what is not credited.", _cluster(lambda e: e.relay.seconds)),
     Row(

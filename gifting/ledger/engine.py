@@ -108,7 +108,7 @@ class ClusterEngine:
         self.links = Links(self.map, self.address, pace)
         self._batcher: ClusterBatcher | None = None
         probes = tuple(f"{base}:waited" for base in self.keys.bases)
-        self.checks = Checks(self.map, self.redis.router.ask, probes, settings, held_by)
+        self.checks = Checks(self.map, self.redis.router.ask, probes, settings, held_by, self.links.rounds)
         self.relay = Relay(self.redis, self.keys, self.checks.keeping)
 
     def batcher(self, now: Callable[[], str], halted: Callable[[str], None]) -> AnyBatcher:

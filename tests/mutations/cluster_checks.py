@@ -39,7 +39,8 @@ MUTANTS = (
         ("{node for each in self._seen.ranges for node in each.replicas}", "set[Node]()"),
         ('if risks else health.mend("redis")', "if risks else None"),
         ("if weak else health.recover(PART)", "if weak else None"),
-        ("        weak += find_losses(survey)\n", ""),
+        ("weak += [*find_losses(survey), *", "weak += [*"),
+        (", *self._rounds.told()]", "]"),
         ("        self.keeping.learn(survey)\n", ""),
     ),
     *of(

@@ -237,7 +237,7 @@ MUTANTS = (
     *of(
         "gifting/ledger/cluster/batcher.py",
         "cluster/cluster_batcher",
-        ("Counts(took=links.took)", "Counts()"),
+        ("Counts(took=links.rounds.took)", "Counts()"),
         ("settings.ledger_timeout, self._look_again)", "settings.ledger_timeout, lambda: None)"),
         ("        self.use_commission(0)\n        self._open", "        self._open"),
         (

@@ -8,7 +8,7 @@ MUTANTS = (
     *of(
         "gifting/ledger/cluster/link.py",
         "links",
-        ("held = not self._pace.awaited.lacks(self._node, replies[len(calls) :])", "held = True"),
+        ("lacks = self._pace.awaited.lacks(self._node, replies[len(calls) :])", "lacks = ''"),
         ("            self._resting = self._loop.call_later(self._pace.pause, self._rested)\n", "            pass\n"),
         (
             "        self._round = Round(self.give_back(), [], monotonic())\n",

@@ -15,6 +15,7 @@ from gifting.ledger.cluster.link import Call, Pace, Query
 from gifting.ledger.cluster.links import Links
 from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of, tags
+from gifting.ledger.cluster.topology import Node
 from gifting.ledger.resp import command
 from gifting.tasks import end
 
@@ -26,8 +27,9 @@ KEYS = [f"{{{tag}}}:x" for tag in tags(16)]
 class Linked:
     """Links to a cluster, and a call of them that can be waited for."""
 
-    def __init__(self, links: Links, timeout: float) -> None:
+    def __init__(self, links: Links, timeout: float, known: Map) -> None:
         self.links = links
+        self._map = known
         self.timeout = timeout
 
     async def call(self, *words: str | int | bytes) -> tuple[Any, bool]:
@@ -40,6 +42,9 @@ class Linked:
         until = time.monotonic() + self.timeout
         self.links.send(Call(slot_of(str(words[1])), lambda _: command(*words), done, until))
         return await asyncio.wait_for(ended, WITHIN)
+
+    def master_of(self, key: str) -> Node:
+        return self._map.master_of(slot_of(key))
 
     async def ask(self, *commands: tuple[str, ...]) -> Any:
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -58,7 +63,7 @@ async def linked(
     links = Links(map_, address, Pace(pause, awaited(replicas, every, map_, lambda: LONGEST), timeout))
     running = asyncio.create_task(links.run())
     try:
-        yield Linked(links, timeout)
+        yield Linked(links, timeout, map_)
     finally:
         await end([running])
         await map_.close()

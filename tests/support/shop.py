@@ -10,6 +10,7 @@ from typing import Any
 from gifting.config import load
 from gifting.ledger.audit import audit
 from gifting.ledger.cluster.relay import Relay
+from gifting.ledger.cluster.rounds import Rounds
 from gifting.ledger.engine import ClusterEngine
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
@@ -38,6 +39,11 @@ class Shop:
     def relay(self) -> Relay:
         assert isinstance(self.ledger.engine, ClusterEngine)
         return self.ledger.engine.relay
+
+    @property
+    def rounds(self) -> Rounds:
+        assert isinstance(self.ledger.engine, ClusterEngine)
+        return self.ledger.engine.links.rounds
 
     async def fill(self, count: int) -> None:
         """So many rooms and senders."""

@@ -57,7 +57,7 @@ class ClusterBatcher:
     ) -> None:
         self._settings = settings
         self._links = links
-        self.counts = Counts(took=links.took)
+        self.counts = Counts(took=links.rounds.took)
         self.rooms = AskedRooms(links, settings.ledger_timeout, self._look_again)
         self.late = Late(self._note_settled)
         way = Way(

@@ -14,6 +14,7 @@ from gifting.ledger.cluster.awaited import Awaited
 from gifting.ledger.cluster.exchange import FAILURES
 from gifting.ledger.cluster.faults import alone, find_faults, find_losses, find_weaknesses, name
 from gifting.ledger.cluster.keeping import Keeping
+from gifting.ledger.cluster.rounds import Rounds
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.cluster.survey import Ask, Survey, take_survey
 from gifting.ledger.cluster.topology import Node, Topology
@@ -43,7 +44,8 @@ class Watched(Protocol):
 
 
 class Checks:
-    """``probes`` are keys that may be written to, one in each partition, ``awaited`` who must have what is written.
+    """``probes`` are keys that may be written to, one in each partition, ``awaited`` who must have what is written,
+    ``rounds`` whether they had it.
 
     Attributes:
         alone: masters without a replica that is up, when it was last looked.
@@ -53,13 +55,20 @@ class Checks:
     """
 
     def __init__(
-        self, cluster: Watched, ask: Ask, probes: tuple[str, ...], settings: Settings, awaited: Awaited
+        self,
+        cluster: Watched,
+        ask: Ask,
+        probes: tuple[str, ...],
+        settings: Settings,
+        awaited: Awaited,
+        rounds: Rounds,
     ) -> None:
         self._cluster = cluster
         self._ask = ask
         self._probes = probes
         self._settings = settings
         self._awaited = awaited
+        self._rounds = rounds
         self._seen: Topology | None = None
         self.alone = self.silent = self.failovers = 0
         self.keeping = Keeping()
@@ -109,7 +118,7 @@ class Checks:
         faults = list(self._faults(survey))
         risks = [error.detail for error in faults if error.risk and not self._settings.allow_unsafe_redis]
         weak = [error.detail for error in faults if not error.risk]
-        weak += find_losses(survey)
+        weak += [*find_losses(survey), *self._rounds.told()]
         health.fail("redis", " ".join(risks)) if risks else health.mend("redis")
         health.degrade(PART, " ".join(dict.fromkeys(weak))) if weak else health.recover(PART)
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from gifting.histogram import Histogram
 from gifting.ledger.cluster.awaited import Awaited
+from gifting.ledger.cluster.rounds import Rounds
 from gifting.ledger.cluster.topology import Node
 from gifting.ledger.connector import Connector
 from gifting.ledger.resp import command
@@ -78,19 +78,19 @@ class Pace(Struct, frozen=True):
 
 
 class Link:
-    """Rounds over a connector's connection to a master, one at a time, and questions by ``asking``. ``took`` notes how
-    long rounds take.
+    """Rounds over a connector's connection to a master, one at a time, and questions by ``asking``. ``rounds`` is told
+    what came of each.
     """
 
     def __init__(
-        self, node: Node, connector: Connector, asking: Connector, pace: Pace, ended: Ended, took: Histogram
+        self, node: Node, connector: Connector, asking: Connector, pace: Pace, ended: Ended, rounds: Rounds
     ) -> None:
         self.connector = connector
         self.asking = asking
         self._node = node
         self._pace = pace
         self._ended = ended
-        self._took = took
+        self._rounds = rounds
         self._loop = asyncio.get_running_loop()
         self._ready: list[Call] = []
         self._round: Round | None = None
@@ -159,10 +159,10 @@ class Link:
         round_, self._round = self._round, None
         assert round_ is not None
         calls, replies = round_.calls, [*round_.replies, last]
-        held = not self._pace.awaited.lacks(self._node, replies[len(calls) :])
-        self._took.observe(monotonic() - round_.written_at)
+        lacks = self._pace.awaited.lacks(self._node, replies[len(calls) :])
+        self._rounds.note(self._node, round_.written_at, lacks)
         for call, reply in zip(calls, replies[: len(calls)], strict=True):
-            self._ended(call, reply, held)
+            self._ended(call, reply, not lacks)
         self._settle()
 
     def _rested(self) -> None:

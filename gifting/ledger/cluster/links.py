@@ -18,12 +18,12 @@ from typing import Any, Final
 
 from redis.exceptions import ClusterDownError, MovedError
 
-from gifting.histogram import Histogram
 from gifting.ledger.address import Address
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.cluster.address import ClusterAddress
 from gifting.ledger.cluster.link import Call, Link, Pace, Query
 from gifting.ledger.cluster.map import Map
+from gifting.ledger.cluster.rounds import Rounds
 from gifting.ledger.cluster.topology import Node, Topology
 from gifting.ledger.connector import Connector
 from gifting.ledger.redis_errors import Fate, fate
@@ -46,8 +46,7 @@ class Links:
         self._waiting: list[Callable[[], None]] = []
         self._rerouting: asyncio.Task[None] | None = None
         self._failed: asyncio.Future[None] = self._loop.create_future()
-        self.took = Histogram()
-        """Rounds, from written until their replicas have them."""
+        self.rounds = Rounds()
         cluster.changed.append(self._follow)
 
     def send(self, call: Call) -> None:
@@ -73,7 +72,7 @@ class Links:
         link = self._links.get(node)
         if link is None:
             connector, asking = self._keep(node, "link"), self._keep(node, "questions")
-            link = self._links[node] = Link(node, connector, asking, self._pace, self._end_call, self.took)
+            link = self._links[node] = Link(node, connector, asking, self._pace, self._end_call, self.rounds)
             connector.tried.append(lambda: self._tried(link))
         return link
 
@@ -148,6 +147,7 @@ class Links:
         """Links to nodes that are no masters any more end, once they owe nothing."""
         masters = set(topology.masters)
         for node in [node for node in self._links if node not in masters]:
+            self.rounds.forget(node)
             for call in self._links[node].give_back():
                 self.send(call)
             if self._links[node].idle:

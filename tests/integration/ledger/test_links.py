@@ -42,7 +42,7 @@ async def test_what_is_ready_together_is_one_round_and_the_next_waits_for_its_pa
         replies = await asyncio.gather(*(links.call("INCR", KEY) for _ in range(50)))
         assert time.monotonic() - started >= 0.2
         assert [reply for reply, _ in replies] == list(range(2, 52))
-        *_, (_, rounds) = links.links.took.buckets()
+        *_, (_, rounds) = links.links.rounds.took.buckets()
         assert rounds == 2
 
 
@@ -53,6 +53,7 @@ async def test_what_no_replica_has_is_not_held(cluster: EmbeddedCluster) -> None
         (replica,) = await cluster.replicas(master)
         await cluster.kill(replica.id)
         assert await links.call("INCR", KEY) == (2, False)
+        assert links.links.rounds.seconds > 0
     async with linked(cluster.url, replicas=0) as links:
         assert await links.call("INCR", KEY) == (3, True), "nothing is waited for"
 
@@ -105,6 +106,7 @@ async def test_a_call_waits_while_its_slot_is_under_way(cluster: EmbeddedCluster
 async def test_a_call_that_was_never_sent_goes_to_the_replica_that_is_elected(cluster: EmbeddedCluster) -> None:
     async with linked(cluster.url, timeout=20.0, replicas=0) as links:
         await asyncio.gather(*(links.call("INCR", key) for key in KEYS))
+        links.links.rounds.note(links.master_of(KEY), time.monotonic() - 1, "0 have it")
         await cluster.kill((await cluster.owner(slot_of(KEY))).id)
         reply, _ = await links.call("INCR", KEY)
         if isinstance(reply, RedisError):  # it was on the wire already
@@ -112,6 +114,7 @@ async def test_a_call_that_was_never_sent_goes_to_the_replica_that_is_elected(cl
             reply, _ = await links.call("INCR", KEY)
         assert reply == 2
         assert len(await asyncio.gather(*(links.call("INCR", key) for key in KEYS))) == len(KEYS)
+        assert not links.links.rounds.seconds, "of a master that is none any more"
 
 
 async def test_what_was_sent_and_not_answered_ends_as_unknown_and_is_not_sent_again(cluster: EmbeddedCluster) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ from gifting.ledger.cluster.exchange import Exchange
 from gifting.ledger.cluster.keeping import LONGEST, USUAL
 from gifting.ledger.cluster.layout import LAYOUT, layout_of
 from gifting.ledger.cluster.map import Map
+from gifting.ledger.cluster.rounds import Rounds
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.cluster.topology import Node
 from gifting.ledger.connect import connect
@@ -62,7 +64,11 @@ def shared() -> Iterator[EmbeddedCluster]:
 
 @asynccontextmanager
 async def checked(
-    cluster: EmbeddedCluster, user: str = "", probes: tuple[str, ...] = PROBES, **flags: object
+    cluster: EmbeddedCluster,
+    user: str = "",
+    probes: tuple[str, ...] = PROBES,
+    rounds: Rounds | None = None,
+    **flags: Any,
 ) -> AsyncIterator[Checks]:
     url = cluster.url.replace("://", f"://{user}@") if user else cluster.url
     address, exchanges = ClusterAddress(url), dict[int, Exchange]()
@@ -76,13 +82,13 @@ async def checked(
     try:
         settings = load({"redis": url, **flags}, environ={})
         held_by = awaited(settings.replicas_waited, settings.every_replica, known, lambda: LONGEST)
-        yield Checks(known, ask, probes, settings, held_by)
+        yield Checks(known, ask, probes, settings, held_by, rounds or Rounds())
     finally:
         await known.close()
         await asyncio.gather(*(exchange.close() for exchange in exchanges.values()))
 
 
-async def require(cluster: EmbeddedCluster, user: str = "", **flags: object) -> Checks:
+async def require(cluster: EmbeddedCluster, user: str = "", **flags: Any) -> Checks:
     async with checked(cluster, user, PROBES, **flags) as found:
         await found.require()
     return found
@@ -429,6 +435,23 @@ async def test_what_goes_wrong_later_is_told_until_it_is_mended(monkeypatch: pyt
         await end([watch])
 
 
+async def test_writes_that_no_replica_confirms_are_told_until_they_are(
+    shared: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "CHECK_EVERY", 0.1)
+    rounds, master, health = Rounds(), next(iter(await shared.masters())), Health()
+    async with checked(shared, rounds=rounds) as found:
+        watch = asyncio.create_task(found.watch(health))
+        rounds.note(node := Node("m", "127.0.0.1", master.port), monotonic() - 5, "127.0.0.1:1 does not follow")
+        await until(lambda: PART in health.degraded)
+        assert health.degraded[PART] == (
+            f"What is written to 127.0.0.1:{master.port} has not counted for 5 s: 127.0.0.1:1 does not follow."
+        )
+        rounds.note(node, monotonic(), "")
+        await until(lambda: not health.degraded)
+        await end([watch])
+
+
 async def test_a_ledger_checks_its_cluster_and_says_what_cant_be_changed(
     shared: EmbeddedCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -461,6 +484,7 @@ async def test_metrics_tell_of_the_cluster(shared: EmbeddedCluster) -> None:
         await ledger.redis.xadd(f"{ledger.keys.bases[5]}:outbox", {"7": b"left"}, id=f"{ledger.now_ms() - 60_000}-0")
         await ledger.engine.relay.round()
         ledger.engine.checks.alone = 2
+        ledger.engine.links.rounds.note(Node("m", "h", 1), monotonic() - 4, "0 have it")
         told: dict[str, Any] = {row.name: row.read(parts) for row in TABLE if row.name.startswith(METRICS)}
         await ledger.redis.xtrim(f"{ledger.keys.bases[5]}:outbox", maxlen=0)
         await ledger.engine.relay.round()
@@ -469,6 +493,7 @@ async def test_metrics_tell_of_the_cluster(shared: EmbeddedCluster) -> None:
         await ledger.redis.flushall()
         await ledger.stop()
     assert 60 <= told.pop("gifting_outbox_seconds") < 120
+    told["gifting_cluster_unheld_seconds"] = round(told["gifting_cluster_unheld_seconds"])
     assert told == {
         "gifting_outbox_entries": 1,
         "gifting_outbox_holes": 1,  # it can't be read
@@ -476,6 +501,7 @@ async def test_metrics_tell_of_the_cluster(shared: EmbeddedCluster) -> None:
         "gifting_cluster_masters_alone": 2,
         "gifting_cluster_nodes_silent": 0,
         "gifting_cluster_failovers": 0,
+        "gifting_cluster_unheld_seconds": 4,
     }
 
 

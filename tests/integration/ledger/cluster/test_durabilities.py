@@ -88,10 +88,13 @@ async def test_gifts_to_rooms_of_a_master_without_its_replica_are_paid_and_pendi
         while time.monotonic() < until:  # what waits for the replica is on its way when the room is asked again
             sent += [shop.send(sender, 0) for sender, is_here in enumerate(here) if not is_here]
             await asyncio.sleep(KEPT / 10)
+        assert [f"127.0.0.1:{replica.port} does not follow" in said for said in shop.rounds.told()] == [True]
         told = await shop.everyone()
         assert all(isinstance(told[key], Result) and told[key].pending for key in sent)
         await cluster.join(replica.id)
         await shop.ledger.flush(WITHIN)
+        assert not shop.rounds.told()
+        assert not shop.rounds.seconds
         await shop.check()
 
 

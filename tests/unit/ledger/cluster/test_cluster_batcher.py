@@ -10,7 +10,6 @@ import pytest
 
 from gifting import errors
 from gifting.config import load
-from gifting.histogram import Histogram
 from gifting.ledger.cluster import batcher as module
 from gifting.ledger.cluster import errands
 from gifting.ledger.cluster.batcher import ClusterBatcher
@@ -19,6 +18,7 @@ from gifting.ledger.cluster.debit_call import debit_options
 from gifting.ledger.cluster.late import Credited
 from gifting.ledger.cluster.link import Call, Query
 from gifting.ledger.cluster.parcels import Paid, Parcel
+from gifting.ledger.cluster.rounds import Rounds
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.commit import EVENT
 from gifting.ledger.commit_call import commit_options
@@ -37,7 +37,7 @@ class Shop(Gifts):
 
     def __init__(self) -> None:
         super().__init__()
-        self.took = Histogram()
+        self.rounds = Rounds()
         self.calls: list[Call] = []
         self.queries: list[Query] = []
         self.why: list[str] = []
@@ -90,7 +90,7 @@ async def test_a_gift_is_debited_in_its_sender_s_partition_and_credited_in_its_r
     credit.done(pack(([(0, 5, 1, (1, 1, 1))], ())), True)
     assert shop.told[1] == Result(False, 1, 50, 1, 1)
     assert shop.batcher.queued == 0
-    assert shop.batcher.counts.took is shop.took
+    assert shop.batcher.counts.took is shop.rounds.took
 
 
 async def test_gifts_and_what_is_free_have_bounds_of_their_own(shop: Shop) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gifting.histogram import Histogram
 from gifting.ledger.cluster.awaited import AtLeast
 from gifting.ledger.cluster.link import WAIT_SHARE, Call, Link, Pace, Query
+from gifting.ledger.cluster.rounds import Rounds
 from gifting.ledger.cluster.topology import Node
 from gifting.ledger.resp import command
 from tests.support.waiting import until
@@ -47,10 +47,10 @@ class Linked:
     def __init__(self, replicas: int = 1, pause: float = 0.0) -> None:
         self.line, self.asking = Line(), Line()
         self.told: list[tuple[int, Any, bool]] = []
-        self.took = Histogram()
+        self.rounds_seen = Rounds()
         pace = Pace(pause, AtLeast(replicas), 5.0)
-        ended, took = self._ended, self.took
-        self.link = Link(MASTER, self.line, self.asking, pace, ended, took)  # type: ignore[arg-type]
+        ended, seen = self._ended, self.rounds_seen
+        self.link = Link(MASTER, self.line, self.asking, pace, ended, seen)  # type: ignore[arg-type]
 
     def _ended(self, call: Call, reply: Any, held: bool) -> None:
         self.told.append((call.slot, reply, held))
@@ -88,7 +88,7 @@ async def test_what_is_ready_together_is_one_round_and_what_comes_later_the_next
     linked.line.answer("c", "d", 0)
     assert linked.told[2:] == [(3, "c", False), (4, "d", False)]
     assert linked.link.idle
-    assert [count for _, count in linked.took.buckets()][-1] == 2
+    assert [count for _, count in linked.rounds_seen.took.buckets()][-1] == 2
 
 
 async def test_where_nobody_is_awaited_what_is_answered_is_held() -> None:
