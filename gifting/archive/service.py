@@ -54,7 +54,7 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
     if not archive:
         raise BadSetting("No archive is named: say --archive sqlite:///path or postgresql://user@host/database.")
     store = open_store(archive)
-    async with _client(url) as redis:
+    async with _client(url, settings) as redis:
         keys = await _books(redis, settings, stop, patient)
         if keys is None:
             return
@@ -73,8 +73,8 @@ async def follow(settings: Settings, url: str, stop: asyncio.Event, *, patient: 
 
 
 @asynccontextmanager
-async def _client(url: str) -> AsyncIterator[BinaryRedis]:
-    client = connect(url, TIMEOUT)
+async def _client(url: str, settings: Settings) -> AsyncIterator[BinaryRedis]:
+    client = connect(url, TIMEOUT, settings.replicas_waited)
     try:
         yield client
     finally:

@@ -48,7 +48,7 @@ def with_redis(settings: config.Settings, work: Callable[[BinaryRedis], Awaitabl
 
     async def run() -> T:
         async with redis_of_data(settings) as url:
-            client = connect(url, TIMEOUT)
+            client = connect(url, TIMEOUT, settings.replicas_waited)
             try:
                 return await work(client)
             finally:

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gifting.ledger.cluster.address import is_cluster
+from gifting.ledger.cluster.awaited import AtLeast
 from gifting.ledger.cluster.client import ClusterRedis
 from gifting.ledger.cluster.slots import tags
 from gifting.ledger.keys import Keys
@@ -20,14 +21,17 @@ BinaryRedis = Any
 """A client whose replies are bytes; redis-py's types can only say bytes or str or awaitable."""
 
 
-def connect(url: str, timeout: float) -> BinaryRedis:
-    """A client whose calls fail after ``timeout`` seconds instead of being sent again; of a cluster, after twice that.
+def connect(url: str, timeout: float, replicas: int = 1) -> BinaryRedis:
+    """A client whose calls fail after ``timeout`` seconds instead of being sent again; of a cluster, after twice that,
+    and there ``replicas`` must have what they write.
 
     Raises:
         BadSetting: the URL of a cluster can't be read.
     """
     if is_cluster(url):
-        return ClusterRedis(url, timeout)
+        client = ClusterRedis(url, timeout)
+        client.router.awaited = AtLeast(replicas)
+        return client
     return Redis.from_pool(open_pool(url, timeout))
 
 

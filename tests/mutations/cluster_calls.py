@@ -165,6 +165,14 @@ MUTANTS = (
             'raise Unsettled(f"{reply!r}")',
         ),
         ("self._awaited.lacks(node, said[1:])", "''"),
+        ("        self._learns_at = 0.0 if every else inf\n", "        self._learns_at = 0.0\n"),
+        ("            self._learns_at = now + LEARNT_FOR\n", "            self._learns_at = now + 1e9\n"),
+        ("            self._learns_at = now + LEARNT_FOR\n", ""),
+    ),
+    *of(
+        "gifting/ledger/cluster/confirmed.py",
+        "ledger/cluster/confirmed",
+        ("            await self._learn()\n", ""),
     ),
     *of(
         "gifting/archive/ledger_items.py",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
 from tests.support.waiting import until
+
+SOON_STALE: Final = {"cluster-replica-validity-factor": "1", "repl-ping-replica-period": "1", "repl-timeout": "2"}
+"""Settings of nodes: with a node timeout of 1 s a replica may lag by 4 s and be elected by itself."""
 
 
 class Lagging:

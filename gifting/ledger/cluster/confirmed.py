@@ -2,8 +2,9 @@
 
 After the reading each master gets a write, and is asked to wait until its replicas have that: then they have all that
 was before it. As many are waited for as follow the master now, since any of them may take over, and one at least; where
-every replica must have what is written, for those too that are listed and do not follow. Where the replication id is
-not what it was before the reading, another history may have been read.
+every replica must have what is written, for those too that are listed and do not follow, as long as they may be elected
+by what nodes' settings say. Where the replication id is not what it was before the reading, another history may have
+been read.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Final
 
 from redis.exceptions import RedisError
 
 from gifting.ledger.cluster.awaited import AtLeast, Awaited, Every
 from gifting.ledger.cluster.client import ClusterRedis
-from gifting.ledger.cluster.keeping import LONGEST
+from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.router import Router
 from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.cluster.survey import take_survey
 from gifting.ledger.cluster.topology import Node
 from gifting.ledger.confirmed import ONE_REDIS, Confirmation, Unsettled
 from gifting.ledger.keys import Keys
@@ -28,6 +31,9 @@ from gifting.ledger.resp import Words
 
 WAIT: Final = 1000
 """Ms for which a master waits for its replicas."""
+
+LEARNT_FOR: Final = 10.0
+"""Seconds until nodes are asked for their settings again, while something is lacking."""
 
 PATIENCE, PAUSE = 10.0, 0.1
 """Seconds in which a failover should be over, and between two tries."""
@@ -46,7 +52,11 @@ class Confirmed:
     def __init__(self, router: Router, bases: Sequence[str], replicas: int, every: bool = False) -> None:
         self._router = router
         self._bases = bases
-        self._awaited: Awaited = Every(router.map, lag=lambda: LONGEST, listed=every) if replicas else AtLeast(0)
+        self._keeping = Keeping()
+        self._learns_at = 0.0 if every else inf
+        self._awaited: Awaited = AtLeast(0)
+        if replicas:
+            self._awaited = Every(router.map, lag=lambda: self._keeping.ms, listed=every)
         self._lineages: dict[str, str] = {}
         self._lost = True
         """Whether it must be asked again where partitions are."""
@@ -85,10 +95,18 @@ class Confirmed:
         """The lineage of a node, whose replicas have what it has."""
         lineage, lacks = await self._wait(node, base)
         if lacks:  # now it is known how many there are
+            await self._learn()
             lineage, lacks = await self._wait(node, base)
         if lacks:
             raise Unsettled(f"What was read of {node} may be lost: {lacks}.")
         return lineage
+
+    async def _learn(self) -> None:
+        """For how long a replica that is away is waited for, by what nodes say now."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._learns_at:
+            self._learns_at = now + LEARNT_FOR
+            self._keeping.learn(await take_survey(self._router.map.topology, self._router.ask))
 
     async def _wait(self, node: Node, base: str) -> tuple[str, str]:
         """The lineage of a node, and why its replicas have not got what it has; '' if they have."""

@@ -46,7 +46,7 @@ class Keeping:
 
     def _keep(self, ms: int) -> None:
         if ms != self.ms:
-            log.info("what is credited is kept in outboxes for %.0f s", ms / 1000)
+            log.info("replicas may lag by %.0f s and be elected: so long what is credited is kept", ms / 1000)
         self.ms = ms
 
 

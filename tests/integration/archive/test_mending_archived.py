@@ -65,10 +65,7 @@ async def test_gifts_that_the_archive_alone_has_are_credited(
         assert (await trim(redis, keys, 0, FAR)).items
         lagging = await let_one_lag(cluster, slot_of(shop.rooms[rooms[0]].base))
     await until_is(lambda: uncredited(shop.ledger), 0)
-    elsewhere = next(room for room in range(len(shop.rooms)) if room not in rooms)
-    behind = [shop.send(sender, elsewhere) for sender in senders]
-    await until(lambda: is_kept_by_none(shop, senders, elsewhere))
-    paid = COST * (64 + len(lost) + len(behind))
+    paid = COST * (64 + len(lost) + await give_elsewhere(shop, senders, rooms))
     assert await diamonds(shop) == paid
     await lagging.takes_over()
     await until(lambda: shop.relay.holes)
@@ -89,6 +86,50 @@ async def test_gifts_that_the_archive_alone_has_are_credited(
         await until(lambda: is_caught_up(redis, keys))
     audited = await typed("audit", "--redis", cluster.url, "--archive", archive_url)
     assert audited.status == 0, audited
+
+
+async def test_what_is_missing_is_credited_before_an_archive_that_is_ahead_is_put_right(
+    cluster: EmbeddedCluster, shop: Shop, tmp_path: Path
+) -> None:
+    """It has credits that a TAKEOVER has taken back."""
+    redis, keys, data, file = shop.ledger.redis, shop.ledger.keys, tmp_path / "data", tmp_path / "archive.db"
+    url = f"sqlite:///{file}"
+    archiver = Follower(cluster.url, url, data, DISK)
+    typed = partial(run_command, cwd=tmp_path, **DISK, GIFTING_DATA_DIR=str(data))
+    with nobody_credits(shop):
+        senders, rooms = await apart(cluster, shop)
+        lost = await debited(shop, senders, rooms)
+        async with archiver.running():
+            await until(lambda: is_caught_up(redis, keys))
+        backup = file.read_bytes()
+        lagging = await let_one_lag(cluster, slot_of(shop.rooms[rooms[0]].base))
+    await until_is(lambda: uncredited(shop.ledger), 0)
+    paid = COST * (len(lost) + await give_elsewhere(shop, senders, rooms))
+    async with archiver.running():
+        await until(lambda: is_caught_up(redis, keys))
+    await lagging.takes_over()
+    await until(lambda: shop.relay.holes)
+
+    refused = await typed("archive", "--redis", cluster.url, "--archive", url)
+    assert (refused.status, "bad_archive" in refused.complaints, "It is ahead" in refused.complaints) == (2, True, True)
+    done = await typed("partitions", "mend", "--redis", cluster.url, "--archive", url, "--yes")
+    assert (done.status, done.out.splitlines()[-1]) == (0, f"{len(lost)} gifts are credited.")
+    assert await diamonds(shop) == paid
+
+    file.write_bytes(backup)
+    async with archiver.running():
+        await until(lambda: is_caught_up(redis, keys))
+    audited = await typed("audit", "--redis", cluster.url, "--archive", url)
+    assert audited.status == 0, audited
+
+
+async def give_elsewhere(shop: Shop, senders: list[int], rooms: list[int]) -> int:
+    """Gifts of these senders, after which their outboxes have nothing of what went to these rooms; how many."""
+    elsewhere = next(room for room in range(len(shop.rooms)) if room not in rooms)
+    for sender in senders:
+        shop.send(sender, elsewhere)
+    await until(lambda: is_kept_by_none(shop, senders, elsewhere))
+    return len(senders)
 
 
 async def apart(cluster: EmbeddedCluster, shop: Shop) -> tuple[list[int], list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,6 +15,7 @@ from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.keys import Keys
 from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.lagging import SOON_STALE
 
 KEYS = Keys("gifting", 16, tags(16))
 
@@ -83,6 +85,25 @@ async def test_what_is_listed_and_does_not_follow_has_not_got_it(cluster: Embedd
     assert await held(following)
     await cluster.join(second.id)
     assert await held(every)
+
+
+async def test_who_is_away_is_waited_for_as_long_as_nodes_say_that_it_may_be_elected() -> None:
+    async with (
+        own_cluster(replicas=2, node_timeout=1.0, settings=UNGUARDED | SOON_STALE) as cluster,
+        ClusterRedis(cluster.url, 5.0) as redis,
+    ):
+        confirmed = Confirmed(redis.router, KEYS.bases, 1, every=True)
+        await confirmed.begin()
+        (away, _) = await cluster.replicas(await cluster.owner(slot_of(KEYS.bases[3])))
+        await cluster.cut(away.id)
+        began = time.monotonic()
+        assert not await held(confirmed)
+        async with asyncio.timeout(60):
+            while not await held(confirmed):
+                await asyncio.sleep(0.05)
+        assert time.monotonic() - began > 4.0
+        await cluster.join(away.id)
+        assert await held(confirmed)
 
 
 @pytest.mark.parametrize("death", ["failover", "restart"])

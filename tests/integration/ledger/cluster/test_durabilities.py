@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from gifting.ledger.cluster.asked import KEPT
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.binary import LOG_NAME
 from gifting.ledger.embedded.cluster import EmbeddedCluster
+from gifting.ledger.halt import FIELD
 from gifting.model.values import Result
 from tests.support.clusters import UNGUARDED, own_cluster
-from tests.support.lagging import let_one_lag
+from tests.support.commands import run_command
+from tests.support.lagging import SOON_STALE, let_one_lag
 from tests.support.shop import COINS, WITHIN, Shop, shop_at
 
 
@@ -47,6 +50,19 @@ async def test_gifts_are_acknowledged_without_a_replica(cut: EmbeddedCluster, du
     url = cut.url.replace("://", f"://{user}")
     async with shop_at(url, 4, redis=url, durability=durability, allow_unsafe_redis=False) as shop:
         await flows(shop)
+
+
+@pytest.mark.slow
+async def test_where_no_replica_is_waited_for_an_operator_opens_the_books_without_one(
+    cut: EmbeddedCluster, tmp_path: Path
+) -> None:
+    async with shop_at(cut.url, 1, redis=cut.url, durability="disk") as shop:
+        meta, redis = shop.ledger.keys.meta, shop.ledger.redis
+        await redis.hset(meta, FIELD, "a test")
+        settings = {"GIFTING_DURABILITY": "disk", "GIFTING_ALLOW_UNSAFE_REDIS": "1"}
+        done = await run_command("resume", "--redis", cut.url, cwd=tmp_path, **settings)
+        assert (done.status, "a test" in done.out) == (0, True), done
+        assert await redis.hget(meta, FIELD) is None
 
 
 async def flows(shop: Shop) -> None:
@@ -155,14 +171,10 @@ async def paid(shop: Shop, sender: int) -> int:
     return COINS - (await shop.ledger.wallets.read(shop.senders[sender].id)).coins
 
 
-LAGS = {"cluster-replica-validity-factor": "1", "repl-ping-replica-period": "1", "repl-timeout": "2"}
-"""With a node timeout of 1 s a replica may lag by 4 s and be elected by itself."""
-
-
 @pytest.mark.slow
 async def test_who_was_away_for_too_long_is_awaited_no_more_since_it_is_not_elected() -> None:
     async with (
-        own_cluster(replicas=2, node_timeout=1.0, settings={"min-replicas-to-write": "0"} | LAGS) as double,
+        own_cluster(replicas=2, node_timeout=1.0, settings=UNGUARDED | SOON_STALE) as double,
         shop_at(double.url, 4, redis=double.url, durability="every-replica", ledger_timeout=2.0) as shop,
     ):
         master = await double.owner(slot_of(shop.senders[0].base))

@@ -11,6 +11,7 @@ from redis.exceptions import ClusterDownError, ResponseError
 from gifting.ledger.cluster import confirmed as module
 from gifting.ledger.cluster.confirmed import WAIT, Confirmed
 from gifting.ledger.cluster.slots import slot_of
+from gifting.ledger.cluster.survey import Survey
 from gifting.ledger.cluster.topology import Node, Range, Topology
 from gifting.ledger.confirmed import Unsettled
 from gifting.ledger.keys import Keys
@@ -60,11 +61,13 @@ class Masters:
             return 0 if node in self.slow else min(int(words[1]), self.replicas[node])
         if words[0] == "INFO":
             return info
+        if words[0] == "CLUSTER":
+            return [b"r%d h:%d@0 slave" % (n, n) for n in range(self.replicas[node])]
         return self.error or b"OK"
 
 
-def confirmed(masters: Masters, replicas: int = 1) -> Confirmed:
-    return Confirmed(masters, BASES, replicas)  # type: ignore[arg-type]
+def confirmed(masters: Masters, replicas: int = 1, *, every: bool = False) -> Confirmed:
+    return Confirmed(masters, BASES, replicas, every)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +109,29 @@ async def test_what_replicas_have_not_got_may_be_lost_yet() -> None:
     masters.slow.clear()
     await it.hold()
     assert masters.refreshed == 2, "another master may have them"
+
+
+@pytest.mark.parametrize(("every", "pause", "times"), [(True, 1e9, 1), (True, 0.0, 6), (False, 0.0, 0)])
+async def test_how_far_a_replica_may_lag_is_asked_while_something_is_lacking_and_not_each_time(
+    monkeypatch: pytest.MonkeyPatch, every: bool, pause: float, times: int
+) -> None:
+    asked = list[Topology]()
+
+    async def take_survey(topology: Topology, ask: Any) -> Survey:
+        asked.append(topology)
+        return Survey(topology, (), {})
+
+    monkeypatch.setattr(module, "take_survey", take_survey)
+    monkeypatch.setattr(module, "LEARNT_FOR", pause)
+    masters = Masters()
+    it = confirmed(masters, every=every)
+    await it.begin()
+    assert not asked
+    masters.slow.update((FIRST, SECOND))
+    for _ in range(3):
+        with pytest.raises(Unsettled):
+            await it.hold()
+    assert len(asked) == times
 
 
 async def test_where_masters_are_trusted_nothing_is_written() -> None:
