@@ -83,6 +83,16 @@ MUTANTS = (
         ('Span(f"({came}", end)', "Span(last=end)"),
     ),
     *of(
+        "gifting/archive/service.py",
+        "archive/mending_archived",
+        ("connect(url, TIMEOUT, settings.replicas_waited)", "connect(url, TIMEOUT)"),
+    ),
+    *of(
+        "gifting/cli/data.py",
+        "cluster/durabilities::test_where_no_replica_is_waited_for_an_operator_opens_the_books_without_one",
+        ("connect(url, TIMEOUT, settings.replicas_waited)", "connect(url, TIMEOUT)"),
+    ),
+    *of(
         "gifting/archive/service.py", "cluster/moving_on", ("[here, *said,", "[*said,"), ("        await here()\n", "")
     ),
 )

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.cluster.credit_call import APPLIED, BEFORE, EARLY, GONE, PARKED, Blob, Told
 from gifting.ledger.cluster.debit_call import NOTHING_RIDES, Completion, Riding
-from gifting.ledger.cluster.held import ask_held
+from gifting.ledger.cluster.marks import ask_held
 from gifting.ledger.cluster.owed import NOTHING, Marks, Owed, Reached, completions, read_owed
 from gifting.ledger.cluster.reach import Reach
 from gifting.ledger.cluster.said import Said

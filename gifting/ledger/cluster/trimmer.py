@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 
 from gifting.ledger.calls import REDIS_ERRORS
 from gifting.ledger.cluster.debit_call import Riding
-from gifting.ledger.cluster.held import ask_held
 from gifting.ledger.cluster.keeping import Keeping
 from gifting.ledger.cluster.looks import Look
+from gifting.ledger.cluster.marks import ask_held
 from gifting.ledger.cluster.notes import Note, Notes
 from gifting.ledger.cluster.owed import Marks, Reached, read_owed
 from gifting.ledger.cluster.reach import START, Reach, Stand
