@@ -8,7 +8,6 @@ from json import dumps
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
@@ -88,10 +87,11 @@ async def prove(client: BinaryRedis, prefix: str, url: str, public: Path, outsid
 
 
 async def _audit(client: BinaryRedis, settings: config.Settings, *, from_start: bool) -> AuditReport | Audited:
+    from gifting.ledger.address import shown
     from gifting.ledger.audit import audit, find_books
     from gifting.ledger.meta import ARCHIVE
 
-    place = _without_password(settings.redis) if settings.redis else f"The data directory {settings.data_path}"
+    place = shown(settings.redis) if settings.redis else f"The data directory {settings.data_path}"
     keys = await find_books(client, settings.key_prefix, place)
     archive = await client.hget(keys.meta, ARCHIVE)
     if archive is None or not (url := settings.archive_url()):
@@ -100,8 +100,3 @@ async def _audit(client: BinaryRedis, settings: config.Settings, *, from_start: 
 
     files = settings.seal_key_path, settings.seals_path
     return await audit_archived(client, keys, url, archive.decode(), *files, from_start=from_start)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()

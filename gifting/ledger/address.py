@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -17,7 +18,15 @@ DEFAULT_PORT: Final = 6379
 DEFAULT_USER: Final = "default"
 """What a URL means that does not say it."""
 
+_ENTRY: Final = re.compile(r"(?<=://)[^/?#]*@")
+"""User and password, in a URL."""
+
 P = TypeVar("P", bound=asyncio.Protocol)
+
+
+def shown(url: str) -> str:
+    """The URL of a Redis or a cluster without what lets one in."""
+    return _ENTRY.sub("", url).partition("?")[0]
 
 
 class Address:

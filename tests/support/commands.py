@@ -27,8 +27,8 @@ def environment(**environ: str) -> dict[str, str]:
     return plain | {"PYTHONPATH": str(ROOT)} | environ
 
 
-async def run_command(*words: str, cwd: Path, **environ: str) -> Done:
-    process = await asyncio.create_subprocess_exec(
+async def start_command(*words: str, cwd: Path, **environ: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gifting", *words),
         cwd=cwd,
         env=environment(**environ),
@@ -36,6 +36,10 @@ async def run_command(*words: str, cwd: Path, **environ: str) -> Done:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def run_command(*words: str, cwd: Path, **environ: str) -> Done:
+    process = await start_command(*words, cwd=cwd, **environ)
     out, complaints = await asyncio.wait_for(process.communicate(), WITHIN)
     assert process.returncode is not None
     return Done(process.returncode, out.decode(), complaints.decode())

@@ -28,15 +28,13 @@ class ClusterAddress:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-        except ValueError as error:
-            raise BadSetting(f"The URL of the Redis Cluster can't be read: {error}.") from None
-        entry, at, nodes = parts.netloc.rpartition("@")
-        if parts.path.strip("/0"):
+        scheme, _, rest = url.partition("://")
+        authority, path, self._query = _split(rest)
+        entry, at, nodes = authority.rpartition("@")
+        if path.strip("/0"):
             raise BadSetting("A Redis Cluster has one database only: leave the path of its URL out.")
-        self.tls = parts.scheme == "rediss+cluster"
-        self._scheme, self._entry, self._query = SCHEMES[parts.scheme], entry + at, parts.query
+        self.tls = scheme == "rediss+cluster"
+        self._scheme, self._entry = SCHEMES[scheme], entry + at
         self.seeds: tuple[tuple[str, int], ...] = tuple(_read_node(node) for node in nodes.split(","))
         """The nodes that the URL names: host and port."""
 
@@ -44,6 +42,14 @@ class ClusterAddress:
         """The URL of one node, as redis-py and :class:`gifting.ledger.address.Address` take it."""
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return urlunsplit((self._scheme, self._entry + where, "", self._query, ""))
+
+
+def _split(rest: str) -> tuple[str, str, str]:
+    """Authority, path and query of what follows a scheme; ``urlsplit`` takes no bracket inside an authority."""
+    rest = rest.partition("#")[0]
+    rest, _, query = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    return authority, slash + path, query
 
 
 def _read_node(node: str) -> tuple[str, int]:

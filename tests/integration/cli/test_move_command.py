@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gifting.errors import BenchFailed
+from gifting.ledger.embedded import running_url
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from tests.support.clusters import own_cluster
-from tests.support.commands import Done, run_command
+from tests.support.commands import Done, run_command, start_command
 from tests.support.keys import new_key
 from tests.support.server import Server
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_redis("it is moved from there")]
+
+AT_MOST_TRIED = 17
+"""Keys that start checks leave, one in each partition, and the one that keeps servers out."""
 
 Type = Callable[..., Coroutine[Any, Any, Done]]
 
@@ -40,6 +47,40 @@ async def sell(server: Server) -> None:
     await server.room("lobby")
     grant = {"coins": 500, "reason": "a test", "key": new_key()}
     await server.operator.call("POST", "/v1/users/ann/grants", grant)
+
+
+@pytest.mark.attack
+async def test_a_move_that_is_killed_goes_on_when_it_is_run_again(
+    typed: Type, cluster: EmbeddedCluster, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    move = ("partitions", "move", "--data-dir", str(data), "--redis", cluster.url, "--yes")
+    async with Server(data) as server:
+        await sell(server)
+        for number in range(199):
+            await server.room(f"room{number}", f"host{number}")
+    for keys in (AT_MOST_TRIED + 1, 150, 300):
+        moving = await start_command(*move, cwd=tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "run"))
+        await until(partial(has_keys, cluster, keys))
+        moving.kill()
+        assert await moving.wait() == -signal.SIGKILL
+        early = Server(tmp_path / "early", cluster.url)
+        with pytest.raises(BenchFailed, match="books_arriving"):
+            await early.start()
+        await early.stop()
+    moved = await typed(*move)
+    assert running_url(data) is None, "the one that was left running is ended"
+    assert (moved.status, "The books are on the cluster" in moved.out) == (0, True), moved
+    audited = await typed("audit", "--redis", cluster.url)
+    assert (audited.status, audited.out.splitlines()[-1]) == (0, "clean"), audited.out
+    async with Server(tmp_path / "new", cluster.url) as server:
+        assert (await server.operator.call("GET", "/v1/users/ann/wallet"))["coins"] == 500
+        assert len((await server.operator.call("GET", "/v1/rooms?limit=200"))["rooms"]) == 200
+
+
+async def has_keys(cluster: EmbeddedCluster, least: int) -> bool:
+    sizes: list[int] = [await master.call("DBSIZE") for master in await cluster.masters()]
+    return sum(sizes) >= least
 
 
 async def test_a_data_directory_is_moved_and_closed(typed: Type, cluster: EmbeddedCluster, tmp_path: Path) -> None:
