@@ -27,7 +27,9 @@ async def say_yes(page: Tab) -> None:
 
 async def ask(page: Tab, guardian: str) -> None:
     """By the keyboard alone."""
-    await page.page.locator("#guardian-name").focus()
+    name = page.page.locator("#guardian-name")
+    await expect(name).to_be_visible()  # what is not takes no focus
+    await name.focus()
     await page.page.keyboard.type(guardian)
     await page.page.keyboard.press("Enter")
     await expect(page.page.locator("dialog.question")).to_contain_text("only they, or support, can end it")
