@@ -28,7 +28,7 @@ from gifting.node import Node, redis_for
 from gifting.running import Running, announced
 from gifting.serving import listen
 from gifting.signing.secretfile import find_secrets
-from gifting.tasks import Vital
+from gifting.tasks import Vital, end
 from gifting.web.front import ShortLink
 from gifting.wire.tokens import Role, issue
 
@@ -161,8 +161,7 @@ class Demo:
                     playing.append(group.create_task(self._shards.watch(node.ledger.redis, node.ledger.keys)))
                 playing.append(group.create_task(self._look(admin)))
                 await self._report()
-            for task in playing:
-                task.cancel()
+            await end(playing)
 
     async def _prepare(self, admin: Admin, cast: Sequence[Viewer]) -> None:
         for stage in STAGES:
@@ -202,9 +201,7 @@ async def _first(*works: Coroutine[Any, Any, object] | asyncio.Task[Any]) -> Non
     try:
         await asyncio.wait([*begun, *given], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in begun:
-            task.cancel()
-        ended = await asyncio.gather(*begun, return_exceptions=True)
-    for outcome in ended:
-        if isinstance(outcome, Exception):
-            raise outcome
+        await end(begun)
+    for task in begun:
+        if not task.cancelled() and (error := task.exception()):
+            raise error

@@ -12,6 +12,7 @@ from gifting.ledger.cluster.map import Map
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
+from gifting.tasks import end
 from tests.support.waiting import until
 
 BASES = [f"x:{{{tag}}}" for tag in tags(16)]
@@ -64,6 +65,5 @@ async def cluster_ears(cluster: EmbeddedCluster, timeout: float = 5.0) -> AsyncI
         await asyncio.wait_for(ears.feed.ready(), 10)
         yield ears
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        await end([running])
         await ears.map.close()

@@ -11,6 +11,7 @@ from gifting.ledger.address import Address
 from gifting.ledger.connection import Connection
 from gifting.ledger.connector import Connector
 from gifting.ledger.resp import command
+from gifting.tasks import end
 from tests.support.waiting import until
 
 Heard = list[tuple[bytes, bytes]]
@@ -63,8 +64,7 @@ async def connector_at(
             await until(lambda: connector.up)
         yield connector, heard
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        await end([running])
 
 
 async def ask(connector: Connector, *words: str | int | bytes) -> Any:

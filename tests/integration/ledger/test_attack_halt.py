@@ -15,7 +15,7 @@ from gifting import errors
 from gifting.health import Health
 from gifting.ledger.halt import FIELD, LOOK_PAUSE
 from gifting.model.money import parse_key
-from gifting.tasks import Vital
+from gifting.tasks import Vital, end
 from tests.support.keys import new_key
 from tests.support.proxy import Proxy, RedisProxy
 from tests.support.till import BATCH, Till, till_at
@@ -124,7 +124,7 @@ async def test_other_nodes_stop_too_and_so_does_a_new_one(redis_client: Any, red
         till.send(1)
         await till.everyone()
         await until(lambda: other.ledger.halt.why, within=10 * LOOK_PAUSE)
-        watching.cancel()
+        await end([watching])
         assert other.ledger.halt.why == till.ledger.halt.why
         with pytest.raises(errors.LedgerHalted):
             other.send(1)

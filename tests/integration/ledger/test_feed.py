@@ -17,6 +17,7 @@ from gifting.ledger.connector import Connector
 from gifting.ledger.feed import Feed
 from gifting.ledger.pulse import BACKLOG_MAX
 from gifting.model.values import Result
+from gifting.tasks import end
 from tests.support.proxy import RedisProxy
 from tests.support.till import Till, till_at
 from tests.support.waiting import until
@@ -54,9 +55,7 @@ async def ears_at(url: str, timeout: float = 5.0) -> AsyncIterator[Ears]:
     try:
         yield ears
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end(tasks)
 
 
 @asynccontextmanager
@@ -69,8 +68,7 @@ async def till_with_ears(url: str, **flags: Any) -> AsyncIterator[tuple[Till, Ea
         try:
             yield till, ears
         finally:
-            running.cancel()
-            await asyncio.wait([running])
+            await end([running])
 
 
 async def publish(redis: Any, payload: bytes) -> None:

@@ -17,6 +17,7 @@ from gifting.ledger.embedded import EmbeddedRedis
 from gifting.ledger.ledger import Ledger
 from gifting.ledger.safety import WANTED, watch_safety
 from gifting.model.catalog import load_catalog
+from gifting.tasks import end
 
 RISKS = {
     "appendonly": "no",
@@ -87,7 +88,7 @@ async def test_a_change_at_run_time_turns_readiness_red(
             while (not health.problems) is not ready:
                 await asyncio.sleep(0.01)
             assert ready or "appendfsync everysec" in health.problems["redis"]
-    watch.cancel()
+    await end([watch])
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("True", True), ("no", False), ("0", False)])

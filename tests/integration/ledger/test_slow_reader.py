@@ -21,6 +21,7 @@ from gifting.bench.soak.proxy import Proxy
 from gifting.ledger.feed import Feed
 from gifting.ledger.pulse import BACKLOG_MAX
 from gifting.model.values import Result
+from gifting.tasks import end
 from tests.support.keys import new_key
 from tests.support.server import Server
 from tests.support.till import Till, till_at
@@ -76,8 +77,7 @@ class Talker:
                 await until(lambda: 0 in talker.replies)
                 yield talker
             finally:
-                reading.cancel()
-                await asyncio.wait([reading])
+                await end([reading])
 
     async def _read(self) -> None:
         async for text in self._socket:
@@ -137,9 +137,7 @@ async def slow_node(redis: Any, url: str) -> AsyncIterator[tuple[SlowProxy, Till
         try:
             yield proxy, till, feed, watched
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await end(tasks)
 
 
 @pytest.mark.parametrize("rate", [2, 8])

@@ -19,6 +19,7 @@ from gifting.ledger.connect import BinaryRedis
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
 from gifting.ledger.redis_errors import Fate, NotReplicated, fate
+from gifting.tasks import end
 from tests.support.clusters import mend
 
 BASES = [f"test:{{{tag}}}" for tag in tags(16)]
@@ -77,9 +78,7 @@ class Callers:
                     assert not task.done()
 
     async def end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
+        await end(self._tasks)
 
     async def hits(self) -> Counter[str]:
         found = Counter[str]()
