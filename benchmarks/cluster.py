@@ -16,20 +16,21 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
 from gifting.bench.figures import percentiles
-from gifting.bench.options import BenchOptions
+from gifting.bench.options import BenchOptions, Percentiles
 from gifting.bench.run import GRANT
 from gifting.bench.server import OVERRIDES, Server
 from gifting.errors import BenchFailed
@@ -38,6 +39,8 @@ from gifting.load.fleet import Fleet
 from gifting.load.operator import Operator
 from gifting.load.plan import SenderPlan, SenderReport
 from gifting.model.catalog import load_catalog
+
+T = TypeVar("T")
 
 SENDERS: Final = 200
 ROOMS: Final = 32
@@ -130,6 +133,21 @@ async def contend(shape: Shape, engine: str, stack: AsyncExitStack) -> Contender
 
 async def turn(of: Contender, load: str, seconds: float) -> Sample:
     """Load it for ``seconds`` after the warm-up. Raises BenchFailed: not every gift was taken."""
+    node, masters, replicas = await of.processes()
+    everyone = [node, *masters, *replicas]
+    (before, after), gifts, ack = await loaded(of, load, seconds, partial(_read, everyone))
+    cost = [(then - now) / gifts * 1e6 for now, then in zip(before, after, strict=True)]
+    share = cost[1 : 1 + len(masters)]
+    return Sample(gifts / seconds, cost[0], share, sum(cost[1 + len(masters) :]), ack.p50, ack.p99)
+
+
+async def loaded(
+    of: Contender, load: str, seconds: float, read: Callable[[int], Awaitable[T]]
+) -> tuple[tuple[T, T], int, Percentiles]:
+    """What was read at both ends of ``seconds`` after the warm-up (monotonic ns), gifts in between, ms until acked.
+
+    Raises BenchFailed: not every gift was taken.
+    """
     full = load == FULL
     plan = SenderPlan(
         target=of.server.target,
@@ -142,20 +160,15 @@ async def turn(of: Contender, load: str, seconds: float) -> Sample:
         rate=0.0 if full else float(load),
         sample=100,
     )
-    node, masters, replicas = await of.processes()
-    everyone = [node, *masters, *replicas]
     async with Fleet([plan]) as fleet:
-        before, after = [await _read(everyone, at) for at in fleet.begin(WARMUP_S, [seconds])]
+        before, after = [await read(at) for at in fleet.begin(WARMUP_S, [seconds])]
         await fleet.sent()
         [report] = await fleet.finish({}, 0.0)
     assert isinstance(report, SenderReport)
     [gifts] = report.gifts
     if report.unanswered or report.refused or report.complaints or not gifts:
         raise BenchFailed(f"{of.name}: {report.unanswered} gifts had no reply, {report.refused}, {report.complaints}")
-    cost = [(then - now) / gifts * 1e6 for now, then in zip(before, after, strict=True)]
-    ack = percentiles(report.ack)
-    share = cost[1 : 1 + len(masters)]
-    return Sample(gifts / seconds, cost[0], share, sum(cost[1 + len(masters) :]), ack.p50, ack.p99)
+    return (before, after), gifts, percentiles(report.ack)
 
 
 async def _read(processes: Iterable[psutil.Process], at: int) -> list[float]:

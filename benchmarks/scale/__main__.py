@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 
+from benchmarks.scale import on_cluster
 from benchmarks.scale.inputs import Inputs, sources
 from benchmarks.scale.measure import measure
 from benchmarks.scale.plan import Plan, limits, memory, needed, network, plan, settings
@@ -50,13 +51,15 @@ def document(of: Inputs) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description="What millions take.")
     parser.add_argument("--measure", action="store_true", help="Measure the inputs that say so, print them.")
+    parser.add_argument("--measure-cluster", action="store_true", help="The same of those that a cluster tells.")
     for name, value, source in sources():
         text = f"{source.text}, {source.unit or 'number'}; {source.origin}".replace("%", "%%")
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value, help=text)
     options = vars(parser.parse_args(arguments))
-    if options.pop("measure"):
-        print(table(("input", "measured"), ((name, f"{value:.3g}") for name, value in asyncio.run(measure()))))
-        return
+    for asked, found in ((options.pop("measure"), measure), (options.pop("measure_cluster"), on_cluster.measure)):
+        if asked:
+            print(table(("input", "measured"), ((name, f"{value:.3g}") for name, value in asyncio.run(found()))))
+            return
     print(document(Inputs(**options)))
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from contextlib import AsyncExitStack
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from benchmarks.checkout import ROOT
+from benchmarks.cluster import Shape, contend
 from benchmarks.scale.__main__ import document, main
 from benchmarks.scale.batches import batches, master_cost, masters, together
-from benchmarks.scale.inputs import Inputs, sources
+from benchmarks.scale.inputs import INSTRUCTIONS_US, Inputs, sources
 from benchmarks.scale.measure import event_cost, sizes
+from benchmarks.scale.on_cluster import Load, Spent, _turn, fitted
 from benchmarks.scale.plan import limits, plan
 
 
@@ -35,6 +39,40 @@ def test_the_sizes_are_those_of_the_codec() -> None:
 
 def test_an_event_costs_about_what_is_assumed() -> None:
     assert event_cost() < 10 * Inputs().node_event
+
+
+def test_what_loads_of_a_cluster_cost_is_taken_apart() -> None:
+    of = Inputs()
+    loads = []
+    for partitions, calls, rounds in product((1, 16, 64), (0.01, 0.2, 1.6), (0.01, 0.3, 2.0)):
+        load = Load(partitions, 13 + 35 * calls, 1.0, calls, rounds)
+        first, following = of.debit_first + of.credit_first, of.debit_next + of.credit_next
+        scripts = (first + (load.size - 1) * following) / load.size
+        loads.append(load._replace(masters_us=1.25 * scripts + 7 * load.blobs + 9 + 450 * rounds))
+    found = dict(fitted(loads, of))
+    for name, value in {
+        "instructions a µs": INSTRUCTIONS_US / 1.25, "credit_first": 1.25 * of.credit_first, "blob": 7.0,
+        "gift_rest": 9.0, "round": 450.0, "node_gift": 13.0, "node_call": 35.0,
+    }.items():  # fmt: skip
+        assert found[name] == pytest.approx(value, rel=0.01), name
+
+
+def test_blobs_are_as_many_as_the_places_that_a_call_s_gifts_go_to() -> None:
+    lone, one, full = (Load(partitions, 0.0, 0.0, calls, 0.0) for partitions, calls in ((16, 2), (1, 0.01), (16, 0.01)))
+    assert (lone.size, one.size, full.size) == (1.0, 200.0, 200.0)
+    assert lone.blobs == pytest.approx(1.0)
+    assert one.blobs == pytest.approx(1 / 200)
+    assert 12 < full.blobs * full.size <= 16, "some of the partitions may have no room"
+
+
+async def test_commands_of_a_cluster_s_masters_are_counted_by_the_gift() -> None:
+    async with AsyncExitStack() as stack:
+        one = await contend(Shape(1, partitions=4), "", stack)
+        found = await _turn(4, one, "200", Spent(0.0, 0.0, 0.0, 0.0))
+    assert 1 < found.calls < 4
+    assert 0 < found.rounds < 4
+    assert found.node_us > 0
+    assert found.masters_us > 0
 
 
 def test_gifts_in_a_call_are_at_least_one_and_in_the_end_all() -> None:
