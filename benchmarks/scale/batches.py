@@ -1,4 +1,4 @@
-"""How gifts share calls and blobs, and what a gift costs then. Pure."""
+"""How gifts share calls and rooms, and what a gift costs then. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ def together(mean: float) -> float:
 
 
 class Batches(NamedTuple):
-    """Of ``processes`` nodes with ``rate`` gifts/s each: gifts in a call and in a blob, µs of a node for a gift."""
+    """Of ``processes`` nodes with ``rate`` gifts/s each: gifts in a call, and there of one room; of the great room in
+    a call; µs of a node for a gift.
+    """
 
     processes: int
     rate: float
     call: float
-    blob: float
+    room: float
+    great: float
     node_us: float
 
 
 def batches(of: Inputs) -> Batches:
     """As few nodes as can take the gifts: the fewer, the more gifts share a call.
 
-    A node has a lane per partition, which sends a debit call in each ``batch_pause`` at most; a blob has those gifts of
-    a call that go to one partition.
+    A node has lanes to and from each partition, which send a debit and a credit call in each ``batch_pause`` at most.
     """
     found = _batches(of, of.gifts)
     while found.node_us * found.rate / 1e6 > of.load:
@@ -37,15 +39,19 @@ def batches(of: Inputs) -> Batches:
 
 def _batches(of: Inputs, rate: float) -> Batches:
     call = together(rate * of.batch_pause / of.partitions)
-    blob = together(call / of.partitions)
-    return Batches(round(of.gifts / rate), rate, call, blob, of.node_gift + 2 * of.node_call / call)
+    room = together(call * of.partitions / of.rooms)
+    great = together(rate * of.batch_pause * of.hot_host)
+    return Batches(round(of.gifts / rate), rate, call, room, great, of.node_gift + 2 * of.node_call / call)
 
 
 class MasterCost(NamedTuple):
-    """µs of a master's CPU for a gift's two halves, and the part of its core that goes for rounds."""
+    """µs of a master's CPU for a gift's two halves, and for a credit of the great room's; the part of its core that
+    goes for rounds.
+    """
 
     debit_us: float
     credit_us: float
+    great_us: float
     rounds: float
 
     @property
@@ -55,10 +61,10 @@ class MasterCost(NamedTuple):
 
 def master_cost(of: Inputs, found: Batches) -> MasterCost:
     """Every node has rounds with every master, at most one in each ``batch_pause``."""
-    more, half = found.call - 1, of.gift_rest / 2
-    debit = (of.debit_first + more * of.debit_next) / found.call + half
-    credit = (of.credit_first + more * of.credit_next) / found.call + of.blob / found.blob + half
-    return MasterCost(debit, credit, found.processes / of.batch_pause * of.round / 1e6)
+    debit = of.call / found.call + of.gift / 2
+    credit = debit + of.room / found.room
+    great = (of.call + of.room) / found.great + of.gift / 2
+    return MasterCost(debit, credit, great, found.processes / of.batch_pause * of.round / 1e6)
 
 
 def masters(of: Inputs, cost: MasterCost) -> int:

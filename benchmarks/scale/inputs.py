@@ -6,12 +6,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, NamedTuple
 
 BENCH: Final = "benchmarks/README.md"
-PROTOTYPE: Final = "prototype, 3 + 3 Redis 8.2"
-INSTRUCTIONS_US: Final = 8200
-COUNTED: Final = f"`python -m benchmarks.calls` at 60ec300, {INSTRUCTIONS_US:,} instructions a µs"
-"""So many as one Redis took of ``commit``: 137,400 instructions, and 16.66 µs (benchmarks/README.md)."""
-
 MEASURE: Final = "`python -m benchmarks.scale --measure`"
+ON_CLUSTER: Final = "`python -m benchmarks.scale --measure-cluster`"
 ASKED: Final = "asked"
 CHOSEN: Final = "chosen"
 
@@ -36,12 +32,13 @@ class Inputs:
     gifts: float = of(1_000_000, "/s", "gifts of all senders", ASKED)
     viewers: float = of(1_000_000, "", "viewers of the one great room", ASKED)
     senders: float = of(1_000_000, "", "senders, who watch other rooms: a gift a second each", ASKED)
+    rooms: float = of(100_000, "", "other rooms", ASKED)
     hot_host: float = of(0.01, "of all gifts", "gifts that go to the great room", ASKED)
     hot_sender: float = of(20, "/s", "gifts of the busiest sender", ASKED)
 
     load: float = of(0.6, "of a core", "how busy a process may be", CHOSEN)
     partitions: float = of(256, "", "`--partitions`, 256 at most", CHOSEN)
-    batch_pause: float = of(0.1, "s", "`--batch-pause`: a node writes to a master no sooner than so", CHOSEN)
+    batch_pause: float = of(0.25, "s", "`--batch-pause`: a node writes to a master no sooner than so", CHOSEN)
     live_interval: float = of(0.5, "s", "`--live-interval`: between two frames of a viewer", CHOSEN)
     live_top: float = of(3, "", "`--live-top`: gifts in a frame, and as many other events", CHOSEN)
     replicas: float = of(2, "", "replicas of each master: with one its restart stalls the acks", CHOSEN)
@@ -50,16 +47,13 @@ class Inputs:
     archived: float = of(60, "s", "until entries are archived and leave Redis", CHOSEN)
     window: float = of(660, "s", "`--dedupe-window` and `--key-lead`: as long as a key is known", CHOSEN)
 
-    debit_first: float = of(108, "µs", "a master's CPU for a debit call of one gift", COUNTED)
-    debit_next: float = of(12, "µs", "for each further gift of the call", COUNTED)
-    credit_first: float = of(119, "µs", "a master's CPU for a credit call of one gift", COUNTED)
-    credit_next: float = of(10, "µs", "for each further gift of the call", COUNTED)
-    blob: float = of(5, "µs", "a master's CPU for each blob", PROTOTYPE)
-    gift_rest: float = of(8, "µs", "a master's CPU for a gift beside the scripts", PROTOTYPE)
-    round: float = of(450, "µs", "a master's CPU for a round of a node: fsync, WAIT, wake-ups", PROTOTYPE)
+    call: float = of(185, "µs", "a master's CPU for a ledger call, a debit or a credit", ON_CLUSTER)
+    room: float = of(80, "µs", "for each room of a credit call: its log, ranks, streaks", ON_CLUSTER)
+    gift: float = of(20.7, "µs", "for both halves of a gift", ON_CLUSTER)
+    round: float = of(461, "µs", "for a round of a node: fsync, WAIT, wake-ups", ON_CLUSTER)
     replica_gift: float = of(12, "µs", "a replica's CPU for a gift in large batches", BENCH)
-    node_gift: float = of(12.7, "µs", "a node's CPU for a gift in large batches", BENCH)
-    node_call: float = of(35, "µs", "a node's CPU for a ledger call", PROTOTYPE)
+    node_gift: float = of(18.7, "µs", "a full node's CPU for a gift", ON_CLUSTER)
+    node_call: float = of(78.5, "µs", "a full node's CPU for a ledger call", ON_CLUSTER)
     node_event: float = of(0.28, "µs", "to read and conflate an event for lane `live`", MEASURE)
     frame: float = of(8.1, "µs", "a node's CPU to write a frame of 200 B to a viewer", BENCH)
     frame_kib: float = of(0.1, "µs", "for each further KiB of the frame", MEASURE)

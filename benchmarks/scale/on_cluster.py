@@ -1,13 +1,13 @@
-"""The inputs that a cluster of one's own tells: what scripts, blobs and rounds cost masters, and calls a node.
+"""The inputs that a cluster of one's own tells: what calls, rooms, gifts and rounds cost its masters, and calls a node.
 
 Each load has them in other parts: one partition or many, many gifts in a call or one. What a gift costs there is what
-they cost, so often as they are in it; the costs are those that fit all loads best, and none is below 0.
+they cost, so often as they are in it; the costs are those that fit all loads best, and none is below 0. A node that is
+not full takes more for a gift, as each wakes it: its costs are those of full ones, as nodes of the plan are.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -18,81 +18,62 @@ from typing import Final, NamedTuple
 
 import psutil
 
-from benchmarks.cluster import FULL, ROOMS, Contender, Shape, contend, loaded
-from benchmarks.scale.inputs import INSTRUCTIONS_US, Inputs
-from gifting.ledger.keys import partition_of
+from benchmarks.cluster import FULL, Contender, Shape, contend, loaded
 
-PARTITIONS: Final = (1, 16, 64)
-LOADS: Final = (FULL, "1000", "100")
+PARTITIONS: Final = (1, 16, 64, 256)
+LOADS: Final = (FULL, "5000", "1000", "100")
 TURNS: Final = 3
 SECONDS: Final = 4.0
 STEPS: Final = 20_000
 """Of the fit; it is far nearer than the figures are by then."""
 
+COMMANDS: Final = {"calls": "evalsha", "rooms": "zmscore", "rounds": "wait"}
+"""By which it is counted: ``credit`` asks for the ranks of a room once a call."""
+
 
 class Spent(NamedTuple):
-    """Up to now: seconds of CPU, and commands that masters took."""
+    """Up to now: seconds of CPU, and what masters took."""
 
     node: float
     masters: float
     calls: float
+    rooms: float
     rounds: float
 
     def since(self, before: Spent) -> Spent:
         return Spent(*(now - then for now, then in zip(self, before, strict=True)))
 
+    def times(self, factor: float) -> Spent:
+        return Spent(*(part * factor for part in self))
+
 
 class Load(NamedTuple):
-    """Of a gift: µs of the node and of all masters, calls that its two halves are in, and rounds."""
+    """Of a gift: µs of the node and of all masters, its two calls, its room and its rounds, shared with other gifts."""
 
-    partitions: int
     node_us: float
     masters_us: float
     calls: float
+    rooms: float
     rounds: float
-
-    @property
-    def size(self) -> float:
-        """Gifts in a call: half of the calls are debits."""
-        return max(1.0, 2 / self.calls)
-
-    @property
-    def blobs(self) -> float:
-        """Of a gift's call, shared by its gifts: each goes to one of the rooms at random."""
-        places = len({partition_of(f"host-room-{number}", self.partitions) for number in range(ROOMS)})
-        return places * -math.expm1(self.size * math.log1p(-1 / places)) / self.size if places > 1 else 1 / self.size
 
 
 async def measure() -> list[tuple[str, float]]:
-    """Each input's name and what was found; takes some four minutes, and wants the machine for itself."""
-    loads = [load async for load in _loads()]
-    return list(fitted(loads, Inputs()))
+    """Each input's name and what was found; takes some five minutes, and wants the machine for itself."""
+    return list(fitted([found async for found in _loads()]))
 
 
-def fitted(loads: Sequence[Load], of: Inputs) -> Iterator[tuple[str, float]]:
-    """By what all of these cost; what scripts count is as in ``of``."""
-    rows = [(_scripts(load, of), load.blobs, 1.0, load.rounds) for load in loads]
-    speed, blob, rest, rounds = _fit(rows, [load.masters_us for load in loads])
-    yield "instructions a µs", INSTRUCTIONS_US / speed if speed else math.inf
-    for name in ("debit_first", "debit_next", "credit_first", "credit_next"):
-        yield name, getattr(of, name) * speed
-    yield from (("blob", blob), ("gift_rest", rest), ("round", rounds))
-    yield from zip(("node_gift", "node_call"), _fit(*_of_nodes(loads)), strict=True)
-    for load in loads:
-        told = speed * _scripts(load, of) + blob * load.blobs + rest + rounds * load.rounds
-        at = f"{load.partitions} partitions, {load.size:.1f} in a call, {load.rounds:.2f} rounds"
-        yield f"{at}: {load.masters_us:.1f} µs, by the fit", told
-
-
-def _scripts(load: Load, of: Inputs) -> float:
-    """µs of both halves, as ``of`` has them."""
-    first: float = of.debit_first + of.credit_first
-    following: float = of.debit_next + of.credit_next
-    return (first + (load.size - 1) * following) / load.size
-
-
-def _of_nodes(loads: Sequence[Load]) -> tuple[list[tuple[float, ...]], list[float]]:
-    return [(1.0, load.calls) for load in loads], [load.node_us for load in loads]
+def fitted(loads: Sequence[tuple[str, Load]]) -> Iterator[tuple[str, float]]:
+    """What costs what; and how far that is from what was measured, of masters with each load."""
+    rows = [(load.calls, load.rooms, 1.0, load.rounds) for _, load in loads]
+    found = _fit(rows, [load.masters_us for _, load in loads])
+    yield from zip(("call", "room", "gift", "round"), found, strict=True)
+    full = [load for name, load in loads if name == FULL]
+    of_node = _fit([(1.0, load.calls) for load in full], [load.node_us for load in full])
+    yield from zip(("node_gift", "node_call"), of_node, strict=True)
+    for (name, load), row in zip(loads, rows, strict=True):
+        parts = f"{load.calls:.3f} calls, {load.rooms:.2f} rooms, {load.rounds:.2f} rounds a gift"
+        measured = f"{load.masters_us:,.0f} µs of masters, {load.node_us:,.0f} of the node"
+        yield f"{name}: {parts}; {measured}; masters by the fit", _dot(row, found)
 
 
 def _fit(rows: Sequence[Sequence[float]], found: Sequence[float]) -> list[float]:
@@ -111,30 +92,31 @@ def _dot(one: Iterable[float], other: Iterable[float]) -> float:
     return float(sum(map(mul, one, other)))
 
 
-async def _loads() -> AsyncIterator[Load]:
-    """Medians of turns; all clusters are there at once, and take their turns."""
+async def _loads() -> AsyncIterator[tuple[str, Load]]:
+    """Medians of turns, by the load; all clusters are there at once, and take their turns."""
     async with AsyncExitStack() as stack:
-        everyone = [(number, await contend(Shape(3, partitions=number), "", stack)) for number in PARTITIONS]
-        idle = {number: await _idle(one) for number, one in everyone}
-        turns = {at: list[Load]() for at in product(PARTITIONS, LOADS)}
+        everyone = [await contend(Shape(3, partitions=number), "", stack) for number in PARTITIONS]
+        idle = [await _idle(one) for one in everyone]
+        turns = {at: list[Load]() for at in product(range(len(everyone)), LOADS)}
         for _ in range(TURNS):
-            for load, (number, one) in product(LOADS, everyone):
-                turns[number, load].append(await _turn(number, one, load, idle[number]))
-    for found in turns.values():
-        yield Load(*map(median, zip(*found, strict=True)))
+            for load, (place, one) in product(LOADS, enumerate(everyone)):
+                turns[place, load].append(await take_turn(one, load, idle[place]))
+    for (_, name), found in turns.items():
+        yield name, Load(*map(median, zip(*found, strict=True)))
 
 
 async def _idle(of: Contender) -> Spent:
     """A second of it, with no load."""
-    before, after = [await _spent(of, time.monotonic_ns() + int(wait * 1e9)) for wait in (1.0, SECONDS)]
-    return Spent(*(part / SECONDS for part in after.since(before)))
+    began = time.monotonic_ns()
+    before, after = [await _spent(of, began + int(end * 1e9)) for end in (0.0, SECONDS)]
+    return after.since(before).times(1 / SECONDS)
 
 
-async def _turn(partitions: int, of: Contender, load: str, idle: Spent) -> Load:
+async def take_turn(of: Contender, load: str, idle: Spent) -> Load:
+    """A load, less what a second costs that is ``idle``."""
     (before, after), gifts, _ = await loaded(of, load, SECONDS, lambda at: _spent(of, at))
-    alone = Spent(*(part * SECONDS for part in idle))
-    own = after.since(before).since(alone)
-    return Load(partitions, own.node / gifts * 1e6, own.masters / gifts * 1e6, own.calls / gifts, own.rounds / gifts)
+    own = after.since(before).since(idle.times(SECONDS)).times(1 / gifts)
+    return Load(own.node * 1e6, own.masters * 1e6, own.calls, own.rooms, own.rounds)
 
 
 async def _spent(of: Contender, at: int) -> Spent:
@@ -144,10 +126,11 @@ async def _spent(of: Contender, at: int) -> Spent:
     await asyncio.sleep(max(0, at - time.monotonic_ns()) / 1e9)
     seconds = [_seconds(process) for process in (node, *masters)]
     told = [await member.call("INFO", "commandstats") for member in await of.cluster.masters()]
-    calls, rounds = (
-        sum(said.get(f"cmdstat_{name}", {}).get("calls", 0) for said in told) for name in ("evalsha", "wait")
-    )
-    return Spent(seconds[0], sum(seconds[1:]), calls, rounds)
+    counts = {
+        name: sum(said.get(f"cmdstat_{command}", {}).get("calls", 0) for said in told)
+        for name, command in COMMANDS.items()
+    }
+    return Spent(seconds[0], sum(seconds[1:]), **counts)
 
 
 def _seconds(process: psutil.Process) -> float:

@@ -19,7 +19,7 @@ HEAD: Final = 80
 LOG: Final = 100_000
 """Events of a room's log, ``--log-keep``."""
 
-SETTINGS: Final = ((16, 0.01), (64, 0.01), (64, 0.1), (256, 0.01), (256, 0.05), (256, 0.1), (256, 0.25))
+SETTINGS: Final = ((16, 0.01), (64, 0.1), (64, 0.5), (256, 0.01), (256, 0.1), (256, 0.25), (256, 0.5))
 """Partitions and pauses that are compared."""
 
 
@@ -79,11 +79,12 @@ def needed(of: Plan) -> Iterator[Row]:
     """Calls, processes, masters."""
     i, b, c = of.inputs, of.batches, of.cost
     lanes = f"a node takes {b.rate:,.0f}/s over {i.partitions:g} partitions"
-    yield "gifts in a ledger call, in a blob", f"{b.call:.1f}, {b.blob:.2f}", lanes
-    yield "node CPU per gift", f"{b.node_us:.1f} µs", "in a large batch, and its part of two calls"
+    yield "gifts in a ledger call", f"{b.call:.1f}", lanes
+    yield "of one room in it", f"{b.room:.2f}", f"{i.rooms:,.0f} rooms; of the great one {b.great:.0f}"
+    yield "node CPU per gift", f"{b.node_us:.1f} µs", "and its part of two calls"
     yield "processes that take gifts", f"{b.processes:,}", f"{i.gifts:,.0f}/s at {i.load:.0%} of a core each"
-    yield "master CPU per gift: debit", f"{c.debit_us:.1f} µs", "first and further gifts of a call"
-    yield "master CPU per gift: credit", f"{c.credit_us:.1f} µs", "and a part of a blob"
+    yield "master CPU per gift: debit", f"{c.debit_us:.1f} µs", "its part of a call"
+    yield "master CPU per gift: credit", f"{c.credit_us:.1f} µs", f"and of a room; {c.great_us:.1f} in the great room"
     yield "of each master for rounds", f"{c.rounds:.0%}", f"{b.processes:,} nodes every {i.batch_pause * 1e3:g} ms"
     yield "masters", f"{of.masters or 'none suffice'}", f"whole partitions, {i.load:.0%} of a core each"
     yield "replicas", f"{of.masters * i.replicas:,.0f}", f"{i.replicas:g} each, {_replica(of):.0%} of a core"
@@ -168,7 +169,7 @@ def _hottest(of: Plan) -> float:
     i, b, c = of.inputs, of.batches, of.cost
     feeding = b.processes / i.batch_pause * of.crowd.room * i.publish
     left = (i.load - c.rounds) * 1e6 - i.gifts / i.partitions * c.debit_us - feeding
-    return max(left / c.credit_us, 1)
+    return max(left / c.great_us, 1)
 
 
 def settings(of: Inputs) -> Iterator[tuple[str, ...]]:
