@@ -40,6 +40,14 @@ MUTANTS = (
         ("        self._resting = None\n        self._settle()\n", "        self._settle()\n"),
     ),
     *of(
+        "gifting/ledger/cluster/address.py",
+        "cluster/topology",
+        ('    rest = rest.partition("#")[0]\n', ""),
+        ('    rest, _, query = rest.partition("?")\n    authority', '    query = ""\n    authority'),
+        ('        if path.strip("/0"):\n', "        if False:\n"),
+        ('authority.rpartition("@")', 'authority.partition("@")'),
+    ),
+    *of(
         "gifting/ledger/cluster/rounds.py",
         "cluster/rounds",
         ("        self.took.observe(now - written_at)\n", ""),

@@ -76,6 +76,9 @@ def test_the_url_names_seeds_and_what_holds_for_all_nodes() -> None:
     assert Address(address.url_of("::1", 7)).greeting == [("HELLO", 3, "AUTH", "me", "p@ss")]
     assert ClusterAddress("redis+cluster://one").url_of("one", 6379) == "redis://one:6379"
     assert ClusterAddress("redis+cluster://one/0").seeds == (("one", 6379),)
+    assert (
+        ClusterAddress("redis+cluster://one?ssl_ca_certs=/a@b#c").url_of("two", 2) == "redis://two:2?ssl_ca_certs=/a@b"
+    )
     assert [is_cluster(url) for url in ("redis://a", "redis+cluster://a", "rediss+cluster://a", "unix:///a")] == [
         False, True, True, False,
     ]  # fmt: skip
