@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
+from gifting.errors import NoRedis
+from gifting.ledger.embedded.binary import LOG_NAME
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from tests.support.engine import redis_binary
 from tests.support.redis_server import folder_in_memory
@@ -16,6 +18,9 @@ FORMING_TIMEOUT: Final = 1.0
 NODE_TIMEOUT: Final = 30.0
 """Of the session's cluster, seconds: the first while it is formed, which is quicker so; the second as no test kills a
 node of it, and a machine that is busy with tests must not do so by its silence."""
+
+LINES: Final = 30
+"""Of each node's log, that are shown where a cluster does not come about or together."""
 
 UNGUARDED: Final = {"min-replicas-to-write": "0"}
 """Settings of masters that write without their replicas too, so that what waits for these is WAIT alone."""
@@ -56,7 +61,20 @@ async def mend(cluster: EmbeddedCluster) -> None:
             node.resume()
         elif not node.alive:
             await cluster.restart(node.id)
-    await cluster.settle()
+    with last_words(cluster, NoRedis):
+        await cluster.settle()
+
+
+@contextmanager
+def last_words(cluster: EmbeddedCluster, failure: type[Exception]) -> Iterator[None]:
+    """Such a failure comes with what the nodes logged last."""
+    try:
+        yield
+    except failure as error:
+        for node in cluster.nodes.values():
+            said = (node.folder / LOG_NAME).read_text(encoding="utf-8", errors="replace").splitlines()
+            error.add_note("\n".join([f"{node.port}:", *said[-LINES:]]))
+        raise
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
 from gifting.ledger.redis_errors import Fate, NotReplicated, fate
 from gifting.tasks import end
-from tests.support.clusters import mend
+from tests.support.clusters import last_words, mend
 
 BASES = [f"test:{{{tag}}}" for tag in tags(16)]
 KEY = f"{BASES[0]}:hits"
@@ -37,12 +37,16 @@ async def a_client(url: str, timeout: float) -> AsyncIterator[BinaryRedis]:
 
 async def replaced(cluster: EmbeddedCluster, master: Node) -> None:
     """Until another one has its slots."""
-    async with asyncio.timeout(WITHIN):
-        while True:
-            with suppress(NoRedis):
-                if await cluster.owner(slot_of(KEY)) is not master:
-                    break
-            await asyncio.sleep(0.02)
+    with last_words(cluster, TimeoutError):
+        async with asyncio.timeout(WITHIN):
+            while not await _is_replaced(cluster, master):
+                await asyncio.sleep(0.02)
+
+
+async def _is_replaced(cluster: EmbeddedCluster, master: Node) -> bool:
+    with suppress(NoRedis):
+        return await cluster.owner(slot_of(KEY)) is not master
+    return False
 
 
 class Callers:
