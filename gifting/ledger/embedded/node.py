@@ -9,8 +9,8 @@ import random
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -128,7 +128,7 @@ class Node:
 
     async def call(self, *words: str | int, timeout: float = QUERY_TIMEOUT) -> Any:
         """A command's answer, over a connection of its own; tried once, for ``timeout`` seconds."""
-        async with self.client(timeout) as client:
+        async with _closing(), self.client(timeout) as client:
             return await client.execute_command(*words)
 
     def client(self, timeout: float = QUERY_TIMEOUT) -> Redis:
@@ -139,7 +139,7 @@ class Node:
 
     async def view(self) -> View:
         """Raises RedisError and OSError."""
-        async with self.client() as client:
+        async with _closing(), self.client() as client:
             info = await client.execute_command("CLUSTER", "INFO")
             said = await client.execute_command("INFO", "replication")
             lines = (await client.execute_command("CLUSTER", "NODES")).decode().splitlines()
@@ -183,6 +183,15 @@ def _counted(said: Mapping[str, Any]) -> frozenset[int]:
     """Of what ``INFO replication`` says."""
     replicas = (value for value in said.values() if isinstance(value, dict))  # slave0, slave1, …
     return frozenset(replica["port"] for replica in replicas if replica["state"] == "online")
+
+
+@asynccontextmanager
+async def _closing() -> AsyncIterator[None]:
+    """A connection that the node closes while it is written to is lost as any other; uvloop says RuntimeError of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ConnectionResetError(str(error)) from None
 
 
 def _peer(line: str) -> tuple[str, Peer]:

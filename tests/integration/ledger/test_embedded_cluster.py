@@ -104,6 +104,23 @@ async def test_a_killed_master_is_replaced_and_comes_back_as_a_replica(cluster: 
     assert await put(replica, "again") == 1
 
 
+async def test_a_node_that_closes_a_connection_amid_a_question_is_one_that_does_not_answer(
+    cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As uvloop says it, where redis-py has not heard of it yet."""
+
+    async def execute_command(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    first, second, *_ = cluster.nodes.values()
+    broken = first.client()
+    monkeypatch.setattr(broken, "execute_command", execute_command)
+    monkeypatch.setattr(first, "client", lambda *_: broken)
+    with pytest.raises(ConnectionResetError, match="closed=True"):
+        await first.call("PING")
+    assert (await cluster._any_view()).peers == (await second.view()).peers
+
+
 async def test_a_paused_node_answers_nothing_until_it_is_resumed(cluster: EmbeddedCluster) -> None:
     (replica,) = await cluster.replicas(await cluster.owner(SLOT))
     replica.pause()
