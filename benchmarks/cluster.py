@@ -135,7 +135,7 @@ async def turn(of: Contender, load: str, seconds: float) -> Sample:
     """Load it for ``seconds`` after the warm-up. Raises BenchFailed: not every gift was taken."""
     node, masters, replicas = await of.processes()
     everyone = [node, *masters, *replicas]
-    (before, after), gifts, ack = await loaded(of, load, seconds, partial(_read, everyone))
+    (before, after), gifts, ack = await loaded(of, load, seconds, partial(cpu_seconds, everyone))
     cost = [(then - now) / gifts * 1e6 for now, then in zip(before, after, strict=True)]
     share = cost[1 : 1 + len(masters)]
     return Sample(gifts / seconds, cost[0], share, sum(cost[1 + len(masters) :]), ack.p50, ack.p99)
@@ -171,8 +171,8 @@ async def loaded(
     return (before, after), gifts, percentiles(report.ack)
 
 
-async def _read(processes: Iterable[psutil.Process], at: int) -> list[float]:
-    """CPU seconds of each at a time (monotonic ns)."""
+async def cpu_seconds(processes: Iterable[psutil.Process], at: int) -> list[float]:
+    """Of each, at a time (monotonic ns)."""
     await asyncio.sleep(max(0, at - time.monotonic_ns()) / 1e9)
     return [sum(process.cpu_times()[:2]) for process in processes]
 

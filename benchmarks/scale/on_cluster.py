@@ -7,7 +7,6 @@ not full takes more for a gift, as each wakes it: its costs are those of full on
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -16,9 +15,7 @@ from operator import mul
 from statistics import median
 from typing import Final, NamedTuple
 
-import psutil
-
-from benchmarks.cluster import FULL, Contender, Shape, contend, loaded
+from benchmarks.cluster import FULL, Contender, Shape, contend, cpu_seconds, loaded
 
 PARTITIONS: Final = (1, 16, 64, 256)
 LOADS: Final = (FULL, "5000", "1000", "100")
@@ -123,15 +120,10 @@ async def _spent(of: Contender, at: int) -> Spent:
     """At a time (monotonic ns)."""
     node, masters, _ = await of.processes()
     assert of.cluster is not None
-    await asyncio.sleep(max(0, at - time.monotonic_ns()) / 1e9)
-    seconds = [_seconds(process) for process in (node, *masters)]
+    of_node, *of_masters = await cpu_seconds([node, *masters], at)
     told = [await member.call("INFO", "commandstats") for member in await of.cluster.masters()]
     counts = {
         name: sum(said.get(f"cmdstat_{command}", {}).get("calls", 0) for said in told)
         for name, command in COMMANDS.items()
     }
-    return Spent(seconds[0], sum(seconds[1:]), **counts)
-
-
-def _seconds(process: psutil.Process) -> float:
-    return float(sum(process.cpu_times()[:2]))
+    return Spent(of_node, sum(of_masters), **counts)
