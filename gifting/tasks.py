@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from gifting.errors import ServerFailed
 from gifting.health import Health
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 CANCEL_AGAIN = 0.1
 """Seconds after which a task that goes on is cancelled once more."""
@@ -64,16 +65,37 @@ class Vital:
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until all have ended; how they ended is of no interest.
+    """Cancel tasks until all have ended; how they ended is of no interest. Who waits is cancelled after that only.
 
     Once is not enough: in Python 3.11 ``asyncio.wait_for``, by which redis-py sends its commands, takes a cancellation
     that comes just as what it waits for is done for nothing, and a task that runs for ever then does.
     """
-    pending = set(tasks)
-    while pending:
+    every = list(tasks)
+    cancelled: asyncio.CancelledError | None = None
+    while pending := [task for task in every if not task.done()]:
         for task in pending:
             task.cancel()
-        done, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
-        for task in done:
-            if not task.cancelled():
-                task.exception()
+        try:
+            await asyncio.wait(pending, timeout=CANCEL_AGAIN)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    for task in every:
+        if not task.cancelled():
+            task.exception()
+    if cancelled is not None:
+        raise cancelled
+
+
+async def together(works: Iterable[Awaitable[T]]) -> list[T]:
+    """The results of all, side by side; if one fails, or who waits is cancelled, none goes on."""
+    works = list(works)
+    if len(works) < 2:
+        return [await work for work in works]
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        await end(tasks)
+    for task in done:
+        task.result()  # first of all what one failed of; the others were cancelled for that
+    return [task.result() for task in tasks]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import time
@@ -21,10 +22,12 @@ from gifting.ledger.embedded.datadir import POLL, flock
 from gifting.ledger.embedded.node import Node
 from gifting.ledger.embedded.server import URL_NOTE
 from gifting.ledger.keys import Keys
+from gifting.tasks import end
+
+log = logging.getLogger(__name__)
 
 FOLDER: Final = "cluster"
 """Where the nodes' folders are, below the data directory."""
-
 
 NODE_TIMEOUT: Final = 1.0
 """Seconds after which a dead master is noticed: gifts wait longer than that, and so are not refused meanwhile."""
@@ -110,17 +113,27 @@ class Killer:
         self._shards, self._rooms = shards, cycle(rooms.items())
         self._killing: asyncio.Task[None] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """The last one is not back."""
+        return self._killing is not None and not self._killing.done()
+
     def press(self) -> None:
         """Not before the last one is back."""
-        if self._killing is not None and not self._killing.done():
-            return
-        self._killing = asyncio.create_task(self._shards.kill_master(*next(self._rooms)))
+        if not self.busy:
+            self._killing = asyncio.create_task(self._kill(*next(self._rooms)))
+
+    async def _kill(self, room: str, base: str) -> None:
+        try:
+            await self._shards.kill_master(room, base)
+        except NoRedis as error:
+            log.warning("the cluster does not come over a master's death: %s", error)
 
     async def end(self) -> None:
-        """Once the last one is back, so that a server can end in order; give up after ``MENDED_WITHIN``."""
+        """Once the last one is back; give up after ``MENDED_WITHIN``."""
         if self._killing is not None:
             await asyncio.wait([self._killing], timeout=MENDED_WITHIN)
-            self._killing.cancel()
+            await end([self._killing])
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from gifting.node import Node, redis_for
 from gifting.running import Running, announced
 from gifting.serving import listen
 from gifting.signing.secretfile import find_secrets
-from gifting.tasks import Vital, end
+from gifting.tasks import Vital, end, together
 from gifting.web.front import ShortLink
 from gifting.wire.tokens import Role, issue
 
@@ -92,25 +92,26 @@ class Demo:
         self._tally = Tally()
         self._console = open_console()
         self._shards: Shards | None = None
+        self._killer: Killer | None = None
         self._rooms: Snapshots = {}
 
     async def run(self) -> None:
         """Until Ctrl-C, or for as long as the options say."""
-        vital, ready = Vital(Health()), asyncio.Event()
-        stop = vital.stop
+        vital, ready, interrupted = Vital(Health()), asyncio.Event(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
         self._console.print("Starting Redis and the server …")
         async with AsyncExitStack() as stack:
             settings, url = await self._start_redis(stack, vital)
             node = Node(settings, url, self._listeners, vital, self._links)
             server = asyncio.create_task(node.run(ready.set))
             try:
-                await _first(ready.wait(), server)
+                await _first(ready.wait(), interrupted.wait(), server)
                 with announced(Running.of(self._settings, HOST, self._port)):
-                    await _first(self._show(node), stop.wait(), server)
+                    await _first(self._show(node), interrupted.wait(), server)
             finally:
-                stop.set()
+                await self._mend()
+                vital.stop.set()
                 await server
         self._console.print("Stopped; nothing is left running.")
 
@@ -145,23 +146,27 @@ class Demo:
         for line in where_to_look(self._url, self._links):
             self._console.print(line, soft_wrap=True)  # one line each, so that a terminal can open them
         self._console.print()
-        tokens = {viewer.user: self._token(viewer) for viewer in cast}
-        purses = {user: Purse(self._url, user, token, self._tally.till) for user, token in tokens.items()}
-        async with asyncio.TaskGroup() as group:
-            playing = [
-                group.create_task(play(self._url, token, stage.room, purses[user], self._tally))
-                for stage in STAGES
-                for user, token in tokens.items()
-            ]
-            async with AsyncExitStack() as stack:
-                if self._shards is not None:
-                    killer = Killer(self._shards, {stage.room: node.ledger.keys.base(stage.host) for stage in STAGES})
-                    stack.push_async_callback(killer.end)
-                    stack.enter_context(keys({"k": killer.press}))
-                    playing.append(group.create_task(self._shards.watch(node.ledger.redis, node.ledger.keys)))
-                playing.append(group.create_task(self._look(admin)))
-                await self._report()
-            await end(playing)
+        works = [*self._play(cast), self._look(admin)]
+        with ExitStack() as stack:
+            if self._shards is not None:
+                bases = {stage.room: node.ledger.keys.base(stage.host) for stage in STAGES}
+                self._killer = Killer(self._shards, bases)
+                stack.enter_context(keys({"k": self._killer.press}))
+                works.append(self._shards.watch(node.ledger.redis, node.ledger.keys))
+            await _first(self._report(), together(works))
+
+    def _play(self, cast: Sequence[Viewer]) -> Iterator[Coroutine[Any, Any, None]]:
+        for viewer in cast:
+            token = self._token(viewer)
+            purse = Purse(self._url, viewer.user, token, self._tally.till)
+            for stage in STAGES:
+                yield play(self._url, token, stage.room, purse, self._tally)
+
+    async def _mend(self) -> None:
+        """So that the server can end in order."""
+        if self._killer is not None and self._killer.busy:
+            self._console.print("Stopping, once the master that was killed is back …")
+            await self._killer.end()
 
     async def _prepare(self, admin: Admin, cast: Sequence[Viewer]) -> None:
         for stage in STAGES:

@@ -16,6 +16,7 @@ from gifting.hub.replays import Replays
 from gifting.hub.room import Room, RoomLedger
 from gifting.hub.subscription import Subscription
 from gifting.model.values import RoomRef
+from gifting.tasks import end
 from gifting.wire.batch import BatchReader
 
 log = logging.getLogger(__name__)
@@ -156,6 +157,7 @@ class Hub:
             room.count_viewers(await self._ledger.presence(room.ref, self._node, room.viewers_here))
 
     async def stop(self) -> None:
+        await end(self._opening.values())
         self.pacer.stop()
         for room in self.rooms.values():
             room.close()

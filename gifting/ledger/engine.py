@@ -31,7 +31,7 @@ from gifting.ledger.lookup import Lookup
 from gifting.ledger.moved import look_here
 from gifting.ledger.rooms import Rooms
 from gifting.ledger.safety import require_safe, watch_safety
-from gifting.tasks import end
+from gifting.tasks import together
 
 LINK_PAUSE: Final = 0.01
 """Seconds between two rounds of a link, where ``batch_pause`` says nothing else."""
@@ -152,11 +152,7 @@ class ClusterEngine:
 
     async def run(self, health: Health) -> None:
         """For ever: keep the links, and credit what other nodes have left."""
-        tasks = [asyncio.ensure_future(work) for work in (self.links.run(), self.relay.run(health))]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            await end(tasks)
+        await together((self.links.run(), self.relay.run(health)))
 
     async def close(self) -> None:
         await self.redis.aclose()

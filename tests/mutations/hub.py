@@ -27,6 +27,20 @@ MUTANTS = (
         ('    if identity.role == "viewer" and not identity.room:\n', '    if identity.role == "viewer":\n'),
     ),
     *of(
+        "gifting/hub/hub.py",
+        "hub/hub",
+        ("        await end(self._opening.values())\n", ""),
+    ),
+    *of(
+        "gifting/tasks.py",
+        "tasks",
+        ("    finally:\n        await end(tasks)\n", "    finally:\n        pass\n"),
+        ("return_when=asyncio.FIRST_EXCEPTION", "return_when=asyncio.ALL_COMPLETED"),
+        ("        task.result()  #", "        pass  #"),
+        ("            cancelled = error\n", "            raise\n"),
+        ("        raise cancelled\n", "        pass\n"),
+    ),
+    *of(
         "gifting/transport/throttle.py",
         "attack_frames",
         ("            connection.close(CloseCode.TOO_FAST)\n", ""),

@@ -51,6 +51,7 @@ MUTANTS = (
         ("            partition.deafen(self._time())\n            self.doubt()\n", "            pass\n"),
         ("        if partition.wanted or partition is self._first:\n", "        if partition is self._first:\n"),
         ("            if not ear.partitions:\n", "            if False:\n"),
+        ("            self._ended = True\n", ""),
         ("        self._resync(partition.base)\n\n    def refuse", "\n    def refuse"),
     ),
     *of(

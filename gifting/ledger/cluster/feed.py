@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -63,9 +64,10 @@ class ClusterFeed:
         self._places: dict[bytes, Partition] = {}
         self._beats: dict[bytes, Partition] = {}
         self._ears: dict[Where, Ear] = {}
-        self._tasks: dict[asyncio.Task[None], Ear] = {}
+        self._tasks: dict[Ear, asyncio.Task[None]] = {}
         self._doubtful = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ended = False
         self.reconnects = -1
         map.changed.append(lambda topology: self._settle())
         self._first = self._want(first, (f"{first}:events", *beside))
@@ -122,7 +124,8 @@ class ClusterFeed:
             await asyncio.wait([looking, self._failed], return_when=asyncio.FIRST_COMPLETED)
             await (looking if looking.done() else self._failed)
         finally:
-            await end([looking, *self._tasks])
+            self._ended = True
+            await end([looking, *self._tasks.values()])
 
     async def _look(self) -> None:
         while True:
@@ -149,6 +152,8 @@ class ClusterFeed:
 
     def _settle(self) -> None:
         """Hear each partition where its slot is, as far as that is known; ears that hear none are closed."""
+        if self._ended:
+            return
         now = self._time()
         for partition in self._partitions.values():
             node = self._map.topology.master_of(partition.slot)
@@ -163,20 +168,19 @@ class ClusterFeed:
         for where, ear in tuple(self._ears.items()):
             if not ear.partitions:
                 del self._ears[where]
-                next(task for task, its in self._tasks.items() if its is ear).cancel()
+                self._tasks[ear].cancel()
 
     def _ear_at(self, node: Node) -> Ear:
         where = node.host, node.port
         if where not in self._ears:
             ear = Ear(Address(self._address.url_of(*where)), self._timeout, self._silence, self)
             self._ears[where] = ear
-            task = asyncio.create_task(ear.run(), name=f"feed of {node}")
-            self._tasks[task] = ear
-            task.add_done_callback(self._end_ear)
+            task = self._tasks[ear] = asyncio.create_task(ear.run(), name=f"feed of {node}")
+            task.add_done_callback(partial(self._end_ear, ear))
         return self._ears[where]
 
-    def _end_ear(self, task: asyncio.Task[None]) -> None:
-        del self._tasks[task]
+    def _end_ear(self, ear: Ear, task: asyncio.Task[None]) -> None:
+        del self._tasks[ear]
         if not task.cancelled() and (error := task.exception()) is not None and not self._failed.done():
             self._failed.set_exception(error)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 from redis.exceptions import AuthenticationError, ClusterDownError, MovedError
 
@@ -17,9 +17,7 @@ from gifting.ledger.cluster.request import Request
 from gifting.ledger.cluster.topology import Node, Topology
 from gifting.ledger.redis_errors import NotSent, is_turned_away
 from gifting.ledger.resp import Words
-from gifting.tasks import end
-
-T = TypeVar("T")
+from gifting.tasks import together
 
 PAUSE: Final = 0.03
 """Seconds before a request that was turned away is said again, but after MOVED, whose slot has come where it goes."""
@@ -75,7 +73,7 @@ class Router:
             except ClusterDownError as error:
                 away.append(Away(index, error))
         said = [self._say_to(node, requests, some, results) for node, some in by_node.items()]
-        for turned in await _all(said):
+        for turned in await together(said):
             away += turned
         return away
 
@@ -123,7 +121,7 @@ class Router:
         if not self.map.topology.masters:
             await self.map.refresh()
         nodes = self.map.topology.nodes if replicas else self.map.topology.masters
-        replies = await _all([self.at(node, *words) for node in nodes])
+        replies = await together([self.at(node, *words) for node in nodes])
         return dict(zip(nodes, replies, strict=True))
 
     async def at(self, node: Node, *words: Any) -> Any:
@@ -154,16 +152,4 @@ class Router:
 
     async def close(self) -> None:
         await self.map.close()
-        await _all([exchange.close() for exchange in self._exchanges.values()])
-
-
-async def _all(work: Sequence[Awaitable[T]]) -> list[T]:
-    """The results of all, side by side; if one fails, or who waits is cancelled, none goes on."""
-    if len(work) == 1:
-        return [await work[0]]
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        if not all(task.done() for task in tasks):
-            await end(tasks)
+        await together([exchange.close() for exchange in self._exchanges.values()])

@@ -19,7 +19,7 @@ from gifting.ledger.keys import Keys
 from gifting.ledger.moving.copies import copy_of, is_part
 from gifting.ledger.moving.copy import ARRIVED, Copy, Measure, write_into
 from gifting.ledger.moving.names import MERGED, Names
-from gifting.tasks import end
+from gifting.tasks import together
 
 TOGETHER: Final = 100
 PAGES: Final = 4
@@ -71,11 +71,7 @@ class Crossing:
             while keys := await _next(pages, turn):
                 await self._copy_page(set(keys) - under_way, under_way)
 
-        side_by_side = [asyncio.create_task(copy_pages()) for _ in range(PAGES)]
-        try:
-            await asyncio.gather(*side_by_side)
-        finally:
-            await end(side_by_side)
+        await together(copy_pages() for _ in range(PAGES))
         await self._count_merged()
         return self.tally
 

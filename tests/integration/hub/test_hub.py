@@ -14,6 +14,7 @@ from gifting import errors
 from gifting.config import load
 from gifting.hub import room as rooms
 from gifting.hub.counters import Counters
+from gifting.hub.hub import Hub
 from gifting.hub.lane import Shared
 from gifting.hub.pacer import Pacer
 from gifting.hub.replays import Replays
@@ -78,6 +79,36 @@ async def world(redis_url: str, redis_client: Any) -> AsyncIterator[World]:
     shared.pacer.stop()
     await shared.replays.stop()
     await ledger.stop()
+
+
+class Deaf:
+    """A source that hears of no partition, as while its Redis does not answer; ``asked`` once it should."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.parted = False
+
+    async def watch(self, base: str) -> None:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.parted = True
+
+    def unwatch(self, base: str) -> None:
+        raise AssertionError("it was not watched")
+
+
+async def test_a_room_is_not_opened_any_more_at_the_end(world: World) -> None:
+    hub = Hub(world.ledger.rooms, load(environ={}), "test")
+    hub.source = source = Deaf()
+    joining = asyncio.create_task(hub.open_room("r1"))
+    await source.asked.wait()
+    await hub.stop()
+    assert source.parted
+    with pytest.raises(asyncio.CancelledError):
+        await joining
+    assert not hub.rooms
 
 
 async def until_level(world: World, subscription: Subscription) -> None:

@@ -62,6 +62,16 @@ async def test_it_hears_what_is_watched_as_long_as_it_is(cluster: EmbeddedCluste
         assert ears.feed.reconnects == 0
 
 
+async def test_once_it_has_ended_nobody_is_heard_and_none_is_left(cluster: EmbeddedCluster) -> None:
+    before = asyncio.all_tasks()
+    async with cluster_ears(cluster, timeout=1.0) as ears:
+        await ears.feed.watch(BASE)
+    ears.feed.unwatch(BASE)
+    with pytest.raises(Unavailable):
+        await ears.feed.watch(OTHER)
+    assert asyncio.all_tasks() == before
+
+
 async def test_one_connection_for_each_master_that_has_something(cluster: EmbeddedCluster) -> None:
     async def clients() -> list[int]:
         return sorted(
