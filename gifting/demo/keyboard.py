@@ -26,11 +26,11 @@ def keys(meant: Mapping[str, Callable[[], None]]) -> Iterator[None]:
     usual = termios.tcgetattr(terminal)
 
     def read() -> None:
-        pressed = os.read(terminal, 64).decode(errors="ignore")
-        if not pressed:
+        try:
+            for key in read_keys(terminal):
+                meant.get(key, _nothing)()
+        except EOFError:
             loop.remove_reader(terminal)
-        for key in pressed.lower():
-            meant.get(key, _nothing)()
 
     tty.setcbreak(terminal)
     loop.add_reader(terminal, read)
@@ -39,6 +39,17 @@ def keys(meant: Mapping[str, Callable[[], None]]) -> Iterator[None]:
     finally:
         loop.remove_reader(terminal)
         termios.tcsetattr(terminal, termios.TCSADRAIN, usual)
+
+
+def read_keys(terminal: int) -> str:
+    """What is pressed, in lower case; nothing if Ctrl-C has taken back what was there to read. Raises EOFError."""
+    try:
+        pressed = os.read(terminal, 64)
+    except BlockingIOError:
+        return ""
+    if not pressed:
+        raise EOFError
+    return pressed.decode(errors="ignore").lower()
 
 
 def _nothing() -> None: ...
