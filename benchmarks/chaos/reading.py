@@ -10,7 +10,7 @@ from benchmarks.chaos.books import Books
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.connect import BinaryRedis, connect
 from gifting.ledger.embedded.cluster import EmbeddedCluster
-from gifting.ledger.embedded.node import HOST
+from gifting.ledger.embedded.ports import HOST
 from gifting.ledger.entry_parser import parse_entries
 from gifting.ledger.stream import Span, item_order, read_items
 

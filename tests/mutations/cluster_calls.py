@@ -151,6 +151,19 @@ MUTANTS = (
         ("            self._exchanges.pop(gone).retire()\n", "            self._exchanges[gone].retire()\n"),
     ),
     *of(
+        "gifting/ledger/embedded/ports.py",
+        "embedded_cluster::test_ports_that_are_kept_are_not_free",
+        ("if _bind(held, port) and _nobody_listens(port):", "if _bind(held, port):"),
+        ("if _bind(held, port) and _nobody_listens(port):", "if _nobody_listens(port):"),
+        ("            each.close()\n", "            pass\n"),
+        ("        held.close()\n    raise", "        pass\n    raise"),
+    ),
+    *of(
+        "gifting/ledger/embedded/cluster.py",
+        "embedded_cluster::test_the_ports_of_a_node_that_is_dead_stay_its_own_until_the_end",
+        ("            node.release()\n", "            pass\n"),
+    ),
+    *of(
         "gifting/ledger/cluster/confirmed.py",
         "cluster/confirming",
         ("        self._lineages.clear()\n", ""),

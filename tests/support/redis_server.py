@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from gifting.ledger.embedded.node import free_ports
+from gifting.ledger.embedded.ports import free_ports
 from tests.support.engine import redis_binary
 
 START_TIMEOUT = 30.0
@@ -25,15 +25,17 @@ MEMORY_LEAST = 1 << 30
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listened on a moment ago, and that no outgoing connection takes."""
-    port, _ = free_ports()
-    return port
+    ports = free_ports()
+    ports.release()
+    return ports.port
 
 
 def start_cluster(stack: ExitStack, attempts: int) -> str:
-    folder, port, bus = stack.enter_context(folder_in_memory()), free_port(), free_port()
-    url = f"redis://127.0.0.1:{port}"
-    flags = ["--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes"]
-    flags += ["--cluster-port", str(bus), "--cluster-announce-ip", "127.0.0.1"]
+    folder, ports = stack.enter_context(folder_in_memory()), free_ports()
+    stack.callback(ports.release)
+    url = f"redis://127.0.0.1:{ports.port}"
+    flags = ["--port", str(ports.port), "--bind", "127.0.0.1", "--cluster-enabled", "yes"]
+    flags += ["--cluster-port", str(ports.bus), "--cluster-announce-ip", "127.0.0.1"]
     try:
         stack.enter_context(redis_server(folder, flags, url, _cluster_ready))
     except RuntimeError:

@@ -21,7 +21,8 @@ from gifting.errors import NoRedis
 from gifting.ledger.embedded.binary import AOF_DIR, find_binary
 from gifting.ledger.embedded.datadir import POLL
 from gifting.ledger.embedded.forming import SETTLE_TIMEOUT, form, meet, settle, within
-from gifting.ledger.embedded.node import HOST, Node, View
+from gifting.ledger.embedded.node import Node, View
+from gifting.ledger.embedded.ports import HOST
 
 NODE_TIMEOUT: Final = 2.0
 """After which a silent node is suspected and then replaced, seconds."""
@@ -98,6 +99,8 @@ class EmbeddedCluster:
     async def stop(self) -> None:
         """End all nodes; their files stay. May be called again."""
         await asyncio.gather(*(node.stop(STOP_TIMEOUT) for node in self._every))
+        for node in self._every:
+            node.release()
         for end in self._pipe or ():
             os.close(end)
         self._pipe = None

@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 from gifting.errors import NoRedis
 from gifting.ledger.cluster.slots import SLOTS
 from gifting.ledger.embedded.datadir import POLL
-from gifting.ledger.embedded.node import HOST, Node, Peer, View
+from gifting.ledger.embedded.node import Node, Peer, View
+from gifting.ledger.embedded.ports import HOST
 
 SETTLE_TIMEOUT: Final = 30.0
 """Longest wait until all nodes agree, seconds."""

@@ -8,7 +8,8 @@ from typing import Final
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.datadir import POLL
 from gifting.ledger.embedded.forming import within
-from gifting.ledger.embedded.node import HOST, Node
+from gifting.ledger.embedded.node import Node
+from gifting.ledger.embedded.ports import HOST
 
 KEYS_AT_ONCE: Final = 100
 """Keys that one ``MIGRATE`` takes."""

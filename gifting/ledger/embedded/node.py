@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,12 +20,8 @@ from redis.exceptions import RedisError
 from gifting.errors import NoRedis
 from gifting.ledger.embedded.binary import LOG_NAME, PID_NAME
 from gifting.ledger.embedded.datadir import POLL
+from gifting.ledger.embedded.ports import HOST, free_ports
 from gifting.ledger.embedded.process import KILL_TIMEOUT, LOG_TAIL, QUERY_TIMEOUT, kill_group
-
-HOST: Final = "127.0.0.1"
-
-PORTS: Final = range(10_000, 32_000)
-"""Where ports are looked for: below those that outgoing connections take, so that a dead node finds its own free."""
 
 START_TIMEOUT: Final = 30.0
 """Longest wait for the first answer of a node, its data loaded, seconds."""
@@ -65,8 +59,16 @@ class Node:
         self.folder, self.id = folder, ""
         self.paused = False
         self._binary, self._password, self._settings = binary, password, settings
-        self.port, self.bus = free_ports()
+        self._ports = free_ports()
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        return self._ports.port
+
+    @property
+    def bus(self) -> int:
+        return self._ports.bus
 
     @property
     def pid(self) -> int | None:
@@ -99,7 +101,12 @@ class Node:
 
     def move_ports(self) -> None:
         """To others, before it was ever part of a cluster: somebody else took one first."""
-        self.port, self.bus = free_ports()
+        self.release()
+        self._ports = free_ports()
+
+    def release(self) -> None:
+        """Its ports may be others' now; it is not started again. May be called again."""
+        self._ports.release()
 
     async def kill(self) -> None:
         """End it at once, as ``kill -9`` does, with what it has begun; it is gone when this returns."""
@@ -199,17 +206,3 @@ def _peer(line: str) -> tuple[str, Peer]:
     name, _, flags, master, _, _, _, _, *slots = line.split()
     fails = bool({"fail", "fail?", "handshake", "noaddr"} & set(flags.split(",")))
     return name, Peer(master.replace("-", ""), tuple(slot for slot in slots if slot[0] != "["), fails)
-
-
-def free_ports() -> tuple[int, int]:
-    """Two that nobody listened on a moment ago; be ready to try others."""
-    free = _free()
-    return next(free), next(free)
-
-
-def _free() -> Iterator[int]:
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((HOST, port))
-            yield port
-    raise NoRedis(f"No port of {HOST} is free.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -16,10 +17,12 @@ from redis.exceptions import RedisError, ResponseError
 
 from gifting.errors import NoRedis
 from gifting.ledger.embedded import node as embedded_node
+from gifting.ledger.embedded import ports as embedded_ports
 from gifting.ledger.embedded.binary import LOG_NAME
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move, move_at_once, move_of, moves_at_once
 from gifting.ledger.embedded.node import Node
+from gifting.ledger.embedded.ports import HOST, Ports, free_ports
 from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.redis_server import folder_in_memory
 from tests.support.waiting import until
@@ -231,14 +234,41 @@ async def test_a_stop_leaves_nothing_running() -> None:
 async def test_a_taken_port_is_left_to_whom_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
     async with a_cluster(masters=1, replicas=0) as first:
         (taken,) = first.nodes.values()
-        ports = iter([(taken.port, taken.bus)])
-        found = embedded_node.free_ports
-        monkeypatch.setattr(embedded_node, "free_ports", lambda: next(ports, None) or found())
+        ports = iter([Ports(taken.port, taken.bus)])
+        monkeypatch.setattr(embedded_node, "free_ports", lambda: next(ports, None) or free_ports())
         async with a_cluster(masters=1, replicas=0) as second:
             (other,) = second.nodes.values()
             assert other.port != taken.port
             assert await put(other, "mine") == 0
             assert await get(taken) is None
+
+
+async def test_the_ports_of_a_node_that_is_dead_stay_its_own_until_the_end() -> None:
+    async with a_cluster(masters=1) as cluster:
+        node = await cluster.owner(SLOT)
+        await cluster.kill(node.id)
+        for port in (node.port, node.bus):
+            with socket.socket(type=socket.SOCK_DGRAM) as probe, pytest.raises(OSError, match="in use"):
+                probe.bind((HOST, port))
+    for port in (node.port, node.bus):
+        with socket.socket(type=socket.SOCK_DGRAM) as probe:
+            probe.bind((HOST, port))
+
+
+def test_ports_that_are_kept_are_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = free_ports()
+    monkeypatch.setattr(embedded_ports, "PORTS", (kept.port, kept.bus))
+    with pytest.raises(NoRedis, match="Fewer than two"):
+        free_ports()
+    kept.release()
+    kept.release()
+    again = free_ports()
+    assert {*again[:2]} == {*kept[:2]}
+    with socket.socket() as listening:
+        again.release()
+        listening.bind((HOST, again.port))
+        with pytest.raises(NoRedis, match="Fewer than two"):
+            free_ports()
 
 
 async def test_what_does_not_start_is_told(folder: Path) -> None:
