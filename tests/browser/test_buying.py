@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
 from gifting.model.currencies import EXPONENTS, Money
 from tests.browser.scene import Scene
@@ -86,6 +88,25 @@ async def test_who_does_not_pay_is_told_so_and_can_buy_again(browser: Browser, s
     await pay(page, "Pays")
     await page.page.locator("#back").click()
     await expect(page.page.locator("#balance")).to_have_text("123 coins left")
+
+
+async def test_what_came_of_a_payment_is_told_however_late_the_stream_is(browser: Browser, scene: Scene) -> None:
+    page = await shopper(browser, scene, "patient")
+    await choose(page, "coins-70")
+    told = asyncio.Event()
+
+    async def late(socket: WebSocketRoute) -> None:
+        await told.wait()
+        socket.connect_to_server()
+
+    await page.page.route_web_socket(re.compile("/v1/ws"), late)
+    await page.page.locator("#step .answers button", has_text="Don't pay").click()
+    await page.page.locator("#back").click()
+    notice = page.page.locator("#notice")
+    await expect(notice).to_contain_text("no coins were issued")
+    told.set()
+    await expect(page.page.locator("#viewers")).not_to_have_text("–")
+    await expect(notice).to_contain_text("no coins were issued", timeout=1)
 
 
 async def test_a_large_gift_is_sent_only_if_it_is_meant(browser: Browser, scene: Scene) -> None:

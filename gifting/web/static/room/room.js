@@ -35,21 +35,29 @@ const unsure = new Map();
 let ended = false;
 let likes = 0;
 let noticeTimer = 0;
+/** What the notice tells is over once there is a connection. */
+let tellsOfConnection = false;
 let topTimer = 0;
 let coinsSeen = 0;
 let balancesSeen = 0;
 
 /** Show a passing notice. @param {string} text @param {"error" | "info"} kind */
 function say(text, kind = "error") {
-  clearTimeout(noticeTimer);
-  showNotice(text, kind);
+  stay(text, kind);
   noticeTimer = setTimeout(() => showNotice(""), NOTICE_TIME[kind]);
 }
 
 /** Show a notice that stays. @param {string} text @param {"error" | "info"} kind */
 function stay(text, kind = "error") {
   clearTimeout(noticeTimer);
+  tellsOfConnection = false;
   showNotice(text, kind);
+}
+
+/** Show what is wrong with the connection, until there is one. @param {string} text @param {"error" | "info"} kind */
+function stayUntilConnected(text, kind = "error") {
+  stay(text, kind);
+  tellsOfConnection = true;
 }
 
 function onEvent({ event }) {
@@ -64,7 +72,7 @@ function onSnapshot({ snapshot, gap, first }) {
   top.reset(snapshot.top);
   coinsSeen = snapshot.coins;
   if (gap && !first) say("You were away for long; some of the feed is missing.", "info");
-  else if (!ended) stay("");
+  else if (tellsOfConnection && !ended) stay("");
   if (!first) setTimeout(() => askBalance().catch(() => {}), BALANCE_PAUSE * Math.random());
   if (snapshot.state === "ended") end();
   else if (!ended) showState("live");
@@ -99,14 +107,14 @@ function end() {
 function onState({ state }) {
   if (ended || state === "connected") return;
   showState(state === "closed" ? "offline" : state);
-  if (state === "closed") stay(words({ code: "bad_token" }));
-  if (state === "reconnecting") stay("The connection was lost. Trying again…", "info");
+  if (state === "closed") stayUntilConnected(words({ code: "bad_token" }));
+  if (state === "reconnecting") stayUntilConnected("The connection was lost. Trying again…", "info");
 }
 
 function onRefused({ error }) {
   if (error.code === "room_ended") return end();
   showState("offline");
-  return stay(words(error));
+  return stayUntilConnected(words(error));
 }
 
 /**
