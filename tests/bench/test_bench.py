@@ -34,6 +34,7 @@ from gifting.load.plan import Plan, SenderPlan, SenderReport, Target, ViewerPlan
 from gifting.load.socket import DISCARD_FROM
 from gifting.load.viewer import Viewer, ViewerTally
 from gifting.wire.framing import frame
+from tests.support.children import children
 from tests.support.server import SECRET, Server
 
 TARGET = Target("127.0.0.1", 1, "s" * 32)
@@ -43,12 +44,8 @@ def files(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
-def redis_processes() -> set[int]:
-    return {child.pid for child in psutil.Process().children(recursive=True)}
-
-
 async def test_a_short_bench_measures_and_passes_its_audit(tmp_path: Path) -> None:
-    before = redis_processes()
+    before = children()
     options = BenchOptions(
         senders=6, in_flight=2, viewers=8, rooms=2, duration=1, warmup=0.3, slow_reader=1, idle=20, processes=2
     )
@@ -78,7 +75,7 @@ async def test_a_short_bench_measures_and_passes_its_audit(tmp_path: Path) -> No
     with (tmp_path / "out").open("w") as out:
         render(result, Console(file=out, width=200))
     assert "accepted gifts/s" in (tmp_path / "out").read_text()
-    assert redis_processes() == before
+    assert children() == before
 
 
 async def test_a_server_that_is_there_is_loaded_at_a_fixed_rate(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ async def other_totals_of_an_old_room(months: Months) -> None:
 async def a_kept_key_without_entry(months: Months) -> None:
     name = sorted([name async for name in months.redis.scan_iter("*:keys:*")])[-1]
     key, value = next(iter((await months.redis.hgetall(name)).items()))
-    await months.redis.hset(name, key[:-1] + b"\xee", value)
+    await months.redis.hset(name, key[:-1] + bytes((key[-1] ^ 1,)), value)
 
 
 async def an_entry_without_key(months: Months) -> None:
