@@ -64,7 +64,7 @@ class Vital:
             raise ServerFailed(f"The task {self._ended!r} ended.")
 
 
-async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
     """Cancel tasks until all have ended; how they ended is of no interest. Who waits is cancelled after that only.
 
     Once is not enough: in Python 3.11 ``asyncio.wait_for``, by which redis-py sends its commands, takes a cancellation
@@ -87,15 +87,14 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 async def together(works: Iterable[Awaitable[T]]) -> list[T]:
-    """The results of all, side by side; if one fails, or who waits is cancelled, none goes on."""
+    """The results of all, side by side; if one fails or is cancelled, or who waits is, none goes on."""
     works = list(works)
     if len(works) < 2:
         return [await work for work in works]
     tasks = [asyncio.ensure_future(work) for work in works]
+    results = asyncio.gather(*tasks)
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        await asyncio.wait([results])  # to await them would pass a cancellation on, once, and go on waiting
     finally:
-        await end(tasks)
-    for task in done:
-        task.result()  # first of all what one failed of; the others were cancelled for that
-    return [task.result() for task in tasks]
+        await end([*tasks, results])
+    return results.result()

@@ -34,11 +34,17 @@ MUTANTS = (
     *of(
         "gifting/tasks.py",
         "tasks",
-        ("    finally:\n        await end(tasks)\n", "    finally:\n        pass\n"),
-        ("return_when=asyncio.FIRST_EXCEPTION", "return_when=asyncio.ALL_COMPLETED"),
-        ("        task.result()  #", "        pass  #"),
+        ("        await end([*tasks, results])\n", "        pass\n"),
+        ("        await end([*tasks, results])\n", "        await end([results])\n"),
+        ("        await asyncio.wait([results])  #", "        await results  #"),
         ("            cancelled = error\n", "            raise\n"),
         ("        raise cancelled\n", "        pass\n"),
+    ),
+    *of(
+        "gifting/demo/cluster.py",
+        "demo/killer",
+        ("        except NoRedis as error:\n            log", "        except OSError as error:\n            log"),
+        ("timeout=MENDED_WITHIN)\n            await end([self._killing])\n", "timeout=MENDED_WITHIN)\n"),
     ),
     *of(
         "gifting/transport/throttle.py",

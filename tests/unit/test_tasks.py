@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
@@ -47,22 +48,26 @@ async def test_who_is_cancelled_meanwhile_has_ended_all_the_same() -> None:
     assert (ending.cancelled(), task.cancelled()) == (True, True)
 
 
-@pytest.mark.parametrize("fails", [True, False])
-async def test_works_side_by_side_end_together(fails: bool) -> None:
+async def gone() -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("last", [broken, gone, None])
+async def test_works_side_by_side_end_together(last: Callable[[], Awaitable[None]] | None) -> None:
     begun: list[asyncio.Task[None] | None] = []
 
     async def one() -> None:
         begun.append(asyncio.current_task())
         await deaf()
 
-    works = asyncio.create_task(together([one(), one(), *([broken()] if fails else [])]))
+    works = asyncio.create_task(together([one(), one(), *([last()] if last else [])]))
     while len(begun) < 2:
         await asyncio.sleep(0)
-    if not fails:
+    if last is None:
         works.cancel()
     await asyncio.wait([works], timeout=WITHIN)
     assert all(task is not None and task.cancelled() for task in begun)
-    if fails:
+    if last is broken:
         assert isinstance(works.exception(), ValueError)
     else:
         assert works.cancelled()
