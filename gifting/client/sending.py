@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from gifting.client.connection import Connection
@@ -106,11 +107,16 @@ class Sending:
         return not self._in_doubt and (not self._used or isinstance(error, BadKey | Denied | Limited))
 
     async def _ask(self) -> dict[str, Any]:
-        """What the ledger knows of the key; nothing if it can't be asked."""
-        try:
-            return await self._connection.request("gift_status", {"key": self._fields["key"]}, within=STATUS_WITHIN)
-        except (ConnectionError, TimeoutError, GiftingError):
-            return {}
+        """What the ledger knows of the key; nothing if that can't be asked. Asks anew where a connection was lost."""
+        with suppress(TimeoutError, GiftingError):
+            async with asyncio.timeout(STATUS_WITHIN):
+                for pause in backoff():
+                    with suppress(ConnectionError):
+                        return await self._connection.request("gift_status", {"key": self._fields["key"]})
+                    if self._connection.ended:
+                        break
+                    await asyncio.sleep(pause)
+        return {}
 
     def _judge(self, status: dict[str, Any], error: Exception) -> dict[str, Any] | None:
         match status.get("state"):

@@ -21,7 +21,7 @@ from gifting.demo.cluster import Killer, Shards, own_cluster
 from gifting.demo.keyboard import keys
 from gifting.demo.leftovers import guarded, throwaway_dir
 from gifting.demo.purse import Purse
-from gifting.demo.screen import Rates, Snapshots, as_line, as_table, open_console, where_to_look
+from gifting.demo.screen import Rates, Snapshots, as_line, as_table, looks, open_console, where_to_look
 from gifting.errors import BadSetting, GiftingError
 from gifting.health import Health
 from gifting.node import Node, redis_for
@@ -186,10 +186,9 @@ class Demo:
         """Say how it goes, for ``seconds`` or for ever."""
         rates = Rates()
         shown = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
-        ends = time.monotonic() + (self._options.seconds or float("inf"))
         with shown or nullcontext():
-            while time.monotonic() < ends:
-                await asyncio.sleep(REFRESH if shown else LINE_EVERY)
+            for pause in looks(self._options.seconds, REFRESH if shown else LINE_EVERY):
+                await asyncio.sleep(pause)
                 self._say(shown, rates.measure(self._tally))
 
     def _say(self, shown: Live | None, rates: tuple[float, float]) -> None:

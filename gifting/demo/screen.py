@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
@@ -35,6 +36,16 @@ def where_to_look(url: str, links: Sequence[ShortLink]) -> Iterator[str]:
             room = link.room
             yield room
         yield f"  {link.label:<8} {url}{link.path}"
+
+
+def looks(seconds: float, every: float, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
+    """What to sleep before each look, for ``seconds``, or for ever if 0.
+
+    The last is the one nearest to the end, since a loop's sleep may be a little short: one more would come of that.
+    """
+    ends = clock() + (seconds or math.inf)
+    while clock() + every / 2 < ends:
+        yield every
 
 
 class Rates:

@@ -175,6 +175,39 @@ async def test_of_a_gift_in_doubt_only_the_ledger_is_believed(page: Tab, stage: 
     assert stage.asked == []
 
 
+@pytest.mark.attack
+async def test_a_question_that_a_connection_took_with_it_is_asked_anew(page: Tab, stage: Stage) -> None:
+    stage.refusals, stage.status, stage.forget_questions = ["outcome_unknown", "forbidden"], ACCEPTED, 1
+    assert await page.evaluate(SEND) == {**RESULT, "duplicate": True}
+    assert stage.asked == [stage.gifts[0]["key"]] * 2
+
+
+@pytest.mark.attack
+async def test_what_can_not_be_asked_is_not_asked_for_ever(page: Tab) -> None:
+    told = await page.evaluate("""(async () => {
+        const { GiftingError } = await import('/static/lib/connection.js');
+        const { Sending } = await import('/static/lib/sending.js');
+        const askedUntil = async (refusal) => {
+            let asked = 0;
+            const request = async (op) => {
+                if (op === 'send_gift') throw new GiftingError('outcome_unknown', '', true);
+                asked++;
+                throw refusal;
+            };
+            const way = { ready: async () => {}, request, newKey: () => 'a key' };
+            return [await new Sending(way, { key: '' }).finish(1, 100).catch(({ code }) => code), asked];
+        };
+        return Promise.all([
+            askedUntil(new GiftingError('disconnected', 'for good', false)),
+            askedUntil(new GiftingError('rate_limited', '', true)),
+            askedUntil(new GiftingError('disconnected', 'for a while', true)),
+        ]);
+    })()""")
+    assert [code for code, _ in told] == ["outcome_unknown"] * 3
+    assert [asked for _, asked in told[:2]] == [1, 1]
+    assert told[2][1] > 1
+
+
 async def test_a_gift_that_has_to_be_confirmed_is_said_again_with_the_same_key(page: Tab, stage: Stage) -> None:
     send = """(async (answers) => {
         const confirm = async ({ until, confirm }) => (told.push([until, confirm]), answers.shift());

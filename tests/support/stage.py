@@ -32,6 +32,7 @@ class Stage:
         """The codes that gifts are refused with, in turn, the last for ever; none, and "": they are accepted."""
         self.status: dict[str, Any] = {}
         """What a question about a gift is answered with."""
+        self.forget_questions = 0
         self.url = ""
         self._sockets: set[WebSocket] = set()
 
@@ -85,6 +86,10 @@ class Stage:
                 reply |= {"ok": False, "error": _error(code)} if code else {}
         elif ask["op"] == "gift_status":
             self.asked.append(ask["key"])
+            if self.forget_questions:
+                self.forget_questions -= 1
+                await ws.close(1011)
+                return
             reply |= self.status
         await ws.send_json(reply)
 

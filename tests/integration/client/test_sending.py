@@ -125,6 +125,7 @@ TAKEN = {"ok": True, "duplicate": True, **RESULT}
         ([LOST, TOO_OLD], [refused("unknown_op")], errors.OutcomeUnknown),
         ([LOST, TOO_OLD], [{**ACCEPTED, "count": 2}], errors.KeyReused),
         ([LOST, refused("forbidden")], [LOST], errors.OutcomeUnknown),
+        ([LOST, refused("forbidden")], [LOST, ACCEPTED], RESULT),
         ([LOST, refused("room_not_found"), TAKEN], [OPEN], RESULT),
         ([LOST, TOO_OLD], [STILL_PENDING], PENDING),
         ([LOST, {"ok": True, "duplicate": True, **PENDING}], [], PENDING),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from io import StringIO
+from itertools import islice
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from gifting.demo.cast import STAGES, Tally, viewers
-from gifting.demo.screen import Rates, as_line, as_table
+from gifting.demo.screen import Rates, as_line, as_table, looks
 
 RANKING = [("Ada [b]", 1300), ("Bo", 200), ("", 5), ("Dov", 1)]
 
@@ -54,3 +55,16 @@ def test_what_was_bought_is_told_in_money() -> None:
     out = StringIO()
     Console(file=out, width=50, markup=False).print(as_table(tally, (0.0, 0.0), snapshots(), 50))
     assert "play money: 3 purchases, 1,050 coins for 11.37 USD" in " ".join(out.getvalue().split())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "every", "sleeps", "count"),
+    [(4, 1, 1, 4), (4, 1, 0.999, 4), (4, 1, 1.001, 4), (4, 1, 1.5, 3), (1.5, 0.5, 0.5, 3), (0, 1, 1, 1_000)],
+)
+def test_it_looks_for_as_long_as_it_is_told_however_long_it_sleeps(
+    seconds: float, every: float, sleeps: float, count: int
+) -> None:
+    pauses: list[float] = []
+    for pause in islice(looks(seconds, every, lambda: 7 + sleeps * len(pauses)), 1_000):
+        pauses.append(pause)
+    assert pauses == [every] * count

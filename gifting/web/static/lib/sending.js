@@ -79,7 +79,7 @@ export class Sending {
         const over = isEnd(error) || attempt + 1 >= tries || performance.now() + pause >= this.#deadline;
         const found = await this.#settle(error, over);
         if (found) return found;
-        await new Promise((resolve) => setTimeout(resolve, pause));
+        await sleep(pause);
       }
     }
   }
@@ -125,12 +125,21 @@ export class Sending {
     return found;
   }
 
-  /** What the ledger knows of the key; nothing if it can't be asked. @returns {Promise<Partial<GiftStatusReply>>} */
+  /**
+   * What the ledger knows of the key; nothing if that can't be asked. Asks anew where a connection was lost.
+   * @returns {Promise<Partial<GiftStatusReply>>}
+   */
   async #ask() {
-    try {
-      return await this.#way.request("gift_status", { key: this.key }, STATUS_REPLY);
-    } catch {
-      return {};
+    const giveUp = performance.now() + STATUS_REPLY;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#way.request("gift_status", { key: this.key }, giveUp - performance.now());
+      } catch (error) {
+        const pause = backoff(attempt, RETRY_FIRST, RETRY_LONGEST);
+        const lost = error.code === "disconnected" && error.temporary;
+        if (!lost || performance.now() + pause >= giveUp) return {};
+        await sleep(pause);
+      }
     }
   }
 
@@ -161,4 +170,9 @@ export class Sending {
 /** Whether trying on is no use: the token is refused, or the connection was closed for good. @param {GiftingError} error */
 function isEnd(error) {
   return DENIED.has(error.code) || (error.code === "disconnected" && !error.temporary);
+}
+
+/** @param {number} pause ms */
+function sleep(pause) {
+  return new Promise((resolve) => setTimeout(resolve, pause));
 }
