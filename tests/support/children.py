@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import psutil
 
 
 def children() -> set[int]:
-    """All below this process, but for what a Redis has begun itself: it has one for a moment while it writes its file
-    anew, whosever Redis it is.
+    """All that this process has begun itself, and so all below whom a test may have left any.
+
+    Not what is below those that others have begun: the session's Redis has a process for a moment while it writes its
+    file anew, its PostgreSQL while it cleans up, its browser whenever it likes.
     """
-    found = set[int]()
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            parent = child.parent()
-            if parent is None or "redis" not in parent.name():
-                found.add(child.pid)
-    return found
+    return {child.pid for child in psutil.Process().children()}
