@@ -6,12 +6,13 @@ import pytest
 
 from gifting.ledger import counts as module
 from gifting.ledger.counts import Counts
-from tests.support.lanes import Gifts
+from tests.support import lanes
 
 
 def test_a_batch_is_counted_once_and_each_of_its_items_from_when_it_was_queued(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts, items = Counts(), [Gifts().gift(age=age) for age in (0.25, 0.2, 0.1)]
-    monkeypatch.setattr(module, "monotonic", lambda: items[2].queued_at + 0.3)
+    monkeypatch.setattr(lanes, "monotonic", lambda: 100.0)
+    counts, items = Counts(), [lanes.Gifts().gift(age=age) for age in (0.25, 0.2, 0.1)]
+    monkeypatch.setattr(module, "monotonic", lambda: 100.2)
     counts.note_batch(items)
     assert (counts.batches, counts.items) == (1, 3)
     assert dict(counts.acks.buckets())["0.5"] == 3
