@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import perf_counter
 
 import pytest
@@ -60,17 +61,45 @@ async def test_the_pause_has_a_bound() -> None:
     assert next_one.flushed
 
 
+class Hands:
+    """A loop whose clock the test moves."""
+
+    def __init__(self) -> None:
+        self._now = 100.0
+        self._calls: list[tuple[float, Callable[[], None], asyncio.Handle]] = []
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(self, call: Callable[[], None]) -> asyncio.Handle:
+        return self.call_at(self._now, call)
+
+    def call_at(self, at: float, call: Callable[[], None]) -> asyncio.Handle:
+        handle = asyncio.Handle(call, (), asyncio.get_running_loop())
+        self._calls.append((at, call, handle))
+        return handle
+
+    def move(self, to: float) -> None:
+        """What is due by then is called."""
+        self._now = to
+        due = [each for each in self._calls if each[0] <= to]
+        self._calls = [each for each in self._calls if each[0] > to]
+        for _, call, handle in due:
+            if not handle.cancelled():
+                call()
+
+
 async def test_what_is_due_sooner_does_not_wait_for_what_is_due_later() -> None:
-    time = asyncio.get_running_loop().time
-    pacer, later, sooner, at_once = Pacer(1.0), Output(time() + 0.06), Output(time() + 0.03), Output()
-    began = perf_counter()
-    for output in (later, sooner, at_once):
+    hands, pacer = Hands(), Pacer(0.0)
+    pacer._loop = hands  # type: ignore[assignment]
+    outputs = later, sooner, at_once = Output(100.5), Output(100.25), Output()
+    for output in outputs:
         pacer.mark(output)
-    await later.written.wait()
-    assert at_once.flushed[0] < sooner.flushed[0] < later.flushed[0]
-    assert sooner.flushed[0] - began >= 0.03 - TICK
-    assert later.flushed[0] - began >= 0.06 - TICK
-    assert [len(output.flushed) for output in (at_once, sooner, later)] == [1, 1, 1]
+    found = []
+    for now in (100.0, 100.125, 100.25, 100.375, 100.5, 101.0):
+        hands.move(now)
+        found.append([len(output.flushed) for output in (at_once, sooner, later)])
+    assert found == [[1, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 0], [1, 1, 1], [1, 1, 1]]
 
 
 async def test_one_that_fails_does_not_keep_the_others_from_their_turn(caplog: pytest.LogCaptureFixture) -> None:
