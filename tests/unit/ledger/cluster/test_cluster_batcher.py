@@ -11,7 +11,7 @@ import pytest
 from gifting import errors
 from gifting.config import load
 from gifting.ledger.cluster import batcher as module
-from gifting.ledger.cluster import errands
+from gifting.ledger.cluster import errands, late
 from gifting.ledger.cluster.batcher import ClusterBatcher
 from gifting.ledger.cluster.credit_call import read_blob
 from gifting.ledger.cluster.debit_call import debit_options
@@ -27,7 +27,7 @@ from gifting.ledger.redis_errors import NotSent
 from gifting.model.packing import pack
 from gifting.model.values import Result
 from tests.support.lanes import FRESH, KEYS, PENDING, Gifts, blob_of, debited
-from tests.support.waiting import until
+from tests.support.waiting import WITHIN, until
 
 FREE_MAX, GIFTS_MAX = 3, 2
 
@@ -181,7 +181,8 @@ async def test_who_drains_it_waits_no_longer_than_gifts_do(shop: Shop, monkeypat
     assert isinstance(shop.told[1], errors.LedgerUnavailable)
 
 
-async def test_who_drains_it_waits_for_what_is_looked_for(shop: Shop) -> None:
+async def test_who_drains_it_waits_for_what_is_looked_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late, "PATIENCE", WITHIN)
     known = asyncio.Event()
 
     async def find(user: str, key: bytes) -> Credited:

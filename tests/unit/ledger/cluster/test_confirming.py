@@ -16,6 +16,7 @@ from gifting.ledger.cluster.topology import Node, Range, Topology
 from gifting.ledger.confirmed import Unsettled
 from gifting.ledger.keys import Keys
 from gifting.ledger.resp import Words
+from tests.support.waiting import WITHIN
 
 BASES = Keys("gifting", 4, ["p00", "p01", "p02", "p03"]).bases
 FIRST, SECOND = Node("m1", "h", 1), Node("m2", "h", 2)
@@ -156,7 +157,7 @@ async def test_another_history_is_named_by_its_partitions() -> None:
     await it.hold()
 
 
-async def test_a_failover_is_waited_for_and_not_for_ever() -> None:
+async def test_a_failover_is_waited_for_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     masters = Masters()
     masters.error = ResponseError("LOADING")
     with pytest.raises(ResponseError, match="LOADING"):
@@ -169,6 +170,7 @@ async def test_a_failover_is_waited_for_and_not_for_ever() -> None:
             masters.error = None
         return reply
 
+    monkeypatch.setattr(module, "PATIENCE", WITHIN)
     before = len(masters.asked)
     masters._reply = mend  # type: ignore[method-assign]
     await confirmed(masters).begin()
