@@ -12,7 +12,7 @@ from gifting.bench.server import Server
 async def test_one_redis_has_one_master_and_no_replica() -> None:
     async with AsyncExitStack() as stack:
         one = await contend(ONE_REDIS, "", stack)
-        sample = await turn(one, "200", 1.0)
+        sample = await turn(one, "200", 4.0)
     assert 100 < sample.gifts < 300
     assert sample.node > 0
     assert len(sample.masters) == 1

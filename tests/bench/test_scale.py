@@ -57,7 +57,7 @@ def test_what_loads_of_a_cluster_cost_is_taken_apart() -> None:
 async def test_what_a_cluster_s_masters_do_is_counted_by_the_gift() -> None:
     async with AsyncExitStack() as stack:
         one = await contend(Shape(1, partitions=4), "", stack)
-        found = await take_turn(one, "200", Spent(0.0, 0.0, 0.0, 0.0, 0.0))
+        found = await take_turn(one, "100", Spent(0.0, 0.0, 0.0, 0.0, 0.0))
     assert 1 < found.calls < 4, "a gift has two, and few share them"
     assert 0.5 < found.rooms < 1.5
     assert 0 < found.rounds < 4
