@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Final, Self
 import psutil
 
 from gifting.errors import BenchFailed
+from gifting.ledger.embedded.ports import free_ports
 
 READY_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 20.0
@@ -23,7 +25,7 @@ READY_LINE: Final = re.compile(rb"gifting is ready on (https?://\S+)")
 
 
 class Launcher:
-    """A server process: started on a free port, again on the one it had, and ended by its id.
+    """A server process: started on a free port, which stays its own while it is down, and ended by its id.
 
     It is a session of its own: what ends us does not end it. As an ``async with`` it starts and stops.
 
@@ -39,6 +41,7 @@ class Launcher:
         self.process: asyncio.subprocess.Process | None = None
         self._log = log
         self._prefix = prefix
+        self._port = 0
         self._reader: asyncio.Task[None] | None = None
 
     @property
@@ -49,8 +52,12 @@ class Launcher:
 
     @property
     def port(self) -> int:
-        """That it was given; 0 before the first start."""
-        return int(self.url.rpartition(":")[2] or 0)
+        """None that the system gives to whoever asks for any: it would be another's when this is to start again."""
+        if not self._port:
+            ports = free_ports()
+            weakref.finalize(self, ports.release)
+            self._port = ports.port
+        return self._port
 
     async def __aenter__(self) -> Self:
         """Raises :class:`BenchFailed` as :meth:`start` does."""

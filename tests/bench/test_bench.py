@@ -27,6 +27,7 @@ from gifting.bench.render import render
 from gifting.bench.run import run_bench, shares
 from gifting.bench.usage import listener
 from gifting.errors import BadSetting, StartError
+from gifting.ledger.embedded import ports
 from gifting.load.fleet import Fleet, LoadError
 from gifting.load.histogram import encode, merge
 from gifting.load.latency import Latencies
@@ -98,6 +99,15 @@ async def test_a_server_that_is_there_is_loaded_at_a_fixed_rate(tmp_path: Path) 
         assert server.process is not None
         assert listener(int(server.url.rpartition(":")[2])) == server.process.pid
         assert result.server_us_per_gift is not None
+
+
+async def test_the_port_of_a_server_that_was_killed_stays_its_own(tmp_path: Path) -> None:
+    async with Server(tmp_path / "data") as server:
+        url = server.url
+        await server.die()
+        assert ports._keep(server.port) is None
+        await server.start()
+        assert server.url == url == f"http://127.0.0.1:{server.port}"
 
 
 async def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
