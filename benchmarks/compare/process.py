@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 import psutil
 
 from benchmarks.compare.peer import PeerError
+from gifting.ledger.embedded.ports import free_ports
 
 FILES: Final = 12_500
 """Open files a peer must be allowed: 12 000 connections and what it has besides."""
@@ -35,10 +35,10 @@ Address = int | Path
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago, and that the system gives to nobody by itself."""
+    ports = free_ports()
+    ports.release()
+    return ports.port
 
 
 def raise_file_limit() -> None:
