@@ -13,6 +13,7 @@ from pathlib import Path
 import redis
 
 from gifting.ledger.embedded.ports import free_ports
+from gifting.ledger.embedded.process import kill_group
 from tests.support.engine import redis_binary
 
 START_TIMEOUT = 30.0
@@ -72,7 +73,7 @@ def redis_server(folder: Path, flags: list[str], url: str, ready: Callable[[redi
         _wait(process, url, ready, folder / "redis.log")
         yield
     finally:
-        process.kill()
+        kill_group(process.pid)
         process.wait()
 
 
