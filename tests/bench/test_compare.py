@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no 
 
 WITHIN_S = 20
 TINY = Options(
-    rounds=1, seconds=0.5, warmup=0.1, viewers=10, rates=(50, 500), rooms=3, room_viewers=2, rooms_rate=60, idle=30,
+    rounds=1, seconds=1.5, warmup=0.1, viewers=10, rates=(50, 500), rooms=3, room_viewers=2, rooms_rate=60, idle=30,
     senders=4, in_flight=2, storm=10, few_viewers=4, few_rate=50,
 )  # fmt: skip
 
@@ -45,9 +45,9 @@ TINY = Options(
 # Real peers.
 
 
+@pytest.mark.timeout(400)  # a minute where others have most of the machine
 @pytest.mark.parametrize("peer", [Gifting, Naive])
 async def test_every_workload_runs(program: Path, peer: type[Peer], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storm, "AWAY_S", 0.5)
     # A machine that is busy with something else is no failure here; a lost event is.
     monkeypatch.setattr(fanout, "LATE_MOST", 1)
     monkeypatch.setattr(fanout, "DELIVERED_LEAST", 0)
@@ -92,7 +92,7 @@ async def test_a_viewer_finds_nothing_lost_where_nothing_is(program: Path) -> No
     async with load.loaded(program, GiftingJson(), 2, 2) as (loaded, stack):
         assert isinstance(stack, AsyncExitStack)
         await loaded.open_viewers(stack, 3)
-        before, after = await loaded.window(200, 0.1, 0.5)
+        before, after = await loaded.window(200, 0.1, 1.5)
         end = await loaded.drained(WITHIN_S)
         assert after.viewers.events > before.viewers.events
         assert after.peer.server_cpu >= before.peer.server_cpu > 0
