@@ -9,6 +9,7 @@ from benchmarks import bounded
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.timeout(400)
 async def test_the_ledger_in_redis_is_bounded_while_it_is_archived_and_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
     """For half a minute, in which no key is forgotten yet; untrimmed, its items would be twice as many at the end."""
     monkeypatch.setattr(bounded, "GROWTH_MAX", 1.6)  # where others have most of the machine

@@ -160,6 +160,7 @@ def test_a_key_that_got_too_old_is_asked_about() -> None:
 
 @pytest.mark.attack
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_a_few_faults_on_a_real_cluster_lose_nothing() -> None:
     result = await run(Options(seed=5, faults=6, rate=40, senders=12, watchers=6, rooms=3))
     assert result.verdict.problems == []
@@ -170,6 +171,7 @@ async def test_a_few_faults_on_a_real_cluster_lose_nothing() -> None:
 
 @pytest.mark.attack
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_without_waiting_for_a_replica_gifts_are_lost_and_that_is_seen() -> None:
     result = await lose(Options(seed=1, rate=100, senders=12, watchers=3, rooms=3))
     assert result.verdict.lost > 0
