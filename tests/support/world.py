@@ -133,7 +133,7 @@ class World:
         await self.ledger.upkeep.floors.raise_to(self.clock[0], held)
 
     async def buckets(self, kind: str = "keys") -> list[str]:
-        return sorted([name.decode() async for name in self.redis.scan_iter(f"*:{kind}:*")])
+        return sorted({name.decode() async for name in self.redis.scan_iter(f"*:{kind}:*")})
 
     async def state(self) -> dict[bytes, Any]:
         """Everything in Redis, to see that nothing changed; on a cluster but for how gifts get to other partitions."""
