@@ -31,9 +31,10 @@ from gifting.wire.framing import frame
 from tests.support.children import children
 from tests.support.server import SECRET, Server
 
-SHORT = SoakOptions(seconds=12, senders=8, viewers=16, rooms=2, rate=50, faults=True)
+SHORT = SoakOptions(seconds=24, senders=8, viewers=16, rooms=2, rate=50, faults=True)
 
 
+@pytest.mark.timeout(400)  # a minute where others have most of the machine
 async def test_a_short_soak_with_faults_loses_and_doubles_nothing() -> None:
     before = children()
     result = await run_soak(SHORT)
