@@ -37,6 +37,7 @@ from gifting.load.viewer import Viewer, ViewerTally
 from gifting.wire.framing import frame
 from tests.support.children import children
 from tests.support.server import SECRET, Server
+from tests.support.waiting import WITHIN
 
 TARGET = Target("127.0.0.1", 1, "s" * 32)
 
@@ -48,19 +49,19 @@ def files(folder: Path) -> list[Path]:
 async def test_a_short_bench_measures_and_passes_its_audit(tmp_path: Path) -> None:
     before = children()
     options = BenchOptions(
-        senders=6, in_flight=2, viewers=8, rooms=2, duration=1, warmup=0.3, slow_reader=1, idle=20, processes=2
+        senders=6, in_flight=2, viewers=8, rooms=2, duration=2, warmup=0.3, slow_reader=1, idle=20, processes=2
     )
     shown: list[str] = []
     result = await run_bench(options, lambda text, done: shown.append(text))
     assert result.audit.problems == []
     assert any("gifting audit" in line for line in result.audit.checked)
-    assert result.seconds == 3
+    assert result.seconds == 5
     assert result.gifts == result.ack.count > 50
     assert result.deliveries > result.gifts
     assert 0 < result.ack.p50 <= result.ack.p99 <= result.ack.p999 <= result.ack.most < 5000
     assert result.delivery.count > 0
     assert result.server_cpu_s is not None
-    assert 0 < result.server_cpu_s < 3 * 3
+    assert 0 < result.server_cpu_s < 3 * 5
     assert result.redis_cpu_s is not None
     assert result.other_cpu_s is not None
     assert result.slow is not None
@@ -130,7 +131,7 @@ async def test_an_interrupted_bench_leaves_nothing_running(tmp_path: Path, numbe
         stderr=asyncio.subprocess.DEVNULL,
     )
     family: list[psutil.Process] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WITHIN):
         while len(family) < 4:  # a server, its Redis, senders, viewers
             await asyncio.sleep(0.05)
             family = psutil.Process(process.pid).children(recursive=True)

@@ -35,7 +35,7 @@ from tests.support.accounts import add_to_account
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
-WITHIN_S = 20
+WITHIN_S = 60
 TINY = Options(
     rounds=1, seconds=1.5, warmup=0.1, viewers=10, rates=(50, 500), rooms=3, room_viewers=2, rooms_rate=60, idle=30,
     senders=4, in_flight=2, storm=10, few_viewers=4, few_rate=50,

@@ -23,7 +23,7 @@ from tests.support.paths import ROOT
 
 FAMILIES = ("centrifugo", "centrifuge", "nchan", "socketio_node", "socketio_python", "channels", "nats")
 MARKER = re.compile(rb"#(\d{4}):(\d{10})@\d{19}\.")
-WITHIN = 20.0
+WITHIN = 60.0
 """Longest wait for anything, seconds."""
 ROOM = "room-1"
 EACH, MISSED = 100, 50
@@ -57,6 +57,7 @@ class Client:
             f"ws://127.0.0.1:{port}{self.opening.path}",
             additional_headers=list(self.opening.headers),
             compression=None,
+            open_timeout=WITHIN,
             ping_interval=None,
             max_size=None,
             max_queue=None,
