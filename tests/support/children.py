@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psutil
 
 
@@ -12,3 +14,10 @@ def children() -> set[int]:
     file anew, its PostgreSQL while it cleans up, its browser whenever it likes.
     """
     return {child.pid for child in psutil.Process().children()}
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether it is there, and more than what its parent has to take note of; it may end while this is asked."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.children import runs
 from tests.support.commands import environment
 
 START_WITHIN = 30.0
@@ -62,7 +63,7 @@ def left_in(folder: Path) -> list[str]:
 
 async def until_gone(processes: list[psutil.Process], folder: Path) -> None:
     async with asyncio.timeout(STOP_WITHIN):
-        while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes) or left_in(folder):
+        while any(map(runs, processes)) or left_in(folder):
             await asyncio.sleep(0.05)
 
 
