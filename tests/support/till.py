@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gifting.config import load
+from gifting.config.storage import Ledger as LedgerSettings
 from gifting.ledger.audit import audit
 from gifting.ledger.batcher import Batcher
 from gifting.ledger.flights import Flights
@@ -19,6 +20,9 @@ from gifting.tasks import Vital
 from tests.support.keys import new_key
 
 BATCH = 16
+
+PATIENCE = LedgerSettings.ledger_timeout
+"""Seconds that a ledger waits for Redis, unless a test says otherwise."""
 
 
 class Till:
@@ -97,6 +101,22 @@ async def till_at(url: str, vital: Vital | None = None, **flags: Any) -> AsyncIt
         assert not till.told_twice
     finally:
         await ledger.stop()
+
+
+def be_patient(till: Till, seconds: float = PATIENCE) -> None:
+    """From now on it waits so long for one Redis. With little patience is only what is to end by it: all else of a test
+    has time, however busy the machine is.
+    """
+    batcher, connector, pool = till.ledger.batcher, till.ledger.connector, till.ledger.redis.connection_pool
+    assert isinstance(batcher, Batcher)
+    batcher._timeout = connector._timeout = pool.connection_kwargs["socket_timeout"] = seconds
+    if (link := connector._connection) is not None:
+        link._timeout = seconds
+        if link._timer is not None:
+            link._timer.cancel()
+        link._watch()
+    for connection in pool._available_connections:
+        connection.socket_timeout = seconds
 
 
 def flights_of(till: Till) -> Flights:

@@ -18,7 +18,7 @@ from gifting.model.events import encode_event
 from gifting.model.values import Result
 from tests.support.keys import new_key
 from tests.support.proxy import Proxy, RedisProxy
-from tests.support.till import BATCH, Till, flights_of, till_at
+from tests.support.till import BATCH, PATIENCE, Till, be_patient, flights_of, till_at
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its batcher, of one connection and one call")]
@@ -164,9 +164,9 @@ async def test_a_key_of_the_chain_does_not_stay(redis_client: Any, redis_url: st
 
 
 @asynccontextmanager
-async def a_lost_reply(redis_url: str, **flags: Any) -> AsyncIterator[tuple[Till, Proxy]]:
+async def a_lost_reply(redis_url: str) -> AsyncIterator[tuple[Till, Proxy]]:
     """A gift was taken, nobody knows, and Redis can't be reached. Later gifts have not been sent."""
-    async with Proxy(redis_url) as proxy, till_at(proxy.url, **flags) as till:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
         proxy.mute = True
         till.send(1)
         await asyncio.wait_for(proxy.swallowed.wait(), WAIT)
@@ -203,9 +203,11 @@ async def test_no_memory_for_what_was_sent_before(redis_client: Any, redis_url: 
 async def test_a_redis_that_takes_nothing_until_the_time_is_over(
     redis_client: Any, redis_url: str, trouble: Trouble
 ) -> None:
-    async with a_lost_reply(redis_url, ledger_timeout=0.3) as (till, proxy):
+    async with a_lost_reply(redis_url) as (till, proxy):
         async with trouble(redis_client):
             proxy.mend()
+            await until(lambda: till.ledger.connector.up)
+            be_patient(till, 0.3)
             _, sent, fresh = await till.everyone()
         assert (type(sent), type(fresh)) == (errors.OutcomeUnknown, errors.LedgerUnavailable)
 
@@ -239,15 +241,16 @@ MUCH = "\N{WRAPPED PRESENT}" * 200
 
 @pytest.mark.parametrize("mended", [True, False])
 async def test_a_call_that_was_written_in_part_counts_as_sent(redis_client: Any, redis_url: str, mended: bool) -> None:
-    timeout = 10 if mended else 0.5
     async with (
         RedisProxy(redis_url, receive_buffer=8192) as proxy,
-        till_at(proxy.url, ledger_timeout=timeout, batch_max=1000) as till,
+        till_at(proxy.url, ledger_timeout=2 * PATIENCE, batch_max=1000) as till,
     ):
         connection: Any = till.ledger.connector._connection
         transport = connection._transport
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         proxy.reading.clear()
+        if not mended:
+            be_patient(till, 0.5)
         till.send(999, MUCH)
         till.post()
         till.send(1)
@@ -295,9 +298,10 @@ async def test_likes_whose_reply_is_lost_are_told_so_and_given_once(redis_client
 
 
 async def test_what_single_calls_are_told_whose_reply_is_lost(redis_client: Any, redis_url: str) -> None:
-    async with Proxy(redis_url) as proxy, till_at(proxy.url, ledger_timeout=0.2) as till:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
         ledger, room = till.ledger, await till.ledger.rooms.find("r1")
         proxy.mute = True
+        be_patient(till, 0.2)
         told = {
             ledger.wallets.grant("ann", 1, new_key(), "test", "op"): errors.OutcomeUnknown,
             ledger.rooms.open("r2", "host", "Host", ""): errors.Unconfirmed,
@@ -324,7 +328,8 @@ async def test_a_room_whose_opening_got_no_reply(redis_client: Any, redis_url: s
         return words
 
     armed = False
-    async with RedisProxy(redis_url, before) as proxy, till_at(proxy.url, ledger_timeout=0.2) as till:
+    async with RedisProxy(redis_url, before) as proxy, till_at(proxy.url) as till:
         armed = True
+        be_patient(till, 0.2)
         with pytest.raises(errors.Unconfirmed):
             await till.ledger.rooms.open("r2", "host", "Host", "")

@@ -17,7 +17,7 @@ from gifting.ledger.flights import FLIGHTS_MAX
 from gifting.model.packing import pack
 from gifting.model.values import Result
 from tests.support.proxy import Proxy, RedisProxy
-from tests.support.till import BATCH, flights_of, till_at
+from tests.support.till import BATCH, be_patient, flights_of, till_at
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.one_redis("its batcher, of one connection and one call")
@@ -76,14 +76,16 @@ async def test_free_events_are_not_said_again(redis_client: Any, redis_url: str)
 
 @pytest.mark.parametrize("sent", [True, False])
 async def test_a_redis_that_stays_away(redis_client: Any, redis_url: str, sent: bool) -> None:
-    async with Proxy(redis_url) as proxy, till_at(proxy.url, ledger_timeout=0.3) as till:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
         if sent:
             proxy.mute = True
             till.send(1)
             await asyncio.wait_for(proxy.swallowed.wait(), 10)
         proxy.cut(refuse=True)
+        be_patient(till, 0.3)
         till.send(GIFTS)
         outcomes = (await till.everyone())[1:]
+        be_patient(till)
         if sent:
             assert isinstance(outcomes[0], errors.OutcomeUnknown)
         assert {type(outcome) for outcome in outcomes} <= {errors.LedgerUnavailable, errors.OutcomeUnknown}
@@ -137,11 +139,13 @@ async def test_a_drain_waits_for_what_is_in_flight(redis_client: Any, redis_url:
 
 async def test_a_connection_that_stalled_while_it_was_made_is_not_used(redis_client: Any, redis_url: str) -> None:
     """What Redis answered to its beginning would be taken for the reply to a call."""
-    async with Proxy(redis_url) as proxy, till_at(proxy.url, ledger_timeout=0.3) as till:
+    async with Proxy(redis_url) as proxy, till_at(proxy.url) as till:
         proxy.cut()
         proxy.mute = True
+        be_patient(till, 0.3)
         till.send(1)
         assert isinstance((await till.everyone())[1], errors.LedgerUnavailable | errors.OutcomeUnknown)
+        be_patient(till)
         proxy.mute = False
         till.send(3)
         assert all(isinstance(outcome, Result) for outcome in (await till.everyone())[2:])
