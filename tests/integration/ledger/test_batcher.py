@@ -113,9 +113,9 @@ async def test_what_was_to_be_sent_again_is_told_once_that_it_is_not(redis_clien
         await redis_client.config_set("min-replicas-to-write", 1)
         till.send(1)
         await until(lambda: flights_of(till).again, pause=0)
-        await redis_client.config_set("min-replicas-to-write", 0)
-        till.ledger.batcher.close(errors.LedgerHalted)
+        till.ledger.batcher.close(errors.LedgerHalted)  # at once: it is said again after a moment
         assert flights_of(till).again == []
+        await redis_client.config_set("min-replicas-to-write", 0)
         await till.ledger.batcher.drain()
         assert isinstance((await till.everyone())[1], errors.LedgerHalted)
         await asyncio.wait([asyncio.create_task(till.ledger.batcher.drain())])
