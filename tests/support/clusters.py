@@ -7,12 +7,15 @@ import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
+from unittest.mock import patch
 
 from gifting.errors import NoRedis
+from gifting.ledger.cluster import credits
 from gifting.ledger.embedded.binary import LOG_NAME
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from tests.support.engine import redis_binary
 from tests.support.redis_server import folder_in_memory
+from tests.support.waiting import WITHIN
 
 FORMING_TIMEOUT: Final = 1.0
 NODE_TIMEOUT: Final = 30.0
@@ -89,6 +92,13 @@ async def be_patient(cluster: EmbeddedCluster) -> None:
     """From now on nobody who is silent is replaced, for as long as a test pauses it."""
     for node in cluster.nodes.values():
         await node.call("CONFIG", "SET", "cluster-node-timeout", round(1000 * NODE_TIMEOUT))
+
+
+@contextmanager
+def told_when_credited() -> Iterator[None]:
+    """No gift on a cluster is told as pending, however long a busy machine takes to credit it."""
+    with patch.object(credits, "PENDING_AFTER", WITHIN):
+        yield
 
 
 def in_a_loop_of_its_own(work: Coroutine[Any, Any, object]) -> None:

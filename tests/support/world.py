@@ -26,6 +26,7 @@ from gifting.model.packing import pack, unpack
 from gifting.model.terms import UNBOUND, Terms
 from gifting.model.values import Result, RoomRef, Sender
 from gifting.tasks import Vital
+from tests.support.clusters import told_when_credited
 from tests.support.replies import script_replies
 
 _UNDER_WAY = (b":line", b":outbox", b":marks", b":waited")
@@ -154,6 +155,7 @@ async def a_world(
         await ledger.start()
         world = World(ledger, clock)
         world.room = await ledger.rooms.open("r1", "host", "Host", "A title")
-        yield world
+        with told_when_credited():
+            yield world
     finally:
         await ledger.stop()

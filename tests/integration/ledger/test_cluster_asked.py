@@ -16,7 +16,7 @@ from gifting.ledger.connect import connect
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.model.house import PersonChange
 from gifting.model.values import Result
-from tests.support.clusters import session_cluster
+from tests.support.clusters import session_cluster, told_when_credited
 from tests.support.keys import new_key
 from tests.support.shop import WITHIN, Shop, shop_at
 from tests.support.waiting import until
@@ -35,7 +35,8 @@ async def shop(cluster: EmbeddedCluster) -> AsyncIterator[Shop]:
     async with connect(cluster.url, 5.0) as redis:
         await redis.flushall()
     async with shop_at(cluster.url) as shop:
-        yield shop
+        with told_when_credited():
+            yield shop
 
 
 def asked_by(shop: Shop) -> AskedRooms:

@@ -10,7 +10,7 @@ from gifting import errors
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.model.house import PersonChange
 from gifting.model.values import Result
-from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.clusters import UNGUARDED, own_cluster, told_when_credited
 from tests.support.keys import new_key
 from tests.support.outboxes import uncredited
 from tests.support.shop import COINS, shop_at
@@ -21,7 +21,8 @@ pytestmark = pytest.mark.attack
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
     async with own_cluster(settings=UNGUARDED) as cluster:
-        yield cluster
+        with told_when_credited():
+            yield cluster
 
 
 async def test_a_gift_is_told_with_all_that_one_redis_tells(cluster: EmbeddedCluster) -> None:
