@@ -28,15 +28,18 @@ CHANNEL, HEARTBEAT = "x:1", "x:heartbeat"
 SILENCE = 0.3
 """Seconds after which a feed that hears nothing does something about it."""
 
+BORNE = 1.2
+"""The same where nothing is to be done: a busy machine must not be taken for silence."""
+
 
 class Ears:
     """A feed, and what it has heard."""
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, silence: float = SILENCE) -> None:
         self.heard: list[bytes] = []
         self.resyncs = 0
         self.fails = 0
-        self.feed = Feed(connector, [CHANNEL], HEARTBEAT, SILENCE, self._receive, self._resync)
+        self.feed = Feed(connector, [CHANNEL], HEARTBEAT, silence, self._receive, self._resync)
 
     def _receive(self, payload: bytes) -> None:
         if payload == b"garbage":
@@ -48,9 +51,9 @@ class Ears:
 
 
 @asynccontextmanager
-async def ears_at(url: str, timeout: float = 5.0) -> AsyncIterator[Ears]:
+async def ears_at(url: str, timeout: float = 5.0, silence: float = SILENCE) -> AsyncIterator[Ears]:
     connector = Connector(Address(url), timeout)
-    ears = Ears(connector)
+    ears = Ears(connector, silence)
     tasks = [asyncio.create_task(work) for work in (connector.run(), ears.feed.run())]
     try:
         yield ears
@@ -78,7 +81,7 @@ async def publish(redis: Any, payload: bytes) -> None:
 async def test_it_is_ready_when_it_is_subscribed(redis_url: str, redis_client: Any) -> None:
     async with RedisProxy(redis_url) as proxy:
         proxy.cut(refuse=True)
-        async with ears_at(proxy.url) as ears:
+        async with ears_at(proxy.url, silence=BORNE) as ears:
             waiting = asyncio.create_task(ears.feed.ready())
             assert not (await asyncio.wait([waiting], timeout=0.2))[0]
             assert not ears.feed.healthy
@@ -91,9 +94,9 @@ async def test_it_is_ready_when_it_is_subscribed(redis_url: str, redis_client: A
 
 
 async def test_nothing_happens_while_heartbeats_come(redis_url: str, redis_client: Any) -> None:
-    async with ears_at(redis_url) as ears:
+    async with ears_at(redis_url, silence=BORNE) as ears:
         await asyncio.wait_for(ears.feed.ready(), 5)
-        await asyncio.sleep(4 * SILENCE)
+        await asyncio.sleep(4 * BORNE)
         assert ears.feed.healthy
         assert (ears.resyncs, ears.feed.reconnects) == (1, 0)
 
@@ -134,7 +137,7 @@ async def test_a_silence_of_the_whole_connection_ends_it_at_once(redis_url: str,
         proxy.mute = True
         began = time.monotonic()
         await until(lambda: proxy.connections > 1)
-        assert SILENCE * 0.7 < time.monotonic() - began < 10 * SILENCE
+        assert SILENCE * 0.7 < time.monotonic() - began < 30
         proxy.mend()
         proxy.cut()
         await until(lambda: ears.feed.healthy and ears.resyncs > 1)
@@ -143,7 +146,7 @@ async def test_a_silence_of_the_whole_connection_ends_it_at_once(redis_url: str,
 async def test_what_can_not_be_read_makes_all_rooms_look_and_ends_nothing(
     redis_url: str, redis_client: Any, caplog: Any
 ) -> None:
-    async with ears_at(redis_url) as ears:
+    async with ears_at(redis_url, silence=BORNE) as ears:
         await asyncio.wait_for(ears.feed.ready(), 5)
         for payload in (b"a", b"garbage", b"b"):
             await publish(redis_client, payload)
@@ -165,7 +168,7 @@ async def test_what_redis_says_that_it_holds(redis_url: str, redis_client: Any, 
         return [b"ECHO", b"id=1 obl=0 omem=%d tot-mem=999999999 events=r" % held]
 
     asked: list[None] = []
-    async with RedisProxy(redis_url, before) as proxy, ears_at(proxy.url) as ears:
+    async with RedisProxy(redis_url, before) as proxy, ears_at(proxy.url, silence=BORNE) as ears:
         await until(lambda: len(asked) > 4)
         assert (ears.resyncs > 1) == (held == BACKLOG_MAX + 1)
 
@@ -173,12 +176,12 @@ async def test_what_redis_says_that_it_holds(redis_url: str, redis_client: Any, 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_while_the_loop_stands_still_nothing_can_be_heard(redis_url: str, run: Callable[[Any], None]) -> None:
     async def stand_still() -> None:
-        async with Redis.from_url(redis_url) as redis, ears_at(redis_url) as ears:
+        async with Redis.from_url(redis_url) as redis, ears_at(redis_url, silence=BORNE) as ears:
             await asyncio.wait_for(ears.feed.ready(), 5)
             for _ in range(5):
                 await publish(redis, b"a")
-                time.sleep(1.2 * SILENCE)  # noqa: ASYNC251  # on purpose
-                await asyncio.sleep(SILENCE / 2)
+                time.sleep(1.2 * BORNE)  # noqa: ASYNC251  # on purpose
+                await asyncio.sleep(BORNE / 2)
             assert (ears.resyncs, ears.feed.reconnects) == (1, 0)
 
     run(stand_still())
