@@ -22,6 +22,7 @@ from gifting.model.values import Result
 from tests.support.accounts import account_of
 from tests.support.keys import new_key
 from tests.support.waiting import until
+from tests.support.world import START
 
 pytestmark = pytest.mark.attack
 
@@ -29,7 +30,9 @@ GIFTS, PRICE = 50, 3
 
 
 class Nodes:
-    """Two nodes over one Redis, by whose clock they go; ann sends, and what each gift was told is kept."""
+    """Two nodes over one Redis, whose clock stands, however long a flood takes; ann sends, and what each gift was told
+    is kept.
+    """
 
     def __init__(self, ledgers: list[Ledger]) -> None:
         self.ledgers = ledgers
@@ -39,7 +42,7 @@ class Nodes:
         ledger = self.ledgers[node]
         sender = ledger.gifts.sender("ann", {"id": "ann", "name": "", "picture": "", "level": 0}, terms)
         try:
-            return await ledger.gifts.send(sender, self.room, "spark", new_key(), PRICE)
+            return await ledger.gifts.send(sender, self.room, "spark", new_key(START), PRICE)
         except errors.Protected as error:
             return error
 
@@ -59,13 +62,14 @@ class Nodes:
 @pytest.fixture
 async def nodes(redis_client: Redis, redis_url: str) -> AsyncIterator[Nodes]:
     async with AsyncExitStack() as stack:
-        ledgers = [Ledger(redis_url, load({"batch_max": 16}, environ={}), load_catalog()) for _ in range(2)]
+        settings, catalog = load({"batch_max": 16}, environ={}), load_catalog()
+        ledgers = [Ledger(redis_url, settings, catalog, lambda: str(START)) for _ in range(2)]
         made = Nodes(ledgers)
         for ledger in ledgers:
             await ledger.start()
             stack.push_async_callback(ledger.stop)
         made.room = await ledgers[0].rooms.open("r1", "host", "Host", "")
-        await ledgers[0].wallets.grant("ann", 10_000, new_key(), "test", "op")
+        await ledgers[0].wallets.grant("ann", 10_000, new_key(START), "test", "op")
         yield made
         report = await audit(redis_client, ledgers[0].keys)
         assert report.clean, report.lines()
