@@ -129,7 +129,7 @@ async def test_a_lost_reply_is_asked_again_and_not_charged_again(redis_url: str,
 @pytest.mark.one_redis("its one connection is cut")
 async def test_a_reply_that_redis_gave_and_a_proxy_lost(redis_url: str, redis_client: Any) -> None:
     """Redis has run the call; what it said never arrives. Asked again with the same keys, it tells the same."""
-    async with Proxy(redis_url) as proxy, ledger_at(proxy.url, ledger_timeout=1) as ledger:
+    async with Proxy(redis_url) as proxy, ledger_at(proxy.url) as ledger:
         room, (sender, *_) = await set_up(ledger)
         seqs = [(await insist(ledger, sender, room, new_key())).seq]  # the connection is up
         for _ in range(3):
@@ -149,7 +149,7 @@ async def test_a_reply_that_redis_gave_and_a_proxy_lost(redis_url: str, redis_cl
 
 async def test_a_redis_that_stalls_leaves_the_outcome_unknown_then_resolves(embedded: EmbeddedRedis) -> None:
     assert embedded.pid is not None
-    async with ledger_at(embedded.url, ledger_timeout=1.5) as ledger:
+    async with ledger_at(embedded.url) as ledger:
         room, (sender, *_) = await set_up(ledger)
         key = new_key()
         os.kill(embedded.pid, signal.SIGSTOP)
