@@ -15,7 +15,9 @@ class Puppet:
         self.heard = bytearray()
         self.open: set[asyncio.Transport] = set()
         self.hangs_up = False
-        """Whether who dials is let go at once."""
+        """Whether who dials is let go as soon as it says something: by then it has been heard, so that no reset comes
+        in place of the end.
+        """
         self.greeting = greeting
 
     async def __aenter__(self) -> Self:
@@ -57,11 +59,11 @@ class _End(asyncio.Protocol):
         self._puppet.dialled += 1
         self._puppet.open.add(transport)
         transport.write(self._puppet.greeting)
-        if self._puppet.hangs_up:
-            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._puppet.heard += data
+        if self._puppet.hangs_up:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._puppet.open.discard(self._transport)
