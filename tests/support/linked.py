@@ -20,6 +20,10 @@ from gifting.ledger.resp import command
 from gifting.tasks import end
 
 WITHIN = 30.0
+
+TIMEOUT = 20.0
+"""Of a call, seconds; for a quarter of it replicas are waited for, however busy the machine is."""
+
 KEYS = [f"{{{tag}}}:x" for tag in tags(16)]
 """A key in each of 16 partitions."""
 
@@ -55,7 +59,7 @@ class Linked:
 
 @asynccontextmanager
 async def linked(
-    url: str, *, pause: float = 0.0, replicas: int = 1, every: bool = False, timeout: float = 5.0
+    url: str, *, pause: float = 0.0, replicas: int = 1, every: bool = False, timeout: float = TIMEOUT
 ) -> AsyncIterator[Linked]:
     address = ClusterAddress(url)
     map_ = Map(address)
