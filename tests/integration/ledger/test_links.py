@@ -153,7 +153,8 @@ async def test_without_a_master_a_call_ends_in_time_as_not_run(cluster: Embedded
         assert time.monotonic() - started < 10
 
 
-async def test_a_replica_is_awaited_from_when_it_joins_until_it_is_forgotten(cluster: EmbeddedCluster) -> None:
+async def test_a_replica_is_awaited_from_when_it_joins_until_it_is_forgotten(electing: EmbeddedCluster) -> None:
+    cluster = electing
     async with linked(cluster.url, timeout=8.0, every=True) as links:
         assert await links.call("INCR", KEY) == (1, True)
         master = await cluster.owner(slot_of(KEY))
