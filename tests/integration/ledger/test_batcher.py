@@ -18,7 +18,7 @@ from gifting.model.packing import pack
 from gifting.model.values import Result
 from tests.support.proxy import Proxy, RedisProxy
 from tests.support.till import BATCH, be_patient, flights_of, till_at
-from tests.support.waiting import until
+from tests.support.waiting import WITHIN, until
 
 pytestmark = pytest.mark.one_redis("its batcher, of one connection and one call")
 
@@ -180,13 +180,13 @@ class Counted:
         return words
 
     async def reach(self, calls: int) -> None:
-        await until(lambda: self.calls >= calls, within=2, pause=0)  # before a lost reply would be noticed
+        await until(lambda: self.calls >= calls, pause=0)
 
 
 async def test_a_batch_goes_out_as_soon_as_it_is_full(redis_client: Any, redis_url: str) -> None:
     """Beside a full one that is not answered yet."""
-    counted = Counted()
-    async with RedisProxy(redis_url, counted) as proxy, till_at(proxy.url) as till:
+    counted, patience = Counted(), 2 * WITHIN  # so that no lost reply is noticed
+    async with RedisProxy(redis_url, counted) as proxy, till_at(proxy.url, ledger_timeout=patience) as till:
         proxy.mute, counted.calls = True, 0
         till.send(BATCH)
         await counted.reach(1)
