@@ -219,6 +219,7 @@ def serving(stack: ExitStack, folder: Path) -> str:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.one_redis("it kills a server of its own, behind a proxy")
+@pytest.mark.timeout(400)  # of sixty starts of a Redis
 async def test_redis_is_killed_at_each_step(own_folder: Path, undisturbed: End, after: bool) -> None:
     """A purchase that is taken up again and again, each time until one step further."""
     for at in range(1, STEPS_MAX):
