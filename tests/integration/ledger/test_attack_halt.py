@@ -154,6 +154,7 @@ async def test_an_operator_opens_the_books(redis_client: Any, redis_url: str) ->
 
     async with till_at(redis_url) as till:
         till.ledger.halt.pull("a test")
+        await until(lambda: redis_client.hget(till.ledger.keys.meta, FIELD))  # a stop waits for it for a second only
     said = await resume()
     assert said.startswith(b"The books are open again; restart every node. They were closed at ")
     assert b"a test" in said
