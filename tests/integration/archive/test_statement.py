@@ -19,7 +19,7 @@ from gifting.archive.store import Store
 from gifting.archive.tail import read_tail
 from gifting.model.packing import pack
 from gifting.model.payouts import Payout
-from gifting.model.periods import ends, starts
+from gifting.model.periods import ends, following, starts
 from gifting.model.statement import Line, Statement, read_period
 from tests.support.archive import rows_of
 from tests.support.sealed import DAY, Sealed
@@ -175,7 +175,7 @@ async def test_every_closing_is_what_was_sealed_and_what_finance_owes(books: Boo
 async def test_what_is_entered_late_is_of_the_month_that_was_open(books: Books) -> None:
     await books.earn(ends(202511) - DAY, 4000)
     await books.seal()
-    opened = (await rows_of(books.store, closings))[-1][0] + 1
+    opened = following((await rows_of(books.store, closings))[-1][0])
     late = starts(202511) + DAY
     await books.earn(late, 700, item_at=ends(202511) - 1)
     assert (await books.read("2025-11")).closing.diamonds == 4000

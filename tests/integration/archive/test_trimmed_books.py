@@ -24,6 +24,7 @@ from gifting.ledger import trimming
 from gifting.ledger.audit import AuditReport, audit
 from gifting.ledger.meta import ARCHIVE
 from gifting.model.effects import Kind
+from gifting.model.periods import preceding
 from tests.support.orders import anyone, draft, paid, said
 from tests.support.world import World, a_world
 
@@ -134,8 +135,8 @@ async def test_items_are_read_back_page_by_page_and_month_by_month(
     assert len(every) > 8
     async with store.writing() as connection:
         (period,) = (await connection.execute(select(items.c.period).distinct())).scalars()
-        await make_partitions(connection, items, [period - 1])
-        await connection.execute(update(items).where(items.c.seq <= 3).values(period=period - 1))
+        await make_partitions(connection, items, [preceding(period)])
+        await connection.execute(update(items).where(items.c.seq <= 3).values(period=preceding(period)))
     assert await read_back(world, archive_url, f"{2**45}-0") == every
     assert await read_back(world, archive_url, every[2]) == every[3:]
     for gone in (1, 2, 4):
