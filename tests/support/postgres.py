@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from select import select
 from typing import Any
 from uuid import uuid4
 
@@ -44,6 +45,7 @@ class Cluster:
         self.data = folder / "data"
         self._options = [part for option in ("listen_addresses=", *options) for part in ("-c", option)]
         self._process: subprocess.Popen[bytes] | None = None
+        self._alive = -1
 
     def make(self) -> None:
         """An empty one, in which the account of the tests is believed."""
@@ -51,16 +53,29 @@ class Cluster:
         self.run("initdb", *flags, "--locale", "C", "--no-sync")
 
     def start(self) -> None:
+        """Once all of one that was killed have ended: it refuses data that others still have in their memory."""
+        self._wait_for_children()
+        self._alive, theirs = os.pipe()
         with (self.folder / "postgres.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [find_program("postgres"), "-D", self.data, "-k", self.folder, *self._options],
-                stdout=log, stderr=log, start_new_session=True, **self._as_account(),
+                stdout=log, stderr=log, start_new_session=True, pass_fds=(theirs,), **self._as_account(),
             )  # fmt: skip
+        os.close(theirs)
         deadline = time.monotonic() + START_TIMEOUT
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "postgres.log").read_text()[-2000:])
             time.sleep(0.02)
+
+    def _wait_for_children(self) -> None:
+        """They have one end of a pipe from the server, which is closed when the last of them has ended."""
+        if self._alive == -1:
+            return
+        if not select([self._alive], [], [], START_TIMEOUT)[0]:
+            raise RuntimeError("A PostgreSQL that is gone has children that don't end.")
+        os.close(self._alive)
+        self._alive = -1
 
     def _answers(self) -> bool:
         with suppress(psycopg.OperationalError), psycopg.connect(self.dsn("postgres"), connect_timeout=2):
@@ -68,16 +83,17 @@ class Cluster:
         return False
 
     def kill(self) -> None:
-        """In the midst of whatever it does; its children end when they find it gone."""
+        """In the midst of whatever it does; its children end when they find it gone, which may take them a moment."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
-        """In order, with a checkpoint."""
+        """In order, with a checkpoint. After it nobody writes into its folder."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(START_TIMEOUT)
+        self._wait_for_children()
 
     def stop_at_once(self) -> None:
         """Without a checkpoint, as ``pg_ctl stop -m immediate`` does."""
