@@ -143,11 +143,13 @@ async def test_what_is_beside_the_books(
 
 
 async def is_done(store: Store, redis: Any) -> bool:
-    """Whether the archive has all that Redis has, and has erased who asked for it."""
+    """Whether the archive has all that Redis has, and has erased who asked for it; and no streak's end is to come."""
     async with store.engine.connect() as connection:
         erased = await connection.scalar(select(erasures.c.at))
         seq = await connection.scalar(select(rooms.c.seq))
         acted = await connection.scalar(select(func.count()).select_from(acts))
+    if await redis.zcard(KEYS.deadlines(KEYS.base("host"))):
+        return False
     all_acts = acted == await redis.xlen(KEYS.acts)
     return bool(erased) and all_acts and seq == await last_seq(redis) and await has_all(store, redis, KEYS)
 
