@@ -197,6 +197,7 @@ async def test_over_http(tmp_path: Path, redis_url: str, redis_client: Any) -> N
     terms = tmp_path / "creators.toml"
     terms.write_text(TERMS)
     settings: dict[str, Any] = {"creators": str(terms), "payers": "sandbox", "providers": "sandbox"}
+    settings["message_rate"] = 1000
     async with Server(tmp_path / "data", redis_url, **settings, sandbox_delay=0.5, reconcile_interval=0.1) as server:
         await server.room("r1")
         await server.operator.grant_each(["ann"], 1_000)

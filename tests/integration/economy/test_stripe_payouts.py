@@ -319,7 +319,7 @@ async def test_over_http(tmp_path: Path, redis_url: str, redis_client: Any) -> N
         "stripe_webhook_secrets": "whsec_buy",
     }
     settings |= {"stripe_webhook_secrets": "whsec_buy", "stripe_connect_secrets": SECRET}
-    settings |= {"creators": str(terms), "reconcile_interval": "0.1"}
+    settings |= {"creators": str(terms), "reconcile_interval": "0.1", "message_rate": 1000}
     async with connect.server, httpx.AsyncClient() as client:
         settings["stripe_api"] = connect.server.url
         async with Server(tmp_path / "data", redis_url, **settings) as server:
