@@ -24,9 +24,8 @@ from gifting.model.prices import load_prices
 from gifting.settlements import keep_taking_in
 from tests.support.archive import rows_of
 from tests.support.orders import anyone, draft
+from tests.support.waiting import WITHIN
 from tests.support.world import World, a_world
-
-WITHIN = 20.0
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,7 @@ from gifting.rulebook import Rulebook
 from tests.support.accounts import account_of
 from tests.support.keys import new_key, session_keys
 from tests.support.server import Server
+from tests.support.waiting import WITHIN
 from tests.support.world import World
 
 
@@ -51,9 +52,9 @@ async def test_by_its_key_it_is_reversed_and_again_gives_the_same(world: World, 
     key = await given(world)
     async with world.redis.pubsub() as heard:
         await heard.ssubscribe(world.ledger.keys.balances)
-        await heard.get_message(timeout=1)
+        await heard.get_message(timeout=WITHIN)
         done = await economy.reversals.reverse("ann", key, "op", "a mistake", "case")
-        told = await heard.get_message(ignore_subscribe_messages=True, timeout=5)
+        told = await heard.get_message(ignore_subscribe_messages=True, timeout=WITHIN)
     assert unpack(told["data"])[:2] == ["ann", 50]
     assert (done.returned, done.taken, done.about) == (Returned(0, 50, 0), Taken(25_000), "case")
     assert (done.given.gift, done.given.count, done.given.room, done.given.host) == ("spark", 50, "r1", "host")

@@ -27,6 +27,7 @@ from gifting.ledger import sandbox as books
 from gifting.model.effects import Effect
 from gifting.model.orders import Order
 from tests.support.certificate import make_certificate
+from tests.support.waiting import until
 from tests.support.world import START, World, a_world
 
 SECRETS = ["the first secret, of 32 bytes or more", "the second"]
@@ -185,9 +186,7 @@ async def test_of_several_processes_one_sends(till: Till, monkeypatch: pytest.Mo
     async with ears() as heard:
         heard.answers.clear()
         rounds = [asyncio.create_task(sender(Till(till.world), heard).round()) for _ in range(5)]
-        async with asyncio.timeout(5):
-            while sum(one.done() for one in rounds) < 4:
-                await asyncio.sleep(0)
+        await until(lambda: sum(one.done() for one in rounds) >= 4)
         heard.answers.set()
         await asyncio.gather(*rounds)
         assert len(heard.bodies) == 1
