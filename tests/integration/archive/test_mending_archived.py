@@ -13,7 +13,7 @@ from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.trimming import trim
 from tests.support.archiver import Follower, is_caught_up
-from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.clusters import FORMING_TIMEOUT, UNGUARDED, be_patient, own_cluster
 from tests.support.commands import run_command
 from tests.support.lagging import let_one_lag
 from tests.support.outboxes import gifts_in_outboxes, uncredited
@@ -21,7 +21,7 @@ from tests.support.relays import keep_nothing, nobody_credits
 from tests.support.shop import Shop, shop_at
 from tests.support.waiting import until, until_is
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.timeout(400)]
 
 DISK = {"GIFTING_DURABILITY": "disk", "GIFTING_ALLOW_UNSAFE_REDIS": "1"}
 """Masters are trusted, so what the only replica of one lacks may be lost."""
@@ -35,7 +35,9 @@ FAR = str(2**45)
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    async with own_cluster(settings=UNGUARDED) as cluster:
+    """Who takes over is asked to: the commands beside it keep the machine busy."""
+    async with own_cluster(node_timeout=FORMING_TIMEOUT, settings=UNGUARDED) as cluster:
+        await be_patient(cluster)
         yield cluster
 
 
