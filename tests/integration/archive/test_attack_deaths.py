@@ -25,9 +25,9 @@ from tests.support.archive import assert_whole
 from tests.support.archiver import Follower, has_all
 from tests.support.server import Server
 from tests.support.site import KEYS, Site, site
-from tests.support.waiting import until
+from tests.support.waiting import WITHIN, until
 
-pytestmark = [pytest.mark.attack, pytest.mark.slow]
+pytestmark = [pytest.mark.attack, pytest.mark.slow, pytest.mark.timeout(400)]
 
 DEATHS = int(os.environ.get("DEATHS", "30"))
 SENDERS = ("ann", "bob", "cid")
@@ -46,7 +46,8 @@ class Senders:
         await asyncio.gather(*(self._send(name) for name in SENDERS))
 
     async def _send(self, name: str) -> None:
-        async with Client(self._server.url, self._server.token(name), queue=0) as client:
+        token = self._server.token(name)
+        async with Client(self._server.url, token, queue=0, connect_timeout=WITHIN) as client:  # it may be dead already
             while not self._stop:
                 key = client.new_key()
                 while not await _is_taken(client, key):
