@@ -21,6 +21,7 @@ from tests.support.clusters import UNGUARDED, own_cluster
 from tests.support.commands import run_command
 from tests.support.lagging import SOON_STALE, let_one_lag
 from tests.support.shop import COINS, WITHIN, Shop, shop_at
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -100,10 +101,11 @@ async def test_gifts_to_rooms_of_a_master_without_its_replica_are_paid_and_pendi
         here = [await cluster.owner(slot_of(base)) is master for base in (sender.base for sender in shop.senders)]
         await cluster.cut(replica.id)
         sent = list[str]()
-        until = time.monotonic() + 4 * KEPT
-        while time.monotonic() < until:  # what waits for the replica is on its way when the room is asked again
+        enough = time.monotonic() + 4 * KEPT
+        while time.monotonic() < enough:  # what waits for the replica is on its way when the room is asked again
             sent += [shop.send(sender, 0) for sender, is_here in enumerate(here) if not is_here]
             await asyncio.sleep(KEPT / 10)
+        await until(shop.rounds.told)
         assert [f"127.0.0.1:{replica.port} does not follow" in said for said in shop.rounds.told()] == [True]
         told = await shop.everyone()
         assert all(isinstance(told[key], Result) and told[key].pending for key in sent)
