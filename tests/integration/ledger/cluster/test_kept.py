@@ -15,7 +15,7 @@ from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.cluster.trimmer import Due
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.model.values import Result
-from tests.support.clusters import UNGUARDED, own_cluster
+from tests.support.clusters import UNGUARDED, own_cluster, told_when_credited
 from tests.support.lagging import let_one_lag
 from tests.support.outboxes import gifts_in_outboxes, uncredited
 from tests.support.relays import nobody_credits
@@ -69,7 +69,8 @@ async def test_a_destination_that_is_rolled_back_is_given_again_what_it_lost(
         keys = []
         for _ in range(4):
             keys += [shop.send(sender, room) for sender in others for room in rooms]
-            await shop.everyone()
+            with told_when_credited():
+                await shop.everyone()
         assert all(isinstance(shop.told[key], Result) and shop.told[key].seq for key in keys), "told as credited"
         await shop.ledger.flush(5)
         for _ in range(3):

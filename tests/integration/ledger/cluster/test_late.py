@@ -18,7 +18,7 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.model.money import parse_key
 from gifting.model.reversals import Given
 from gifting.model.values import Result
-from tests.support.clusters import be_patient, own_cluster
+from tests.support.clusters import be_patient, own_cluster, told_when_credited
 from tests.support.shop import Shop, shop_at
 from tests.support.waiting import until
 
@@ -59,7 +59,8 @@ async def test_who_asks_again_is_told_what_was_credited_and_it_is_kept(cluster: 
     async with shop_at(cluster.url, 4) as shop:
         forget_results(shop)
         shop.all_to_all(3)
-        told = await shop.everyone()
+        with told_when_credited():
+            told = await shop.everyone()
         for (user, room), keys in shop.sent.items():
             for key in keys[1:]:
                 found = await known(shop, int(user[1:]), int(room[1:]), key)
@@ -97,7 +98,7 @@ async def test_what_a_replica_may_not_have_is_not_told(cluster: EmbeddedCluster)
 async def test_who_asks_while_the_room_stands_still_is_told_in_time_and_costs_it_nothing(
     cluster: EmbeddedCluster,
 ) -> None:
-    async with shop_at(cluster.url, 4) as shop:
+    async with shop_at(cluster.url, 4, ledger_timeout=15.0) as shop:
         forget_results(shop)
         shop.all_to_all()
         await shop.everyone()

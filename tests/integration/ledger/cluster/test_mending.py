@@ -21,7 +21,7 @@ from gifting.ledger.mending import mender as mending
 from gifting.ledger.mending.mender import Mender
 from gifting.model.catalog import load_catalog
 from gifting.model.values import Result, RoomRef
-from tests.support.clusters import own_cluster
+from tests.support.clusters import own_cluster, told_when_credited
 from tests.support.commands import run_command
 from tests.support.lagging import let_one_lag
 from tests.support.outboxes import uncredited
@@ -88,7 +88,8 @@ async def lose(shop: Shop, cluster: EmbeddedCluster) -> Lost:
     lost = Lost(shop, rooms, others)
     for _ in range(ROUNDS):
         lost.keys += lost.send()
-        await shop.everyone()
+        with told_when_credited():
+            await shop.everyone()
     assert all(isinstance(shop.told[key], Result) and shop.told[key].seq for key in lost.keys), "told as credited"
     before = await lost.diamonds()
     elsewhere = next(room for room in range(len(shop.rooms)) if room not in rooms)
