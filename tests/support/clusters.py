@@ -19,8 +19,9 @@ from tests.support.waiting import WITHIN
 
 FORMING_TIMEOUT: Final = 1.0
 NODE_TIMEOUT: Final = 30.0
-"""Of the session's cluster, seconds: the first while it is formed, which is quicker so; the second as no test kills a
-node of it, and a machine that is busy with tests must not do so by its silence."""
+"""Of a cluster in which nobody is to be replaced, as the session's, seconds: the first while it is formed, which is
+quicker so; the second as no test waits for an election there, and a machine that is busy with tests must not bring one
+about by its silence."""
 
 LINES: Final = 30
 """Of each node's log, that are shown where a cluster does not come about or together."""
@@ -88,10 +89,10 @@ def session_cluster() -> Iterator[EmbeddedCluster]:
         yield cluster
 
 
-async def be_patient(cluster: EmbeddedCluster) -> None:
-    """From now on nobody who is silent is replaced, for as long as a test pauses it."""
+async def be_patient(cluster: EmbeddedCluster, seconds: float = NODE_TIMEOUT) -> None:
+    """From now on nobody who is silent is replaced, for as long as a test pauses it or a busy machine holds it up."""
     for node in cluster.nodes.values():
-        await node.call("CONFIG", "SET", "cluster-node-timeout", round(1000 * NODE_TIMEOUT))
+        await node.call("CONFIG", "SET", "cluster-node-timeout", round(1000 * seconds))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from gifting.ledger.audit import AuditReport, audit
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.tasks import end
-from tests.support.clusters import own_cluster
+from tests.support.clusters import be_patient, own_cluster
 from tests.support.tampering import PLAIN, STREAKABLE, World, a_world
 
 USERS = [f"u{number}" for number in range(12)]
@@ -70,6 +70,7 @@ async def a_cluster_world(url: str) -> AsyncIterator[World]:
 
 async def test_books_are_clean_while_gifts_flow(cluster: EmbeddedCluster) -> None:
     reports: list[AuditReport] = []
+    await be_patient(cluster)
     async with a_cluster_world(cluster.url) as world:
         async with giving(world) as taken:
             for _ in range(10):

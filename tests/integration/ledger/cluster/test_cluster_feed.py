@@ -18,13 +18,13 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move_of
 from gifting.ledger.embedded.node import Node
 from tests.support.cluster_ears import BASES, SILENCE, cluster_ears, listeners
-from tests.support.clusters import own_cluster
+from tests.support.clusters import FORMING_TIMEOUT, be_patient, own_cluster
 from tests.support.waiting import until, until_is
 
 pytestmark = pytest.mark.attack
 
-NODE_TIMEOUT = 0.5
-"""Seconds."""
+NODE_TIMEOUT = 1.0
+"""Seconds, where a test waits for an election."""
 BASE, OTHER = BASES[7], BASES[15]
 MANY = 40
 """Who wait together for a second each."""
@@ -32,7 +32,9 @@ MANY = 40
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    async with own_cluster(node_timeout=NODE_TIMEOUT) as cluster:
+    """Nobody is replaced by itself."""
+    async with own_cluster(node_timeout=FORMING_TIMEOUT) as cluster:
+        await be_patient(cluster)
         yield cluster
 
 
@@ -101,6 +103,8 @@ async def test_a_failover_is_followed_and_its_rooms_look_into_their_logs(cluster
         master = await cluster.owner(slot_of(BASE))
         (replica,) = await cluster.replicas(master)
         its = {base for base in BASES if await cluster.owner(slot_of(base)) is master}
+        if how in ("killed", "stopped"):
+            await be_patient(cluster, NODE_TIMEOUT)
         if how == "killed":
             await master.kill()
         elif how == "stopped":
