@@ -28,8 +28,11 @@ pytestmark = pytest.mark.slow
 DRAIN: float = 3.0
 """Seconds a node may take."""
 
-STOPPING: float = 2.0
+STOPPING: float = 10.0
 """Seconds that a process needs beside, on a busy machine."""
+
+LATE: float = 30.0
+"""Seconds that a call to a dead master takes: a node that waited for one would be later, however busy the machine."""
 
 KEYS = Keys("gifting", 16, tags(16))
 USERS = [f"u{number}" for number in range(12)]
@@ -82,7 +85,9 @@ async def test_a_node_that_stops_does_not_wait_for_a_dead_master(
     cluster: EmbeddedCluster, tmp_path: Path, how: str
 ) -> None:
     url = cluster.url
-    async with Server(tmp_path / "data", url, drain_timeout=DRAIN, allow_unsafe_redis=True) as server:
+    async with Server(
+        tmp_path / "data", url, drain_timeout=DRAIN, ledger_timeout=LATE, allow_unsafe_redis=True
+    ) as server:
         await fill(server)
         node = await cluster.owner(slot_of(KEYS.base(USERS[0])))
         async with AsyncExitStack() as stack:
