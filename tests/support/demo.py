@@ -126,7 +126,10 @@ class Terminal:
         end = time.monotonic() + STOP_WITHIN
         while self.read(0.1) and self.process.poll() is None:
             assert time.monotonic() < end, self.text
-        return self.process.wait(STOP_WITHIN)
+        status = self.process.wait(STOP_WITHIN)
+        while select.select([self._own], [], [], 0)[0] and self.read(0):
+            pass  # it may have said its last words, and ended, since the last look
+        return status
 
     def close(self) -> None:
         os.close(self._own)

@@ -16,18 +16,18 @@ from tests.support.demo import CONTROL, START_WITHIN, left_in, read_links, start
 pytestmark = pytest.mark.slow
 
 BACK = re.compile(r"replaced after \S+ s, first gift acked after \S+ s, back as a replica after \S+ s")
-GIFTS = re.compile(r"^late-kitchen +\d+ +(\d+)", re.MULTILINE)
+GIFTS = re.compile(r"^late-kitchen +\d+ +([\d,]+)", re.MULTILINE)
 
 
 def gifts(text: str) -> int:
     """Of the room that was not hit, as they stood in the last table."""
-    return int(GIFTS.findall(CONTROL.sub("", text).replace("\r", ""))[-1])
+    return int(GIFTS.findall(CONTROL.sub("", text).replace("\r", ""))[-1].replace(",", ""))
 
 
 def test_a_key_kills_a_master_and_the_table_goes_on(tmp_path: Path) -> None:
     with terminal(tmp_path, 200, ["--cluster"]) as demo:
         demo.until("3 masters, 3 replicas")
-        assert "k kills a master. Ctrl-C stops it." in CONTROL.sub("", demo.text)
+        demo.until("k kills a master. Ctrl-C stops it.")
         for room in ("harbour-lights", "late-kitchen"):
             demo.text = ""
             demo.press("k")
@@ -36,7 +36,8 @@ def test_a_key_kills_a_master_and_the_table_goes_on(tmp_path: Path) -> None:
             demo.text = ""
             demo.until("back as a replica after")
             demo.until("first gift acked after")
-            assert BACK.search(CONTROL.sub("", demo.text))
+            while not BACK.search(CONTROL.sub("", demo.text)):  # what is read may end amid the line
+                demo.until_more()
         before = gifts(demo.text)
         while gifts(demo.text) <= before:
             demo.until_more()
