@@ -28,7 +28,7 @@ from tests.support.till import BATCH, till_at
 
 pytestmark = pytest.mark.slow
 
-WAIT = 10.0
+WAIT = 60.0
 
 TASKS = (
     *("feed", "watch", "key files", "jwks", "viewers", "rooms", "lobby", "sweep", "upkeep", "halt", "safety"),
@@ -47,7 +47,9 @@ async def break_task(name: str) -> None:
         while True:
             for task in asyncio.all_tasks():
                 waiting: Any = getattr(task, "_fut_waiter", None)
-                if task.get_name() == name and waiting is not None and not isinstance(waiting, asyncio.Task):
+                if task.get_name() != name or isinstance(waiting, asyncio.Task):
+                    continue
+                if waiting is not None and not waiting.done():  # else the task goes on in the next pass of the loop
                     waiting.set_exception(RuntimeError("broken on purpose"))
                     return
             await asyncio.sleep(0)
