@@ -14,6 +14,7 @@ import pytest
 
 from gifting import Client, errors
 from tests.support.server import Server
+from tests.support.waiting import WITHIN
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +30,7 @@ async def server(tmp_path: Path, server_redis: str) -> Any:
 async def gifts(client: Client, count: int) -> list[dict[str, Any]]:
     """The next ``count`` gift events."""
     found: list[dict[str, Any]] = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(WITHIN):
         async for event in client.events():
             if event["type"] == "gift":
                 found.append(event)
@@ -134,7 +135,7 @@ async def test_a_revoked_overlay_is_closed(server: Server) -> None:
         await overlay.join("r1")
         await server.operator.call("DELETE", f"/v1/rooms/r1/overlay-tokens/{made['token_id']}")
         with pytest.raises(errors.Denied):
-            async with asyncio.timeout(6):
+            async with asyncio.timeout(WITHIN):
                 async for _ in overlay.events():
                     pass
 
@@ -158,7 +159,7 @@ async def test_two_workers_share_a_port_and_a_room(tmp_path: Path, server_redis:
 async def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     async with Server(tmp_path / "data", workers=2) as server:
         assert server.process is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WITHIN):
             while len(children := psutil.Process(server.process.pid).children()) < 3:  # and its Redis
                 await asyncio.sleep(0)
             workers = [child for child in children if "redis" not in child.name()]
