@@ -31,6 +31,16 @@ def free_port() -> int:
     return ports.port
 
 
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """As :func:`free_port`, and no other test or node takes it while the context lasts."""
+    ports = free_ports()
+    try:
+        yield ports.port
+    finally:
+        ports.release()
+
+
 def start_cluster(stack: ExitStack, attempts: int) -> str:
     folder, ports = stack.enter_context(folder_in_memory()), free_ports()
     stack.callback(ports.release)

@@ -16,8 +16,9 @@ from gifting.errors import StartError
 from gifting.transport.addresses import is_here
 from tests.support.certificate import make_certificate
 from tests.support.keys import new_key
-from tests.support.redis_server import free_port
+from tests.support.redis_server import kept_port
 from tests.support.server import Server
+from tests.support.waiting import WITHIN
 
 pytestmark = pytest.mark.slow
 
@@ -76,10 +77,13 @@ async def test_workers_serve_tls_and_metrics_too(tmp_path: Path, redis_url: str,
     certificate, key = make_certificate(tmp_path)
     bundle = tmp_path / "both.pem"
     bundle.write_bytes(certificate.read_bytes() + key.read_bytes())
-    port = free_port()
-    async with Server(tmp_path / "data", redis_url, tls_cert=bundle, workers=2, metrics_port=port) as server:
-        trust = ssl.create_default_context(cafile=str(certificate))
-        async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=20) as web, asyncio.timeout(20):
+    trust = ssl.create_default_context(cafile=str(certificate))
+    with kept_port() as port:
+        async with (
+            Server(tmp_path / "data", redis_url, tls_cert=bundle, workers=2, metrics_port=port) as server,
+            httpx.AsyncClient(verify=trust, trust_env=False, timeout=WITHIN) as web,
+            asyncio.timeout(WITHIN),
+        ):
             assert (await web.get(f"{server.url}/v1/catalog")).status_code == 200
             assert "gifting_connections" in (await web.get(f"http://127.0.0.1:{port}/metrics")).text
             assert (await web.get(f"http://127.0.0.1:{port}/v1/catalog")).status_code == 404
@@ -196,10 +200,10 @@ async def test_metrics_by_token(tmp_path: Path, redis_url: str, redis_client: An
 async def test_metrics_on_a_listener_of_their_own(
     tmp_path: Path, redis_url: str, redis_client: Any, web: httpx.AsyncClient
 ) -> None:
-    port = free_port()
-    async with Server(tmp_path / "data", redis_url, metrics_port=port) as server:
-        assert (await web.get(f"{server.url}/metrics")).status_code == 404
-        assert "gifting_connections" in (await web.get(f"http://127.0.0.1:{port}/metrics")).text
-        for path in ("/v1/catalog", "/healthz", "/openapi.json", "/v1/ws"):
-            assert (await web.get(f"http://127.0.0.1:{port}{path}")).status_code == 404
-        assert (await web.post(f"http://127.0.0.1:{port}/metrics")).status_code == 405
+    with kept_port() as port:
+        async with Server(tmp_path / "data", redis_url, metrics_port=port) as server:
+            assert (await web.get(f"{server.url}/metrics")).status_code == 404
+            assert "gifting_connections" in (await web.get(f"http://127.0.0.1:{port}/metrics")).text
+            for path in ("/v1/catalog", "/healthz", "/openapi.json", "/v1/ws"):
+                assert (await web.get(f"http://127.0.0.1:{port}{path}")).status_code == 404
+            assert (await web.post(f"http://127.0.0.1:{port}/metrics")).status_code == 405
