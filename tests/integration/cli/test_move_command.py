@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,16 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from tests.support.clusters import own_cluster
 from tests.support.commands import Done, run_command, start_command
 from tests.support.keys import new_key
+from tests.support.paths import ROOT
 from tests.support.server import Server
-from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_redis("it is moved from there")]
 
 AT_MOST_TRIED = 17
 """Keys that start checks leave, one in each partition, and the one that keeps servers out."""
+
+DEATHS = (("_copy_chunks", "after", AT_MOST_TRIED + 1), ("_copy_page", "after", 150), ("_count_merged", "before", 300))
+"""A move's deaths in its crossings, one later than the other, and so many keys at least have come before."""
 
 Type = Callable[..., Coroutine[Any, Any, Done]]
 
@@ -59,11 +62,14 @@ async def test_a_move_that_is_killed_goes_on_when_it_is_run_again(
         await sell(server)
         for number in range(199):
             await server.room(f"room{number}", f"host{number}")
-    for keys in (AT_MOST_TRIED + 1, 150, 300):
-        moving = await start_command(*move, cwd=tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "run"))
-        await until(partial(has_keys, cluster, keys))
-        moving.kill()
+    for method, when, keys in DEATHS:
+        place = f"gifting.ledger.moving.crossing:Crossing.{method}::{when}:mover"
+        dying = {"CRASH_AT": place, "CRASH_IN": "move", "CRASH_NOTE": str(tmp_path / method)}
+        path = os.pathsep.join([str(ROOT / "tests" / "support" / "crashing"), str(ROOT)])
+        run = {"XDG_RUNTIME_DIR": str(tmp_path / "run"), "PYTHONPATH": path}
+        moving = await start_command(*move, cwd=tmp_path, **run, **dying)
         assert await moving.wait() == -signal.SIGKILL
+        assert await keys_of(cluster) >= keys
         early = Server(tmp_path / "early", cluster.url)
         with pytest.raises(BenchFailed, match="books_arriving"):
             await early.start()
@@ -78,9 +84,9 @@ async def test_a_move_that_is_killed_goes_on_when_it_is_run_again(
         assert len((await server.operator.call("GET", "/v1/rooms?limit=200"))["rooms"]) == 200
 
 
-async def has_keys(cluster: EmbeddedCluster, least: int) -> bool:
+async def keys_of(cluster: EmbeddedCluster) -> int:
     sizes: list[int] = [await master.call("DBSIZE") for master in await cluster.masters()]
-    return sum(sizes) >= least
+    return sum(sizes)
 
 
 async def test_a_data_directory_is_moved_and_closed(typed: Type, cluster: EmbeddedCluster, tmp_path: Path) -> None:
