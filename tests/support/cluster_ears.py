@@ -13,10 +13,10 @@ from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.node import Node
 from gifting.tasks import end
-from tests.support.waiting import until
+from tests.support.waiting import WITHIN, until
 
 BASES = [f"x:{{{tag}}}" for tag in tags(16)]
-SILENCE = 1.2
+SILENCE = 2.5
 """Seconds after which a connection that brings nothing is given up; a busy machine must not be taken for that."""
 
 
@@ -62,7 +62,7 @@ async def cluster_ears(cluster: EmbeddedCluster, timeout: float = 5.0) -> AsyncI
     ears = ClusterEars(cluster, timeout)
     running = asyncio.create_task(ears.feed.run())
     try:
-        await asyncio.wait_for(ears.feed.ready(), 10)
+        await asyncio.wait_for(ears.feed.ready(), WITHIN)
         yield ears
     finally:
         await end([running])

@@ -22,7 +22,7 @@ import psutil
 from tests.support.children import runs
 from tests.support.commands import environment
 
-START_WITHIN = 30.0
+START_WITHIN = 60.0
 STOP_WITHIN = 40.0
 """Seconds: more than 15 for a master that was killed, 10 for the drain and 5 for the nodes."""
 

@@ -81,7 +81,7 @@ async def test_who_runs_out_of_coins_buys_some_in_the_sandbox(tmp_path: Path) ->
     data = tmp_path / "data"
     process = await start_demo(tmp_path, "--data-dir", str(data))
     assert process.stdout is not None
-    async with asyncio.timeout(3 * START_WITHIN):
+    async with asyncio.timeout(1.5 * START_WITHIN):
         line = ""
         while not re.search(r" [1-9]\d* purchases, [1-9][\d,]* coins for \d+\.\d\d USD, ", line):
             line = (await process.stdout.readline()).decode()
