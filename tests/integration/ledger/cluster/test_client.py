@@ -13,6 +13,7 @@ from gifting.ledger import scripts
 from gifting.ledger.cluster.exchange import Exchange
 from gifting.ledger.cluster.slots import slot_of, tags
 from gifting.ledger.connect import BinaryRedis, connect, keys_of
+from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.model.packing import pack
 
 BASES = [f"test:{{{tag}}}" for tag in tags(16)]
@@ -45,6 +46,12 @@ CALLS: list[Callable[[BinaryRedis], Awaitable[Any]]] = [
     lambda redis: redis.pipeline(transaction=True).execute(),
     lambda redis: redis.pipeline().get("{a}:hash").hget("{a}:hash", "one").execute(raise_on_error=False),
 ]
+
+
+@pytest.fixture
+def cluster(module_cluster: EmbeddedCluster) -> EmbeddedCluster:
+    """Nobody is replaced there."""
+    return module_cluster
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,12 @@ async def half_moved(cluster: EmbeddedCluster) -> AsyncIterator[Move]:
 
 
 @pytest.fixture
+def cluster(module_cluster: EmbeddedCluster) -> EmbeddedCluster:
+    """Nobody is replaced there."""
+    return module_cluster
+
+
+@pytest.fixture
 async def paid(client: BinaryRedis) -> BinaryRedis:
     """All keys are there, and beside them those that only WAIT needs are not."""
     await client.hset(PURSE, "coins", 10_000)

@@ -26,8 +26,8 @@ def invite(guardian: str, record: Protection, _: int) -> Protection:
     return limits.invite(record, guardian)
 
 
-async def test_the_ledger_s_parts_on_three_masters(cluster: EmbeddedCluster) -> None:
-    async with a_world(cluster.url, partitions=16, like_interval=0) as world:
+async def test_the_ledger_s_parts_on_three_masters(empty_cluster: EmbeddedCluster) -> None:
+    async with a_world(empty_cluster.url, partitions=16, like_interval=0) as world:
         masters = {world.redis.router.map.master_of(slot_of(base)) for base in world.ledger.keys.bases}
         assert len(masters) == 3
         await money(world)
