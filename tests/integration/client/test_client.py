@@ -140,7 +140,7 @@ async def test_rooms_are_resumed_when_the_server_comes_back(server: Server) -> N
 
 
 async def test_an_expired_token_ends_the_client(server: Server) -> None:
-    async with Client(server.url, server.token("ann", ttl=2)) as ann:
+    async with Client(server.url, server.token("ann", ttl=3)) as ann:
         await ann.join("r1")
         with pytest.raises(errors.TokenExpired):
             await collect(ann, lambda _: False)

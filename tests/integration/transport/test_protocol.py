@@ -202,7 +202,7 @@ async def test_replay_is_exact_and_a_lost_past_is_told(server: Server) -> None:
 
 
 async def test_expired_tokens_close_the_socket(server: Server) -> None:
-    async with dial(server, server.token("ann", ttl=2)) as socket:
+    async with dial(server, server.token("ann", ttl=3)) as socket:
         with pytest.raises(ConnectionClosed) as closed:
             async with asyncio.timeout(10):
                 await socket.recv()
