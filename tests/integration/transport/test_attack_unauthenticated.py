@@ -16,14 +16,22 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from gifting.transport import http, lobby
+from gifting.transport import http
 from tests.support.raw import FIN, PING, PONG, Raw, hang_up, head, masked, says
 from tests.support.server import Server
 from tests.support.upgrade import HEADERS, request
 
 pytestmark = [pytest.mark.attack, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
-PATIENCE = 0.5
+PATIENCE = 2.0
+"""Seconds that a head may take: more than a busy machine takes to go on with what is sent at once."""
+
+SOON = 8.0
+"""Seconds within which what does not come is given up, on a busy machine too: in less than the usual patience."""
+
+UNHURRIED = 60
+"""Seconds for sockets that are to stay silent as long as the test goes on."""
+
 HEAD_MAX = 16_384
 
 
@@ -118,7 +126,7 @@ async def be_slow(server: Server, start: bytes, status: bytes) -> None:
     raw.writer.write(start)
     answer = await raw.read_all()
     assert answer.startswith(b"HTTP/1.1 " + status) if status else not answer
-    assert time.monotonic() - began < PATIENCE + 2 * lobby.LOOK + 1
+    assert time.monotonic() - began < SOON
 
 
 async def test_a_drop_now_and_then_wins_no_time(server: Server) -> None:
@@ -126,11 +134,11 @@ async def test_a_drop_now_and_then_wins_no_time(server: Server) -> None:
     answer = asyncio.create_task(raw.read_all())
     for byte in request(*HEADERS):
         raw.writer.write(bytes((byte,)))
-        await asyncio.wait([answer], timeout=0.05)
+        await asyncio.wait([answer], timeout=0.1)
         if answer.done():
             break
     assert (await answer).startswith(b"HTTP/1.1 408 ")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SOON
 
 
 async def test_a_second_request_has_a_deadline_too(server: Server) -> None:
@@ -222,7 +230,7 @@ async def test_no_head_makes_a_traceback(server: Server) -> None:
 
 
 async def test_sockets_are_counted_and_those_beyond_the_cap_are_told(tmp_path: Path) -> None:
-    async with Server(tmp_path / "data", connections=30, head_timeout=2, drain_timeout=1) as server:
+    async with Server(tmp_path / "data", connections=30, head_timeout=UNHURRIED, drain_timeout=1) as server:
         sockets = [await Raw.dial(server) for _ in range(30)]
         await asyncio.sleep(0.1)
         late = await Raw.dial(server)
@@ -275,7 +283,7 @@ async def test_an_address_has_a_cap_of_its_own(tmp_path: Path) -> None:
 
 async def test_few_files_mean_few_sockets_and_a_clear_answer(tmp_path: Path) -> None:
     """At ``ulimit -n 300`` new clients hung, and no line said why."""
-    async with Server(tmp_path / "data", files=300, head_timeout=5, drain_timeout=1) as server:
+    async with Server(tmp_path / "data", files=300, head_timeout=UNHURRIED, drain_timeout=1) as server:
         log = (tmp_path / "server.log").read_text()
         assert "for the limit of open files is 300" in log
         for _ in range(250):
