@@ -224,11 +224,15 @@ async def test_a_client_that_leaves_in_mid_body_leaves_no_trace(server: Server) 
 
 # Reading too much.
 
+RATE, BURST = 1, 20
+HEAVY = 15
+"""What the heaviest read costs."""
+
 
 @pytest.fixture
 async def strict(tmp_path: Path, redis_url: str, redis_client: Any) -> AsyncIterator[Server]:
-    """A server that allows 20 messages at once and 10 per second."""
-    async with Server(tmp_path / "data", redis_url, message_rate=10, message_burst=20) as running:
+    """A server that allows 20 messages at once and then so few that a busy machine does not take as long as that."""
+    async with Server(tmp_path / "data", redis_url, message_rate=RATE, message_burst=BURST) as running:
         await running.room("r1")
         yield running
 
@@ -245,7 +249,8 @@ async def test_reads_are_paid_by_who_reads(strict: Server) -> None:
     heavy, light = "/v1/rooms/r1/events?limit=1000", "/v1/rooms/r1"
     began = time.monotonic()
     found = await statuses(strict, heavy, strict.token("ann"), 30)
-    assert 2 <= found.count(200) <= 2 + (time.monotonic() - began) * 10 / 15
+    allowed = BURST + RATE * (time.monotonic() - began)
+    assert 2 <= found.count(200) <= 1 + allowed / HEAVY, "the last may overdraw"
     assert (await statuses(strict, light, strict.token("ann"), 1)) == [429]
     assert (await statuses(strict, light, strict.token("bob"), 10)) == [200] * 10
     assert (await statuses(strict, light, strict.token("op", "operator"), 60)) == [200] * 60
@@ -256,8 +261,10 @@ async def test_reads_are_paid_by_who_reads(strict: Server) -> None:
 async def test_who_has_no_token_pays_by_address(strict: Server) -> None:
     began = time.monotonic()
     found = await statuses(strict, "/v1/catalog", "", 60)
-    assert 20 <= found.count(200) <= 21 + (time.monotonic() - began) * 10
-    assert await statuses(strict, "/v1/rooms", "guess", 1) == [429]
+    guesses = await statuses(strict, "/v1/rooms", "guess", 10)
+    assert found.count(200) >= BURST
+    assert guesses.count(429) + guesses.count(401) == 10
+    assert found.count(200) + guesses.count(401) <= 1 + BURST + RATE * (time.monotonic() - began)
     assert await statuses(strict, "/readyz", "", 30) == [200] * 30
     assert await statuses(strict, "/v1/catalog", strict.token("ann"), 5) == [200] * 5
 
