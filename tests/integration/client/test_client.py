@@ -21,7 +21,7 @@ from gifting.client.inbox import Inbox
 from gifting.config import FRAME_MAX_MOST
 from tests.support.proxy import Proxy
 from tests.support.server import Server
-from tests.support.waiting import until
+from tests.support.waiting import until, until_is
 
 pytestmark = pytest.mark.slow
 
@@ -66,8 +66,7 @@ async def test_a_gift_whose_reply_was_lost_is_said_again_with_its_key(server: Se
         await ann.join("r1", lane="all")
         proxy.mute = True
         sending = asyncio.create_task(ann.send_gift("r1", "spark"))
-        async with asyncio.timeout(WITHIN):
-            await proxy.swallowed.wait()
+        await until_is(lambda: server.operator.wallets(["ann"]), {"ann": 99_999}, WITHIN)
         proxy.mute = False
         proxy.cut()
         reply = await sending
