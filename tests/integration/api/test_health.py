@@ -13,6 +13,7 @@ from gifting.health import Health
 from tests.support.keys import session_keys
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.waiting import until
 
 
 def test_problems_are_what_parts_said_and_what_checks_find() -> None:
@@ -78,7 +79,7 @@ async def test_readyz_names_what_does_not_work(tmp_path: Path, redis_url: str, r
                 return False
             return True
 
-        assert await is_ready()
+        await until(is_ready)
         async with asyncio.timeout(20):
             proxy.cut(refuse=True)
             while await is_ready():
