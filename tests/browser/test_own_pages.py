@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
 from gifting.errors import AccountFrozen
+from gifting.load.operator import Operator
 from tests.browser.scene import Scene
 from tests.browser.test_accessible import violations
 from tests.support.browser import Browser, Tab, require_browser
 from tests.support.keys import new_key
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 require_browser()
@@ -27,9 +30,14 @@ async def buy(scene: Scene, name: str, package: str, card: str = "42424242424242
     if card:
         checkout = order["url"].rpartition("/")[2]
         await caller.call("POST", f"/v1/sandbox/checkouts/{checkout}/pay", {"card": card})
-        while (order := await caller.call("GET", f"/v1/purchases/{order['id']}"))["state"] in {"created", "paying"}:
-            pass
+        order = await until(partial(decided, caller, order["id"]), pause=0.05)
     return dict(order)
+
+
+async def decided(caller: Operator, order: str) -> dict[str, Any]:
+    """The order once it is paid, or not to be; asked for no faster than one may."""
+    found: dict[str, Any] = await caller.call("GET", f"/v1/purchases/{order}")
+    return {} if found["state"] in {"created", "paying"} else found
 
 
 async def own_page(browser: Browser, scene: Scene, page: str, name: str, width: int = 1280, **claims: Any) -> Tab:
