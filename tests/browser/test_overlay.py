@@ -15,6 +15,7 @@ from tests.browser.scene import SENDERS, Scene, yes
 from tests.support.browser import Browser, require_browser
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 require_browser()
@@ -30,6 +31,9 @@ CARDS = """[...document.querySelectorAll('.card:not(.leaving)')].map((card) => (
     message: card.querySelector('.message').textContent,
 }))"""
 """What is on screen, from the top."""
+
+FETCHED = "performance.getEntriesByType('resource').map(({ name }) => name)"
+"""What has been loaded, to its end."""
 
 REMEMBER_CARDS = """(() => {
     const nodes = new Set();
@@ -157,7 +161,7 @@ async def test_css_that_a_browser_source_brings_applies(browser: Browser, scene:
     assert await page.evaluate("window.ran") is None
     room = await scene.viewer(browser, "ann")
     await room.evaluate("document.head.append(Object.assign(document.createElement('style'), {textContent: '*{}'}))")
-    assert "style-src" in str(room.errors)
+    await until(lambda: "style-src" in str(room.errors))
 
 
 async def test_one_sender_has_one_card_however_often_the_gift_is_sent(browser: Browser, scene: Scene) -> None:
@@ -195,6 +199,7 @@ async def test_pictures_stay_while_the_server_is_away(browser: Browser, tmp_path
             for gift in ("carousel", "fireworks"):
                 await ann.send_gift(scene.room, gift)
         await page.wait_for(f"({CARDS})[0]?.gift === 'Carousel'")
+        await page.wait_for(f"{FETCHED}.some((name) => name.endsWith('/gifts/fireworks.svg'))")
         await server.stop()
         await page.wait_for(f"({CARDS})[0]?.gift === 'Fireworks'", 20)
         await page.wait_for("document.querySelector('.card:not(.leaving) img.gift')?.naturalWidth > 0")
