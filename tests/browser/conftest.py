@@ -11,10 +11,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser as Chromium
+from playwright.async_api import expect
 
 from tests.browser.scene import Scene
-from tests.support.browser import Browser, launch
+from tests.support.browser import WITHIN, Browser, launch
 from tests.support.server import Server
+
+expect.set_options(timeout=1000 * WITHIN)
 
 _numbers = itertools.count(1)
 
@@ -34,9 +37,7 @@ async def browser(chromium: Chromium) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    async with Server(
-        tmp_path_factory.mktemp("pages") / "data", member_rate=0, streak_window=1, sandbox_delay=0.1
-    ) as server:
+    async with Server(tmp_path_factory.mktemp("pages") / "data", member_rate=0, sandbox_delay=0.1) as server:
         yield server
 
 

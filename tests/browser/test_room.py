@@ -45,7 +45,7 @@ async def test_the_room_page_keeps_its_ranking_right(browser: Browser, scene: Sc
     await scene.send("bob", "kite")
     await page.wait_for("document.querySelector('#top .given')?.textContent === '9'")
     await scene.send("bob", "crown")
-    await page.wait_for("document.querySelector('#top .given').textContent === '108'", 20)
+    await page.wait_for("document.querySelector('#top .given').textContent === '108'")
 
 
 async def test_the_room_page_sends(browser: Browser, scene: Scene) -> None:

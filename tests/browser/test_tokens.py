@@ -28,7 +28,7 @@ async def test_no_address_referrer_or_console_shows_a_token(browser: Browser, sc
     ]
     await pages[0].wait_for("document.querySelector('#live').textContent === 'live'")
     await pages[1].wait_for("document.querySelector('#status.joined')")
-    await pages[2].wait_for("document.querySelector('#notice').textContent.includes('not signed in')", 20)
+    await pages[2].wait_for("document.querySelector('#notice').textContent.includes('not signed in')")
     await pages[3].wait_for("document.querySelector('#status.refused')")
     await pages[4].wait_for("document.querySelector('#notice').textContent.includes('not whole')")
     secrets = [token.split(".")[-1] for token in (viewing, watching, expired)] + ["hush"]

@@ -16,7 +16,9 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, Re
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ONLY_THIS_MACHINE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 """Whatever a page asks for, nobody else is reached."""
-WITHIN = 10.0
+WITHIN = 30.0
+"""Longest wait, seconds, also of what is expected of a page."""
+
 POLL = 0.03
 
 
