@@ -15,11 +15,12 @@ from typing import Any
 from gifting.archive.store import Store, open_store
 from gifting.ledger.connect import connect
 from gifting.ledger.embedded import find_binary
+from gifting.ledger.embedded.ports import free_ports
 from tests.support.archiver import Follower
 from tests.support.keys import session_keys
 from tests.support.paths import ROOT
 from tests.support.postgres import Cluster, find_program, postgres_folder
-from tests.support.redis_server import free_port, redis_server
+from tests.support.redis_server import redis_server
 from tests.support.server import Server
 
 KEYS = session_keys(16)
@@ -46,8 +47,9 @@ class Site:
         made = SETTINGS.replace("/backup/wal", str(self.pg_backup / "wal")).strip().splitlines()
         options = [f"{name}={value.strip(chr(39))}" for name, _, value in (line.partition(" = ") for line in made)]
         self.cluster = Cluster(postgres, [*options, "wal_writer_delay=10ms"])
-        self.port = free_port()
-        self.redis_url = f"redis://127.0.0.1:{self.port}"
+        self.ports = free_ports()
+        """Of Redis, kept while it is away."""
+        self.redis_url = f"redis://127.0.0.1:{self.ports.port}"
         self.archive = ""
         self._redis = ExitStack()
 
@@ -64,7 +66,7 @@ class Site:
         self.cluster.start()
 
     def start_redis(self) -> None:
-        flags = ["--port", str(self.port), "--bind", "127.0.0.1", *AOF]
+        flags = ["--port", str(self.ports.port), "--bind", "127.0.0.1", *AOF]
         self._redis.enter_context(redis_server(self.redis_dir, flags, self.redis_url, lambda client: client.ping()))
 
     def kill_redis(self) -> None:
@@ -129,3 +131,4 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             yield made
         finally:
             made.close()
+            made.ports.release()

@@ -14,10 +14,11 @@ import redis
 import yaml
 
 from gifting.config import load
+from gifting.ledger.embedded.ports import free_ports
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from tests.support.paths import ROOT
-from tests.support.redis_server import folder_in_memory, free_port, redis_server
+from tests.support.redis_server import folder_in_memory, redis_server
 
 SERVICES = yaml.safe_load((ROOT / "deploy" / "docker-compose.cluster.yml").read_text())["services"]
 NODES = [service for name, service in SERVICES.items() if name.startswith("redis-")]
@@ -31,12 +32,13 @@ def ports() -> Iterator[dict[str, int]]:
     with ExitStack() as stack:
         found = {}
         for node in NODES:
-            port = free_port()
-            flags = [*node["command"][1:], "--port", str(port), "--cluster-port", str(free_port())]
+            ports = free_ports()
+            stack.callback(ports.release)
+            flags = [*node["command"][1:], "--port", str(ports.port), "--cluster-port", str(ports.bus)]
             flags += ["--bind", "127.0.0.1", "--cluster-announce-ip", "127.0.0.1"]
             folder = stack.enter_context(folder_in_memory())
-            stack.enter_context(redis_server(folder, flags, f"redis://127.0.0.1:{port}", redis.Redis.ping))
-            found[node["networks"]["cluster"]["ipv4_address"]] = port
+            stack.enter_context(redis_server(folder, flags, f"redis://127.0.0.1:{ports.port}", redis.Redis.ping))
+            found[node["networks"]["cluster"]["ipv4_address"]] = ports.port
         yield found
 
 

@@ -108,11 +108,11 @@ class Front:
 
 @asynccontextmanager
 async def front(proxy: str, tmp_path: Path, redis_url: str, path: str = "", **settings: Any) -> AsyncIterator[Front]:
-    folder, port = tmp_path / "proxy", free_port()
+    folder = tmp_path / "proxy"
     folder.mkdir(mode=0o755)
     certificate, _ = make_certificate(folder)
     async with Server(tmp_path / "data", redis_url, root_path=path, **settings) as server:
-        upstream = server.url.removeprefix("http://")
+        upstream, port = server.url.removeprefix("http://"), free_port()
         command = COMMANDS[proxy](folder, port, upstream, path)
         with (folder / "output.log").open("wb") as output:
             process = await asyncio.create_subprocess_exec(
