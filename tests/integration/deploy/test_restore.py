@@ -23,7 +23,7 @@ from tests.support.server import Server
 from tests.support.site import ERASE_AGAIN, KEYS, OPERATIONS, PG_BASE, REDIS_BASE, RESTORE_PG, RESTORE_REDIS, Site, site
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 RESTORE_PG_ALL = "".join(line for line in RESTORE_PG.splitlines(keepends=True) if "target_time" not in line)
 """As far as the log of the database goes."""

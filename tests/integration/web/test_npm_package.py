@@ -12,7 +12,7 @@ import pytest
 import gifting
 from tests.support.paths import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 WITHIN = 100
 USE = """
