@@ -90,7 +90,8 @@ class World:
 
 @pytest.fixture
 async def world(redis_url: str, redis_client: Any) -> AsyncIterator[World]:
-    settings = load({"live_interval": 0.0, "recent_max": 1_000_000}, environ={})
+    # No streak ends while a test goes on, however long it takes: that would be an event more.
+    settings = load({"live_interval": 0.0, "recent_max": 1_000_000, "streak_window": 60.0}, environ={})
     ledger = Ledger(redis_url, settings, load_catalog())
     await ledger.start()
     ref = await ledger.rooms.open("r1", "host", "Host", "")
