@@ -224,7 +224,7 @@ async def test_a_gift_is_no_way_to_say_what_is_held(server: Server, way: str) ->
             assert (reply["coins"], reply["duplicate"]) == (99, again)
         gift = await next_of(ann, "gift")
         assert (gift["message"], gift["coins"]) == (None, 1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not (held := (await server.operator.call("GET", "/v1/rooms/r1/held"))["held"]):
             await asyncio.sleep(0.01)
     assert [(one["text"], one["user"]["id"] == "ann") for one in held] == [(words, way != "anonymous")]

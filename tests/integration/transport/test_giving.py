@@ -184,6 +184,6 @@ async def test_who_may_give_no_more_is_told_of_the_gift_whose_reply_was_lost(
 
 async def streak_is_over(server: Server) -> None:
     """What the sweep writes is written."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await server.operator.room("r1"))["streaks"]:
             await asyncio.sleep(0.05)
