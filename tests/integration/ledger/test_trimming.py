@@ -19,6 +19,7 @@ from tests.support.archived import archive_all, archive_and_trim
 from tests.support.keys import session_keys
 from tests.support.lua import GIFTS, break_off, hook
 from tests.support.orders import anyone, draft, paid, said
+from tests.support.waiting import WITHIN
 from tests.support.world import World, a_world
 
 pytestmark = pytest.mark.usefixtures("unwatched")
@@ -198,6 +199,6 @@ async def test_what_becomes_old_meanwhile_is_left_for_the_next_time(redis_client
     busy = Busy(redis_client, keys.bases[0])
     for number in (1, 2, 3):
         await redis_client.xadd(f"{keys.bases[0]}:ledger", {"e": b""}, id=f"{number}-0")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         assert (await trim(busy, keys, 0)).items == 3
     assert await redis_client.xlen(f"{keys.bases[0]}:ledger") == 2
