@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -13,14 +15,47 @@ import pytest
 import uvloop
 from redis.exceptions import InvalidResponse, NoPermissionError, RedisError, ResponseError
 
-from tests.support.dialling import listening_at
+from gifting.ledger.connection import LATE
+from tests.support.dialling import Listening, listening_at
 from tests.support.puppet import Puppet
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.attack, pytest.mark.one_redis("its connection to one Redis")]
 
 TIMEOUT = 0.2
-PATIENT = 2.0
-"""Seconds of which a busy machine takes no half away."""
+STEP = 0.001
+"""Seconds by which a clock is moved."""
+
+
+@asynccontextmanager
+async def led(timeout: float = 5.0) -> AsyncIterator[tuple[Puppet, Listening]]:
+    """A puppet, and a connection that has come to it."""
+    async with Puppet() as puppet, listening_at(puppet.url, timeout, greet=False) as connection:
+        await until(lambda: puppet.open)
+        yield puppet, connection
+
+
+class Clock:
+    """That of the loop: it stands until it is moved."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    async def move(self, seconds: float = STEP) -> None:
+        """What is due then has been done."""
+        self.now += seconds
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+@contextmanager
+def standing() -> Iterator[Clock]:
+    """However busy the machine is."""
+    loop = asyncio.get_running_loop()
+    clock = Clock(loop.time())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "time", lambda: clock.now)
+        yield clock
 
 
 def push(*words: bytes) -> bytes:
@@ -47,7 +82,7 @@ def check_said(came: list[Any]) -> None:
 
 
 async def test_what_comes_may_be_cut_at_any_byte() -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+    async with led() as (_, connection):
         for size in (1, 2, 3):
             for cut in range(len(SAID)):
                 connection.came.clear()
@@ -60,7 +95,7 @@ async def test_what_comes_may_be_cut_at_any_byte() -> None:
 
 
 async def test_and_much_may_come_in_one_read() -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+    async with led() as (_, connection):
         for _ in range(1000 * 4):
             connection.ask("PING")
         connection.data_received(SAID * 1000)
@@ -98,7 +133,7 @@ async def test_an_error_inside_a_reply_is_no_end(redis_url: str) -> None:
     ],
 )
 async def test_pushes_of_other_kinds_are_nobodys_reply(kind: list[bytes]) -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+    async with led() as (puppet, connection):
         answer = connection.ask("PING")
         puppet.say(push(*kind) + b"+PONG\r\n")
         await answer
@@ -107,7 +142,7 @@ async def test_pushes_of_other_kinds_are_nobodys_reply(kind: list[bytes]) -> Non
 
 @pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$-7\r\nabc", b"*1\r\n@\r\n", b"\0" * 100])
 async def test_what_is_not_resp_ends_it_and_all_in_flight_in_order(said: bytes) -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+    async with led() as (puppet, connection):
         first, *rest = [connection.ask("PING") for _ in range(3)]
         puppet.say(b"+PONG\r\n" + said)
         error = await asyncio.wait_for(connection.lost, 5)
@@ -119,7 +154,7 @@ async def test_what_is_not_resp_ends_it_and_all_in_flight_in_order(said: bytes) 
 
 async def test_a_reply_that_nobody_waits_for_ends_it_as_an_error_of_redis() -> None:
     """Whose reply the next one were nobody could tell. It is no reason to end the process."""
-    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+    async with led() as (puppet, connection):
         puppet.say(b"+PONG\r\n")
         assert isinstance(await asyncio.wait_for(connection.lost, 5), InvalidResponse)
 
@@ -128,7 +163,7 @@ async def test_who_fails_on_a_reply_ends_it_and_the_others_are_told() -> None:
     def fails(_: object) -> None:
         raise ZeroDivisionError
 
-    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+    async with led() as (puppet, connection):
         connection.call(b"", fails)
         behind = connection.ask("PING")
         puppet.say(b"+PONG\r\n+PONG\r\n")
@@ -137,7 +172,7 @@ async def test_who_fails_on_a_reply_ends_it_and_the_others_are_told() -> None:
 
 
 async def test_a_closed_connection_is_told_to_all_in_flight_in_order() -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+    async with led() as (puppet, connection):
         told: list[tuple[int, Any]] = []
         for number in range(5):
             connection.call(b"%d" % number, partial(lambda *end: told.append(end), number))
@@ -170,46 +205,56 @@ async def test_one_timer_watches_over_all_commands(redis_url: str, monkeypatch: 
 
 
 async def test_a_silence_ends_all_in_flight() -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, PATIENT, greet=False) as connection:
-        began = time.monotonic()
-        answers = [connection.ask("PING") for _ in range(3)]
+    async with led(TIMEOUT) as (_, connection):
+        with standing() as clock:
+            began, answers = clock.now, [connection.ask("PING") for _ in range(3)]
+            while not connection.lost.done():
+                await clock.move()
+            assert TIMEOUT - STEP < clock.now - began < TIMEOUT + LATE + 3 * STEP
         error = await connection.lost
         assert isinstance(error, TimeoutError)
-        assert PATIENT - 0.01 <= time.monotonic() - began < 1.6 * PATIENT
         assert [await answer for answer in answers] == [error] * 3
 
 
 async def test_each_has_its_own_time_from_when_it_was_written() -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, PATIENT, greet=False) as connection:
-        first = connection.ask("PING")
-        await asyncio.sleep(0.3 * PATIENT)
-        second, written = connection.ask("PING"), time.monotonic()
-        puppet.say(b"+PONG\r\n")
-        assert await first == b"PONG"
+    async with led(TIMEOUT) as (puppet, connection):
+        with standing() as clock:
+            first = connection.ask("PING")
+            await clock.move(0.3 * TIMEOUT)
+            second, written = connection.ask("PING"), clock.now
+            puppet.say(b"+PONG\r\n")
+            assert await first == b"PONG"
+            while not second.done():
+                await clock.move()
+            assert TIMEOUT - STEP < clock.now - written < TIMEOUT + LATE + 3 * STEP
         assert isinstance(await second, TimeoutError)
-        assert PATIENT - 0.01 <= time.monotonic() - written < 1.5 * PATIENT
 
 
 @pytest.mark.parametrize("answered", [True, False])
 async def test_a_reply_may_be_behind_much_that_was_published(answered: bool) -> None:
     """While it comes the reply is waited for, but not for ever."""
-    async with Puppet() as puppet, listening_at(puppet.url, TIMEOUT, greet=False) as connection:
-        answer, began = connection.ask("PING"), time.monotonic()
-        while not answer.done() and not (answered and time.monotonic() - began > 1.25 * TIMEOUT):
-            puppet.say(push(b"smessage", b"channel", b"a"))
-            await asyncio.sleep(0.001)
-        puppet.say(b"+PONG\r\n")
-        if answered:
-            assert await answer == b"PONG"
-        else:
-            assert isinstance(await answer, TimeoutError)
-            assert 2 * TIMEOUT - 0.01 <= time.monotonic() - began < 4 * TIMEOUT
+    async with led(TIMEOUT) as (puppet, connection):
+        with standing() as clock:
+            answer, began = connection.ask("PING"), clock.now
+            while not answer.done() and not (answered and clock.now - began > 1.25 * TIMEOUT):
+                came = len(connection.came)
+                puppet.say(push(b"smessage", b"channel", b"a"))
+                while len(connection.came) == came:
+                    await asyncio.sleep(0)
+                await clock.move()
+            if answered:
+                puppet.say(b"+PONG\r\n")
+                assert await answer == b"PONG"
+            else:
+                assert 2 * TIMEOUT - STEP < clock.now - began < 2 * TIMEOUT + LATE + 3 * STEP
+                assert isinstance(await answer, TimeoutError)
 
 
 async def test_who_waits_for_nothing_may_be_silent(redis_url: str, caplog: Any) -> None:
-    async with listening_at(redis_url, TIMEOUT) as connection:
+    async with listening_at(redis_url, timeout=5.0) as connection:
         await connection.ask("PING")
-        await asyncio.sleep(3 * TIMEOUT)
+        with standing() as clock:
+            await clock.move(3 * 5.0)
         assert await connection.ask("PING") == b"PONG"
         assert not caplog.records
 
@@ -225,10 +270,13 @@ def test_what_was_answered_while_the_loop_stood_still_is_an_answer(
 
         def stand() -> None:
             here.recv(1)
+            while came(connection) < connection.unanswered * len(b"+PONG\r\n"):
+                time.sleep(0.001)
             time.sleep(TIMEOUT * 2.5)
 
         with here, there:
-            async with listening_at(redis_url, TIMEOUT) as connection:
+            # What is said first would have no more time than what is asked here.
+            async with listening_at(redis_url, TIMEOUT, greet=False) as connection:
                 loop.add_reader(here, stand)
                 for _ in range(3):
                     answers = [connection.ask("PING") for _ in range(3)]
@@ -239,11 +287,19 @@ def test_what_was_answered_while_the_loop_stood_still_is_an_answer(
     run(stand_still())
 
 
+def came(connection: Listening) -> int:
+    """Bytes that it could read, 99 at most."""
+    with socket.socket(fileno=os.dup(connection._transport.get_extra_info("socket").fileno())) as end:
+        with suppress(BlockingIOError):
+            return len(end.recv(99, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        return 0
+
+
 # The end, and the beginning.
 
 
 async def test_parting_waits_for_what_is_in_flight() -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, greet=False) as connection:
+    async with led() as (puppet, connection):
         first, second, why = connection.ask("PING"), connection.ask("PING"), RedisError("enough")
         connection.part(why)
         assert not connection.up
@@ -262,7 +318,7 @@ async def test_parting_without_any_is_at_once(redis_url: str) -> None:
 
 
 async def test_parting_from_a_silent_one_ends_in_time() -> None:
-    async with Puppet() as puppet, listening_at(puppet.url, TIMEOUT, greet=False) as connection:
+    async with led(TIMEOUT) as (_, connection):
         answer = connection.ask("PING")
         connection.part(RedisError("enough"))
         assert isinstance(await answer, TimeoutError)
