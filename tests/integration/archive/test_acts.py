@@ -21,6 +21,7 @@ from gifting.ledger.meta import ARCHIVE
 from tests.support.archive import rows_of
 from tests.support.keys import new_key, session_keys
 from tests.support.server import Server
+from tests.support.waiting import WITHIN
 from tests.support.world import a_world
 
 KEYS = session_keys(1)
@@ -124,7 +125,7 @@ async def test_the_header_says_why_and_what_is_no_plain_text_does_nothing(
 ) -> None:
     async with Server(tmp_path / "data", redis_url) as server:
         token = {"Authorization": f"Bearer {server.token('op', 'operator')}"}
-        async with httpx.AsyncClient(base_url=server.url, headers=token) as client:
+        async with httpx.AsyncClient(base_url=server.url, headers=token, timeout=WITHIN) as client:
 
             async def grant(reason: bytes) -> int:
                 body = {"coins": 5, "key": new_key(), "reason": "as the body says"}

@@ -51,7 +51,7 @@ class Shop:
     async def http(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        async with httpx.AsyncClient(base_url=self.server.url) as client:
+        async with httpx.AsyncClient(base_url=self.server.url, timeout=WITHIN) as client:
             answer = await client.request(method, path, content=body, headers=headers)
             return answer.status_code, answer.content
 

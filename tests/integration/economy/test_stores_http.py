@@ -13,7 +13,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from tests.support.waiting import until
+from tests.support.waiting import WITHIN, until
 
 pytest.importorskip("appstoreserverlibrary")
 pytest.importorskip("google.auth")
@@ -57,7 +57,7 @@ class Shop:
 
     async def says(self, provider: str, body: bytes | str, **headers: str) -> httpx.Response:
         """What a store sends, and what it is answered."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=WITHIN) as client:
             return await client.post(f"{self.server.url}/v1/webhooks/{provider}", content=body, headers=headers)
 
     async def apple_says(self, kind: str, transaction: dict[str, Any], store: Store = STORE) -> httpx.Response:
@@ -106,7 +106,7 @@ async def test_what_apple_did_not_say_is_refused_and_counted(shop: Shop) -> None
     wrong = await shop.apple_says("ONE_TIME_CHARGE", bought(order) | {"productId": "coins.17500"})
     assert wrong.status_code == 400
     assert (await shop.state(order), await shop.coins()) == ("created", 0)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=WITHIN) as client:
         metrics = (await client.get(f"{shop.server.url}/metrics")).text
     for reason, count in (("unsigned", 1), ("mode", 2), ("mismatch", 1)):
         assert re.search(rf'gifting_webhooks_refused_total{{.*reason="{reason}".*}} {count}\.0', metrics), reason

@@ -23,6 +23,7 @@ from tests.support.keys import new_key
 from tests.support.server import Server
 from tests.support.stripe_books import ASKED, EARNED, TERMS, Books, balance, books_of, entered, known, kyc
 from tests.support.stripe_connect import ACCOUNT, KEY, SECRET, Connect, No, an_account
+from tests.support.waiting import WITHIN
 from tests.support.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
@@ -320,7 +321,7 @@ async def test_over_http(tmp_path: Path, redis_url: str, redis_client: Any) -> N
     }
     settings |= {"stripe_webhook_secrets": "whsec_buy", "stripe_connect_secrets": SECRET}
     settings |= {"creators": str(terms), "reconcile_interval": "0.1", "message_rate": 1000}
-    async with connect.server, httpx.AsyncClient() as client:
+    async with connect.server, httpx.AsyncClient(timeout=WITHIN) as client:
         settings["stripe_api"] = connect.server.url
         async with Server(tmp_path / "data", redis_url, **settings) as server:
 
