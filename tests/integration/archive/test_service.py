@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from gifting.archive.store import open_store
 from tests.support.archive import assert_whole
+from tests.support.children import runs
 from tests.support.keys import session_keys
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -32,13 +33,6 @@ def archiver_of(pid: int) -> psutil.Process | None:
             if "archive" in child.cmdline():
                 return child
     return None
-
-
-def is_over(process: psutil.Process) -> bool:
-    """Whether it has ended, waited for by whoever has it now or not."""
-    with suppress(psutil.NoSuchProcess):  # it may go between two looks
-        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
-    return True
 
 
 async def is_caught_up(redis: Any) -> bool:
@@ -94,7 +88,7 @@ async def test_no_archiver_outlives_a_server_that_is_killed(tmp_path: Path) -> N
     try:
         child = await until(lambda: archiver_of(server.pid))
         await server.die()
-        await until(lambda: is_over(child))
+        await until(lambda: not runs(child))
     finally:
         await server.start()
         await server.stop()
