@@ -60,7 +60,7 @@ def translated(unsure: Unsure = errors.LedgerUnavailable) -> Iterator[None]:
     try:
         yield
     except REDIS_ERRORS as error:
-        raise translate(error, unsure) from None
+        raise translate(error, unsure) from error
 
 
 def check(status: int) -> None:
@@ -109,7 +109,7 @@ class Calls:
                 log.error("the script %s failed: %s", name, error)
                 if name in BOOKKEEPING:
                     self.halt.pull(f"{name}: {error}")
-            raise translate(error, unsure) from None
+            raise translate(error, unsure) from error
         finally:
             if name in HOUSEKEEPING:
                 self._changed(keys)

@@ -48,7 +48,8 @@ class Clock:
         :data:`HOLD_MAX` since: what waits for a time to come goes by the one, what lasts from now on by the other.
         """
         if self._offset is None:
-            return self.now_ms(), self.now_ms()
+            unmeasured = self.now_ms()
+            return unmeasured, unmeasured
         offsets = (self._offset,) if self.held >= HOLD_MAX else (self._offset, *self._before)
         now = self.monotonic() * 1000
         return round(now + min(offsets)), round(now + max(offsets))

@@ -80,6 +80,7 @@ def test_what_cannot_be_compared_is_said() -> None:
     assert run("benchmarks.paired", "HEAD", "--only", "gift,nothing").returncode == 2
 
 
+@pytest.mark.timeout(400)  # valgrind's is a slow machine, and not the only one on a busy one
 @pytest.mark.skipif(not instructions.available(), reason="there is no valgrind")
 def test_inner_loops_are_compared_with_a_commit_by_one_command() -> None:
     done = run("benchmarks.micro", "--quick", "--case", "decode send_gift, msgpack", "--against-commit", "HEAD")
