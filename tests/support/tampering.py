@@ -20,7 +20,6 @@ from gifting.model.money import make_key
 from gifting.model.packing import pack, unpack
 from gifting.model.values import RoomRef, Sender
 from gifting.wire.batch import read_batches
-from tests.support.clusters import told_when_credited
 
 STREAKABLE, PLAIN = "spark", "skateboard"
 USERS = ("ann", "bob", "cid", "dee")
@@ -129,8 +128,7 @@ async def a_world(url: str, **settings: Any) -> AsyncIterator[World]:
     world = World(url, **settings)
     await world.ledger.start()
     try:
-        with told_when_credited():
-            yield world
+        yield world
     finally:
         await world.ledger.stop()
 
