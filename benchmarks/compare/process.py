@@ -15,7 +15,6 @@ from typing import Final
 import psutil
 
 from benchmarks.compare.peer import PeerError
-from gifting.ledger.embedded.ports import free_ports
 
 FILES: Final = 12_500
 """Open files a peer must be allowed: 12 000 connections and what it has besides."""
@@ -32,13 +31,6 @@ TAIL: Final = 3000
 
 Address = int | Path
 """Where a process listens: a port of 127.0.0.1 or a unix socket."""
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago, and that the system gives to nobody by itself."""
-    ports = free_ports()
-    ports.release()
-    return ports.port
 
 
 def raise_file_limit() -> None:

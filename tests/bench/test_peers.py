@@ -18,7 +18,8 @@ import websockets
 
 from benchmarks.compare.marker import body
 from benchmarks.compare.peer import TEXT, Opening, Peer, PeerError, Running
-from benchmarks.compare.process import free_port, group, process
+from benchmarks.compare.process import group, process
+from gifting.ledger.embedded.ports import free_port
 from tests.support.paths import ROOT
 
 FAMILIES = ("centrifugo", "centrifuge", "nchan", "socketio_node", "socketio_python", "channels", "nats")

@@ -47,6 +47,14 @@ async def own_cluster(**more: Any) -> AsyncIterator[EmbeddedCluster]:
             await cluster.stop()
 
 
+@asynccontextmanager
+async def steady_cluster(**more: Any) -> AsyncIterator[EmbeddedCluster]:
+    """As ``own_cluster``, in which nobody is replaced by itself."""
+    async with own_cluster(node_timeout=FORMING_TIMEOUT, **more) as cluster:
+        await be_patient(cluster)
+        yield cluster
+
+
 @contextmanager
 def shared_cluster(**more: Any) -> Iterator[EmbeddedCluster]:
     """As ``own_cluster``, for fixtures that outlive the loops of tests."""

@@ -24,16 +24,9 @@ MEMORY_LEAST = 1 << 30
 """Free bytes in memory below which a test's server has its files on disk."""
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago, and that no outgoing connection takes."""
-    ports = free_ports()
-    ports.release()
-    return ports.port
-
-
 @contextmanager
 def kept_port() -> Iterator[int]:
-    """As :func:`free_port`, and no other test or node takes it while the context lasts."""
+    """One that is free, and no other test or node takes it while the context lasts."""
     ports = free_ports()
     try:
         yield ports.port

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.compare.peer import PeerError
-from benchmarks.compare.process import free_port, process
+from benchmarks.compare.process import process
 from gifting.errors import NoRedis
 from gifting.ledger.embedded.binary import find_binary
+from gifting.ledger.embedded.ports import free_port
 
 SOCKET_MAX: Final = 100
 """Longest path of a unix socket, bytes; systems allow 104 to 108."""

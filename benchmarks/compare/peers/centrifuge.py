@@ -11,7 +11,8 @@ from benchmarks.compare.peer import Running
 from benchmarks.compare.peers._centrifuge_protocol import CentrifugePeer
 from benchmarks.compare.peers._install import HERE, says
 from benchmarks.compare.peers._redis import private_redis
-from benchmarks.compare.process import free_port, process
+from benchmarks.compare.process import process
+from gifting.ledger.embedded.ports import free_port
 
 PROGRAM: Final = HERE / "centrifuge" / "bin" / "centrifuge"
 QUEUE: Final = 64 << 20

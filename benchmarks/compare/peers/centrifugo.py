@@ -12,7 +12,8 @@ from benchmarks.compare.peer import PeerError, Running
 from benchmarks.compare.peers._centrifuge_protocol import CentrifugePeer
 from benchmarks.compare.peers._install import go_module_version, go_program, says
 from benchmarks.compare.peers._redis import private_redis
-from benchmarks.compare.process import free_port, process
+from benchmarks.compare.process import process
+from gifting.ledger.embedded.ports import free_port
 
 PROGRAM: Final = "centrifugo"
 QUEUE: Final = 64 << 20

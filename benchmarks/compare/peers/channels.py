@@ -11,7 +11,8 @@ from typing import ClassVar, Final
 from benchmarks.compare.peer import Opening, Peer, Running
 from benchmarks.compare.peers._install import HERE, python_packages
 from benchmarks.compare.peers._redis import private_redis
-from benchmarks.compare.process import free_port, process
+from benchmarks.compare.process import process
+from gifting.ledger.embedded.ports import free_port
 
 APP: Final = HERE / "apps" / "channels_app.py"
 

@@ -14,10 +14,11 @@ from redis.asyncio import Redis
 
 from benchmarks.compare.giver import Giver
 from benchmarks.compare.peer import TEXT, Opening, PeerError, Running
-from benchmarks.compare.process import free_port, process
+from benchmarks.compare.process import process
 from gifting.bench.spec import Replies
 from gifting.errors import GiftingError
 from gifting.ledger.embedded import EmbeddedRedis
+from gifting.ledger.embedded.ports import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 GIFT: Final = "spark"

@@ -9,7 +9,8 @@ from typing import ClassVar, Final
 
 from benchmarks.compare.peer import BINARY, KeepAlive, Opening, Peer, PeerError, Running
 from benchmarks.compare.peers._install import go_program, says
-from benchmarks.compare.process import free_port, process
+from benchmarks.compare.process import process
+from gifting.ledger.embedded.ports import free_port
 
 PROGRAM: Final = "nats-server"
 CONNECT: Final = b'CONNECT {"verbose":false,"pedantic":false}\r\n'

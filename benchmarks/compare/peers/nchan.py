@@ -18,7 +18,8 @@ from typing import ClassVar, Final
 from benchmarks.compare.peer import Opening, Peer, PeerError, Running
 from benchmarks.compare.peers._install import says
 from benchmarks.compare.peers._redis import private_redis
-from benchmarks.compare.process import FILES, POLL, START_WITHIN, free_port, process
+from benchmarks.compare.process import FILES, POLL, START_WITHIN, process
+from gifting.ledger.embedded.ports import free_port
 
 MODULE: Final = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 HISTORY: Final = 100_000

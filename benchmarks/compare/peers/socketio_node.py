@@ -17,7 +17,8 @@ from benchmarks.compare.peer import PeerError, Running
 from benchmarks.compare.peers._install import HERE, says
 from benchmarks.compare.peers._redis import private_redis
 from benchmarks.compare.peers._socketio_protocol import SocketIoPeer
-from benchmarks.compare.process import free_port, process
+from benchmarks.compare.process import process
+from gifting.ledger.embedded.ports import free_port
 
 APP: Final = HERE / "node"
 

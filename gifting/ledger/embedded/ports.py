@@ -48,6 +48,13 @@ def free_ports() -> Ports:
     raise NoRedis(f"Fewer than two ports of {HOST} are free.")
 
 
+def free_port() -> int:
+    """One that nobody listened on a moment ago, and that no outgoing connection takes. Raises as :func:`free_ports`."""
+    ports = free_ports()
+    ports.release()
+    return ports.port
+
+
 def _keep(port: int) -> socket.socket | None:
     held = socket.socket(type=socket.SOCK_DGRAM)
     if _bind(held, port) and _nobody_listens(port):

@@ -26,7 +26,7 @@ from gifting.ledger.embedded.node import Node
 from gifting.ledger.meta import ARCHIVE
 from gifting.ledger.trimming import trim
 from tests.support.archive import assert_whole
-from tests.support.clusters import FORMING_TIMEOUT, UNGUARDED, be_patient, own_cluster
+from tests.support.clusters import UNGUARDED, steady_cluster
 from tests.support.tampering import STREAKABLE, World, a_world
 
 pytestmark = pytest.mark.timeout(400)
@@ -40,8 +40,7 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
     """Masters take writes of which no replica hears: what waits for these is the archive alone. Who takes over is asked
     to.
     """
-    async with own_cluster(node_timeout=FORMING_TIMEOUT, settings=UNGUARDED) as cluster:
-        await be_patient(cluster)
+    async with steady_cluster(settings=UNGUARDED) as cluster:
         yield cluster
 
 

@@ -13,7 +13,7 @@ from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.trimming import trim
 from tests.support.archiver import Follower, is_caught_up
-from tests.support.clusters import FORMING_TIMEOUT, UNGUARDED, be_patient, own_cluster
+from tests.support.clusters import UNGUARDED, steady_cluster
 from tests.support.commands import run_command
 from tests.support.lagging import let_one_lag
 from tests.support.outboxes import gifts_in_outboxes, uncredited
@@ -36,8 +36,7 @@ FAR = str(2**45)
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
     """Who takes over is asked to: the commands beside it keep the machine busy."""
-    async with own_cluster(node_timeout=FORMING_TIMEOUT, settings=UNGUARDED) as cluster:
-        await be_patient(cluster)
+    async with steady_cluster(settings=UNGUARDED) as cluster:
         yield cluster
 
 

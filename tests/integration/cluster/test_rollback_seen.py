@@ -21,7 +21,7 @@ from gifting.ledger.embedded.node import Node
 from gifting.ledger.ledger import Ledger
 from gifting.model.catalog import load_catalog
 from gifting.tasks import end
-from tests.support.clusters import FORMING_TIMEOUT, UNGUARDED, be_patient, own_cluster
+from tests.support.clusters import UNGUARDED, steady_cluster
 from tests.support.server import Server
 from tests.support.waiting import until
 from tests.support.witness import Witness, log_of
@@ -135,8 +135,7 @@ class Scene:
 @asynccontextmanager
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(own_cluster(node_timeout=FORMING_TIMEOUT, settings=UNGUARDED))
-        await be_patient(cluster)
+        cluster = await stack.enter_async_context(steady_cluster(settings=UNGUARDED))
         server = Server(tmp_path / "data", cluster.url, **FLAGS)
         await stack.enter_async_context(server)
         ledger = Ledger(cluster.url, load(FLAGS, environ={}), load_catalog())

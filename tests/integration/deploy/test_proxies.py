@@ -20,11 +20,11 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from gifting.client import Client
+from gifting.ledger.embedded.ports import free_port
 from tests.support.browser import Browser, find_browser, launch
 from tests.support.certificate import make_certificate
 from tests.support.keys import new_key
 from tests.support.paths import ROOT
-from tests.support.redis_server import free_port
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.ledger.embedded.moving import move_of
 from gifting.ledger.embedded.node import Node
 from tests.support.cluster_ears import BASES, SILENCE, cluster_ears, listeners
-from tests.support.clusters import FORMING_TIMEOUT, be_patient, own_cluster
+from tests.support.clusters import be_patient, steady_cluster
 from tests.support.waiting import until, until_is
 
 pytestmark = pytest.mark.attack
@@ -33,8 +33,7 @@ MANY = 40
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
     """Nobody is replaced by itself."""
-    async with own_cluster(node_timeout=FORMING_TIMEOUT) as cluster:
-        await be_patient(cluster)
+    async with steady_cluster() as cluster:
         yield cluster
 
 

@@ -16,7 +16,7 @@ from gifting.ledger.cluster.relay import Relay
 from gifting.ledger.cluster.slots import slot_of
 from gifting.ledger.embedded.cluster import EmbeddedCluster
 from gifting.tasks import end
-from tests.support.clusters import UNGUARDED, be_patient, own_cluster
+from tests.support.clusters import UNGUARDED, steady_cluster
 from tests.support.outboxes import uncredited
 from tests.support.relays import another_relay, die_after_debits, nobody_credits
 from tests.support.shop import Shop, shop_at
@@ -30,8 +30,7 @@ FAR = 2**45
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[EmbeddedCluster]:
-    async with own_cluster(settings=UNGUARDED) as cluster:
-        await be_patient(cluster)
+    async with steady_cluster(settings=UNGUARDED) as cluster:
         yield cluster
 
 
